@@ -1,0 +1,43 @@
+"""Fixtures every tier shares: one PostgreSQL and one Redis a session, a fresh database a test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.services.pgbouncer import PgBouncer
+from tests.services.postgres import PostgresServer
+from tests.services.redis import RedisServer
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    server = PostgresServer().start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    server = RedisServer().start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """An empty Redis."""
+    redis_server.flush()
+    return redis_server.url
+
+
+@pytest.fixture
+def database(postgres: PostgresServer) -> str:
+    """URL of a fresh database with the ledger in it."""
+    return postgres.new_database()
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(postgres: PostgresServer) -> Iterator[PgBouncer]:
+    bouncer = PgBouncer(postgres).start()
+    yield bouncer
+    bouncer.stop()

@@ -1,0 +1,104 @@
+"""A PostgreSQL server of the tests' own."""
+
+import contextlib
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from tests.services.process import Server, as_user, find_program, free_port
+
+_LEDGER = Path(__file__).parents[2] / "operator/rowlock_operator/rows/sql/ledger"
+FOLDERS = ("/usr/lib/postgresql/*/bin",)
+
+
+class PostgresServer:
+    """Durable settings (fsync and synchronous_commit on) unless `settings` say otherwise: what is measured here is what users get."""
+
+    def __init__(self, settings: dict[str, str] | None = None) -> None:
+        self.settings = settings or {}
+        self.port = free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="rowlock-pg-"))
+        self._names = itertools.count(1)
+        self._server: Server | None = None
+
+    def start(self) -> "PostgresServer":
+        data = self.folder / "data"
+        if not data.exists():
+            data.mkdir(mode=0o700)
+            if os.geteuid() == 0:
+                shutil.chown(self.folder, "postgres", "postgres")
+                shutil.chown(data, "postgres", "postgres")
+                self.folder.chmod(0o755)
+            initdb = [find_program("initdb", *FOLDERS), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
+            subprocess.run(as_user("postgres", initdb), check=True, capture_output=True, cwd="/")
+        options = {
+            "port": str(self.port),
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": str(self.folder),
+            "max_connections": "200",
+            "shared_buffers": "128MB",
+            "max_wal_size": "2GB",
+            **self.settings,
+        }
+        command = [find_program("postgres", *FOLDERS), "-D", str(data), *(f"--{k}={v}" for k, v in options.items())]
+        self._server = Server(as_user("postgres", command), self.folder / "log")
+        self._server.start(self._ready, 30)
+        return self
+
+    def _ready(self) -> bool:
+        try:
+            psycopg2.connect(self.url("postgres"), connect_timeout=2).close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    def url(self, database: str = "postgres", user: str = "postgres") -> str:
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def kill(self) -> None:
+        """Immediate shutdown, as a crash: nothing but the WAL survives."""
+        if self._server:
+            self._server.stop(signal.SIGQUIT)
+
+    def stop(self) -> None:
+        if self._server:
+            self._server.stop(signal.SIGINT)
+            self._server = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def new_database(self, ledger: bool = True) -> str:
+        """Creates an empty database (with the ledger's schema, if asked) and returns its URL."""
+        name = f"t{os.getpid()}_{next(self._names)}"
+        with connect(self.url()) as cur:
+            cur.execute(f"create database {name}")
+        url = self.url(name)
+        if ledger:
+            apply_ledger(url)
+        return url
+
+
+def apply_ledger(url: str) -> None:
+    """The ledger's migrations in order, as the operator applies them."""
+    with connect(url) as cur:
+        for path in sorted(_LEDGER.glob("*.sql")):
+            cur.execute(path.read_text())
+
+
+@contextlib.contextmanager
+def connect(url: str) -> Iterator[Any]:
+    """An autocommit cursor."""
+    connection = psycopg2.connect(url, connect_timeout=5)
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cur:
+            yield cur
+    finally:
+        connection.close()

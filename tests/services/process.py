@@ -1,0 +1,93 @@
+"""Starting a server process as an unprivileged user and waiting for it with a deadline."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def free_port() -> int:
+    """A loopback port that was free a moment ago."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], object], what: str, deadline_seconds: float = 20.0) -> object:
+    """Polls `condition` until it is truthy and returns its value; AssertionError naming `what` past the deadline."""
+    end = time.monotonic() + deadline_seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {deadline_seconds} s: {what}")
+        time.sleep(0.01)
+
+
+def port_open(port: int) -> bool:
+    with socket.socket() as s:
+        s.settimeout(0.5)
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+def as_user(user: str, command: list[str]) -> list[str]:
+    """PostgreSQL and PgBouncer refuse to run as root; everybody else runs them as themselves."""
+    if os.geteuid() != 0:
+        return command
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", *command]
+
+
+def find_program(name: str, *folders: str) -> str:
+    """The path of a server program; folders hold `*` for versions, newest first."""
+    for pattern in folders:
+        for folder in sorted(Path("/").glob(pattern.lstrip("/")), reverse=True):
+            if (folder / name).is_file():
+                return str(folder / name)
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+    if not found:
+        raise RuntimeError(f"{name} is not installed: run `make setup`")
+    return found
+
+
+class Server:
+    """One child process in a session of its own, with its log in a file."""
+
+    def __init__(self, command: list[str], log: Path, env: dict[str, str] | None = None) -> None:
+        self.command, self.log, self.env = command, log, env
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, ready: Callable[[], object], deadline_seconds: float = 20.0) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env=self.env
+            )
+        end = time.monotonic() + deadline_seconds
+        while not ready():
+            if self.process.poll() is not None or time.monotonic() > end:
+                tail = self.log.read_text(errors="replace")[-2000:]
+                self.stop(signal.SIGKILL)
+                raise RuntimeError(f"{self.command[-3:]} did not start:\n{tail}")
+            time.sleep(0.02)
+
+    def stop(self, sig: int = signal.SIGTERM) -> None:
+        """Ends the process; SIGKILL ends its whole session (a crash as a machine would have it)."""
+        if self.process is None:
+            return
+        try:
+            if sig == signal.SIGKILL:
+                os.killpg(self.process.pid, sig)
+            else:
+                self.process.send_signal(sig)
+        except ProcessLookupError:
+            pass
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(10)
+        self.process = None
