@@ -13,9 +13,10 @@ from typing import Any
 
 import psycopg2
 
+from rowlock_operator.rows.migrations import migrate
+from rowlock_operator.rows.pool import Pool
 from tests.services.process import Server, as_user, find_program, free_port
 
-_LEDGER = Path(__file__).parents[2] / "operator/rowlock_operator/rows/sql/ledger"
 FOLDERS = ("/usr/lib/postgresql/*/bin",)
 
 
@@ -86,10 +87,12 @@ class PostgresServer:
 
 
 def apply_ledger(url: str) -> None:
-    """The ledger's migrations in order, as the operator applies them."""
-    with connect(url) as cur:
-        for path in sorted(_LEDGER.glob("*.sql")):
-            cur.execute(path.read_text())
+    """The ledger's migrations, as the operator applies them."""
+    pool = Pool(url)
+    try:
+        migrate(pool)
+    finally:
+        pool.close()
 
 
 @contextlib.contextmanager

@@ -1,0 +1,107 @@
+"""The claimer's loop: feed from the sources, one round over all queues, then push to Redis or hand to the launcher."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rowlock_operator.dispatch.feeder import Feeder
+from rowlock_operator.dispatch.state import QueueEntry, SharedState
+from rowlock_operator.errors import RetryLater
+from rowlock_operator.rows.ledger import Claimed, Ledger
+from rowlock_operator.transport.redis_queues import RedisQueues
+
+
+@dataclass(frozen=True)
+class ClaimerSettings:
+    busy_seconds: float = 0.02  # pause after a round that moved something
+    idle_seconds: float = 0.05
+    smallest_depth: int = 64  # claims a Workers queue may have in Redis, at least
+    largest_depth: int = 4000  # and at most; more would only take the order away from priorities
+    counts_seconds: float = 0.1
+    floor_seconds: float = 5.0  # the inbox is read from its beginning this often, for transactions that committed late
+
+
+@dataclass
+class _Hand:
+    """Claims of one queue that have not ended: counted now and then, reckoned in between."""
+
+    queued: int = 0
+    rest: int = 0
+    depth: int = 64
+
+
+class Claimer:
+    """`run_once` is one round. `launch` gets the claims of Jobs queues; it must only take note of them."""
+
+    def __init__(
+        self,
+        state: SharedState,
+        ledger: Ledger,
+        redis: Callable[[], RedisQueues],
+        feeder: Feeder,
+        settings: ClaimerSettings,
+        launch: Callable[[QueueEntry, list[Claimed]], None],
+        on_claimed: Callable[[str, int], None] = lambda queue, n: None,
+    ) -> None:
+        self._state, self._ledger, self._redis, self._feeder, self._settings = state, ledger, redis, feeder, settings
+        self._launch, self._on_claimed = launch, on_claimed
+        self._hands: dict[int, _Hand] = {}
+        self._counted = self._floor_read = -1e9
+        self._floor = "0"
+
+    def run_once(self) -> float:
+        """One look at the sources and one round; returns the seconds until the next."""
+        feeding_error: RetryLater | None = None
+        fed = 0
+        try:
+            fed = self._feeder.run_once()
+        except RetryLater as error:
+            feeding_error = error  # what is in the ledger already must still go on
+        claimed = self._round()
+        if feeding_error is not None:
+            raise feeding_error
+        return self._settings.busy_seconds if fed or claimed else self._settings.idle_seconds
+
+    def _round(self) -> int:
+        now = time.monotonic()
+        if now - self._floor_read > self._settings.floor_seconds:
+            self._floor, self._floor_read = "0", now
+        if now - self._counted > self._settings.counts_seconds:
+            self._count()
+        queues = {q.queue_id: q for q in self._state.queue_entries() if not q.suspended}
+        wanted = {queue_id: self._wanted(entry) for queue_id, entry in queues.items()}
+        given = self._ledger.round(wanted, self._floor)
+        self._floor = given.floor
+        by_queue: dict[int, list[Claimed]] = {}
+        for claim in given.claimed:
+            by_queue.setdefault(claim.queue_id, []).append(claim)
+        for queue_id, claims in by_queue.items():
+            self._hand_over(queues[queue_id], claims, full=len(claims) >= wanted[queue_id])
+        return len(given.claimed)
+
+    def _hand_over(self, entry: QueueEntry, claims: list[Claimed], *, full: bool) -> None:
+        hand = self._hands[entry.queue_id]
+        self._on_claimed(entry.name, len(claims))
+        if entry.jobs_mode:
+            hand.rest += len(claims)
+            self._launch(entry, claims)
+            return
+        # A queue that was nearly empty when it was filled to its depth is drained faster than we look: give it more.
+        if full and hand.queued < hand.depth // 4:
+            hand.depth = min(self._settings.largest_depth, hand.depth * 2)
+        hand.queued += len(claims)
+        self._redis().push(entry.name, [c.rq_job_id for c in claims], hard_seconds=entry.hard_seconds)
+
+    def _wanted(self, entry: QueueEntry) -> int:
+        hand = self._hands.setdefault(entry.queue_id, _Hand(depth=self._settings.smallest_depth))
+        if entry.jobs_mode:
+            return max(0, entry.parallelism - hand.queued - hand.rest)
+        return max(0, hand.depth - hand.queued)
+
+    def _count(self) -> None:
+        counts = self._ledger.claimed_counts()
+        for queue_id, hand in self._hands.items():
+            hand.queued, hand.rest = counts.get(queue_id, (0, 0))
+            if hand.queued > 3 * hand.depth // 4:
+                hand.depth = max(self._settings.smallest_depth, hand.depth * 9 // 10)
+        self._counted = time.monotonic()

@@ -1,0 +1,52 @@
+"""A duty: one thread that calls `run_once` again and again, waits as long as it says, and survives its errors."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+
+from rowlock_operator.dispatch.state import SharedState
+from rowlock_operator.errors import RowlockError
+
+log = logging.getLogger("rowlock.dispatch")
+_FIRST_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS = 0.2, 10.0
+
+
+class Duty:
+    """`run_once` returns the seconds until the next call; an error backs off with jitter and is shown in the state until it is gone."""
+
+    def __init__(self, name: str, state: SharedState, run_once: Callable[[], float], *, on_error: Callable[[str], None] = lambda name: None) -> None:
+        self.name, self._state, self._run_once, self._on_error = name, state, run_once, on_error
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        backoff = _FIRST_BACKOFF_SECONDS
+        while not self._stop.is_set():
+            try:
+                wait = self._run_once()
+                backoff = _FIRST_BACKOFF_SECONDS
+                if self._state.errors.pop(self.name, None):
+                    log.info("duty_recovered", extra={"duty": self.name})
+            except Exception as error:  # noqa: BLE001 - the loop's edge: counted, logged, tried again
+                expected = isinstance(error, RowlockError)
+                if self._state.errors.get(self.name) != str(error):
+                    log.warning("duty_failed", extra={"duty": self.name, "why": str(error)}, exc_info=not expected)
+                self._state.errors[self.name] = str(error)
+                self._on_error(self.name)
+                wait = backoff * random.uniform(0.8, 1.2)
+                backoff = min(_LONGEST_BACKOFF_SECONDS, backoff * 2)
+            if wait > 0:
+                self._stop.wait(wait)
+
+    def stop(self) -> None:
+        """Asks the thread to end after the call it is in."""
+        self._stop.set()
+
+    def join(self, seconds: float = 10.0) -> None:
+        if self._thread is not None:
+            self._thread.join(seconds)

@@ -1,0 +1,48 @@
+"""Keeps the ledger small: partitions ahead, retention behind, vacuum by dead rows instead of by the clock."""
+
+import time
+from dataclasses import dataclass
+
+import logging
+
+from rowlock_operator.rows.ledger import Ledger
+
+log = logging.getLogger("rowlock.dispatch")
+
+
+@dataclass(frozen=True)
+class HousekeeperSettings:
+    every_seconds: float = 5.0
+    partitions_seconds: float = 3600.0
+    retain_seconds: float = 60.0
+    forget_seconds: float = 3600.0
+    large_table_dead_rows: int = 200_000  # active: vacuum takes seconds, so by a lot of dead rows
+    small_table_dead_rows: int = 5_000  # inbox, lane, bucket...: milliseconds
+
+
+class Housekeeper:
+    def __init__(self, ledger: Ledger, settings: HousekeeperSettings) -> None:
+        self._ledger, self._settings = ledger, settings
+        self._last: dict[str, float] = {}
+
+    def _due(self, what: str, seconds: float) -> bool:
+        now = time.monotonic()
+        if now - self._last.get(what, -1e9) < seconds:
+            return False
+        self._last[what] = now
+        return True
+
+    def run_once(self) -> float:
+        settings = self._settings
+        if self._due("partitions", settings.partitions_seconds):
+            self._ledger.partitions()
+        if self._due("retain", settings.retain_seconds):
+            while self._ledger.retain() >= 5000:
+                pass
+        if self._due("forget", settings.forget_seconds):
+            self._ledger.forget()
+        for table, dead in self._ledger.dead_rows().items():
+            if dead > (settings.large_table_dead_rows if table == "active" else settings.small_table_dead_rows):
+                self._ledger.vacuum(table)
+                log.debug("vacuumed", extra={"table": table, "dead_rows": dead})
+        return settings.every_seconds

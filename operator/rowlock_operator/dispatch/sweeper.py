@@ -1,0 +1,81 @@
+"""Takes back what nobody will return: runs of lapsed runners, claims that Redis lost, runs whose row is gone; and mends sleeping lanes."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rowlock_operator.dispatch.state import SharedState
+from rowlock_operator.errors import GiveUp, RetryLater
+from rowlock_operator.rows.ledger import Ledger, StaleClaim
+from rowlock_operator.transport.redis_queues import RedisQueues
+
+
+@dataclass(frozen=True)
+class SweeperSettings:
+    every_seconds: float = 1.0
+    slow_seconds: float = 20.0  # starts that raced with a sweep
+    stale_seconds: float = 5.0  # a claim this old that has not started is asked for in Redis
+    relane_seconds: float = 5.0
+    vanished_seconds: float = 1.0
+    batch: int = 1000
+
+
+@dataclass(frozen=True)
+class Swept:
+    lapsed: int
+    lost: int
+    vanished: int
+    mended: int
+
+
+class Sweeper:
+    def __init__(self, state: SharedState, ledger: Ledger, redis: Callable[[], RedisQueues], settings: SweeperSettings) -> None:
+        self._state, self._ledger, self._redis, self._settings = state, ledger, redis, settings
+        self._last: dict[str, float] = {}
+        self.totals = {"lapsed": 0, "lost": 0, "vanished": 0, "mended": 0}
+
+    def _due(self, what: str, seconds: float) -> bool:
+        now = time.monotonic()
+        if now - self._last.get(what, -1e9) < seconds:
+            return False
+        self._last[what] = now
+        return True
+
+    def sweep(self) -> Swept:
+        """One sweep; returns what it took back."""
+        settings = self._settings
+        lapsed = self._ledger.sweep(slow=self._due("slow", settings.slow_seconds))
+        mended = self._ledger.relane() if self._due("relane", settings.relane_seconds) else 0
+        vanished = self._vanished() if self._due("vanished", settings.vanished_seconds) else 0
+        swept = Swept(lapsed, self._lost(), vanished, mended)
+        for name, n in vars(swept).items():
+            self.totals[name] += n
+        return swept
+
+    def run_once(self) -> float:
+        self.sweep()
+        return self._settings.every_seconds
+
+    def _lost(self) -> int:
+        names = {q.queue_id: q.name for q in self._state.queue_entries() if not q.jobs_mode}
+        by_queue: dict[str, list[StaleClaim]] = {}
+        for claim in self._ledger.stale_claims(seconds=self._settings.stale_seconds, n=self._settings.batch):
+            if claim.queue_id in names:  # claims of Jobs queues are the launcher's
+                by_queue.setdefault(names[claim.queue_id], []).append(claim)
+        back: list[tuple[str, int]] = []
+        for queue, claims in by_queue.items():
+            lost = self._redis().lost(queue, [f"{c.run_id}-{c.attempt}" for c in claims])
+            back += [(c.run_id, c.attempt) for c in claims if f"{c.run_id}-{c.attempt}" in lost]
+        return self._ledger.unqueue(back)
+
+    def _vanished(self) -> int:
+        """A row that its application deleted while it waited must not be run."""
+        n = 0
+        for entry in self._state.source_entries():
+            try:
+                n += self._ledger.cancel(entry.source.vanished(self._settings.batch), "SourceRowDeleted")
+            except GiveUp as error:
+                entry.error, entry.error_reason = str(error), error.reason
+            except RetryLater:
+                raise
+        return n

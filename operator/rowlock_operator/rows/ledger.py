@@ -1,0 +1,198 @@
+"""The ledger of one database, as the duties call it. Values in, values out; every call is one transaction."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from rowlock_operator.rows.pool import Pool
+from rowlock_operator.rows.statements import statements
+
+_SQL = statements("ledger_calls")
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A run that the claimer handed out."""
+
+    queue_id: int
+    run_id: str
+    attempt: int
+
+    @property
+    def rq_job_id(self) -> str:
+        return f"{self.run_id}-{self.attempt}"
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round gave; `leader` is false where another claimer holds the database."""
+
+    claimed: list[Claimed]
+    floor: str
+    leader: bool
+
+
+@dataclass(frozen=True)
+class Depth:
+    """One queue. `waiting` counts blocked ones too; `oldest_seconds` is the age of the oldest due run, None where none waits."""
+
+    queue_id: int
+    queue: str
+    waiting: int
+    ready: int
+    blocked: int
+    queued: int
+    launching: int
+    running: int
+    oldest_seconds: float | None
+
+
+@dataclass(frozen=True)
+class StaleClaim:
+    run_id: str
+    attempt: int
+    queue_id: int
+    state: str
+
+
+@dataclass(frozen=True)
+class KubeRun:
+    """A run of a Jobs queue that has not ended. `token` is the kube job's uid once it runs under contract Exit."""
+
+    run_id: str
+    attempt: int
+    queue_id: int
+    state: str
+    cancel: str | None
+    token: str | None
+    claimed_seconds: float
+    runner: int | None
+
+
+@dataclass(frozen=True)
+class Launchable:
+    run_id: str
+    attempt: int
+    task: str
+    args: dict[str, Any]
+    source_key: str | None
+
+
+class Ledger:
+    """Raises RetryLater where the database is away, GiveUp where repeating does not help."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    def _rows(self, name: str, /, **parameters: object) -> list[tuple[Any, ...]]:
+        return self.pool.rows(name.replace("_", " "), _SQL[name], parameters)
+
+    def _value(self, name: str, /, **parameters: object) -> Any:
+        rows = self._rows(name, **parameters)
+        return rows[0][0] if rows else None
+
+    def upsert_queue(self, *, name: str, mode: str, retry: dict[str, Any], suspended: bool, succeeded_seconds: int, dead_seconds: int) -> int:
+        """Registers a work queue and returns its id."""
+        return int(
+            self._value(
+                "upsert_queue",
+                name=name,
+                mode=mode,
+                retry=json.dumps(retry),
+                suspended=suspended,
+                succeeded_seconds=succeeded_seconds,
+                dead_seconds=dead_seconds,
+            )
+        )
+
+    def suspend_queue(self, name: str) -> None:
+        self._rows("suspend_queue", name=name)
+
+    def upsert_source(self, *, name: str, queue_id: int, spec: dict[str, Any]) -> int:
+        """Registers a source and returns its id."""
+        return int(self._value("upsert_source", name=name, queue_id=queue_id, spec=json.dumps(spec)))
+
+    def set_limit(self, *, name: str, max_running: int | None, rate: float | None, burst: float | None) -> None:
+        self._rows("set_limit", name=name, max_running=max_running, rate=rate, burst=burst)
+
+    def round(self, wanted: dict[int, int], floor: str) -> Round:
+        """One round of the claimer: up to `wanted[queue_id]` runs of each queue."""
+        rows = self._rows("round", queues=list(wanted), ns=list(wanted.values()), floor=floor)
+        claimed = [Claimed(queue_id, run_id, attempt) for queue_id, run_id, attempt, _ in rows if run_id is not None]
+        return Round(claimed, rows[-1][3] if rows else floor, bool(rows))
+
+    def relane(self) -> int:
+        return int(self._value("relane"))
+
+    def sweep(self, *, slow: bool) -> int:
+        """Runs taken back from lapsed runners; `slow` also finds starts that raced with a sweep."""
+        return int(self._value("sweep", slow=slow))
+
+    def depths(self) -> list[Depth]:
+        rows = self._rows("depth")
+        return [Depth(*(int(v) if i not in (1, 8) else v for i, v in enumerate(row[:8])), None if row[8] is None else float(row[8])) for row in rows]
+
+    def claimed_counts(self) -> dict[int, tuple[int, int]]:
+        """queue id -> (queued, launching or running)."""
+        return {queue_id: (queued, rest) for queue_id, queued, rest in self._rows("claimed_counts")}
+
+    def stale_claims(self, *, seconds: float, n: int) -> list[StaleClaim]:
+        return [StaleClaim(*row) for row in self._rows("stale_claims", seconds=seconds, n=n)]
+
+    def unqueue(self, claims: list[tuple[str, int]]) -> int:
+        """Claims that never started go back to pending, same attempt."""
+        if not claims:
+            return 0
+        return int(self._value("unqueue", ids=[c[0] for c in claims], attempts=[c[1] for c in claims]))
+
+    def cancel(self, ids: list[str], reason: str) -> int:
+        return int(self._value("cancel", ids=ids, reason=reason)) if ids else 0
+
+    def start_for_kubernetes(self, *, run_id: str, attempt: int, token: str) -> bool:
+        """The start fence for a kube job of contract Exit; false = the run is no longer this job's."""
+        return bool(self._rows("start_for_kubernetes", id=run_id, attempt=attempt, token=token))
+
+    def finish(self, *, run_id: str, attempt: int, token: str, outcome: str, result: object, failure: dict[str, Any] | None) -> str | None:
+        """The finish fence; returns the run's new state, None where the attempt was stale."""
+        rows = self._rows(
+            "finish",
+            id=run_id,
+            attempt=attempt,
+            token=token,
+            outcome=outcome,
+            result=None if result is None else json.dumps(result),
+            failure=None if failure is None else json.dumps(failure),
+        )
+        return str(rows[0][1]) if rows else None
+
+    def launchable(self, ids: list[str]) -> list[Launchable]:
+        return [Launchable(*row) for row in self._rows("launchable", ids=ids)] if ids else []
+
+    def jobs_in_hand(self) -> list[KubeRun]:
+        return [KubeRun(*row[:6], float(row[6]), row[7]) for row in self._rows("jobs_in_hand")]
+
+    def ended_counts(self) -> dict[int, tuple[int, int]]:
+        """source id -> (succeeded, dead or unknown) within the history."""
+        return {source_id: (done, failed) for source_id, done, failed in self._rows("ended_counts")}
+
+    def queue_failures(self) -> dict[int, int]:
+        return {queue_id: n for queue_id, n in self._rows("queue_failures")}
+
+    def partitions(self) -> int:
+        return int(self._value("partitions"))
+
+    def retain(self) -> int:
+        return int(self._value("retain"))
+
+    def forget(self) -> int:
+        return int(self._value("forget"))
+
+    def dead_rows(self) -> dict[str, int]:
+        return {name: n for name, n in self._rows("dead_rows")}
+
+    def vacuum(self, table: str) -> None:
+        """VACUUM of one of the ledger's tables, in a connection of its own (it cannot run in a transaction)."""
+        self.pool.vacuum(table)
+
+    def ping(self) -> None:
+        self._rows("ping")

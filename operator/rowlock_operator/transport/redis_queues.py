@@ -1,0 +1,72 @@
+"""RQ's queues as the dispatcher needs them: push a batch, ask which claims Redis has lost."""
+
+import json
+import zlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any, cast
+
+import redis
+
+from rowlock_operator.errors import RetryLater
+
+RQ_FUNCTION = "rowlock_jobs.worker.stock.run"
+_DATA = zlib.compress(json.dumps([RQ_FUNCTION, None, [], {}]).encode())
+_TTL_SECONDS = 3600
+_BATCH = 500
+
+
+def rq_queue_name(work_queue: str) -> str:
+    """`namespace/name` of a WorkQueue -> the name of its RQ queue."""
+    return work_queue.replace("/", ".", 1)
+
+
+def _script(name: str) -> str:
+    return (files(__package__) / name).read_text()
+
+
+class RedisQueues:
+    """Raises RetryLater where Redis is away; the ledger keeps the claim, the sweeper pushes it again."""
+
+    def __init__(self, url: str) -> None:
+        self._client = redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=3, health_check_interval=15)
+        self._enqueue = self._client.register_script(_script("enqueue.lua"))
+        self._lost = self._client.register_script(_script("lost.lua"))
+
+    def push(self, work_queue: str, ids: list[str], *, hard_seconds: int) -> int:
+        """Pushes what is not there yet; returns how many were pushed."""
+        name = rq_queue_name(work_queue)
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        fixed: list[Any] = [name, now, _DATA, hard_seconds, _TTL_SECONDS]
+        pushed = 0
+        for batch in _batches(ids):
+            pushed += int(self._call(self._enqueue, ["rq:queues", f"rq:queue:{name}"], fixed + batch, f"pushing to queue {name}"))
+        return pushed
+
+    def lost(self, work_queue: str, ids: list[str]) -> set[str]:
+        """Those of the ids that no list holds and no worker has in hand."""
+        key = f"rq:queue:{rq_queue_name(work_queue)}"
+        found: set[str] = set()
+        for batch in _batches(ids):
+            found |= {i.decode() for i in cast(list[bytes], self._call(self._lost, [key], list(batch), f"looking for lost claims of {work_queue}"))}
+        return found
+
+    def ping(self) -> None:
+        try:
+            self._client.ping()
+        except redis.RedisError as error:
+            raise RetryLater(f"Redis does not answer ({type(error).__name__}): check its pod and the URL in the Redis Secret") from error
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _call(self, script: Any, keys: list[str], args: list[Any], what: str) -> Any:
+        try:
+            return script(keys=keys, args=args)
+        except redis.RedisError as error:
+            raise RetryLater(f"Redis: {what}: {type(error).__name__}: check its pod and the URL in the Redis Secret") from error
+
+
+def _batches(ids: list[str]) -> Iterable[list[str]]:
+    return (ids[i : i + _BATCH] for i in range(0, len(ids), _BATCH))

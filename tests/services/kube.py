@@ -1,0 +1,227 @@
+"""A Kubernetes control plane of the tests' own: etcd and kube-apiserver, on request kube-controller-manager; no node, so no pod ever runs.
+
+The programs are real upstream ones, from `ROWLOCK_PROGRAMS` (a folder) or from the cache that `python3 -m tools.cluster programs` fills.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import ssl
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.services.process import Server, find_program, free_port, port_open
+from tools.cluster.programs import ensure_programs
+
+_SERVICE_RANGE = "10.97.0.0/24"
+
+
+def kube_program(name: str) -> str:
+    """Path of etcd, kube-apiserver, kube-controller-manager or kubectl."""
+    folder = os.environ.get("ROWLOCK_PROGRAMS")
+    if folder:
+        return str(Path(folder) / name)
+    return str(ensure_programs(("etcd",) if name == "etcd" else ("kubernetes",))[name])
+
+
+class KubeControlPlane:
+    """One cluster without nodes; `start()` until `/readyz`, `stop()` ends every process by its id and removes the folder."""
+
+    def __init__(self, *, controller_manager: bool = False) -> None:
+        self.with_controller_manager = controller_manager
+        self.folder = Path(tempfile.mkdtemp(prefix="rowlock-kube-"))
+        self.port, self._etcd_port, self._manager_port = free_port(), free_port(), free_port()
+        self._token = secrets.token_hex(16)
+        self._servers: dict[str, Server] = {}
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Administrator's kubeconfig (group system:masters)."""
+        return self.folder / "kubeconfig"
+
+    def start(self) -> "KubeControlPlane":
+        try:
+            self._write_pki()
+            self._write_kubeconfig()
+            self._start_etcd()
+            self.start_api_server()
+            if self.with_controller_manager:
+                self._start_controller_manager()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        for name in ("manager", "api", "etcd"):
+            server = self._servers.pop(name, None)
+            if server:
+                server.stop(signal.SIGKILL)  # nothing here outlives the test, so nothing needs an orderly end
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def stop_api_server(self, sig: int = signal.SIGKILL) -> None:
+        """The API server is gone, its data is not; `start_api_server` brings it back on the same address."""
+        self._servers.pop("api").stop(sig)
+
+    def freeze_api_server(self) -> None:
+        """Connections stay open and nothing is answered, as behind a dead load balancer."""
+        self._signal_api_server(signal.SIGSTOP)
+
+    def thaw_api_server(self) -> None:
+        self._signal_api_server(signal.SIGCONT)
+
+    def _signal_api_server(self, sig: int) -> None:
+        process = self._servers["api"].process
+        assert process is not None
+        process.send_signal(sig)
+
+    def start_api_server(self) -> None:
+        f = self.folder
+        command = [
+            kube_program("kube-apiserver"),
+            f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
+            "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1",
+            f"--secure-port={self.port}",
+            f"--tls-cert-file={f / 'server.crt'}",
+            f"--tls-private-key-file={f / 'server.key'}",
+            f"--service-account-key-file={f / 'sa.pub'}",
+            f"--service-account-signing-key-file={f / 'sa.key'}",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--token-auth-file={f / 'tokens.csv'}",
+            f"--service-cluster-ip-range={_SERVICE_RANGE}",
+            "--authorization-mode=RBAC",
+            "--endpoint-reconciler-type=none",
+            "--watch-cache=true",
+            # Without controllers nobody makes the `default` service account that this plugin asks for.
+            *([] if self.with_controller_manager else ["--disable-admission-plugins=ServiceAccount"]),
+        ]
+        self._run("api", command, lambda: self._answers("/readyz"), 60)
+
+    def _start_etcd(self) -> None:
+        client, peer = f"http://127.0.0.1:{self._etcd_port}", f"http://127.0.0.1:{free_port()}"
+        command = [
+            kube_program("etcd"),
+            f"--data-dir={self.folder / 'etcd'}",
+            f"--listen-client-urls={client}",
+            f"--advertise-client-urls={client}",
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=default={peer}",
+            "--unsafe-no-fsync",
+            "--log-level=warn",
+        ]
+        self._run("etcd", command, lambda: port_open(self._etcd_port), 30)
+
+    def _start_controller_manager(self) -> None:
+        command = [
+            kube_program("kube-controller-manager"),
+            f"--kubeconfig={self.kubeconfig}",
+            f"--authentication-kubeconfig={self.kubeconfig}",
+            f"--authorization-kubeconfig={self.kubeconfig}",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={self._manager_port}",
+            f"--cert-dir={self.folder / 'manager'}",
+            f"--service-account-private-key-file={self.folder / 'sa.key'}",
+            f"--root-ca-file={self.folder / 'ca.crt'}",
+            "--leader-elect=false",
+            "--use-service-account-credentials=true",
+        ]
+        # Ready when its controllers work, not when its port is open: pods need the account it makes.
+        self._run("manager", command, lambda: self._answers("/api/v1/namespaces/default/serviceaccounts/default"), 60)
+
+    def _run(self, name: str, command: list[str], ready: Any, deadline_seconds: float) -> None:
+        server = Server(command, self.folder / f"{name}.log")
+        self._servers[name] = server
+        server.start(ready, deadline_seconds)
+
+    def _answers(self, path: str) -> bool:
+        try:
+            return self.request("GET", path)[0] == 200
+        except OSError:
+            return False
+
+    def request(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json") -> tuple[int, Any]:
+        """One call as administrator: the HTTP status and the answer (JSON, else text)."""
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": content_type}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=data, headers=headers, method=method)
+        trust = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
+        try:
+            with urllib.request.urlopen(request, timeout=10, context=trust) as answer:
+                status, raw = answer.status, answer.read()
+        except urllib.error.HTTPError as refused:
+            with refused:
+                status, raw = refused.code, refused.read()
+        try:
+            return status, json.loads(raw)
+        except ValueError:
+            return status, raw.decode(errors="replace")
+
+    def kubectl(self, *arguments: str, given: Any = None) -> subprocess.CompletedProcess[str]:
+        """kubectl as administrator; `given` (a manifest or text) goes to its standard input. Never raises for its exit code."""
+        text = given if given is None or isinstance(given, str) else json.dumps(given)
+        command = [kube_program("kubectl"), f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.folder / 'kubectl'}", *arguments]
+        return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
+
+    def _write_pki(self) -> None:
+        """One CA, one server certificate, one key pair for service-account tokens; the administrator has a token."""
+        (self.folder / "san").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:kubernetes.default.svc\n")
+        openssl = find_program("openssl")
+        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+        for arguments in (
+            ("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-days", "2", "-subj", "/CN=rowlock-tests"),
+            ("req", *key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=kube-apiserver"),
+            ("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "san",
+             "-out", "server.crt"),
+            ("genrsa", "-out", "sa.key", "2048"),
+            ("rsa", "-in", "sa.key", "-pubout", "-out", "sa.pub"),
+        ):  # fmt: skip
+            subprocess.run([openssl, *arguments], cwd=self.folder, check=True, capture_output=True)
+        (self.folder / "tokens.csv").write_text(f'{self._token},admin,admin,"system:masters"\n')
+
+    def _write_kubeconfig(self) -> None:
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "rowlock-tests", "cluster": {"server": self.url, "certificate-authority": str(self.folder / "ca.crt")}}],
+            "users": [{"name": "admin", "user": {"token": self._token}}],
+            "contexts": [{"name": "rowlock-tests", "context": {"cluster": "rowlock-tests", "user": "admin", "namespace": "default"}}],
+            "current-context": "rowlock-tests",
+        }
+        self.kubeconfig.touch(mode=0o600)
+        self.kubeconfig.write_text(json.dumps(config))
+
+
+@pytest.fixture(scope="session")
+def kube_control_plane() -> Iterator[KubeControlPlane]:
+    """etcd and kube-apiserver with the definitions of crds/ in place, shared by a session."""
+    plane = KubeControlPlane().start()
+    try:
+        crds = Path(__file__).parents[2] / "crds"
+        done = plane.kubectl("apply", "--server-side", "-f", str(crds))
+        assert done.returncode == 0, done.stderr
+        done = plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(crds))
+        assert done.returncode == 0, done.stderr
+        yield plane
+    finally:
+        plane.stop()
+
+
+@pytest.fixture(scope="session")
+def kube(kube_control_plane: KubeControlPlane) -> Path:
+    """Path of the administrator's kubeconfig."""
+    return kube_control_plane.kubeconfig
