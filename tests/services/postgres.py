@@ -28,6 +28,7 @@ class PostgresServer:
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="rowlock-pg-"))
         self._names = itertools.count(1)
+        self._template = ""
         self._server: Server | None = None
 
     def start(self) -> "PostgresServer":
@@ -78,12 +79,14 @@ class PostgresServer:
     def new_database(self, ledger: bool = True) -> str:
         """Creates an empty database (with the ledger's schema, if asked) and returns its URL."""
         name = f"t{os.getpid()}_{next(self._names)}"
+        if ledger and not self._template:
+            self._template = f"ledger{os.getpid()}"
+            with connect(self.url()) as cur:
+                cur.execute(f"create database {self._template}")
+            apply_ledger(self.url(self._template))
         with connect(self.url()) as cur:
-            cur.execute(f"create database {name}")
-        url = self.url(name)
-        if ledger:
-            apply_ledger(url)
-        return url
+            cur.execute(f"create database {name} template {self._template if ledger else 'template0'} strategy file_copy")
+        return self.url(name)
 
 
 def apply_ledger(url: str) -> None:

@@ -1,0 +1,72 @@
+# `make` alone prints this help.
+SHELL := /bin/sh
+PY := .venv/bin/python
+CLUSTER ?= dev
+PYTEST := $(PY) -m pytest -q
+
+.PHONY: help setup check format lint types imports unit integration chart cluster test demo demo-down up down generate verify golden lock
+
+help: ## this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: ## development environment: .venv, and the servers that tests start
+	@sh tools/setup.sh
+
+demo: setup ## the main job on a real cluster: documents, orders, a dead letter; prints what was verified
+	@$(PY) -m tools.demo up --cluster $(CLUSTER)
+
+demo-down: setup ## removes all of it
+	@$(PY) -m tools.demo down --cluster $(CLUSTER)
+
+test: setup ## every tier: check, integration, chart, cluster
+	@$(MAKE) --no-print-directory check
+	@$(PY) -m tools.cluster programs
+	@$(MAKE) --no-print-directory integration
+	@$(MAKE) --no-print-directory chart
+	@$(MAKE) --no-print-directory cluster
+	@echo "test: every tier passed"
+
+check: setup ## format, lint, types, import contracts, generated files, unit tests: under a minute, no network
+	@$(PY) -m ruff format --check -q . || { echo "run: make format"; exit 1; }
+	@$(PY) -m ruff check -q .
+	@$(PY) -m mypy --no-error-summary
+	@.venv/bin/lint-imports --no-logo >/dev/null || .venv/bin/lint-imports --no-logo
+	@$(PY) -m rowlock_operator.api.generate --check
+	@$(MAKE) --no-print-directory unit
+
+format: setup ## formats the Python code
+	@$(PY) -m ruff format -q .
+	@$(PY) -m ruff check -q --fix .
+
+unit: setup
+	@$(PYTEST) -m "not integration and not cluster" --ignore=tests/chart
+
+integration: setup ## real PostgreSQL, Redis, PgBouncer, kube-apiserver on loopback
+	@$(PYTEST) -m integration
+
+chart: setup ## renderings, schema and lint of the chart
+	@$(PYTEST) -m "not cluster" tests/chart
+
+cluster: setup ## the real cluster (root, or Docker): provider, demo, faults
+	@$(PYTEST) -m cluster
+
+generate: setup ## CRDs from the typed models, into crds/ and the chart
+	@$(PY) -m rowlock_operator.api.generate
+	@sh charts/sync_crds.sh
+
+golden: setup ## rewrites the golden files; read the difference before you commit it
+	@$(PYTEST) tests/golden tests/chart --update-golden
+
+verify: setup ## regenerates everything and fails where the tree differs
+	@$(MAKE) --no-print-directory format generate
+	@git diff --exit-code
+	@$(MAKE) --no-print-directory check
+
+lock: setup ## pins the Python packages anew
+	@sh tools/lock.sh
+
+up: setup ## a cluster of your own (kind where Docker works, else the host cluster)
+	@$(PY) -m tools.cluster up --name $(CLUSTER)
+
+down: setup ## ends it
+	@$(PY) -m tools.cluster down --name $(CLUSTER)
