@@ -95,4 +95,4 @@ class Feeder:
         free = settings.window - (total - sum(waiting[key] for key in saturated))
         pace.room = max(0, min(free, settings.hard_cap - total))
         pace.saturated, pace.refreshed = saturated, time.monotonic()
-        entry.waiting_in_ledger, entry.saturated = total, len(saturated)
+        entry.saturated = len(saturated)

@@ -12,7 +12,7 @@ from rowlock_operator.rows.ledger import Ledger
 class ScribeSettings:
     busy_seconds: float = 0.05
     idle_seconds: float = 0.2
-    figures_seconds: float = 1.0
+    figures_seconds: float = 0.5
     counts_seconds: float = 5.0
     pending_cap: int = 1001  # displays say "1000+"
 
@@ -44,7 +44,9 @@ class Scribe:
         if counts:
             self._state.failures = self._ledger.queue_failures()
             self._counts = time.monotonic()
+        figures = self._ledger.source_figures()
         for entry in self._state.source_entries():
+            entry.waiting_in_ledger, entry.running, entry.throttled = figures.get(entry.source.source_id, (0, 0, 0))
             if ended is not None:
                 entry.done, entry.failed = ended.get(entry.source.source_id, (0, 0))
             try:

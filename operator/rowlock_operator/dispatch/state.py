@@ -34,6 +34,8 @@ class SourceEntry:
     done: int = 0
     failed: int = 0
     saturated: int = 0
+    running: int = 0
+    throttled: int = 0
 
 
 @dataclass

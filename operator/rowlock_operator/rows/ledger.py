@@ -76,6 +76,7 @@ class Launchable:
     task: str
     args: dict[str, Any]
     source_key: str | None
+    waited_seconds: float
 
 
 class Ledger:
@@ -130,7 +131,7 @@ class Ledger:
 
     def depths(self) -> list[Depth]:
         rows = self._rows("depth")
-        return [Depth(*(int(v) if i not in (1, 8) else v for i, v in enumerate(row[:8])), None if row[8] is None else float(row[8])) for row in rows]
+        return [Depth(i, name, int(w), int(r), int(b), int(q), int(l), int(u), None if old is None else float(old)) for i, name, w, r, b, q, l, u, old in rows]
 
     def claimed_counts(self) -> dict[int, tuple[int, int]]:
         """queue id -> (queued, launching or running)."""
@@ -166,14 +167,20 @@ class Ledger:
         return str(rows[0][1]) if rows else None
 
     def launchable(self, ids: list[str]) -> list[Launchable]:
-        return [Launchable(*row) for row in self._rows("launchable", ids=ids)] if ids else []
+        rows = self._rows("launchable", ids=ids) if ids else []
+        return [Launchable(run_id, attempt, task, args, key, float(waited)) for run_id, attempt, task, args, key, waited in rows]
 
     def jobs_in_hand(self) -> list[KubeRun]:
-        return [KubeRun(*row[:6], float(row[6]), row[7]) for row in self._rows("jobs_in_hand")]
+        rows = self._rows("jobs_in_hand")
+        return [KubeRun(i, attempt, q, state, cancel, token, float(age), runner) for i, attempt, q, state, cancel, token, age, runner in rows]
 
     def ended_counts(self) -> dict[int, tuple[int, int]]:
         """source id -> (succeeded, dead or unknown) within the history."""
         return {source_id: (done, failed) for source_id, done, failed in self._rows("ended_counts")}
+
+    def source_figures(self) -> dict[int, tuple[int, int, int]]:
+        """source id -> (waiting in the ledger, running, waiting behind a limit)."""
+        return {source_id: (waiting, running, throttled) for source_id, waiting, running, throttled in self._rows("source_figures")}
 
     def queue_failures(self) -> dict[int, int]:
         return {queue_id: n for queue_id, n in self._rows("queue_failures")}

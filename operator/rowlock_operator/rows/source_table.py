@@ -101,8 +101,8 @@ def inspect(pool: Pool, plan: SourcePlan) -> Inspection:
                 f"{what}: column {plan.key} alone is not unique (no unique index on just it): name a column that is, or create a unique index on it", "KeyNotUnique"
             )
         cursor.execute(compiled("explain", plan))
-        tree = (cursor.fetchone() or [[]])[0]
-        sorts, scans, index = _shape(tree[0]["Plan"] if isinstance(tree, list) else json.loads(tree)[0]["Plan"])
+        tree: Any = (cursor.fetchone() or (None,))[0]
+        sorts, scans, index = _shape((tree if isinstance(tree, list) else json.loads(tree))[0]["Plan"])
         partial = False
         if index:
             cursor.execute(_SQL["index_is_partial"], {"index": index})

@@ -57,7 +57,7 @@ select id::text, state from rowlock.finish_v1(array[%(id)s::uuid], array[%(attem
 
 -- name: launchable
 -- What a kube job needs to know of its run. No row: it was canceled or is somebody else's by now.
-select a.id::text, a.attempt, a.task, coalesce(a.args, p.args), a.source_key
+select a.id::text, a.attempt, a.task, coalesce(a.args, p.args), a.source_key, extract(epoch from clock_timestamp() - a.created_at)
   from rowlock.active a left join rowlock.payload p on p.id = a.id where a.id = any(%(ids)s::uuid[]) and a.state = 'launching'
 
 -- name: jobs_in_hand
@@ -92,3 +92,8 @@ select 1
 -- name: vacuum
 -- By dead rows, not by the clock (autovacuum naps for a minute: 1.7 GB without a live row after 2,000,000 runs).
 vacuum (analyze off) {}
+
+-- name: source_figures
+-- What each source has in hand: waiting, running, waiting behind a limit.
+select a.source_id, count(*) filter (where a.started_at is null), count(*) filter (where a.state = 'running'), count(*) filter (where a.due is not null and l.blocked_by is not null)
+  from rowlock.active a left join rowlock.lane l on l.id = a.lane where a.source_id > 0 group by a.source_id

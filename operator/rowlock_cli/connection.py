@@ -1,0 +1,73 @@
+"""Where the ledger is, and one short transaction at a time in it."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import psycopg2
+import psycopg2.extensions
+
+from rowlock_cli.errors import Failed, LedgerMissing
+
+Cursor = psycopg2.extensions.cursor
+_NO_LEDGER = ("3F000", "42P01", "42883")  # no such schema, table, function
+_REFUSED = "42501"
+
+
+def database_url(environment: Mapping[str, str] = os.environ) -> str | None:
+    """The libpq address from ROWLOCK_DATABASE_URL_FILE (wins) or ROWLOCK_DATABASE_URL, or None. Failed for an unreadable file."""
+    file = environment.get("ROWLOCK_DATABASE_URL_FILE")
+    if file:
+        try:
+            return Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Failed(f"the file of ROWLOCK_DATABASE_URL_FILE cannot be read: {error}; correct the variable or the file") from error
+    return environment.get("ROWLOCK_DATABASE_URL", "").strip() or None
+
+
+class Ledger:
+    """Opened at the first use and closed with the command."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: psycopg2.extensions.connection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        """A cursor in a transaction that commits at the end of the block. Failed, with the remedy, for whatever the database refuses."""
+        try:
+            if self._connection is None:
+                self._connection = psycopg2.connect(self._url, connect_timeout=10, application_name="rowlock-cli")
+            with self._connection, self._connection.cursor() as cur:
+                cur.execute(sql("timeout"))
+                yield cur
+        except psycopg2.Error as error:
+            raise _translated(error) from error
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _translated(error: psycopg2.Error) -> Failed:
+    message = (error.diag.message_primary or str(error)).strip()
+    hint = f" {error.diag.message_hint}" if error.diag.message_hint else ""
+    if error.pgcode in _NO_LEDGER:
+        return LedgerMissing(
+            f"this database holds no ledger of this version ({message}); is the address right, and has the operator started?"
+        )
+    if error.pgcode == _REFUSED:
+        return Failed(f"this login may not do that ({message}); use the operator's login, or one with the role rowlock_client")
+    if error.pgcode is None:
+        return Failed(f"the database does not answer: {message}")
+    return Failed(f"{message}.{hint}" if hint else message)
+
+
+@cache
+def sql(name: str) -> str:
+    """The text of sql/<name>.sql."""
+    return files("rowlock_cli").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")

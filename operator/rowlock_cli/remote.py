@@ -1,0 +1,85 @@
+"""Outside the cluster: the same words, said inside the operator's pod."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rowlock_cli.errors import Failed
+
+OPERATOR_LABELS = "app.kubernetes.io/name=rowlock,app.kubernetes.io/component=operator"
+
+
+def run_in_operator(words: Sequence[str], *, namespace: str | None, context: str | None) -> int:
+    """Runs `rowlock --direct WORDS` in an operator pod, passes its output on, returns its exit code. Failed where there is no way in."""
+    # Imported here: inside the operator's pod, where most commands run, the client is neither needed nor cheap.
+    from kubernetes import client, config
+    from kubernetes.config.config_exception import ConfigException
+    from urllib3.exceptions import HTTPError
+
+    try:
+        api_client = config.new_client_from_config(context=context)
+        space = namespace or _current_namespace(config, context)
+        core = client.CoreV1Api(api_client)
+        pods = core.list_namespaced_pod(space, label_selector=OPERATOR_LABELS).items
+        name, container = choose_pod(pods, space)
+        return _exec(core, name, space, container, ["rowlock", "--direct", *words])
+    except ConfigException as error:
+        raise Failed(
+            f"neither ROWLOCK_DATABASE_URL is set nor a cluster is reachable: {error}; set one of ROWLOCK_DATABASE_URL_FILE, KUBECONFIG"
+        ) from error
+    except client.ApiException as error:
+        said = error.reason or str(error).splitlines()[0]
+        raise Failed(
+            f"the cluster refused ({error.status or 'no status'}: {said}); the command needs to list pods and to exec into the operator's"
+        ) from error
+    except (HTTPError, OSError) as error:
+        raise Failed(f"the cluster does not answer: {error}") from error
+
+
+def choose_pod(pods: Sequence[Any], namespace: str) -> tuple[str, str]:
+    """Name and container of an operator pod that is ready (each replica has a database connection). Failed with what to do. Pure."""
+    ready = sorted(
+        (pod.metadata.name, pod.spec.containers[0].name)
+        for pod in pods
+        if pod.status.phase == "Running" and any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions or [])
+    )
+    if ready:
+        return ready[0]
+    if pods:
+        raise Failed(
+            f"no operator pod in the namespace {namespace} is ready: `kubectl -n {namespace} get pods -l {OPERATOR_LABELS}` says why"
+        )
+    raise Failed(f"there is no Rowlock operator in the namespace {namespace}; name its namespace with -n, or set ROWLOCK_DATABASE_URL_FILE")
+
+
+def _current_namespace(config: Any, context: str | None) -> str:
+    contexts, active = config.list_kube_config_contexts()
+    chosen = next((item for item in contexts if item["name"] == context), active) if context else active
+    return str(chosen["context"].get("namespace") or "default")
+
+
+def _exec(core: Any, pod: str, namespace: str, container: str, command: list[str]) -> int:
+    from kubernetes.stream import stream
+
+    socket = stream(
+        core.connect_get_namespaced_pod_exec, pod, namespace, container=container, command=command,
+        stdin=False, stdout=True, stderr=True, tty=False, _preload_content=False, binary=True,
+    )  # fmt: skip
+    try:
+        while socket.is_open():
+            socket.update(timeout=1)
+            _pass_on(socket)
+        _pass_on(socket)
+        code = socket.returncode
+    finally:
+        socket.close()
+    if code is None:
+        raise Failed(f"the connection to the pod {namespace}/{pod} ended before the command did; run it again")
+    return int(code)
+
+
+def _pass_on(socket: Any) -> None:
+    for ready, read, target in ((socket.peek_stdout, socket.read_stdout, sys.stdout), (socket.peek_stderr, socket.read_stderr, sys.stderr)):
+        while ready():
+            target.buffer.write(read())
+            target.flush()

@@ -1,0 +1,2 @@
+-- now: ages are told by the database's clock, as the due times are.
+select clock_timestamp()

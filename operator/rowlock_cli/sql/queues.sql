@@ -1,0 +1,2 @@
+-- queues: all that the ledger knows.
+select name from rowlock.queue order by name

@@ -1,0 +1,48 @@
+"""The part of an object's metadata that decisions need, and the conditions every status carries."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from rowlock_operator.api.model import ApiModel
+
+GROUP = "rowlock.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+ConditionType = Literal["Ready", "Progressing", "Suspended", "Throttled", "Degraded"]
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+
+class Meta(ApiModel):
+    """What we keep of `metadata`."""
+
+    name: str
+    namespace: str = "default"
+    uid: str = ""
+    generation: int = 0
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+    deletion_timestamp: str | None = None
+
+    @property
+    def key(self) -> str:
+        """`namespace/name`, the key of the reconciler and of the ledger's queue."""
+        return f"{self.namespace}/{self.name}"
+
+
+class Condition(ApiModel):
+    """One aspect of the object's state, in the usual Kubernetes form."""
+
+    type: ConditionType = Field(description="Which aspect: Ready, Progressing, Suspended, Throttled or Degraded.")
+    status: ConditionStatus = Field(description="True, False, or Unknown while Rowlock cannot tell.")
+    reason: str = Field(max_length=100, pattern=r"^[A-Z][A-Za-z0-9]*$", description="One CamelCase word for programs.")
+    message: str = Field(default="", max_length=2048, description="A sentence for people: what is so, and what to do about it.")
+    last_transition_time: datetime = Field(description="When the status last changed.")
+    observed_generation: int | None = Field(default=None, ge=0, description="The metadata.generation this was said about.")
+
+
+def parse_meta(manifest: dict[str, Any]) -> Meta:
+    """The metadata of any object as the API server sends it."""
+    return Meta.model_validate(manifest.get("metadata") or {})

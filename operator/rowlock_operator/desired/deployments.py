@@ -1,0 +1,91 @@
+"""The Deployment of a WorkQueue's warm workers, and how its replicas are set."""
+
+from typing import Any
+
+from rowlock_operator.api.work_queue import WorkQueue
+from rowlock_operator.desired.fingerprint import with_fingerprint
+from rowlock_operator.desired.installation import Installation
+from rowlock_operator.desired.names import owner_reference, worker_deployment_name, worker_labels, worker_selector
+from rowlock_operator.desired.pods import (
+    database_volume,
+    pod_spec,
+    pod_template,
+    secret_mount,
+    secret_volume,
+    tmp_mounts,
+    tmp_volumes,
+    variable,
+    worker_container,
+    worker_env,
+)
+
+Manifest = dict[str, Any]
+
+
+def build_worker_deployment(*, queue: WorkQueue, installation: Installation) -> Manifest:
+    """What is applied. It never holds spec.replicas: scaling owns that through /scale, and an apply would undo it."""
+    name = queue.metadata.name
+    return with_fingerprint(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {
+                "name": worker_deployment_name(name),
+                "namespace": queue.metadata.namespace,
+                "labels": worker_labels(name),
+                "ownerReferences": [owner_reference(queue.metadata)],
+            },
+            "spec": {
+                "selector": {"matchLabels": worker_selector(name)},
+                "revisionHistoryLimit": 2,
+                # New workers come before old ones go; an old one ends its run first (terminationGracePeriodSeconds).
+                "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}},
+                "template": pod_template(worker_labels(name), queue.spec.template, _pod(queue, installation)),
+            },
+        }
+    )
+
+
+def build_first_worker_deployment(*, queue: WorkQueue, installation: Installation, replicas: int) -> Manifest:
+    """What is POSTed where there is none yet: without a number Kubernetes would start one pod for a queue that is empty."""
+    manifest = build_worker_deployment(queue=queue, installation=installation)
+    return {**manifest, "spec": {**manifest["spec"], "replicas": replicas}}
+
+
+def build_scale_patch(*, replicas: int) -> Manifest:
+    """Merge patch of the Deployment's /scale."""
+    return {"spec": {"replicas": replicas}}
+
+
+def _pod(queue: WorkQueue, installation: Installation) -> Manifest:
+    template = queue.spec.template
+    container = worker_container(
+        queue,
+        installation,
+        args=["run"],
+        env=[
+            *worker_env(queue),
+            variable("ROWLOCK_REDIS_URL_FILE", "/var/run/rowlock/redis/url"),
+            variable("ROWLOCK_PROCESSES", queue.spec.processes_per_pod),
+        ],
+        mounts=[secret_mount("rowlock-database", "database"), secret_mount("rowlock-redis", "redis"), *tmp_mounts(template)],
+    )
+    volumes = [
+        database_volume(queue, installation),
+        secret_volume("rowlock-redis", secret=installation.redis_secret, key=installation.redis_key),
+        *tmp_volumes(template),
+    ]
+    return pod_spec(queue, container=container | _probes(), volumes=volumes)
+
+
+def _probes() -> Manifest:
+    """Ready only once a parent loop runs: a worker that cannot import its tasks never counts as one. Killed after a minute without."""
+    return {
+        "startupProbe": _alive(period_seconds=2, failures=60),
+        "livenessProbe": _alive(period_seconds=20, failures=3),
+    }
+
+
+def _alive(*, period_seconds: int, failures: int) -> Manifest:
+    command = ["rowlock-worker", "alive"]
+    return {"exec": {"command": command}, "timeoutSeconds": 10, "periodSeconds": period_seconds, "failureThreshold": failures}

@@ -1,0 +1,141 @@
+"""The kube job of one attempt: with our runner in the pod (Sdk), or any image at all (Exit)."""
+
+from typing import Any
+
+from rowlock_operator.api.work_queue import WorkQueue
+from rowlock_operator.desired.fingerprint import with_fingerprint
+from rowlock_operator.desired.installation import Installation
+from rowlock_operator.desired.names import CONTAINER, ROW, kube_job_name, owner_reference, run_labels
+from rowlock_operator.desired.pods import (
+    SECRETS_FOLDER,
+    database_volume,
+    foreign_container,
+    pod_spec,
+    pod_template,
+    secret_mount,
+    tmp_mounts,
+    tmp_volumes,
+    variable,
+    worker_container,
+    worker_env,
+)
+from rowlock_operator.desired.runs import RunToLaunch, check_size, row_json, row_variables
+
+Manifest = dict[str, Any]
+
+
+def build_kube_job(*, queue: WorkQueue, installation: Installation, run: RunToLaunch) -> Manifest:
+    """The kube job that the queue's contract asks for. Raises GiveUp where the row does not fit into a pod."""
+    if queue.spec.is_exit:
+        return build_exit_job(queue=queue, run=run)
+    return build_sdk_job(queue=queue, installation=installation, run=run)
+
+
+def build_sdk_job(*, queue: WorkQueue, installation: Installation, run: RunToLaunch) -> Manifest:
+    """`rowlock-worker once`: the pod holds the fences itself and reads its arguments from the ledger."""
+    template = queue.spec.template
+    container = worker_container(
+        queue,
+        installation,
+        args=["once"],
+        env=[*worker_env(queue), variable("ROWLOCK_RUN_ID", run.run_id), variable("ROWLOCK_ATTEMPT", run.attempt)],
+        mounts=[secret_mount("rowlock-database", "database"), *tmp_mounts(template)],
+    )
+    volumes = [database_volume(queue, installation), *tmp_volumes(template)]
+    return _kube_job(queue, run, pod_spec(queue, container=container, volumes=volumes))
+
+
+def build_exit_job(*, queue: WorkQueue, run: RunToLaunch) -> Manifest:
+    """Any image: the row comes as environment and as a file; exit code 0 is success; no Secret of ours is in reach.
+
+    Raises GiveUp (reasons RowTooLarge, RowNamesCollide).
+    """
+    by_secret = queue.spec.row_delivery == "Secret"
+    check_size(run, by_secret=by_secret)
+    name = kube_job_name(queue.metadata.name, run.run_id, run.attempt)
+    variables = row_variables(run)
+    if by_secret:
+        row_env = [{"name": key, "valueFrom": {"secretKeyRef": {"name": name, "key": key}}} for key in variables]
+        source: Manifest = {"secret": {"secretName": name, "defaultMode": 0o444, "items": [{"key": "row.json", "path": "row.json"}]}}
+    else:
+        row_env = [variable(key, _literal(text)) for key, text in variables.items()]
+        field = {"fieldPath": f"metadata.annotations['{ROW}']"}
+        source = {"downwardAPI": {"defaultMode": 0o444, "items": [{"path": "row.json", "fieldRef": field}]}}
+    container = foreign_container(
+        queue,
+        env=[
+            variable("ROWLOCK_RUN_ID", run.run_id),
+            variable("ROWLOCK_ATTEMPT", run.attempt),
+            variable("ROWLOCK_QUEUE", queue.metadata.key),
+            variable("ROWLOCK_TASK", run.task),
+            variable("ROWLOCK_ROW_FILE", f"{SECRETS_FOLDER}/row.json"),
+            *row_env,
+        ],
+        mounts=[{"name": "rowlock-row", "mountPath": SECRETS_FOLDER, "readOnly": True}],
+    )
+    pod = pod_spec(queue, container=container, volumes=[{"name": "rowlock-row", **source}])
+    return _kube_job(queue, run, pod, annotations=None if by_secret else {ROW: row_json(run)})
+
+
+def build_row_secret(*, queue: WorkQueue, run: RunToLaunch, kube_job_uid: str) -> Manifest:
+    """The row of an Exit run with rowDelivery Secret.
+
+    Made after its kube job and owned by it, so that it goes with it whatever crashes; the pod waits until it is there.
+    """
+    name = kube_job_name(queue.metadata.name, run.run_id, run.attempt)
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "immutable": True,
+        "metadata": {
+            "name": name,
+            "namespace": queue.metadata.namespace,
+            "labels": run_labels(queue.metadata.name, run.run_id, run.attempt),
+            "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": kube_job_uid}],
+        },
+        "stringData": {"row.json": row_json(run), **row_variables(run)},
+    }
+
+
+def _kube_job(queue: WorkQueue, run: RunToLaunch, pod: Manifest, annotations: dict[str, str] | None = None) -> Manifest:
+    name, spec = queue.metadata.name, queue.spec
+    labels = run_labels(name, run.run_id, run.attempt)
+    return with_fingerprint(
+        {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {
+                "name": kube_job_name(name, run.run_id, run.attempt),
+                "namespace": queue.metadata.namespace,
+                "labels": {**spec.template.metadata.labels, **labels},
+                "ownerReferences": [owner_reference(queue.metadata)],
+            },
+            "spec": {
+                "completions": 1,
+                "parallelism": 1,
+                # One pod, once: a second pod would be a second start of the same attempt. The ledger alone retries.
+                "backoffLimit": 0,
+                "podReplacementPolicy": "Failed",
+                "podFailurePolicy": _pod_failure_policy(),
+                "activeDeadlineSeconds": spec.limits.hard_seconds + spec.starting_deadline_seconds,
+                "ttlSecondsAfterFinished": spec.ttl_seconds,
+                "template": pod_template(labels, spec.template, {**pod, "restartPolicy": "Never"}, annotations),
+            },
+        }
+    )
+
+
+def _pod_failure_policy() -> Manifest:
+    """Writes into the kube job's own condition why its pod failed, so that the reason survives the pod."""
+    return {
+        "rules": [
+            {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+            {"action": "FailJob", "onExitCodes": {"containerName": CONTAINER, "operator": "NotIn", "values": [0]}},
+        ]
+    }
+
+
+def _literal(text: str) -> str:
+    """Kubernetes replaces $(NAME), and $$ by $, in a value; a row's text must arrive as it is."""
+    return text.replace("$", "$$")

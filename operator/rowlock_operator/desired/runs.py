@@ -1,0 +1,65 @@
+"""The run that a kube job is built for, as values."""
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from rowlock_operator.errors import GiveUp
+
+# The API server allows 256 KiB of annotations on one object; Linux allows 128 KiB for one variable; etcd 1.5 MiB for one object.
+ANNOTATION_BYTES = 200 * 1024
+VARIABLE_BYTES = 120 * 1024
+SECRET_BYTES = 450 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunToLaunch:
+    """One attempt of one run."""
+
+    run_id: str
+    attempt: int
+    task: str
+    args: dict[str, Any] = field(default_factory=dict)
+
+
+def row_json(run: RunToLaunch) -> str:
+    """The whole row, in one line, keys sorted."""
+    return json.dumps(run.args, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def row_variables(run: RunToLaunch) -> dict[str, str]:
+    """`ROW_<NAME>` -> text; text as it is, null as nothing, anything else as JSON.
+
+    Raises GiveUp where two columns would share a variable or a value holds NUL.
+    """
+    made: dict[str, str] = {}
+    origin: dict[str, str] = {}
+    for column, value in sorted(run.args.items()):
+        name = "ROW_" + re.sub(r"[^A-Z0-9]", "_", column.upper())
+        if name in made:
+            raise GiveUp(
+                f"Columns {origin[name]!r} and {column!r} would both become {name}: give them other names with spec.args of the RowSource.",
+                "RowNamesCollide",
+            )
+        made[name], origin[name] = _text(value), column
+    return made
+
+
+def check_size(run: RunToLaunch, *, by_secret: bool) -> None:
+    """Raises GiveUp where the row does not fit into a pod; the sentence says what else to do."""
+    whole = len(row_json(run).encode())
+    largest = max((len(text.encode()) for text in row_variables(run).values()), default=0)
+    most = SECRET_BYTES if by_secret else ANNOTATION_BYTES
+    if whole > most or largest > VARIABLE_BYTES:
+        remedy = "give the task the key only and let it read the row itself"
+        if not by_secret and whole <= SECRET_BYTES and largest <= VARIABLE_BYTES:
+            remedy = "set spec.rowDelivery of the WorkQueue to Secret, or " + remedy
+        raise GiveUp(f"The row of run {run.run_id} has {whole} bytes, more than a pod can be given ({most}): {remedy}.", "RowTooLarge")
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.replace("\x00", "")

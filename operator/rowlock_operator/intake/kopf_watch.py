@@ -1,0 +1,148 @@
+"""Runs kopf as a watch, again and again: it ends on errors that it takes for fatal.
+
+Each attempt has a thread and an event loop of its own. Own thread: when kopf ends it cancels every task of its loop that was made after
+its start. Own loop for every attempt: a kopf that ended by an error leaves a timer in its loop which SIGKILLs the process after
+`ultimate_exiting_timeout`; that timer dies with the loop. Keys travel to the main loop by call_soon_threadsafe.
+"""
+
+import asyncio
+import logging
+import random
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import kopf
+
+from rowlock_operator.cluster.credentials import Credentials
+from rowlock_operator.cluster.kinds import Kind
+from rowlock_operator.cluster.pulse import Pulse
+from rowlock_operator.cluster.session import open_session
+from rowlock_operator.intake.kopf_settings import watch_only_settings
+from rowlock_operator.intake.primaries import Seen, sighting
+
+log = logging.getLogger("rowlock.intake")
+
+FIRST_WAIT_SECONDS, LAST_WAIT_SECONDS = 1.0, 30.0
+STOP_SECONDS = 10.0
+STEADY_SECONDS = 60.0  # an attempt that lasted this long was a good one: the next wait is short again
+
+
+class KopfWatch:
+    """`deliver(seen)` is called in the main loop for every event of every kind; `wait_for_kinds` returns when all kinds are served."""
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        kinds: Sequence[Kind],
+        namespaces: Sequence[str | None],
+        deliver: Callable[[Seen], object],
+        wait_for_kinds: Callable[[], Awaitable[None]],
+        pulse: Pulse,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._credentials, self._kinds, self._namespaces = credentials, tuple(kinds), tuple(namespaces)
+        self._deliver, self._wait_for_kinds, self._pulse = deliver, wait_for_kinds, pulse
+        self._rng = rng or random.Random()
+
+    async def run(self) -> None:
+        """Watches until cancelled."""
+        loop = asyncio.get_running_loop()
+        wait = FIRST_WAIT_SECONDS
+        while True:
+            # kopf looks only once, at its start, at what kinds there are: without the CRDs it would watch nothing, for ever.
+            await self._wait_for_kinds()
+            attempt = _Attempt(self)
+            began = loop.time()
+            log.info("intake_started", extra={"namespaces": ",".join(name or "*" for name in self._namespaces)})
+            error = await attempt.run()
+            wait = FIRST_WAIT_SECONDS if loop.time() - began > STEADY_SECONDS else min(LAST_WAIT_SECONDS, wait * 2)
+            log.warning("intake_broken", extra={"error": repr(error), "again_after_seconds": wait})
+            await asyncio.sleep(wait * self._rng.uniform(0.75, 1.25))
+
+    async def operate(self, stop: asyncio.Event, forward: Callable[[Seen], None]) -> None:
+        """One life of kopf, in the running loop; returns when `stop` is set, raises when kopf gives up."""
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(self._login)
+        for kind in self._kinds:
+            kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)(_handler(kind, forward))
+        everywhere = None in self._namespaces
+        await kopf.operator(
+            registry=registry,
+            settings=watch_only_settings(self._rng),
+            standalone=True,
+            clusterwide=everywhere,
+            namespaces=() if everywhere else [name for name in self._namespaces if name],
+            stop_flag=stop,
+        )
+
+    def forward(self, seen: Seen) -> None:
+        """Hands a sighting to whoever reconciles; in the main loop."""
+        self._deliver(seen)
+
+    async def _login(self, **_: Any) -> kopf.AiohttpSession:
+        # Our own session: token per request, bounded connections, and the pulse of every stream.
+        session = open_session(self._credentials, connections=20, timeout_seconds=60, middlewares=(self._pulse.middleware,))
+        return kopf.AiohttpSession(server=self._credentials.server, aiohttp_session=session)
+
+
+def _handler(kind: Kind, forward: Callable[[Seen], None]) -> Any:
+    async def on_event(event: Any, **_: Any) -> None:
+        """Hands over what was seen."""
+        forward(sighting(kind, event["type"], event["object"]))
+
+    return on_event
+
+
+class _Attempt:
+    """One thread with one loop with one kopf."""
+
+    def __init__(self, watch: KopfWatch) -> None:
+        self._watch = watch
+        self._main = asyncio.get_running_loop()
+        self._ended: asyncio.Future[BaseException | None] = self._main.create_future()
+        self._inner: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+        self._stopping = False
+
+    async def run(self) -> BaseException | None:
+        """The error that ended it (None: it ended by itself). Cancelled: stops kopf first, within a bound."""
+        # A daemon: a kopf that hangs at its end must not keep the process from ending.
+        threading.Thread(target=self._thread, name="kopf", daemon=True).start()
+        try:
+            return await asyncio.shield(self._ended)
+        except asyncio.CancelledError:
+            self._stop()
+            await asyncio.wait([self._ended], timeout=STOP_SECONDS)
+            raise
+
+    def _thread(self) -> None:
+        error: BaseException | None = None
+        try:
+            asyncio.run(self._operate())
+        except BaseException as caught:  # noqa: BLE001 - the thread's edge: whatever ended kopf, the supervisor decides
+            error = caught
+        self._to_main(self._end, error)
+
+    async def _operate(self) -> None:
+        stop = asyncio.Event()
+        self._inner = (asyncio.get_running_loop(), stop)
+        if self._stopping:
+            return
+        await self._watch.operate(stop, lambda seen: self._to_main(self._watch.forward, seen))
+
+    def _stop(self) -> None:
+        self._stopping = True
+        if self._inner is not None:
+            loop, stop = self._inner
+            with suppress(RuntimeError):  # its loop is closed already
+                loop.call_soon_threadsafe(stop.set)
+
+    def _to_main(self, call: Callable[[Any], None], value: Any) -> None:
+        with suppress(RuntimeError):  # the main loop is closed: nobody listens any more
+            self._main.call_soon_threadsafe(call, value)
+
+    def _end(self, error: BaseException | None) -> None:
+        if not self._ended.done():
+            self._ended.set_result(error)

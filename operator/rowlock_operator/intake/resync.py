@@ -1,0 +1,122 @@
+"""The sweep that finds what the watch has missed.
+
+kopf never tells of a deletion that happened while its watch was open nowhere (measured), and a watch may be behind for reasons of its own.
+So all primaries are listed from time to time: what is gone is dropped, what differs is fetched.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from rowlock_operator.cluster.client import KubeClient
+from rowlock_operator.cluster.kinds import Kind, ObjectKey
+from rowlock_operator.errors import RetryLater, RowlockError
+from rowlock_operator.intake.primaries import Primaries, sighting
+
+log = logging.getLogger("rowlock.intake")
+
+INTERVAL_SECONDS, JITTER = 600.0, 0.2
+RETRY_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """What one sweep found: keys that changed, keys that are gone."""
+
+    changed: tuple[ObjectKey, ...]
+    gone: tuple[ObjectKey, ...]
+
+
+class Resync:
+    """Repairs `primaries`, which tells of every change; `on_repair(plural)` counts what the watch should have brought."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        primaries: Primaries,
+        *,
+        kinds: Sequence[Kind],
+        namespaces: Sequence[str | None],
+        on_repair: Callable[[str], None] = lambda _plural: None,
+        interval_seconds: float = INTERVAL_SECONDS,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._client, self._primaries = client, primaries
+        self._kinds, self._namespaces = tuple(kinds), tuple(namespaces)
+        self._on_repair = on_repair
+        self._interval_seconds, self._rng = interval_seconds, rng or random.Random()
+        self.synced = asyncio.Event()  # set when everything was listed once
+
+    async def run(self) -> None:
+        """Lists at once and then every interval, until cancelled; a failed sweep is repeated soon and changes nothing."""
+        while True:
+            try:
+                repaired = await self.run_once()
+            except RowlockError as error:
+                wait = max(RETRY_SECONDS, (error.after_seconds or 0.0) if isinstance(error, RetryLater) else 0.0)
+                log.warning("resync_failed", extra={"error": str(error), "again_after_seconds": wait})
+            else:
+                wait = self._interval_seconds * self._rng.uniform(1 - JITTER, 1 + JITTER)
+                if repaired.changed or repaired.gone:
+                    log.info("resync_repaired", extra={"changed": len(repaired.changed), "gone": len(repaired.gone)})
+            await asyncio.sleep(wait)
+
+    async def run_once(self) -> Repaired:
+        """One sweep over all kinds and namespaces; raises what a list raises, then nothing more is dropped."""
+        first = not self.synced.is_set()
+        changed: list[ObjectKey] = []
+        gone: list[ObjectKey] = []
+        for kind in self._kinds:
+            for namespace in self._namespaces:
+                found, lost = await self._sweep(kind, namespace, first)
+                changed += found
+                gone += lost
+        self.synced.set()
+        if not first:
+            for key in (*changed, *gone):
+                self._on_repair(key.kind)
+        return Repaired(tuple(changed), tuple(gone))
+
+    async def wait_for_kinds(self) -> None:
+        """Returns when the API server serves every kind in every namespace to us (CRDs installed, rights given)."""
+        told = ""
+        while True:
+            try:
+                for kind in self._kinds:
+                    for namespace in self._namespaces:
+                        async with aclosing(self._client.list_pages(kind, namespace, metadata_only=True, page_size=1)) as pages:
+                            await anext(pages)
+            except RowlockError as error:
+                if str(error) != told:
+                    told = str(error)
+                    log.warning("kinds_not_served", extra={"error": told, "remedy": "install the CRDs and the operator's Role"})
+                await asyncio.sleep(RETRY_SECONDS * self._rng.uniform(0.75, 1.25))
+            else:
+                return
+
+    async def _sweep(self, kind: Kind, namespace: str | None, whole: bool) -> tuple[list[ObjectKey], list[ObjectKey]]:
+        """`whole`: takes the objects from the list itself; else from metadata alone, and fetches only those that differ."""
+        before = {key: known for key in self._primaries.keys(kind.plural) if (known := self._primaries.get(key))}
+        listed: set[ObjectKey] = set()
+        changed: list[ObjectKey] = []
+        async with aclosing(self._client.list_pages(kind, namespace, metadata_only=not whole)) as pages:
+            async for page in pages:
+                for item in page.items:
+                    key, metadata = kind.key(item), item["metadata"]
+                    listed.add(key)
+                    known = self._primaries.get(key)
+                    if known and (known.uid, known.resource_version) == (metadata["uid"], metadata["resourceVersion"]):
+                        continue
+                    now = item if whole else await self._client.find(kind, key.namespace, key.name)
+                    if now is not None and self._primaries.observe(sighting(kind, None, now)):
+                        changed.append(key)
+        gone: list[ObjectKey] = []
+        for key, known in before.items():
+            # Only what was known before the list and has not moved since: an object made meanwhile is not in the list, and lives.
+            covered = namespace is None or key.namespace == namespace
+            if covered and key not in listed and self._primaries.get(key) == known and self._primaries.drop(key, uid=known.uid):
+                gone.append(key)
+        return changed, gone

@@ -1,0 +1,68 @@
+"""The intake as one service: primaries by watch and resync, keys out."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+
+from rowlock_operator.cluster.client import KubeClient
+from rowlock_operator.cluster.kinds import Kind, ObjectKey
+from rowlock_operator.cluster.pulse import Pulse
+from rowlock_operator.intake.kopf_watch import KopfWatch
+from rowlock_operator.intake.primaries import Primaries
+from rowlock_operator.intake.resync import INTERVAL_SECONDS, Resync
+
+
+class PrimaryWatcher:
+    """Follows the users' objects in some namespaces (None: all). `add(key)` is called for every object that is new, changed or gone."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        *,
+        kinds: Sequence[Kind],
+        namespaces: Sequence[str | None],
+        add: Callable[[ObjectKey], None],
+        on_repair: Callable[[str], None] = lambda _plural: None,
+        resync_seconds: float = INTERVAL_SECONDS,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.primaries = Primaries(on_news=add)
+        self.pulse = Pulse(kinds, namespaces)
+        self._resync = Resync(
+            client,
+            self.primaries,
+            kinds=kinds,
+            namespaces=namespaces,
+            on_repair=on_repair,
+            interval_seconds=resync_seconds,
+            rng=rng,
+        )
+        self._watch = KopfWatch(
+            client.credentials,
+            kinds=kinds,
+            namespaces=namespaces,
+            deliver=self.primaries.observe,
+            wait_for_kinds=self._resync.wait_for_kinds,
+            pulse=self.pulse,
+            rng=rng,
+        )
+
+    async def run(self) -> None:
+        """Watches and sweeps until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch.run(), name="kopf watch")
+            group.create_task(self._resync.run(), name="resync")
+
+    async def synced(self) -> None:
+        """Returns when all primaries were listed once."""
+        await self._resync.synced.wait()
+
+    def ready(self) -> tuple[bool, str]:
+        """Readiness probe."""
+        if not self._resync.synced.is_set():
+            return False, "the first list of our kinds has not succeeded yet"
+        return self.pulse.ready()
+
+    def live(self) -> tuple[bool, str]:
+        """Liveness probe: the watches prove that they move."""
+        return self.pulse.live()

@@ -1,0 +1,52 @@
+"""What we keep of a kube job of ours."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rowlock_operator.observed.reading import Manifest, condition, instant, label
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KubeJobSeen:
+    """One kube job: one attempt of one run."""
+
+    name: str
+    namespace: str
+    uid: str
+    work_queue: str
+    run_id: str
+    attempt: int
+    created_at: datetime
+    complete: bool = False
+    failed_reason: str | None = None
+    failed_message: str = ""
+    deleting: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Kubernetes will start no pod of it any more."""
+        return self.complete or self.failed_reason is not None
+
+
+def observe_kube_job(manifest: Manifest) -> KubeJobSeen | None:
+    """A batch/v1 Job as the API server sends it; None where it carries no run of ours."""
+    metadata = manifest["metadata"]
+    work_queue, run_id, attempt = (label(manifest, f"rowlock.dev/{part}") for part in ("work-queue", "run", "attempt"))
+    created_at = instant(metadata.get("creationTimestamp"))
+    if not (work_queue and run_id and attempt and attempt.isdecimal() and created_at):
+        return None
+    # FailureTarget comes before Failed, while pods still end: the attempt is over only with Failed.
+    failed = condition(manifest, "Failed")
+    return KubeJobSeen(
+        name=metadata["name"],
+        namespace=metadata["namespace"],
+        uid=metadata["uid"],
+        work_queue=work_queue,
+        run_id=run_id,
+        attempt=int(attempt),
+        created_at=created_at,
+        complete=condition(manifest, "Complete") is not None,
+        failed_reason=None if failed is None else failed.get("reason", "Failed"),
+        failed_message="" if failed is None else failed.get("message", ""),
+        deleting=bool(metadata.get("deletionTimestamp")),
+    )

@@ -1,0 +1,73 @@
+"""One look at everything that concerns a WorkQueue or a RowSource."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rowlock_operator.observed.deployments import DeploymentSeen
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Depth:
+    """Runs of one queue in the ledger, by what they wait for; exact."""
+
+    waiting: int = 0
+    due: int = 0
+    blocked: int = 0
+    queued: int = 0
+    launching: int = 0
+    running: int = 0
+    oldest_since: datetime | None = None
+
+    @property
+    def load(self) -> int:
+        """Runs that a worker could be busy with now: the signal of scaling."""
+        return self.due + self.queued + self.launching + self.running
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PodProblem:
+    """The same trouble of `count` pods; `kind` is a Kubernetes word such as ImagePullBackOff."""
+
+    kind: str
+    message: str
+    count: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trouble:
+    """Something that keeps the object from working: a reason's name and its filled message."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueueObservation:
+    """What exists of one WorkQueue at `now`; None = not known."""
+
+    now: datetime
+    depth: Depth | None = None
+    depth_problem: str = ""
+    deployment: DeploymentSeen | None = None
+    busy_workers: int | None = None
+    kube_jobs: int | None = None
+    failed: int | None = None
+    pod_problems: tuple[PodProblem, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceObservation:
+    """What exists of one RowSource at `now`; None = not known. `pending` was counted up to `pending_cap`."""
+
+    now: datetime
+    pending: int | None = None
+    pending_cap: int = 1000
+    running: int | None = None
+    done: int | None = None
+    failed: int | None = None
+    throttled: int | None = None
+    last_claim_at: datetime | None = None
+    queue_suspended: bool = False
+    troubles: tuple[Trouble, ...] = ()
+    advice: tuple[Trouble, ...] = ()

@@ -1,0 +1,25 @@
+"""Small readers of Kubernetes' JSON."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+Manifest = dict[str, Any]
+
+
+def instant(text: str | None) -> datetime | None:
+    """A Kubernetes timestamp as aware UTC; None for none."""
+    if not text:
+        return None
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+
+
+def condition(manifest: Manifest, kind: str) -> Manifest | None:
+    """The condition of that type while it is True."""
+    found: list[Manifest] = (manifest.get("status") or {}).get("conditions") or []
+    return next((one for one in found if one.get("type") == kind and one.get("status") == "True"), None)
+
+
+def label(manifest: Manifest, name: str) -> str | None:
+    """A label's value."""
+    value = (manifest["metadata"].get("labels") or {}).get(name)
+    return None if value is None else str(value)

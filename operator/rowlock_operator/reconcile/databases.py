@@ -1,0 +1,81 @@
+"""The databases in use: from a Secret's key to a running dispatcher, one for each URL, whatever the number of queues and sources on it."""
+
+import asyncio
+import base64
+import binascii
+import logging
+from collections.abc import Callable, Iterator
+
+from rowlock_operator.api.work_queue import DatabaseRef
+from rowlock_operator.cluster.client import KubeClient
+from rowlock_operator.cluster.kinds import SECRETS, ObjectKey
+from rowlock_operator.dispatch.database import DatabaseDispatcher
+from rowlock_operator.errors import GiveUp
+
+log = logging.getLogger("rowlock.reconcile")
+
+
+class Databases:
+    """`make(url)` builds a dispatcher that is not started. Used by the leader only; for one event loop."""
+
+    def __init__(self, kube: KubeClient, make: Callable[[str], DatabaseDispatcher], *, on_replaced: Callable[[], None] = lambda: None) -> None:
+        self._kube, self._make, self._on_replaced = kube, make, on_replaced
+        self._dispatchers: dict[str, DatabaseDispatcher] = {}  # by URL
+        self._users: dict[ObjectKey, str] = {}  # WorkQueue -> URL
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    def __iter__(self) -> Iterator[DatabaseDispatcher]:
+        return iter(tuple(self._dispatchers.values()))
+
+    def of(self, work_queue: ObjectKey) -> DatabaseDispatcher | None:
+        """The dispatcher a WorkQueue was opened with."""
+        return self._dispatchers.get(self._users.get(work_queue, ""))
+
+    async def open(self, work_queue: ObjectKey, ref: DatabaseRef) -> DatabaseDispatcher:
+        """The running dispatcher of this WorkQueue's database, its ledger migrated. Raises GiveUp or RetryLater with the remedy."""
+        url = await self._url(work_queue.namespace, ref)
+        before = self._users.get(work_queue)
+        async with self._locks.setdefault(url, asyncio.Lock()):
+            if url not in self._dispatchers:
+                dispatcher = self._make(url)
+                try:
+                    applied = await asyncio.to_thread(dispatcher.migrate)
+                except BaseException:
+                    dispatcher.stop()
+                    raise
+                log.info("database_opened", extra={"database": dispatcher.pool.name, "migrated": ",".join(applied) or "nothing to do"})
+                dispatcher.start()
+                self._dispatchers[url] = dispatcher
+        self._users[work_queue] = url
+        if before is not None and before != url:
+            await self._close_unused()
+            self._on_replaced()
+        return self._dispatchers[url]
+
+    async def release(self, work_queue: ObjectKey) -> None:
+        """The WorkQueue is gone; a database without users is closed."""
+        if self._users.pop(work_queue, None) is not None:
+            await self._close_unused()
+
+    async def _close_unused(self) -> None:
+        for url in set(self._dispatchers) - set(self._users.values()):
+            await asyncio.to_thread(self._dispatchers.pop(url).stop)
+
+    async def close(self) -> None:
+        """Ends every duty; what was in hand is the next leader's."""
+        dispatchers, self._dispatchers, self._users = list(self._dispatchers.values()), {}, {}
+        await asyncio.gather(*(asyncio.to_thread(d.stop) for d in dispatchers))
+
+    async def _url(self, namespace: str, ref: DatabaseRef) -> str:
+        secret = await self._kube.find(SECRETS, namespace, ref.secret_name)
+        where = f"Secret {namespace}/{ref.secret_name}"
+        if secret is None:
+            raise GiveUp(f"{where} does not exist: create it with the keys {ref.key} and {ref.worker_key}, or correct spec.databaseRef", "SecretMissing")
+        data = secret.get("data") or {}
+        for key in (ref.key, ref.worker_key):
+            if not data.get(key):
+                raise GiveUp(f"{where} has no key {key}: add it (a PostgreSQL URL), or name another key in spec.databaseRef", "SecretMissing")
+        try:
+            return base64.b64decode(data[ref.key]).decode().strip()
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise GiveUp(f"{where}: key {ref.key} is not text: store the URL as it is", "SecretMissing") from error

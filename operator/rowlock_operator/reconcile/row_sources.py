@@ -1,0 +1,181 @@
+"""One look at one RowSource: check the spec, look at the table, register it with its database's dispatcher, report."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from rowlock_operator.api.parse import parse_row_source, parse_work_queue
+from rowlock_operator.api.row_source import RowSource, StatusColumn
+from rowlock_operator.api.work_queue import WorkQueue
+from rowlock_operator.cluster.kinds import ROW_SOURCES, WORK_QUEUES, ObjectKey
+from rowlock_operator.decide.identifiers import parse_order, parse_table
+from rowlock_operator.decide.pending import check_pending
+from rowlock_operator.decide.status_values import check_status_values
+from rowlock_operator.dispatch.database import DatabaseDispatcher, LimitRule
+from rowlock_operator.dispatch.state import SourceEntry
+from rowlock_operator.errors import GiveUp, RetryLater
+from rowlock_operator.observed.queues import SourceObservation, Trouble
+from rowlock_operator.reconcile.databases import Databases
+from rowlock_operator.reconcile.reporting import PrimaryCache, Reporter, manifest_of
+from rowlock_operator.rows.source_table import Inspection, SourcePlan
+from rowlock_operator.status.row_sources import fold_row_source_status
+
+BUSY_SECONDS, IDLE_SECONDS, TROUBLE_SECONDS = 2.0, 30.0, 5.0
+INSPECT_SECONDS = 60.0  # a table may change under us: columns, indexes, privileges
+PENDING_CAP = 1000
+
+
+class RowSources:
+    """Level-based, as all reconcilers."""
+
+    def __init__(
+        self,
+        cache: PrimaryCache,
+        databases: Databases,
+        reporter: Reporter,
+        *,
+        default_secret: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._cache, self._databases, self._reporter = cache, databases, reporter
+        self._default_secret, self._now = default_secret, now
+        self._registered: dict[ObjectKey, tuple[DatabaseDispatcher, object, float, Inspection]] = {}
+
+    async def reconcile(self, key: ObjectKey) -> float | None:
+        """Returns when to look again, in seconds."""
+        primary = self._cache.get(key)
+        if primary is None or primary.deletion_timestamp:
+            self._forget(key)
+            return None
+        source = parse_row_source(manifest_of(ROW_SOURCES, key, primary))
+        troubles: list[Trouble] = []
+        advice: list[Trouble] = []
+        queue: WorkQueue | None = None
+        try:
+            queue = self._queue(source)
+            inspection = await self._register(key, source, queue)
+            if inspection.advice:
+                advice.append(Trouble(reason="IndexMissing", message=f"{inspection.estimated_rows:.0f} rows are read to find those that wait; {inspection.advice}"))
+        except GiveUp as error:
+            self._forget(key)  # what is registered is not what the user asks for
+            troubles.append(Trouble(reason=error.reason, message=str(error)))
+        except RetryLater as error:
+            troubles.append(Trouble(reason="DatabaseUnreachable", message=str(error)))
+        entry = self._entry(key)
+        if entry is not None and entry.error is not None:
+            troubles.append(Trouble(reason=entry.error_reason or "InvalidQuery", message=entry.error))
+        observation = self._observe(entry, queue, troubles, advice)
+        await self._reporter.report(ROW_SOURCES, key, primary, fold_row_source_status(source, observation))
+        if troubles:
+            return TROUBLE_SECONDS
+        return BUSY_SECONDS if entry is not None and (entry.pending or entry.waiting_in_ledger) else IDLE_SECONDS
+
+    def _queue(self, source: RowSource) -> WorkQueue:
+        """The WorkQueue it names; raises GiveUp with the remedy."""
+        name, namespace = source.spec.work_queue_ref.name, source.metadata.namespace
+        key = ObjectKey(WORK_QUEUES.plural, namespace, name)
+        primary = self._cache.get(key)
+        if primary is None or primary.deletion_timestamp:
+            raise GiveUp(f"WorkQueue {name} does not exist in namespace {namespace}: create it or correct spec.workQueueRef.name.", "WorkQueueMissing")
+        queue = parse_work_queue(manifest_of(WORK_QUEUES, key, primary))
+        if source.spec.task not in queue.spec.tasks:
+            allowed = ", ".join(queue.spec.tasks)
+            raise GiveUp(f"task {source.spec.task} is not in spec.tasks of WorkQueue {name} ({allowed}): add it there or correct spec.task.", "TaskNotAllowed")
+        mine, its = source.spec.database_ref, queue.spec.database_ref
+        if mine is not None:
+            its_name, its_key = (its.secret_name, its.key) if its else (self._default_secret, "url")
+            if (mine.secret_name, mine.key) != (its_name, its_key):
+                raise GiveUp(
+                    f"spec.databaseRef names Secret {mine.secret_name} (key {mine.key}), but WorkQueue {name} uses {its_name} (key {its_key}): "
+                    "a queue's runs live in one database; remove spec.databaseRef, or use a WorkQueue of that database.",
+                    "DatabaseMismatch",
+                )
+        return queue
+
+    async def _register(self, key: ObjectKey, source: RowSource, queue: WorkQueue) -> Inspection:
+        plan, rules = plan_of(source)
+        queue_key = ObjectKey(WORK_QUEUES.plural, queue.metadata.namespace, queue.metadata.name)
+        dispatcher = self._databases.of(queue_key)
+        entry = dispatcher.queue_named(queue.metadata.key) if dispatcher else None
+        if dispatcher is None or entry is None:
+            raise RetryLater(f"WorkQueue {queue.metadata.name} has not reached its database yet: see its condition Ready")
+        wanted = (plan, tuple(rules), entry.queue_id, source.spec.suspend)
+        known = self._registered.get(key)
+        seen = self._entry(key)
+        if known is not None and seen is not None and known[:2] == (dispatcher, wanted) and time.monotonic() - known[2] < INSPECT_SECONDS and seen.error is None:
+            return known[3]
+        inspection = await asyncio.to_thread(
+            dispatcher.register_source, plan, rules, queue_id=entry.queue_id, suspended=source.spec.suspend
+        )
+        self._registered[key] = (dispatcher, wanted, time.monotonic(), inspection)
+        return inspection
+
+    def _entry(self, key: ObjectKey) -> SourceEntry | None:
+        known = self._registered.get(key)
+        return known[0].state.sources.get(f"{key.namespace}/{key.name}") if known else None
+
+    def _observe(self, entry: SourceEntry | None, queue: WorkQueue | None, troubles: list[Trouble], advice: list[Trouble]) -> SourceObservation:
+        suspended = queue is not None and queue.spec.suspend
+        if entry is None or entry.pending is None:
+            return SourceObservation(now=self._now(), queue_suspended=suspended, troubles=tuple(troubles), advice=tuple(advice))
+        return SourceObservation(
+            now=self._now(),
+            pending=entry.pending + entry.waiting_in_ledger,
+            pending_cap=PENDING_CAP,
+            running=entry.running,
+            done=entry.done,
+            failed=entry.failed,
+            throttled=entry.throttled,
+            queue_suspended=suspended,
+            troubles=tuple(troubles),
+            advice=tuple(advice),
+        )
+
+    def _forget(self, key: ObjectKey) -> None:
+        known = self._registered.pop(key, None)
+        if known is not None:
+            known[0].unregister_source(f"{key.namespace}/{key.name}")
+
+
+def plan_of(source: RowSource) -> tuple[SourcePlan, list[LimitRule]]:
+    """The checked spec as the rows room takes it; raises InvalidSpec."""
+    spec = source.spec
+    check_pending(spec.pending)
+    if spec.status_column is not None:
+        check_status_values(spec.pending, spec.status_column)
+    schema, table = parse_table(spec.table)
+    status = spec.status_column or StatusColumn(name="-", claimed="-", succeeded="--", failed="---")
+    has_status = spec.status_column is not None
+    rules = [
+        LimitRule(
+            limit.name,
+            limit.key,
+            limit.concurrency,
+            limit.rate.count / limit.rate.per_seconds if limit.rate else None,
+            float(limit.rate.burst or limit.rate.count) if limit.rate else None,
+        )
+        for limit in spec.limits
+    ]
+    plan = SourcePlan(
+        name=source.metadata.key,
+        schema=schema,
+        table=table,
+        key=spec.key,
+        pending=spec.pending,
+        order_by=parse_order(spec.order_by, spec.key),
+        arguments=tuple(spec.argument_columns.items()),
+        task=spec.task,
+        priority=spec.priority,
+        fairness_key=spec.fairness_key,
+        status_column=status.name if has_status else None,
+        claimed=status.claimed if has_status else "",
+        succeeded=status.succeeded if has_status else "",
+        failed=status.failed if has_status else "",
+        canceled=(status.canceled or "") if has_status else "",
+        error_column=status.error_column if has_status else None,
+    )
+    return plan, rules
+
+
+

@@ -1,0 +1,130 @@
+"""Builds every service once, starts and stops them in order; the only place that reads the environment and chooses the clock.
+
+Every replica watches; the one that holds the Lease leads. On losing it, the leader's work is cancelled and its databases are closed.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+from rowlock_operator.cluster.children import Children
+from rowlock_operator.cluster.client import KubeClient
+from rowlock_operator.cluster.credentials import load_credentials
+from rowlock_operator.cluster.kinds import ROW_SOURCES, WORK_QUEUES, ObjectKey
+from rowlock_operator.cluster.lease import Elector, ElectorSettings
+from rowlock_operator.cluster.lease_store import KubeLease, lease_client
+from rowlock_operator.intake.watcher import PrimaryWatcher
+from rowlock_operator.leading import Leading
+from rowlock_operator.settings import BadSetting, Settings, load
+from rowlock_operator.telemetry import logging as log_setup
+from rowlock_operator.telemetry.metrics import Metrics
+from rowlock_operator.telemetry.probes import ProbeServer
+from rowlock_operator.transport.redis_queues import RedisQueues
+
+log = logging.getLogger("rowlock.wiring")
+LEASE_NAME = "rowlock-operator"
+KINDS = (WORK_QUEUES, ROW_SOURCES)
+GAUGES_SECONDS = 5.0
+CHILDREN_SILENT_SECONDS = 180.0
+
+
+class RedisByFile:
+    """The client for the URL that the mounted Secret holds now; a changed Secret means a new client. Called from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: tuple[float, RedisQueues] | None = None
+
+    def __call__(self) -> RedisQueues:
+        stamp = self._path.stat().st_mtime
+        if self._known is None or self._known[0] != stamp:
+            self._known = (stamp, RedisQueues(self._path.read_text().strip()))
+        return self._known[1]
+
+
+async def operate(settings: Settings) -> None:
+    """Runs until SIGTERM or SIGINT, or until something that must not end has ended (then raises)."""
+    metrics = Metrics()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    credentials = load_credentials()
+    async with KubeClient(credentials, observe=metrics.observe_api_request) as kube, lease_client(credentials) as lease_kube:
+        leading: Leading | None = None
+
+        def on_news(key: ObjectKey) -> None:
+            if leading is not None:
+                leading.add(key)
+
+        watcher = PrimaryWatcher(
+            kube,
+            kinds=KINDS,
+            namespaces=settings.watched_namespaces,
+            add=on_news,
+            on_repair=lambda plural: metrics.watch_repairs.labels(plural).inc(),
+        )
+        children = Children(
+            kube,
+            settings.watched_namespaces,
+            on_queue=lambda namespace, name: leading.child_changed(namespace, name) if leading else None,
+            on_run=lambda: leading.run_changed() if leading else None,
+        )
+        leading = Leading(settings, kube, watcher, children, RedisByFile(Path(settings.stores.redis_url_file)), metrics)
+        elector = Elector(
+            KubeLease(lease_kube, settings.pod.namespace, LEASE_NAME),
+            f"{settings.pod.name}-{secrets.token_hex(4)}",
+            leading.lead,
+            settings=ElectorSettings(settings.leader.lease_seconds, settings.leader.renew_deadline_seconds, settings.leader.retry_seconds),
+            on_change=lambda led: metrics.leader.set(int(led)),
+            on_stuck=lambda: os._exit(70),  # a leader that does not stop must not outlive its Lease
+        )
+        live = {"watches": watcher.live, "children": lambda: _children_live(children)}
+        ready = {"watches": watcher.ready, "children": lambda: (children.synced(), "listed" if children.synced() else "not listed yet")}
+        async with ProbeServer(metrics=metrics, live=live, ready=ready, port=settings.server.http_port):
+            services = [
+                asyncio.create_task(watcher.run(), name="watcher"),
+                asyncio.create_task(children.run(), name="children"),
+                asyncio.create_task(elector.run(), name="elector"),
+                asyncio.create_task(_gauges(metrics, watcher), name="gauges"),
+            ]
+            stopping = asyncio.create_task(stop.wait(), name="stop")
+            try:
+                await asyncio.wait([stopping, *services], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                log.info("stopping")
+                # The elector first: it ends the work and gives the Lease back, while the rest still serves it.
+                for task in (services[2], *services, stopping):
+                    task.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await task
+
+
+def _children_live(children: Children) -> tuple[bool, str]:
+    silent = children.silent_seconds()
+    return silent < CHILDREN_SILENT_SECONDS, f"last sign of life {silent:.0f} s ago (bound {CHILDREN_SILENT_SECONDS:.0f} s)"
+
+
+async def _gauges(metrics: Metrics, watcher: PrimaryWatcher) -> None:
+    while True:
+        for path, age in watcher.pulse.ages().items():
+            metrics.watch_last_event_age_seconds.labels(path).set(age)
+        await asyncio.sleep(GAUGES_SECONDS)
+
+
+def run(environment: Mapping[str, str]) -> int:
+    """The process: 0 after an orderly stop, 2 for a wrong setting; anything else is raised."""
+    try:
+        settings = load(environment)
+    except BadSetting as error:
+        print(f"rowlock-operator: {error}")
+        return 2
+    log_setup.configure(settings.server.log_format)
+    log.info("starting", extra={"settings": settings.describe()})
+    asyncio.run(operate(settings))
+    return 0
