@@ -1,10 +1,10 @@
--- runs: newest first (ids begin with the time). A null filter lets everything through.
+-- runs: newest first (ids begin with the time; `r.id`, because `id` would be the text above, which no index has). A null filter lets everything through.
 select id::text, queue, task, state, attempt, source, source_key, priority, fairness_key, due, claimed_at, started_at, finished_at, created_at,
        progress, result, failure, cancel_requested, effect, infra_tries, app_tries, site_tries
-  from rowlock.run
+  from rowlock.run r
  where (%(queue)s::text is null or queue = %(queue)s)
    and (%(states)s::text[] is null or state = any(%(states)s))
    and (%(source)s::text is null or source = %(source)s or split_part(source, '/', 2) = %(source)s)
    and (%(low)s::uuid is null or id between %(low)s::uuid and %(high)s::uuid)
- order by id desc
+ order by r.id desc
  limit %(limit)s

@@ -6,6 +6,7 @@ The list: comparison and boolean operators, IN, BETWEEN, LIKE, IS [NOT] NULL / D
 type, JSON operators, AT TIME ZONE, ANY(ARRAY[...]), literals, columns, and the functions of FUNCTIONS.
 """
 
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -53,9 +54,9 @@ _ODD = (
     ("--", "it holds a comment (--): remove it"),
     ("/*", "it holds a comment (/*): remove it"),
     ("\\", "it holds a backslash: write the character itself, or compare in another way"),
-    ("$", "it holds '$': write text in single quotes"),
     ("\x00", "it holds a NUL character: remove it"),
 )
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _QUERIES = (exp.Query, exp.Subquery, exp.Exists)
 _PARAMETERS = (exp.Placeholder, exp.Parameter)
 _STRINGS = (exp.ByteString, exp.RawString, exp.UnicodeString, exp.HexString, exp.BitString, exp.National)
@@ -72,6 +73,9 @@ class PendingExpression:
 def check_pending(text: str) -> PendingExpression:
     """The expression, checked. Raises InvalidSpec whose sentence tells the remedy."""
     tree = parse(text)
+    query = tree.find(*_QUERIES)
+    if query is not None:
+        raise InvalidSpec(FIELD, _why_not(query))
     _check_calls(text)
     for node in tree.walk():
         _check_node(node)
@@ -84,6 +88,8 @@ def parse(text: str) -> exp.Expr:
     for odd, why in _ODD:
         if odd in text:
             raise InvalidSpec(FIELD, why)
+    if "$" in _QUOTED.sub("", text):
+        raise InvalidSpec(FIELD, "it holds '$' outside of single quotes: write text in single quotes")
     if not text.strip():
         raise InvalidSpec(FIELD, "it is empty: write the condition that a waiting row fulfils, for example status = 'new'")
     try:

@@ -29,14 +29,14 @@ def row_json(run: RunToLaunch) -> str:
 
 
 def row_variables(run: RunToLaunch) -> dict[str, str]:
-    """`ROW_<NAME>` -> text; text as it is, null as nothing, anything else as JSON.
+    """`ROW_<NAME>` -> text; text as it is (without NUL), null as nothing, anything else as JSON.
 
-    Raises GiveUp where two columns would share a variable or a value holds NUL.
+    Raises GiveUp where two columns would share a variable.
     """
     made: dict[str, str] = {}
     origin: dict[str, str] = {}
     for column, value in sorted(run.args.items()):
-        name = "ROW_" + re.sub(r"[^A-Z0-9]", "_", column.upper())
+        name = "ROW_" + re.sub(r"[^A-Za-z0-9]", "_", column).upper()
         if name in made:
             raise GiveUp(
                 f"Columns {origin[name]!r} and {column!r} would both become {name}: give them other names with spec.args of the RowSource.",

@@ -1,0 +1,51 @@
+{{/* What the operator may do in a namespace it watches, and nothing else. */}}
+
+{{- define "rowlock.operatorRules" -}}
+# Our kinds: users write specs, the operator writes statuses.
+- apiGroups: [rowlock.dev]
+  resources: [workqueues, rowsources]
+  verbs: [get, list, watch]
+- apiGroups: [rowlock.dev]
+  resources: [workqueues/status, rowsources/status]
+  verbs: [get, patch]
+- apiGroups: [rowlock.dev]
+  resources: [workqueues/scale]
+  verbs: [get, patch]
+# Owner references that block deletion need this where the admission plugin OwnerReferencesPermissionEnforcement is on (OpenShift).
+- apiGroups: [rowlock.dev]
+  resources: [workqueues/finalizers, rowsources/finalizers]
+  verbs: [update]
+# Workers.
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [apps]
+  resources: [deployments/scale]
+  verbs: [get, patch]
+# One Kubernetes Job a run.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, patch, delete]
+# Why a pod does not run; its deletion cost, so that idle workers go first; a canceled run's pod.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch, patch, delete]
+# Only the named Secrets: their URLs are read, never listed.
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames:
+    {{- toYaml (concat (list (include "rowlock.databaseSecret" .) (include "rowlock.redisSecret" .)) .Values.rbac.secretNames | uniq) | nindent 4 }}
+  verbs: [get]
+{{- if .Values.rbac.rowSecrets }}
+# rowDelivery: Secret.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create, delete]
+{{- end }}
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get]
+- apiGroups: ["", events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}

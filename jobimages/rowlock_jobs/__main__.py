@@ -1,0 +1,65 @@
+"""`rowlock-worker`: run (default), once, alive, tasks, migrate."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from rowlock_jobs import logs
+from rowlock_jobs.errors import RowlockError, SettingsError
+from rowlock_jobs.settings import alive_file, load_settings, read_secret
+from rowlock_jobs.worker.duties import ALIVE_FOR_SECONDS, is_alive
+
+COMMANDS = {
+    "run": "take runs of the WorkQueue until SIGTERM",
+    "once": "run the one attempt that ROWLOCK_RUN_ID and ROWLOCK_ATTEMPT name",
+    "alive": f"exit 0 while the worker's loops turned within {ALIVE_FOR_SECONDS:.0f} s",
+    "tasks": "list the tasks that the modules of ROWLOCK_IMPORTS register",
+    "migrate": "create or update the domain tables (needs a login that may)",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 0 done, 1 not, 2 wrong usage or settings."""
+    listing = "\n".join(f"  {name:8} {text}" for name, text in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="rowlock-worker", epilog=f"commands:\n{listing}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", nargs="?", choices=COMMANDS, default="run", metavar="command")
+    command = parser.parse_args(arguments).command
+    if command == "alive":  # the probe: no imports of tasks, no connection
+        return 0 if is_alive(alive_file(os.environ)) else 1
+    logs.configure_logging(os.environ.get("ROWLOCK_LOG_FORMAT") or "json")
+    try:
+        return _run(command)
+    except SettingsError as error:
+        print(f"rowlock-worker {command}: {error}", file=sys.stderr)
+        return 2
+    except RowlockError as error:
+        print(f"rowlock-worker {command}: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(command: str) -> int:
+    if command == "migrate":
+        from rowlock_jobs.work.migrate import migrate
+
+        url = read_secret(os.environ, "ROWLOCK_DATABASE_URL")
+        if not url:
+            raise SettingsError("neither ROWLOCK_DATABASE_URL_FILE nor ROWLOCK_DATABASE_URL is set: migrate needs a database")
+        for line in migrate(url):
+            print(line)
+        return 0
+    from rowlock_jobs import wiring
+
+    settings = load_settings(os.environ)
+    if command == "once":
+        return wiring.run_one(settings)
+    if command == "tasks":
+        print("\n".join(wiring.list_tasks(settings)))
+        return 0
+    return wiring.run_workers(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""The connections a task borrows in the process it runs in: made on first use, kept for the next run, never shared with the parent.
+
+The finish rides in the task's own transaction: finish_v1 is the last statement before the commit, so a stale runner's writes are
+rolled back with its refused fence, and a crash before the commit leaves neither.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg2
+import psycopg2.extensions
+
+from rowlock_jobs.errors import FenceAway, FenceRefused
+from rowlock_jobs.fence.connection import STATEMENT_TIMEOUT_MS, FenceConnection, connect, load_statement
+from rowlock_jobs.fence.ledger import Ledger, finish_parameters
+from rowlock_jobs.fence.values import FinishedRun, RunnerToken
+
+_FINISH = load_statement("finish")
+_PING = load_statement("ping")
+_PING_AFTER_SECONDS = 2.0
+
+
+class TaskSession:
+    """One process's borrowed connections. Not for several threads at once."""
+
+    def __init__(self, url: str, application_name: str = "rowlock-task") -> None:
+        self._url, self._application_name = url, application_name
+        self.ledger = Ledger(FenceConnection(url, application_name))
+        self._transaction = _Kept(url, application_name)
+        self._plain = _Kept(url, application_name)
+        self._open = False
+        self._spoiled = False
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether this run has writes waiting for its finish."""
+        return self._open
+
+    @contextmanager
+    def transaction(self) -> Iterator[Any]:
+        """A cursor in the transaction that the finish will commit."""
+        if self._spoiled:
+            raise psycopg2.ProgrammingError("an earlier block of run.transaction() failed: this run can only fail or start anew")
+        if not self._open:
+            self._transaction.ready()
+            self._open = True
+        try:
+            with self._transaction.connection.cursor() as cursor:
+                yield cursor
+        except BaseException:
+            # The task may catch this and return; its half-made writes must not be committed by the finish.
+            self._spoiled = True
+            raise
+
+    @contextmanager
+    def connection(self) -> Iterator[Any]:
+        """An ordinary connection; commits at the end of the block, rolls back where it raises."""
+        kept = self._plain
+        if kept.lent:  # a block inside a block gets a connection of its own
+            kept = _Kept(self._url, self._application_name)
+        kept.ready()
+        kept.lent = True
+        try:
+            with kept.connection as connection:
+                yield connection
+        finally:
+            kept.lent = False
+            kept.used_at = time.monotonic()
+            if kept is not self._plain:
+                kept.drop()
+
+    def finish(self, finished: FinishedRun, token: RunnerToken) -> str | None:
+        """Finish and commit together: the run's new state, or None (stale, everything rolled back).
+
+        Raises FenceRefused (rolled back: the values cannot be stored, or the transaction is spoiled) and FenceAway (the commit's
+        reply was lost: only the ledger knows).
+        """
+        if self._spoiled:
+            self.rollback()
+            raise FenceRefused("a block of run.transaction() failed, so its writes were rolled back")
+        connection = self._transaction.connection
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"set local statement_timeout = {STATEMENT_TIMEOUT_MS};\n{_FINISH}", finish_parameters(finished, token))
+                rows = cursor.fetchall()
+            if rows:
+                connection.commit()
+        except (psycopg2.DataError, psycopg2.IntegrityError, psycopg2.InternalError) as error:
+            # A deferred constraint speaks at the commit; a swallowed error of the task's own left the transaction aborted.
+            self.rollback()
+            raise FenceRefused(str(error).strip().splitlines()[0][:300]) from error
+        except psycopg2.Error as error:
+            self._transaction.drop()
+            self._open = self._spoiled = False
+            raise FenceAway("the ledger's answer to the finish in the task's transaction was lost") from error
+        if rows:
+            self._open = False
+            self._transaction.used_at = time.monotonic()
+            return str(rows[0][0])
+        self.rollback()
+        return None
+
+    def rollback(self) -> None:
+        """Forgets the writes of this run; also the reset between two runs."""
+        if self._open:
+            try:
+                self._transaction.connection.rollback()
+            except psycopg2.Error:
+                self._transaction.drop()
+        self._transaction.used_at = time.monotonic()
+        self._open = self._spoiled = False
+
+
+class _Kept:
+    """A connection kept between runs, looked at before it is lent again."""
+
+    def __init__(self, url: str, application_name: str) -> None:
+        self._url, self._application_name = url, application_name
+        self._connection: psycopg2.extensions.connection | None = None
+        self.used_at = 0.0
+        self.lent = False
+
+    @property
+    def connection(self) -> psycopg2.extensions.connection:
+        assert self._connection is not None
+        return self._connection
+
+    def ready(self) -> None:
+        """Makes sure of a living connection. Raises psycopg2.OperationalError where the database is away."""
+        if self._connection is not None and time.monotonic() - self.used_at > _PING_AFTER_SECONDS:
+            try:
+                with self._connection.cursor() as cursor:
+                    cursor.execute(_PING)
+                self._connection.rollback()
+            except psycopg2.Error:
+                self.drop()
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._url, self._application_name)
+
+    def drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(psycopg2.Error):
+                connection.close()

@@ -1,0 +1,2 @@
+-- ping: whether a connection kept from an earlier run still lives.
+select 1

@@ -1,0 +1,60 @@
+"""What passes between the fences and the worker: values only."""
+
+from dataclasses import dataclass
+from typing import NewType
+
+from rowlock_jobs.outcome import Outcome
+
+RunId = NewType("RunId", str)
+RunnerId = NewType("RunnerId", int)
+RunnerToken = NewType("RunnerToken", str)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRef:
+    """One attempt of one run: what Redis carries, and what the fences are asked about."""
+
+    id: RunId
+    attempt: int
+
+    @property
+    def rq_id(self) -> str:
+        return f"{self.id}-{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """What the start fence handed out. `args` is JSON text: the parent passes it on unread."""
+
+    ref: RunRef
+    task: str
+    args: str
+    queue: str
+    source_key: str | None
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """An attempt and what became of it."""
+
+    ref: RunRef
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """The answer to one cycle: the finished run's new state (None = stale), the started run (None = refused)."""
+
+    finished: str | None
+    started: StartedRun | None
+
+
+def parse_rq_id(text: str) -> RunRef | None:
+    """`<run id>-<attempt>` as a RunRef; None where it is something else (an id some other program pushed)."""
+    run_id, _, attempt = text.rpartition("-")
+    if len(run_id) != 36 or run_id.count("-") != 4 or not attempt.isascii() or not attempt.isdigit() or len(attempt) > 9:
+        return None
+    if not all(c in "0123456789abcdef-" for c in run_id):
+        return None
+    return RunRef(RunId(run_id), int(attempt))

@@ -1,0 +1,148 @@
+"""Builds the services of a worker process and runs them: the only place that knows every room."""
+
+import gc
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+from redis.exceptions import RedisError
+
+from rowlock_jobs import logs
+from rowlock_jobs.errors import GraceOver, SettingsError
+from rowlock_jobs.fence.connection import FenceConnection
+from rowlock_jobs.fence.ledger import Ledger
+from rowlock_jobs.fence.values import RunRef, parse_rq_id
+from rowlock_jobs.settings import Settings
+from rowlock_jobs.task import import_tasks, registered_tasks
+from rowlock_jobs.worker.allowed import Allowed
+from rowlock_jobs.worker.attempts import Attempts
+from rowlock_jobs.worker.child import serve
+from rowlock_jobs.worker.duties import Duties
+from rowlock_jobs.worker.lease import Lease
+from rowlock_jobs.worker.loop import Loop
+from rowlock_jobs.worker.once import run_once
+from rowlock_jobs.worker.prefork import Child
+from rowlock_jobs.worker.rq_worker import BEAT_SECONDS, RowlockWorker, connect_redis, quietly, rq_time
+from rowlock_jobs.worker.stopping import Stopping
+from rowlock_jobs.worker.supervisor import Supervisor, part_file
+from rowlock_jobs.worker.transport import Transport
+
+_REDIS_PAUSE_SECONDS = 1.0
+
+
+def run_workers(settings: Settings) -> int:
+    """The `run` command: one parent in this process, or several under a supervisor. Returns the exit code."""
+    _load_tasks(settings)
+    settings.require_redis()
+    if settings.processes == 1:
+        return run_worker(settings, settings.alive_file)
+    work = lambda number: run_worker(settings, part_file(settings.alive_file, number))  # noqa: E731
+    return Supervisor(work, processes=settings.processes, alive_file=settings.alive_file).run()
+
+
+def run_worker(settings: Settings, alive_file: Path) -> int:
+    """One worker parent until it is asked to end. Its tasks are imported already."""
+    name = f"{socket.gethostname()}.{os.getpid()}.{uuid4().hex[:6]}"
+    stopping = Stopping(settings.grace_seconds)
+    stopping.install()
+    client = connect_redis(settings.require_redis())
+    transport = Transport(client, rq_queue=settings.rq_queue, worker_name=name, rq_time=rq_time)
+    fences = FenceConnection(settings.database_url, f"rowlock-worker {name}"[:63])
+    attempts: Attempts  # the worker asks for the child's pid, the child's owner ticks the worker
+
+    def make_worker() -> RowlockWorker:
+        # RQ speaks to Redis in its constructor.
+        while True:
+            try:
+                worker = RowlockWorker(settings.rq_queue, client, name=name, child_pid=lambda: attempts.child_pid)
+                worker.announce()
+                return worker
+            except (RedisError, OSError) as error:
+                logs.emit(logs.REDIS_AWAY, logging.WARNING, error=str(error))
+                stopping.pause(_REDIS_PAUSE_SECONDS)
+
+    duties = Duties(alive_file, beat=lambda: quietly(worker.beat), beat_seconds=BEAT_SECONDS, own_child=lambda: attempts.child_pid)
+    stopping.while_waiting = duties.touch
+    lease = Lease(Ledger(fences), name, settings.lease, stopping.pause)
+
+    def inherited() -> list[int]:
+        descriptor = fences.fileno()
+        return transport.descriptors() + ([descriptor] if descriptor is not None else [])
+
+    attempts = _attempts(settings, lease, stopping, duties, inherited)
+    try:
+        worker = make_worker()
+    except GraceOver:
+        return 0
+    duties.touch()
+    gc.freeze()  # what is loaded by now stays shared with every child: no copy by the collector's marks
+    logs.emit(logs.WORKER_STARTED, worker=name, queue=settings.queue, tasks=",".join(settings.tasks))
+    loop = Loop(
+        transport=transport,
+        lease=lease,
+        attempts=attempts,
+        worker=worker,
+        duties=duties,
+        stopping=stopping,
+        allowed=Allowed.of(settings, registered_tasks()),
+    )
+    loop.run()
+    fences.close()
+    logs.emit(logs.WORKER_STOPPED, worker=name)
+    return 0
+
+
+def run_one(settings: Settings) -> int:
+    """The `once` command. Returns 0 once the outcome is recorded, whatever it is."""
+    ref = run_reference(settings)
+    _load_tasks(settings)
+    stopping = Stopping(settings.grace_seconds)
+    stopping.install()
+    fences = FenceConnection(settings.database_url, f"rowlock-once {ref.rq_id}")
+    duties = Duties(settings.alive_file, beat=lambda: None, beat_seconds=BEAT_SECONDS, own_child=lambda: attempts.child_pid)
+    stopping.while_waiting = duties.touch
+    lease = Lease(Ledger(fences), f"once {ref.rq_id}", settings.lease, stopping.pause)
+
+    def inherited() -> list[int]:
+        descriptor = fences.fileno()
+        return [] if descriptor is None else [descriptor]
+
+    attempts = _attempts(settings, lease, stopping, duties, inherited)
+    recorded = run_once(ref, lease=lease, attempts=attempts, stopping=stopping, allowed=Allowed.of(settings, registered_tasks()))
+    return 0 if recorded else 1
+
+
+def run_reference(settings: Settings) -> RunRef:
+    """The attempt that the pod's environment names. Raises SettingsError."""
+    ref = parse_rq_id(f"{settings.run_id}-{settings.attempt}")
+    if ref is None:
+        raise SettingsError(f"ROWLOCK_RUN_ID {settings.run_id!r} and ROWLOCK_ATTEMPT {settings.attempt!r} do not name an attempt")
+    return ref
+
+
+def list_tasks(settings: Settings) -> list[str]:
+    """The `tasks` command: one line a registered task."""
+    import_tasks(settings.imports)
+    return [f"{name}\t{place}{'' if name in settings.tasks else '  (not in the allow-list)'}" for name, place in registered_tasks().items()]
+
+
+def _attempts(settings: Settings, lease: Lease, stopping: Stopping, duties: Duties, inherited: Callable[[], list[int]]) -> Attempts:
+    child = partial(serve, database_url=settings.database_url, soft_seconds=settings.limits.soft_seconds)
+    return Attempts(lambda: Child(child, inherited), settings.limits, lease, stopping, duties.tick)
+
+
+def _load_tasks(settings: Settings) -> None:
+    began = time.monotonic()
+    import_tasks(settings.imports)
+    missing = [name for name in settings.tasks if name not in registered_tasks()]
+    if missing:
+        raise SettingsError(
+            f"task {', '.join(missing)} of ROWLOCK_TASKS is registered by no module of ROWLOCK_IMPORTS "
+            f"({', '.join(settings.imports) or 'none'}); registered: {', '.join(registered_tasks()) or 'none'}"
+        )
+    logging.getLogger("rowlock.worker").debug("tasks imported in %.2f s", time.monotonic() - began)

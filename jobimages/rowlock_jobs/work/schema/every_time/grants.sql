@@ -1,0 +1,28 @@
+-- What the tasks need and no more. Runs at each migration, because the role may have been made after the tables.
+-- A table of somebody else's may not be ours to grant: then its owner is told, and the migration goes on.
+do $$
+declare
+  v_grant text;
+begin
+  if not exists (select from pg_roles where rolname = 'rowlock_worker') then
+    raise notice 'there is no role rowlock_worker yet; run the migration again once the operator has made it';
+    return;
+  end if;
+  foreach v_grant in array array[
+    'select, update on workshop_documents',
+    'select, insert, update, delete on workshop_chunks',
+    'select, update on document_ingest_jobs'
+  ] loop
+    begin
+      execute format('grant %s to rowlock_worker', v_grant);
+    exception when insufficient_privilege then
+      raise notice 'this login may not "grant % to rowlock_worker"; ask the owner of the table to do it', v_grant;
+    end;
+  end loop;
+  -- A chunks table made elsewhere may number its rows from a sequence, which needs a grant of its own; an identity column does not.
+  if pg_get_serial_sequence('workshop_chunks', 'id') is not null then
+    execute format('grant usage on sequence %s to rowlock_worker', pg_get_serial_sequence('workshop_chunks', 'id'));
+  end if;
+exception when insufficient_privilege then
+  raise notice 'the grants to rowlock_worker are not complete (%); ask the owner of the tables', sqlerrm;
+end $$;

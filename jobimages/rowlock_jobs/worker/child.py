@@ -1,0 +1,92 @@
+"""The child's side: takes one run after another from its parent, has it performed, answers."""
+
+import ctypes
+import os
+import random
+import signal
+import socket
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import NoReturn
+
+from rowlock_jobs.fence.session import TaskSession
+from rowlock_jobs.fence.values import RunId, RunnerToken, RunRef, StartedRun
+from rowlock_jobs.outcome import Outcome
+from rowlock_jobs.worker import wire
+from rowlock_jobs.worker.page import SharedPage
+from rowlock_jobs.worker.perform import Port, Settled, SoftLimit, Unsettled, perform
+
+_PR_SET_PDEATHSIG = 1
+
+
+def order(started: StartedRun, token: RunnerToken) -> wire.Message:
+    """A run as the parent sends it."""
+    return [started.ref.id, started.ref.attempt, started.task, started.args, started.queue, started.source_key, started.tries, token]
+
+
+def read_answer(message: wire.Message) -> Outcome | Settled | Unsettled:
+    """The child's answer as the parent reads it."""
+    kind, *parts = message
+    if kind == "settled":
+        return Settled(*parts)
+    return Unsettled() if kind == "unsettled" else Outcome(*parts)
+
+
+def serve(
+    channel: socket.socket, page: SharedPage, parent_pid: int, *, inherited: Iterable[int], database_url: str, soft_seconds: float
+) -> NoReturn:
+    """The child's whole life; ends with the process. `inherited`: the parent's sockets."""
+    try:
+        _settle_in(parent_pid, inherited)
+        _take_runs(channel, page, TaskSession(database_url), SoftLimit(soft_seconds))
+    except BaseException as error:  # noqa: BLE001 - nothing above this frame belongs to the child
+        with suppress(Exception):
+            sys.stderr.write(f"the process of the tasks ended: {type(error).__name__}: {error}\n")
+            sys.stderr.flush()
+        os._exit(70)
+    os._exit(0)
+
+
+def _take_runs(channel: socket.socket, page: SharedPage, session: TaskSession, limit: SoftLimit) -> None:
+    own_pid, reader = os.getpid(), wire.Reader(channel)
+    while True:
+        message = reader.next_message()
+        if message is None:
+            if not reader.fill():
+                return
+            continue
+        sequence, run_id, attempt, task, args, queue, source_key, tries, token = message
+        started = StartedRun(RunRef(RunId(run_id), attempt), task, args, queue, source_key, tries)
+        port = Port(session, started.ref, RunnerToken(token), lambda at=sequence: page.is_canceled(at), page.write_progress)  # type: ignore[misc]
+        answer = perform(started, port, limit)
+        if os.getpid() != own_pid:
+            return  # the task forked and its fork came back here: only the child itself may answer
+        sys.stdout.flush()
+        sys.stderr.flush()
+        wire.send(channel, *_write_answer(answer))
+
+
+def _write_answer(answer: Outcome | Settled | Unsettled) -> wire.Message:
+    if isinstance(answer, Settled):
+        return ["settled", answer.state]
+    if isinstance(answer, Unsettled):
+        return ["unsettled"]
+    return ["done", answer.kind, answer.result, answer.failure, answer.failure_class, answer.reason]
+
+
+def _settle_in(parent_pid: int, inherited: Iterable[int]) -> None:
+    """Makes the fork a process of its own: its group, its signals, its death with the parent, none of the parent's sockets."""
+    with suppress(OSError):
+        os.setpgid(0, 0)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent_pid:
+        os._exit(0)  # the parent died before the kernel was told
+    # Closing would let libpq say goodbye on the parent's connection once the object is collected here; /dev/null listens instead.
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in inherited:
+        os.dup2(null, descriptor)
+    os.close(null)
+    random.seed()

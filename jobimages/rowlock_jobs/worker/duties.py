@@ -1,0 +1,60 @@
+"""The parent's housekeeping between two waits: the alive file, RQ's records, orphans."""
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+_ALIVE_EVERY_SECONDS = 2.0
+ALIVE_FOR_SECONDS = 30.0
+
+
+class Duties:
+    """`beat` renews RQ's records; `own_child()` is the one process nobody but its owner may reap."""
+
+    def __init__(self, alive_file: Path, *, beat: Callable[[], object], beat_seconds: float, own_child: Callable[[], int]) -> None:
+        self._alive_file, self._beat, self._beat_seconds, self._own_child = alive_file, beat, beat_seconds, own_child
+        self._alive_at = 0.0
+        self._beat_at = 0.0
+
+    def tick(self, now: float) -> None:
+        """Does what is due; cheap where nothing is."""
+        if now >= self._alive_at:
+            self.touch(now)
+        if now >= self._beat_at:
+            self._beat_at = now + self._beat_seconds
+            self._beat()
+
+    def touch(self, now: float | None = None) -> None:
+        """Says that this loop turns; needs neither Redis nor the database."""
+        now = time.monotonic() if now is None else now
+        if now >= self._alive_at:
+            self._alive_at = now + _ALIVE_EVERY_SECONDS
+            touch_file(self._alive_file)
+            reap_orphans(self._own_child())
+
+
+def touch_file(path: Path) -> None:
+    """A full or read-only disk must not stop the work; the probe will tell."""
+    with suppress(OSError):
+        path.touch()
+
+
+def is_alive(path: Path, now: float | None = None) -> bool:
+    """Whether the file was touched within ALIVE_FOR_SECONDS (`now`: unix seconds)."""
+    try:
+        age_seconds = (time.time() if now is None else now) - path.stat().st_mtime
+    except OSError:
+        return False
+    return age_seconds < ALIVE_FOR_SECONDS
+
+
+def reap_orphans(own_child: int) -> None:
+    """Reaps what tasks left behind: a worker is process 1 of its container, so every orphan becomes its child."""
+    with suppress(ChildProcessError):
+        while (found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
+            if found.si_pid == own_child:
+                return
+            with suppress(ChildProcessError):
+                os.waitpid(found.si_pid, 0)

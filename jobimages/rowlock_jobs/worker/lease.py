@@ -1,0 +1,174 @@
+"""The runner's lease and both fences, kept through every outage of the database.
+
+The trust window: the ledger gives our runs away once it has heard nothing for `lease_seconds`. While it cannot be reached we go on
+(the fence will refuse us if we were given up); the moment it says "not alive" everything held is dropped.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+from uuid import uuid4
+
+from rowlock_jobs import logs
+from rowlock_jobs.errors import FenceAway, FenceRefused, LeaseLost
+from rowlock_jobs.fence.ledger import Ledger
+from rowlock_jobs.fence.values import Cycle, FinishedRun, RunId, RunnerId, RunnerToken, RunRef, StartedRun
+from rowlock_jobs.outcome import not_storable
+from rowlock_jobs.settings import Lease as LeaseSettings
+
+_T = TypeVar("_T")
+
+FIRST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 2.0
+
+
+class Lease:
+    """Holds one runner id at a time. `pause(seconds)` waits between two tries and may raise GraceOver to end them."""
+
+    def __init__(self, ledger: Ledger, name: str, settings: LeaseSettings, pause: Callable[[float], None]) -> None:
+        self._ledger, self._name, self._settings, self._pause = ledger, name, settings, pause
+        self._runner: RunnerId | None = None
+        self._token = RunnerToken("")
+        self._renew_at = 0.0
+
+    @property
+    def token(self) -> RunnerToken:
+        """The proof that an outcome is ours; new with every lease."""
+        return self._token
+
+    @property
+    def renew_at(self) -> float:
+        """When the next renewal is due (monotonic)."""
+        return self._renew_at
+
+    def take(self) -> RunnerId:
+        """The living runner id; says hello first where there is none, for as long as that takes."""
+        if self._runner is None:
+            token = RunnerToken(str(uuid4()))
+            self._runner = self._insist(lambda: self._ledger.hello(name=self._name, lease_seconds=self._settings.lease_seconds))
+            self._token = token
+            self._renew_at = time.monotonic() + self._settings.renew_seconds
+            logs.emit(logs.LEASE_TAKEN, runner=self._runner)
+        return self._runner
+
+    def renew(self, progress: tuple[RunId, str] | None = None) -> frozenset[RunId]:
+        """Renews where it is due and returns the runs that were asked to end. One try: the next one is seconds away.
+
+        Raises LeaseLost where the ledger gave this runner up.
+        """
+        now = time.monotonic()
+        if self._runner is None or now < self._renew_at:
+            return frozenset()
+        self._renew_at = now + self._settings.renew_seconds
+        try:
+            alive, cancel = self._ledger.renew(self._runner, lease_seconds=self._settings.lease_seconds, progress=progress)
+        except FenceAway as error:
+            self._renew_at = now + 1.0
+            logs.emit(logs.DATABASE_AWAY, logging.WARNING, during="renew", error=str(error))
+            return frozenset()
+        except FenceRefused as error:  # a progress that cannot be stored must not cost the lease
+            self._renew_at = now
+            logs.emit(logs.RUN_STALE, logging.WARNING, during="renew", error=str(error))
+            return self.renew() if progress else frozenset()
+        if not alive:
+            self._forget()
+            raise LeaseLost("the ledger gave this runner up: it had not renewed in time")
+        return cancel
+
+    def cycle(self, finished: FinishedRun | None, start: RunRef | None) -> Cycle:
+        """Both fences in one commit; comes back only with an answer. Raises GraceOver."""
+        if finished is None and start is None:
+            return Cycle(None, None)
+        runner = self._runner
+        if runner is None:
+            return self._apart(finished, start, None)
+        try:
+            answer = self._ledger.cycle(finished, start, runner=runner, token=self._token)
+        except FenceRefused as error:
+            return self.cycle(_without_result(finished, error), start)
+        except FenceAway as error:
+            logs.emit(logs.DATABASE_AWAY, logging.WARNING, during="cycle", error=str(error))
+            return self._apart(finished, start, runner)
+        if start is not None and answer.started is None:
+            return Cycle(answer.finished, self._ask_again(start))
+        return answer
+
+    def goodbye(self) -> None:
+        """Ends the lease: what is still held is retried at once. One try; without it the lease lapses by itself."""
+        runner = self._runner
+        self._forget()
+        if runner is not None:
+            try:
+                self._ledger.goodbye(runner)
+            except (FenceAway, FenceRefused) as error:
+                logs.emit(logs.DATABASE_AWAY, logging.WARNING, during="goodbye", error=str(error))
+
+    def _apart(self, finished: FinishedRun | None, start: RunRef | None, lost: RunnerId | None) -> Cycle:
+        """Finish, then start, each until it is answered.
+
+        A start whose answer was lost may have happened. Its run would be running under our lease and in nobody's hands, so that
+        runner ends: goodbye hands the run back as class infra, and a start under the next runner tells whether it is still ours.
+        """
+        state = self._finish(finished) if finished else None
+        if start is None:
+            return Cycle(state, None)
+        give_up = lost
+
+        def attempt() -> StartedRun | None:
+            nonlocal give_up
+            if give_up is not None:
+                self._ledger.goodbye(give_up)
+                give_up = None
+                self._forget()
+            runner = self.take()
+            try:
+                return self._ledger.start(start, runner=runner, token=self._token)
+            except FenceAway:
+                give_up = runner
+                raise
+
+        return Cycle(state, self._insist(attempt))
+
+    def _finish(self, finished: FinishedRun) -> str | None:
+        token = self._token
+        try:
+            return self._insist(lambda: self._ledger.finish(finished, token=token))
+        except FenceRefused as error:
+            return self._finish(_without_result(finished, error) or finished)
+
+    def _ask_again(self, start: RunRef) -> StartedRun | None:
+        """A start was refused: because the attempt is not ours to run, or because this runner was given up?"""
+        self._renew_at = 0.0
+        try:
+            self.renew()
+            return None
+        except LeaseLost:
+            logs.emit(logs.LEASE_LOST, logging.WARNING, during="start")
+            return self._apart(None, start, None).started
+
+    def _insist(self, ask: Callable[[], _T]) -> _T:
+        """Asks until there is an answer. FenceRefused passes; so does GraceOver from the pause."""
+        pause_seconds, away = FIRST_PAUSE_SECONDS, False
+        while True:
+            try:
+                answer = ask()
+            except FenceAway as error:
+                logs.emit(logs.DATABASE_AWAY, logging.WARNING, error=str(error))
+                away = True
+                self._pause(pause_seconds)
+                pause_seconds = min(pause_seconds * 2, LONGEST_PAUSE_SECONDS)
+            else:
+                if away:
+                    logs.emit(logs.DATABASE_BACK)
+                return answer
+
+    def _forget(self) -> None:
+        self._runner = None
+
+
+def _without_result(finished: FinishedRun | None, error: FenceRefused) -> FinishedRun | None:
+    """The same attempt, failed because its result cannot be stored. Raises what it was given where there was no result."""
+    if finished is None or finished.outcome.result is None:
+        raise error
+    return FinishedRun(finished.ref, not_storable(str(error)))

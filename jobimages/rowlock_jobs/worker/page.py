@@ -1,0 +1,54 @@
+"""A page of memory that parent and child share: the cancel flag one way, the newest progress the other.
+
+A flag in memory needs no signal and no reader: a task that is busy in C code sees it the next time it looks, and ten thousand calls of
+progress() cost the parent nothing.
+"""
+
+import json
+import mmap
+import struct
+
+PROGRESS_LIMIT_BYTES = 4_000
+_HEADER = struct.Struct("=QII")  # sequence of the run to cancel; version of the progress (odd: being written); its length
+_VERSION_AT, _LENGTH_AT = 8, 12
+
+
+class SharedPage:
+    """Made before the fork. `sequence` numbers the runs of one child, so that a late cancel never hits the next run."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, _HEADER.size + PROGRESS_LIMIT_BYTES)
+
+    def begin(self) -> None:
+        """Parent, before it sends a run: nothing canceled, no progress."""
+        self._memory[: _HEADER.size] = bytes(_HEADER.size)
+
+    def cancel(self, sequence: int) -> None:
+        struct.pack_into("=Q", self._memory, 0, sequence)
+
+    def is_canceled(self, sequence: int) -> bool:
+        return bool(struct.unpack_from("=Q", self._memory, 0)[0] == sequence)
+
+    def write_progress(self, progress: bytes) -> None:
+        """Child: replaces the progress (JSON). Raises ValueError above PROGRESS_LIMIT_BYTES."""
+        if len(progress) > PROGRESS_LIMIT_BYTES:
+            raise ValueError(f"progress has {len(progress)} bytes of JSON, {PROGRESS_LIMIT_BYTES} are allowed: shorten its note")
+        version = struct.unpack_from("=I", self._memory, _VERSION_AT)[0]
+        struct.pack_into("=I", self._memory, _VERSION_AT, version + 1)
+        self._memory[_HEADER.size : _HEADER.size + len(progress)] = progress
+        struct.pack_into("=I", self._memory, _LENGTH_AT, len(progress))
+        struct.pack_into("=I", self._memory, _VERSION_AT, version + 2)
+
+    def read_progress(self) -> str | None:
+        """Parent: the newest progress; None where there is none or it is just being written (the next renewal takes it)."""
+        _, version, length = _HEADER.unpack_from(self._memory)
+        if version == 0 or version % 2 or length > PROGRESS_LIMIT_BYTES:
+            return None
+        text = self._memory[_HEADER.size : _HEADER.size + length]
+        if struct.unpack_from("=I", self._memory, _VERSION_AT)[0] != version:
+            return None
+        try:
+            json.loads(text)
+        except ValueError:
+            return None
+        return text.decode()

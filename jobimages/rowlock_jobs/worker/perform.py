@@ -1,0 +1,126 @@
+"""Calls one task in this process and says what became of it: shared by the worker's child and by stock RQ workers."""
+
+import json
+import signal
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from rowlock_jobs import logs
+from rowlock_jobs.errors import FenceAway, FenceRefused, SoftTimeLimit
+from rowlock_jobs.fence.connection import connection_lost
+from rowlock_jobs.fence.session import TaskSession
+from rowlock_jobs.fence.values import FinishedRun, RunnerToken, RunRef, StartedRun
+from rowlock_jobs.outcome import Outcome, failed, from_exception, not_storable, succeeded
+from rowlock_jobs.task import Run, find_task
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The task's own transaction carried the finish. `state` None: stale, its writes were rolled back."""
+
+    state: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """The commit's answer was lost: only the ledger knows whether it took place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """What a run may ask of its process (rowlock_jobs.task.RunPort)."""
+
+    session: TaskSession
+    ref: RunRef
+    token: RunnerToken
+    is_canceled: Callable[[], bool]
+    write_progress: Callable[[bytes], None]
+
+    def cancelled(self) -> bool:
+        return self.is_canceled()
+
+    def progress(self, progress_json: str) -> None:
+        self.write_progress(progress_json.encode())
+
+    def begin_effect(self, effect: str) -> bool:
+        return self.session.ledger.begin_effect(self.ref, token=self.token, effect=effect)
+
+    def end_effect(self, result_json: str | None) -> bool:
+        return self.session.ledger.end_effect(self.ref, token=self.token, result=result_json)
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        return self.session.transaction()
+
+    def connection(self) -> AbstractContextManager[Any]:
+        return self.session.connection()
+
+
+class SoftLimit:
+    """Raises SoftTimeLimit once, in the main thread, only while the task runs."""
+
+    def __init__(self, soft_seconds: float) -> None:
+        self._soft_seconds = soft_seconds
+        self._armed = False
+
+    def __enter__(self) -> None:
+        signal.signal(signal.SIGALRM, self._ring)  # each time: the last task may have put its own handler there
+        self._armed = True
+        signal.setitimer(signal.ITIMER_REAL, self._soft_seconds)
+
+    def __exit__(self, *_: object) -> None:
+        # First the flag: an alarm that is on its way then finds nobody to disturb.
+        self._armed = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _ring(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._armed:
+            self._armed = False
+            raise SoftTimeLimit(f"the task ran into its soft limit of {self._soft_seconds:g} s")
+
+
+def perform(started: StartedRun, port: Port, limit: AbstractContextManager[None]) -> Outcome | Settled | Unsettled:
+    """Calls the task and, where it opened run.transaction(), the finish fence in that transaction."""
+    session = port.session
+    outcome = _call(started, port, limit)
+    if not session.in_transaction:
+        return outcome
+    if outcome.kind != "succeeded":
+        session.rollback()
+        return outcome
+    try:
+        return Settled(session.finish(FinishedRun(started.ref, outcome), port.token))
+    except FenceAway:
+        return Unsettled()
+    except FenceRefused as error:
+        message = str(error)
+        if outcome.result is not None and "unicode" in message.lower():
+            return not_storable(message)
+        return failed("app", "TransactionFailed", f"the task's transaction could not be committed with its finish: {message}")
+
+
+def _call(started: StartedRun, port: Port, limit: AbstractContextManager[None]) -> Outcome:
+    ref, function = started.ref, find_task(started.task)
+    if function is None:
+        return failed("input", "TaskUnknown", f"no module of ROWLOCK_IMPORTS registers task {started.task!r}")
+    try:
+        run = Run(
+            id=ref.id,
+            attempt=ref.attempt,
+            task=started.task,
+            queue=started.queue,
+            args=json.loads(started.args),
+            source_key=started.source_key,
+            tries=started.tries,
+            log=logs.run_logger(run=ref.id, attempt=ref.attempt, task=started.task, queue=started.queue),
+            _port=port,
+        )
+        with limit:
+            result = function(run)
+    except BaseException as error:  # noqa: BLE001 - a task's SystemExit and KeyboardInterrupt are its failures too
+        if isinstance(error, FenceAway) or connection_lost(error):
+            return failed("infra", "DatabaseAway", f"the database went away under the task: {type(error).__name__}")
+        return from_exception(error)
+    return succeeded(result)

@@ -1,0 +1,128 @@
+"""The parent's side of its child: fork, send, wait, kill, and what a death means."""
+
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, NoReturn, Protocol
+
+from rowlock_jobs.errors import RowlockError
+from rowlock_jobs.outcome import Outcome, failed
+from rowlock_jobs.worker import wire
+from rowlock_jobs.worker.page import SharedPage
+
+
+class Serve(Protocol):
+    """The child's main function."""
+
+    def __call__(self, channel: socket.socket, page: SharedPage, parent_pid: int, *, inherited: Iterable[int]) -> NoReturn: ...
+
+
+class ChildGone(RowlockError):
+    """The child ended without an answer; `outcome` is what that means for its run."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
+
+
+class Child:
+    """One forked process and the run it holds. `inherited()` names the parent's sockets, which the child must not touch."""
+
+    def __init__(self, serve: Serve, inherited: Callable[[], list[int]]) -> None:
+        self.page = SharedPage()
+        self.tasks = 0
+        ours, theirs = socket.socketpair()
+        parent_pid = os.getpid()
+        self.pid = os.fork()
+        if self.pid == 0:
+            serve(theirs, self.page, parent_pid, inherited=[ours.fileno(), *inherited()])
+        theirs.close()
+        with suppress(OSError):
+            os.setpgid(self.pid, self.pid)  # both sides do it: whoever comes first, a kill of the group finds it
+        self._channel = ours
+        self._reader = wire.Reader(ours)
+        self._death = os.pidfd_open(self.pid)
+        self._poll = select.poll()
+        self._poll.register(ours, select.POLLIN)
+        self._poll.register(self._death, select.POLLIN)
+        self._reaped = False
+
+    def fileno(self) -> int:
+        return self._channel.fileno()
+
+    def send(self, *parts: Any) -> int:
+        """Sends a run; returns its sequence number in this child. Raises OSError where the child is gone."""
+        self.tasks += 1
+        self.page.begin()
+        wire.send(self._channel, self.tasks, *parts)
+        return self.tasks
+
+    def receive(self, timeout_seconds: float) -> wire.Message | None:
+        """The child's answer, or None after the timeout. Raises ChildGone (the child is reaped then)."""
+        message = self._reader.next_message()
+        if message is not None:
+            return message
+        for descriptor, _ in self._poll.poll(max(0.0, timeout_seconds) * 1000):
+            if descriptor == self._death:
+                # It may have answered before it died: read what is there first.
+                self._channel.setblocking(False)
+                while self._reader.fill() and (message := self._reader.next_message()) is None and _readable(self._channel):
+                    pass
+                if message is not None:
+                    self._channel.setblocking(True)
+                    return message
+                raise ChildGone(self._meaning(self._reap()))
+            if not self._reader.fill():
+                raise ChildGone(self._meaning(self._reap_soon()))
+            return self._reader.next_message()
+        return None
+
+    def kill(self) -> None:
+        """Kills the child and everything it started in its process group, and reaps it."""
+        if not self._reaped:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self._reap()
+
+    def retire(self) -> None:
+        """Ends an idle child: it leaves at the end of its channel. What its tasks left running is killed."""
+        self._channel.close()
+        if not self._reaped and _gone_within(self._death, 2.0):
+            self._reap()
+        else:
+            self.kill()
+
+    def _reap_soon(self) -> int | None:
+        if _gone_within(self._death, 1.0):
+            return self._reap()
+        self.kill()
+        return None
+
+    def _reap(self) -> int:
+        _, status = os.waitpid(self.pid, 0)
+        self._reaped = True
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)  # grandchildren outlive their parent otherwise
+        os.close(self._death)
+        self._channel.close()
+        return status
+
+    def _meaning(self, status: int | None) -> Outcome:
+        if status is None:
+            return failed("app", "ChildExited", "the task closed the channel of its process (os.closerange, a daemonizing library)")
+        if os.WIFSIGNALED(status):
+            number = os.WTERMSIG(status)
+            hint = ": out of memory, or somebody killed it" if number == signal.SIGKILL else ""
+            return failed("infra", "ChildKilled", f"the process of the task was killed by signal {number}{hint}")
+        return failed("app", "ChildExited", f"the task ended its process with exit code {os.WEXITSTATUS(status)} instead of returning")
+
+
+def _readable(channel: socket.socket) -> bool:
+    return bool(select.select([channel], [], [], 0)[0])
+
+
+def _gone_within(death: int, seconds: float) -> bool:
+    return bool(select.select([death], [], [], seconds)[0])

@@ -1,0 +1,150 @@
+"""The worker as RQ knows it: listed by `rq info`, rq-dashboard and Worker.all(), obeying rq suspend, stop and shutdown.
+
+Built on RQ 3.0's own class so that its records stay RQ's; its work loop, its fork per run and its threads are not used.
+"""
+
+import logging
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from rq import Worker
+from rq.command import PUBSUB_CHANNEL_TEMPLATE, handle_command, parse_payload
+from rq.executions import Execution
+from rq.utils import now, utcformat
+from rq.worker_registration import register
+
+from rowlock_jobs.worker.transport import EXECUTION_SECONDS, WORKER_SECONDS, Claim
+
+BEAT_SECONDS = 2.0
+MAINTENANCE_SECONDS = 60
+_SOCKET_SECONDS = 3.0
+
+
+def connect_redis(url: str) -> "redis.Redis":
+    """A client without retries of its own: nothing may hold the parent longer than its lease allows."""
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=_SOCKET_SECONDS,
+        socket_connect_timeout=2.0,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 0),
+        health_check_interval=0,
+    )
+
+
+def rq_time() -> str:
+    """Now, as RQ writes it."""
+    return str(utcformat(now()))
+
+
+class RowlockWorker(Worker):  # type: ignore[misc]
+    """One worker on one queue. `child_pid` is the process that runs the task (RQ's "horse"), 0 while there is none."""
+
+    def __init__(self, queue: str, connection: "redis.Redis", *, name: str, child_pid: Callable[[], int] = lambda: 0) -> None:
+        super().__init__(
+            [queue],
+            name=name,
+            connection=connection,
+            serializer="json",
+            worker_ttl=WORKER_SECONDS - 60,
+            job_monitoring_interval=EXECUTION_SECONDS - 60,
+            maintenance_interval=MAINTENANCE_SECONDS,
+        )
+        self._child_pid = child_pid
+        self._messages: Any = None
+        self._stopped: str | None = None
+        self._current: Claim | None = None
+
+    @property
+    def connection_timeout(self) -> float:
+        """RQ raises the client's socket timeout to its own idle wait; ours is short."""
+        return _SOCKET_SECONDS
+
+    @property
+    def horse_pid(self) -> int:
+        return self._child_pid()
+
+    def announce(self) -> None:
+        """Enters the worker in RQ's records and listens for commands. Raises RedisError."""
+        self.register_birth()
+        self.set_state("idle")
+
+    def beat(self) -> None:
+        """Renews the records (all of them: Redis may have forgotten everything), obeys commands, tidies up. Raises RedisError."""
+        self.last_heartbeat = now()
+        execution = self.execution if self.executions else None
+        with self.connection.pipeline() as pipeline:
+            pipeline.hset(self.key, mapping=self.serialize())
+            register(self, pipeline)
+            pipeline.expire(self.key, WORKER_SECONDS)
+            if execution is not None:
+                execution.heartbeat(self.queues[0].started_job_registry, EXECUTION_SECONDS, pipeline=pipeline)
+                pipeline.expire(self.executions_key, EXECUTION_SECONDS + 60)
+            pipeline.execute()
+            if execution is not None and not self.connection.hexists(execution.key, "created_at"):
+                self.connection.delete(execution.key)  # the heartbeat made a ghost of what a FLUSHALL had taken
+        self._obey()
+        if self.last_cleaned_at is None or now() - self.last_cleaned_at > timedelta(seconds=self.maintenance_interval):
+            self.clean_registries()
+
+    def depart(self) -> None:
+        """Leaves RQ's records. Raises RedisError."""
+        if self._messages is not None:
+            self._messages.close()
+        self.register_death()
+
+    def holds(self, claim: Claim | None) -> None:
+        """What this worker runs now, for commands and heartbeats."""
+        self._current, self._stopped = claim, None
+        self.executions.clear()
+        if claim is not None and claim.execution:
+            self.executions[claim.execution] = Execution(claim.execution, claim.rq_id, self.connection, self.name)
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether somebody stopped the current run through RQ."""
+        return self._current is not None and self._stopped == self._current.rq_id
+
+    def request_stop_execution(self, execution_id: str) -> None:
+        """RQ's command stop-execution."""
+        if self._current is not None and self._current.execution == execution_id:
+            self._stopped = self._current.rq_id
+            self.kill_horse()
+
+    def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
+        """RQ's command kill-horse."""
+        pid = self._child_pid()
+        if pid and self._current is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(pid, sig)
+
+    def _obey(self) -> None:
+        # RQ listens in a thread; a process that forks must not have one, so commands are taken at each beat.
+        if self._messages is None:
+            self._messages = self.connection.pubsub(ignore_subscribe_messages=True)
+            self._messages.subscribe(PUBSUB_CHANNEL_TEMPLATE % self.name)
+        while (message := self._messages.get_message(timeout=0)) is not None:
+            payload = parse_payload(message)
+            if payload.get("command") == "stop-job":
+                if self._current is not None and self._current.rq_id == payload.get("job_id"):
+                    self.request_stop_execution(self._current.execution)
+            else:
+                handle_command(self, payload)
+
+
+def quietly(action: Callable[[], None]) -> bool:
+    """Does something RQ would like to have and nobody needs; False where Redis was away."""
+    try:
+        action()
+    except RedisError as error:
+        logging.getLogger("rowlock.worker").debug("rq records not written: %s", error)
+        return False
+    return True

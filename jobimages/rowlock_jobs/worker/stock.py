@@ -1,0 +1,83 @@
+"""What the data of our RQ ids names: lets a stock `rq worker --serializer json` run them, with every fence.
+
+Slower than the worker of this package (a new lease a run) and without its isolation: a hard limit is RQ's own job timeout, a lost
+lease cannot stop the task, only refuse its outcome.
+"""
+
+import os
+import threading
+from functools import cache
+from uuid import uuid4
+
+from rq import get_current_job
+
+from rowlock_jobs.errors import FenceAway, FenceRefused, RowlockError
+from rowlock_jobs.fence.connection import FenceConnection
+from rowlock_jobs.fence.ledger import Ledger
+from rowlock_jobs.fence.session import TaskSession
+from rowlock_jobs.fence.values import FinishedRun, RunnerId, RunnerToken, parse_rq_id
+from rowlock_jobs.outcome import Outcome, failed
+from rowlock_jobs.settings import Settings, load_settings
+from rowlock_jobs.task import import_tasks, registered_tasks
+from rowlock_jobs.worker.allowed import Allowed
+from rowlock_jobs.worker.page import SharedPage
+from rowlock_jobs.worker.perform import Port, Settled, SoftLimit, Unsettled, perform
+
+
+class RunFailed(RowlockError):
+    """Tells RQ that the run did not succeed; names a class and a reason, never a user's data."""
+
+
+def run() -> None:
+    """Runs the attempt whose id RQ gave this process. Raises RunFailed for RQ's own records; the ledger has the outcome by then."""
+    rq_job = get_current_job()
+    ref = parse_rq_id(rq_job.id) if rq_job else None
+    if ref is None:
+        raise RunFailed("NotARunId")
+    settings = _settings()
+    ledger = Ledger(FenceConnection(settings.database_url, "rowlock-stock"))
+    token = RunnerToken(str(uuid4()))
+    runner = ledger.hello(name=f"stock-{os.getpid()}", lease_seconds=settings.lease.lease_seconds)
+    page, ended = SharedPage(), threading.Event()
+    renewer = threading.Thread(target=_renew, args=(settings, runner, ref.id, page, ended), daemon=True)
+    try:
+        started = ledger.start(ref, runner=runner, token=token)
+        if started is None:
+            return
+        renewer.start()
+        answer: Outcome | Settled | Unsettled | None = Allowed.of(settings, registered_tasks()).refusal(started.task)
+        if answer is None:
+            port = Port(TaskSession(settings.database_url), ref, token, lambda: page.is_canceled(1), page.write_progress)
+            answer = perform(started, port, SoftLimit(settings.limits.soft_seconds))
+        if isinstance(answer, Unsettled):
+            answer = failed("infra", "CommitLost", "the database went away while the task's transaction was committed")
+        if isinstance(answer, Outcome):
+            ledger.finish(FinishedRun(ref, answer), token=token)
+            if answer.kind != "succeeded":
+                raise RunFailed(f"{answer.failure_class} {answer.reason}") from None
+    finally:
+        ended.set()
+        if renewer.is_alive():
+            renewer.join(timeout=5)
+        ledger.goodbye(runner)
+        ledger.connection.close()
+
+
+@cache
+def _settings() -> Settings:
+    # The one place besides wiring that reads the environment: a stock worker knows nothing of our wiring.
+    settings = load_settings(os.environ)
+    import_tasks(settings.imports)
+    return settings
+
+
+def _renew(settings: Settings, runner: RunnerId, run_id: str, page: SharedPage, ended: threading.Event) -> None:
+    ledger = Ledger(FenceConnection(settings.database_url, "rowlock-stock-lease"))
+    while not ended.wait(settings.lease.renew_seconds):
+        try:
+            alive, cancel = ledger.renew(runner, lease_seconds=settings.lease.lease_seconds)
+        except (FenceAway, FenceRefused):
+            continue
+        if not alive or run_id in cancel:
+            page.cancel(1)
+    ledger.connection.close()

@@ -1,0 +1,1 @@
+"""What the chart renders and refuses, and what its files do when they run."""

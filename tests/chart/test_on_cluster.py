@@ -1,0 +1,115 @@
+"""The chart on a real node: embedded databases and migration run in a namespace that admits restricted pods only.
+
+The operator itself is left out (no replicas): what it does is proven elsewhere, and this must hold without it.
+Uses the cluster `dev` of `python3 -m tools.cluster up`, and a namespace of its own in it.
+"""
+
+import base64
+import json
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chart.rendering import CHART, ROOT, helm, helm_program
+from tests.services.process import wait_until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+WITHOUT_OPERATOR = ("--set", "operator.replicas=0", "--set", "metrics.service.enabled=false")
+LEDGER = ROOT / "operator/rowlock_operator/rows/sql/ledger"
+
+
+def cluster_command(*words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.cluster", *words], cwd=ROOT, capture_output=True, text=True, timeout=280, check=False
+    )
+    assert done.returncode == 0, f"`python3 -m tools.cluster up` first. {done.stderr}"
+    return done.stdout
+
+
+class Release:
+    """One installed release in a namespace of its own."""
+
+    def __init__(self, kubeconfig: Path, kubectl: str) -> None:
+        self.kubeconfig, self.program = kubeconfig, kubectl
+        self.namespace = f"chart-{uuid.uuid4().hex[:8]}"
+
+    def kubectl(self, *arguments: str, given: str | None = None) -> str:
+        command = [self.program, f"--kubeconfig={self.kubeconfig}", "--namespace", self.namespace, *arguments]
+        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, f"{' '.join(arguments)}: {done.stderr}"
+        return done.stdout
+
+    def helm(self, *arguments: str) -> str:
+        done = helm(*arguments, "--namespace", self.namespace, "--kubeconfig", str(self.kubeconfig), timeout_seconds=280)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def sql(self, url_key: str, statement: str) -> str:
+        """As one of the three logins, over TCP with its password."""
+        url = base64.b64decode(self.kubectl("get", "secret", "rowlock-database", "-o", f"jsonpath={{.data.{url_key}}}")).decode()
+        inside = url.replace(f"rowlock-postgresql.{self.namespace}.svc", "127.0.0.1")
+        # The URL goes through standard input: arguments of `kubectl exec` are in every process list.
+        script = f"\\set QUIET on\n\\connect {inside}\n\\set ON_ERROR_STOP on\n{statement}\n"
+        psql = ("psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--username=postgres", "rowlock")
+        return self.kubectl("exec", "--stdin", "rowlock-postgresql-0", "--", *psql, given=script).strip()
+
+    def restarts(self, pod: str) -> int:
+        return int(self.kubectl("get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[0].restartCount}"))
+
+    def is_ready(self, pod: str) -> bool:
+        return self.kubectl("get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[0].ready}") == "true"
+
+
+@pytest.fixture(scope="module")
+def release() -> Iterator[Release]:
+    kubeconfig = Path(cluster_command("kubeconfig").strip())
+    kubectl = Path(helm_program()).parent / "kubectl"
+    release = Release(kubeconfig, str(kubectl) if kubectl.is_file() else "kubectl")
+    cluster_command("build", "-f", "jobimages/Dockerfile", "-t", "rowlock-worker:0.1.0", ".")
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release.namespace, "labels": labels}}
+    release.kubectl("create", "-f", "-", given=json.dumps(namespace))
+    try:
+        release.helm("install", "rowlock", str(CHART), *WITHOUT_OPERATOR)
+        yield release
+    finally:
+        release.kubectl("delete", "namespace", release.namespace, "--wait=false")
+
+
+def test_install_ends_with_the_domain_tables_in_place(release: Release) -> None:
+    assert release.sql("appUrl", "select count(*) from document_ingest_jobs;") == "0"
+    assert release.sql("workerUrl", "select current_user;") == "rowlock_worker_login"
+
+
+def test_helm_test_passes_once_the_ledger_is_there(release: Release) -> None:
+    release.sql("url", "\n".join(path.read_text() for path in sorted(LEDGER.glob("*.sql"))))
+    assert release.helm("test", "rowlock", "--logs").count("ok:") == 3
+
+
+def test_upgrade_runs_the_migration_again_and_renews_the_definitions(release: Release) -> None:
+    def uid() -> str:
+        return release.kubectl("get", "job", "rowlock-migration", "-o", "jsonpath={.metadata.uid}")
+
+    before = uid()
+    # An older definition, as a release of last year would have left it.
+    column = "{.spec.versions[0].additionalPrinterColumns[0].name}"
+    patch = json.dumps([{"op": "replace", "path": "/spec/versions/0/additionalPrinterColumns/0/name", "value": "Old"}])
+    release.kubectl("patch", "crd", "workqueues.rowlock.dev", "--type=json", "--patch", patch)
+    release.helm("upgrade", "rowlock", str(CHART), *WITHOUT_OPERATOR)
+    assert uid() != before
+    assert release.kubectl("get", "crd", "workqueues.rowlock.dev", "-o", f"jsonpath={column}") == "Mode"
+    left = release.kubectl("get", "clusterroles", "-l", "app.kubernetes.io/component=crds-upgrade", "-o", "name")
+    assert release.namespace not in left, "the right to change definitions ends with the hook"
+
+
+def test_rows_outlive_a_crash_of_postgresql(release: Release) -> None:
+    release.sql("appUrl", "create table kept(id int); insert into kept values (1);")
+    before = release.restarts("rowlock-postgresql-0")
+    release.kubectl("exec", "rowlock-postgresql-0", "--", "sh", "-c", "kill -QUIT 1")
+    wait_until(lambda: release.restarts("rowlock-postgresql-0") > before, "the kubelet restarts PostgreSQL", 60)
+    wait_until(lambda: release.is_ready("rowlock-postgresql-0"), "PostgreSQL is ready again", 60)
+    assert release.sql("appUrl", "select id from kept;") == "1"

@@ -1,0 +1,169 @@
+"""Every pod is restricted, no credential is text in a pod, and the operator may do what it needs and nothing else."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.chart.rendering import case_names, containers, pick, pods, render, render_case, secret_values
+
+
+@pytest.mark.parametrize("case", case_names())
+def test_every_container_is_restricted(case: str) -> None:
+    seen = 0
+    for name, container in containers(render_case(case)):
+        context = container["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False, name
+        assert context["readOnlyRootFilesystem"] is True, name
+        assert context["runAsNonRoot"] is True, name
+        assert context["capabilities"] == {"drop": ["ALL"]}, name
+        assert container["resources"]["limits"]["memory"], name
+        seen += 1
+    assert seen >= 2
+
+
+@pytest.mark.parametrize("case", case_names())
+def test_every_pod_is_restricted(case: str) -> None:
+    for name, spec in pods(render_case(case)):
+        context = spec["securityContext"]
+        assert context["runAsNonRoot"] is True, name
+        assert context["runAsUser"] >= 999, name
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys(), name
+        assert not [v for v in spec["volumes"] if "hostPath" in v], name
+
+
+def test_only_the_operator_and_the_renewal_of_definitions_get_a_token() -> None:
+    with_token = [name for name, spec in pods(render_case("default")) if spec.get("automountServiceAccountToken", True)]
+    assert sorted(with_token) == ["Deployment/rowlock-operator", "Job/rowlock-crds-upgrade"]
+
+
+def credentials_in_pods(documents: list[dict[str, Any]], values: dict[str, str]) -> list[str]:
+    """Pods whose text holds a value of a Secret."""
+    return [name for name, spec in pods(documents) for value in values.values() if value.strip() and value.strip() in json.dumps(spec)]
+
+
+@pytest.mark.parametrize("case", ["default", "cluster-scope", "monitoring"])
+def test_no_credential_is_text_in_a_pod(case: str) -> None:
+    documents = render_case(case)
+    values = secret_values(documents)
+    assert {"rowlock-database/url", "rowlock-database/workerUrl", "rowlock-redis/url"} <= values.keys()
+    assert credentials_in_pods(documents, values) == []
+
+
+def test_a_credential_that_is_text_in_a_pod_would_be_seen() -> None:
+    """Negative twin: the same look at a pod that does hold the URL."""
+    documents = render_case("default")
+    url = secret_values(documents)["rowlock-database/url"]
+    leaking = {"kind": "Pod", "metadata": {"name": "leaking"}, "spec": {"containers": [{"name": "c", "args": ["--database", url]}]}}
+    assert credentials_in_pods([leaking], {"url": url}) == ["Pod/leaking"]
+
+
+def test_passwords_are_long_and_all_different() -> None:
+    values = secret_values(render_case("default"))
+    passwords = [value for name, value in values.items() if name.lower().endswith("password")]
+    assert len(passwords) == len(set(passwords)) == 5
+    assert {len(password) for password in passwords} == {32}
+
+
+def test_each_url_holds_the_password_of_its_own_role() -> None:
+    values = {
+        name.split("/")[1]: value for name, value in secret_values(render_case("default")).items() if name.startswith("rowlock-database/")
+    }
+    address = "rowlock-postgresql.demo.svc:5432/rowlock"
+    assert values["url"] == f"postgresql://rowlock_operator:{values['operatorPassword']}@{address}"
+    assert values["workerUrl"] == f"postgresql://rowlock_worker_login:{values['workerPassword']}@{address}"
+    assert values["appUrl"] == f"postgresql://app:{values['appPassword']}@{address}"
+
+
+def test_each_pod_mounts_only_the_keys_it_needs() -> None:
+    mounted = {
+        (name, volume["secret"]["secretName"]): [item["key"] for item in volume["secret"]["items"]]
+        for name, spec in pods(render_case("default"))
+        for volume in spec["volumes"]
+        if "secret" in volume
+    }
+    assert mounted == {
+        ("Deployment/rowlock-operator", "rowlock-database"): ["url"],
+        ("Deployment/rowlock-operator", "rowlock-redis"): ["url"],
+        ("Deployment/rowlock-redis", "rowlock-redis"): ["redis.conf"],
+        ("Job/rowlock-migration", "rowlock-database"): ["url"],
+        ("Pod/rowlock-test", "rowlock-database"): ["workerUrl"],
+        ("Pod/rowlock-test", "rowlock-redis"): ["url"],
+    }
+
+
+def granted(documents: list[dict[str, Any]], kind: str, name: str) -> dict[tuple[str, str], set[str]]:
+    """(group, resource) -> verbs."""
+    verbs: dict[tuple[str, str], set[str]] = {}
+    for rule in pick(documents, kind, name)["rules"]:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                verbs.setdefault((group, resource), set()).update(rule["verbs"])
+    return verbs
+
+
+READ, MAKE = {"get", "list", "watch"}, {"create", "patch", "delete"}
+OPERATOR = {
+    ("rowlock.dev", "workqueues"): READ,
+    ("rowlock.dev", "rowsources"): READ,
+    ("rowlock.dev", "workqueues/status"): {"get", "patch"},
+    ("rowlock.dev", "rowsources/status"): {"get", "patch"},
+    ("rowlock.dev", "workqueues/scale"): {"get", "patch"},
+    ("rowlock.dev", "workqueues/finalizers"): {"update"},
+    ("rowlock.dev", "rowsources/finalizers"): {"update"},
+    ("apps", "deployments"): READ | MAKE,
+    ("apps", "deployments/scale"): {"get", "patch"},
+    ("batch", "jobs"): READ | MAKE,
+    ("", "pods"): READ | {"patch", "delete"},
+    ("", "secrets"): {"get"},
+    ("", "configmaps"): {"get"},
+    ("", "events"): {"create", "patch"},
+    ("events.k8s.io", "events"): {"create", "patch"},
+}
+
+
+def test_operator_may_do_exactly_this_and_the_scope_changes_nothing_of_it() -> None:
+    assert granted(render_case("default"), "Role", "rowlock-operator") == OPERATOR
+    assert granted(render_case("cluster-scope"), "ClusterRole", "demo-rowlock-operator") == OPERATOR
+
+
+def test_operator_reads_named_secrets_only() -> None:
+    rules = pick(render_case("existing-secrets"), "Role", "rowlock-operator")["rules"]
+    reading = [rule for rule in rules if rule["resources"] == ["secrets"] and "get" in rule["verbs"]]
+    assert [rule["resourceNames"] for rule in reading] == [["production-database", "production-redis", "orders-database"]]
+
+
+def test_operator_makes_secrets_only_where_asked() -> None:
+    assert granted(render_case("existing-secrets"), "Role", "rowlock-operator")[("", "secrets")] == {"get", "create", "delete"}
+
+
+@pytest.mark.parametrize("case", case_names())
+def test_no_rule_holds_a_wildcard(case: str) -> None:
+    for document in render_case(case):
+        for rule in document.get("rules", []) if document["kind"] in ("Role", "ClusterRole") else []:
+            assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]], document["metadata"]["name"]
+
+
+def test_embedded_databases_let_in_our_pods_only() -> None:
+    documents = render_case("default")
+    for component in ("postgresql", "redis"):
+        policy = pick(documents, "NetworkPolicy", f"rowlock-{component}")["spec"]
+        assert policy["policyTypes"] == ["Ingress", "Egress"]
+        assert "egress" not in policy, "a database never calls"
+        (rule,) = policy["ingress"]
+        assert rule["ports"] == [{"port": component, "protocol": "TCP"}]
+        assert all(peer["podSelector"]["matchLabels"] for peer in rule["from"])
+
+
+def test_workers_are_let_in_from_the_namespaces_the_operator_watches() -> None:
+    def namespaces(*arguments: str) -> Any:
+        policy = pick(render(*arguments), "NetworkPolicy", "rowlock-postgresql")["spec"]
+        return [peer["namespaceSelector"] for peer in policy["ingress"][0]["from"] if "namespaceSelector" in peer]
+
+    def in_names(*names: str) -> Any:
+        return [{"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(names)}]}]
+
+    assert namespaces() == in_names("demo")
+    assert namespaces("--set", "watchNamespaces={demo,shop}") == in_names("demo", "shop")
+    assert namespaces("--set", "rbac.scope=cluster") == [{}]

@@ -1,0 +1,101 @@
+"""Outside the cluster: the words travel into the operator's pod, its answer and exit code travel back."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from kubernetes import client, config
+
+from rowlock_cli.remote import OPERATOR_LABELS
+from tests.services.process import wait_until
+
+pytestmark = pytest.mark.cluster
+
+# Stands where the operator's image has `rowlock`: says what it was called with, much, in another alphabet, on both streams.
+ANSWER = r"""#!/bin/sh
+printf '%s|' "$@"
+printf 'grüße ☃\n'
+seq 1 20000
+echo 'one sentence' >&2
+exit 3
+"""
+Rowlock = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def kubeconfig() -> str:
+    """Of a cluster that tools/cluster made: nobody else's is ever touched."""
+    name = os.environ.get("ROWLOCK_TEST_CLUSTER", "test")
+    asked = subprocess.run(
+        [sys.executable, "-m", "tools.cluster", "kubeconfig", "--name", name], capture_output=True, text=True, check=False
+    )
+    path = asked.stdout.strip()
+    if asked.returncode or not Path(path).is_file():
+        pytest.skip(f"no cluster {name}: python3 -m tools.cluster up --name {name}")
+    return path
+
+
+@pytest.fixture(scope="module")
+def core(kubeconfig: str) -> client.CoreV1Api:
+    return client.CoreV1Api(config.new_client_from_config(kubeconfig))
+
+
+@pytest.fixture
+def namespace(core: client.CoreV1Api) -> Iterator[str]:
+    name = f"rowlock-cli-{uuid4().hex[:8]}"
+    core.create_namespace({"metadata": {"name": name}})
+    # The API server makes the account a moment later, and refuses pods until then.
+    wait_until(lambda: any(a.metadata.name == "default" for a in core.list_namespaced_service_account(name).items), "the service account")
+    yield name
+    core.delete_namespace(name)
+
+
+@pytest.fixture
+def rowlock(kubeconfig: str) -> Rowlock:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("ROWLOCK_")} | {"KUBECONFIG": kubeconfig}
+    program = os.path.join(os.path.dirname(sys.executable), "rowlock")
+    return lambda *words: subprocess.run([program, *words], env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def operator_pod(core: client.CoreV1Api, namespace: str) -> str:
+    program = "/usr/local/bin/rowlock"
+    install = f"mkdir -p /usr/local/bin && cat > {program} <<'END'\n{ANSWER}END\nchmod +x {program}; exec sleep 3600"
+    container = {
+        "name": "operator",
+        "image": "docker.io/library/python:3.13-slim-trixie",
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sh", "-c", install],
+        "readinessProbe": {"exec": {"command": ["test", "-x", program]}, "periodSeconds": 1},
+    }
+    labels = dict(pair.split("=") for pair in OPERATOR_LABELS.split(","))
+    spec = {"terminationGracePeriodSeconds": 0, "containers": [container]}
+    core.create_namespaced_pod(namespace, {"metadata": {"name": "operator-0", "labels": labels}, "spec": spec})
+
+    def ready() -> bool:
+        conditions = core.read_namespaced_pod("operator-0", namespace).status.conditions or []
+        return any(condition.type == "Ready" and condition.status == "True" for condition in conditions)
+
+    wait_until(ready, "the pod is ready", 90)
+    return "operator-0"
+
+
+def test_words_output_and_exit_code_pass_through_the_operators_pod(operator_pod: str, namespace: str, rowlock: Rowlock) -> None:
+    done = rowlock("why", "-n", namespace, "01 95", "-o", "json")
+    numbers = "".join(f"{n}\n" for n in range(1, 20_001))
+    assert done.stdout == f"--direct|why|-n|{namespace}|01 95|-o|json|grüße ☃\n{numbers}"
+    assert (done.returncode, done.stderr) == (3, "one sentence\n")
+
+
+def test_wrong_usage_is_told_here_and_never_travels(operator_pod: str, namespace: str, rowlock: Rowlock) -> None:
+    done = rowlock("requeue", "-n", namespace)
+    assert (done.returncode, "name the runs" in done.stderr) == (2, True)
+
+
+def test_a_namespace_without_an_operator_is_said_with_the_remedy(namespace: str, rowlock: Rowlock) -> None:
+    done = rowlock("runs", "-n", namespace)
+    assert (done.returncode, f"there is no Rowlock operator in the namespace {namespace}" in done.stderr) == (1, True)

@@ -1,0 +1,171 @@
+"""Tasks that the tests run in real workers. What they did is written to a file or a table, so that a test can count it."""
+
+import contextlib
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from rowlock_jobs.task import InputError, NeedsReauth, Permanent, Retry, Run, SiteError, SoftTimeLimit, task
+
+
+def _note(run: Run, text: str) -> None:
+    """One line, one write: safe from several processes."""
+    place = run.args.get("journal")
+    if place:
+        with Path(place).open("a") as journal:
+            journal.write(f"{run.id} {run.attempt} {os.getpid()} {text}\n")
+
+
+def _wait_for(path: str, run: Run | None = None) -> None:
+    """Blocks until the test makes the file; ends early where the run is canceled and asks to be checked."""
+    while not Path(path).exists():
+        if run is not None:
+            run.check()
+        time.sleep(0.01)
+
+
+@task("noop")
+def noop(run: Run) -> None:
+    _note(run, "noop")
+
+
+@task("echo")
+def echo(run: Run) -> Any:
+    _note(run, "echo")
+    return {
+        "args": dict(run.args),
+        "attempt": run.attempt,
+        "tries": run.tries,
+        "queue": run.queue,
+        "key": run.source_key,
+        "pid": os.getpid(),
+    }
+
+
+@task("hold")
+def hold(run: Run) -> str:
+    """Runs until the file args['release'] exists."""
+    _note(run, "begin")
+    _wait_for(run.args["release"])
+    _note(run, "end")
+    return "released"
+
+
+@task("hold_checking")
+def hold_checking(run: Run) -> None:
+    _note(run, "begin")
+    _wait_for(run.args["release"], run)
+
+
+@task("raises")
+def raises(run: Run) -> None:
+    _note(run, "raises")
+    errors: dict[str, Exception] = {
+        "Retry": Retry("again", after_seconds=77),
+        "Permanent": Permanent("never"),
+        "InputError": InputError("NoText", "the row is wrong"),
+        "SiteError": SiteError("TooMany", "slow down", after_seconds=5),
+        "NeedsReauth": NeedsReauth("log in again"),
+        "MemoryError": MemoryError(),
+        "ValueError": ValueError("secret-looking \x00 \ud800 text"),
+    }
+    raise errors[run.args["error"]]
+
+
+@task("soft")
+def soft(run: Run) -> str:
+    """Runs into the soft limit; tidies up where asked to, ignores it where asked to."""
+    _note(run, "begin")
+    try:
+        while True:
+            time.sleep(0.01)
+    except SoftTimeLimit:
+        _note(run, "soft limit seen")
+        if run.args.get("ignore"):
+            while True:
+                time.sleep(0.01)
+        raise
+
+
+@task("dies")
+def dies(run: Run) -> None:
+    _note(run, "dies")
+    how = run.args["how"]
+    if how == "exit":
+        os._exit(3)
+    if how == "sys.exit":
+        raise SystemExit(4)
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does when memory is short
+    if how == "segv":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if how == "fork":
+        if os.fork() == 0:
+            return  # the fork comes back into the worker's own loop
+        os.wait()
+    if how == "orphan" and os.fork() == 0:
+        _note(run, "orphan")
+        time.sleep(600)
+        os._exit(0)
+    if how == "close":
+        os.closerange(3, 256)
+        time.sleep(600)
+
+
+@task("big")
+def big(run: Run) -> str:
+    return "x" * int(run.args["bytes"])
+
+
+@task("strange_result")
+def strange_result(run: Run) -> Any:
+    return {"nul": "a\x00b", "nan": float("nan"), "object": object()}[run.args["kind"]]
+
+
+@task("progresses")
+def progresses(run: Run) -> None:
+    for done in range(1000):
+        run.progress(done=done + 1, total=1000, note="page")
+    _note(run, "begin")
+    _wait_for(run.args["release"])
+
+
+@task("writes")
+def writes(run: Run) -> dict[str, int]:
+    """Writes in the finish transaction; waits for the test in between where asked to."""
+    with run.transaction() as cursor:
+        cursor.execute("insert into written(run, attempt) values (%s, %s)", (run.id, run.attempt))
+    _note(run, "wrote")
+    if "release" in run.args:
+        _wait_for(run.args["release"])
+    if run.args.get("raise"):
+        raise Retry("after the write")
+    if run.args.get("swallow"):
+        with contextlib.suppress(psycopg2.Error), run.transaction() as cursor:
+            cursor.execute("select 1/0")
+    with run.transaction() as cursor:
+        cursor.execute("select count(*) from written where run = %s", (run.id,))
+        return {"written": cursor.fetchone()[0]}
+
+
+@task("reads")
+def reads(run: Run) -> dict[str, Any]:
+    with run.connection() as outer, run.connection() as inner:
+        with outer.cursor() as a, inner.cursor() as b:
+            a.execute("insert into written(run, attempt) values (%s, 0)", (run.id,))
+            b.execute("select count(*) from written where run = %s", (run.id,))
+            return {"inner_sees": b.fetchone()[0]}
+
+
+@task("effect")
+def effect(run: Run) -> dict[str, bool]:
+    began = run.begin_effect("post comment 17")
+    _note(run, f"began {json.dumps(began)}")
+    if "release" in run.args:
+        _wait_for(run.args["release"])
+    return {"began": began, "ended": run.end_effect({"id": 5})}

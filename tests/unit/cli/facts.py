@@ -1,0 +1,71 @@
+"""Runs and their surroundings at a fixed time."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rowlock_cli.explain import Facts, Surroundings, Waiting
+from rowlock_cli.runs import RunRow
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+RUN = RunRow(
+    id="019513a2-7c00-7abc-8def-0123456789ab",
+    queue="demo/documents",
+    task="process_document",
+    state="pending",
+    attempt=1,
+    source=None,
+    source_key=None,
+    priority=0,
+    fairness_key="",
+    due=NOW,
+    claimed_at=None,
+    started_at=None,
+    finished_at=None,
+    created_at=NOW - timedelta(seconds=90),
+    progress=None,
+    result=None,
+    failure=None,
+    cancel_requested=False,
+    effect=None,
+    infra_tries=0,
+    app_tries=0,
+    site_tries=0,
+)
+AROUND = Surroundings(
+    mode="Workers",
+    suspended=False,
+    retry={"app": {"limit": 3}},
+    waiting=5,
+    claimed=2,
+    running=4,
+    runner=None,
+    runner_name=None,
+    lease_until=None,
+    runner_dead=None,
+    runners_alive=4,
+)
+LINE = Waiting(
+    ahead_in_line=0,
+    ahead_by_priority=0,
+    other_lines=0,
+    limit_name=None,
+    limit_rule=None,
+    max_running=None,
+    running=None,
+    rate=None,
+    burst=None,
+    wake_at=None,
+)
+
+
+def ago(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+def run(**changes: Any) -> RunRow:
+    return replace(RUN, **changes)
+
+
+def facts(changes: dict[str, Any] | None = None, *, around: Surroundings | None = AROUND, waiting: Waiting | None = None) -> Facts:
+    return Facts(run=run(**changes or {}), now=NOW, surroundings=around, waiting=waiting)

@@ -1,0 +1,136 @@
+"""Ids, the shared page, messages, the registry, log lines."""
+
+import json
+import logging
+import socket
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rowlock_jobs import logs
+from rowlock_jobs.errors import GraceOver, SettingsError
+from rowlock_jobs.fence.values import parse_rq_id
+from rowlock_jobs.task import find_task, import_tasks, task
+from rowlock_jobs.worker import wire
+from rowlock_jobs.worker.allowed import Allowed
+from rowlock_jobs.worker.page import PROGRESS_LIMIT_BYTES, SharedPage
+from rowlock_jobs.worker.stopping import Stopping
+
+RUN = "01a206a9-693f-7ce0-93cb-cfb87fa51e52"
+
+
+def test_an_rq_id_is_a_run_and_an_attempt() -> None:
+    ref = parse_rq_id(f"{RUN}-12")
+    assert ref is not None
+    assert (ref.id, ref.attempt, ref.rq_id) == (RUN, 12, f"{RUN}-12")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", RUN, f"{RUN}-", f"{RUN}-x", f"{RUN}--1", f"{RUN}-²", f"{RUN}-9999999999", f"{RUN[:-1]}g-1", f"x{RUN}-1"]
+)
+def test_anything_else_is_no_run(text: str) -> None:
+    assert parse_rq_id(text) is None
+
+
+def test_a_cancel_hits_only_the_run_it_was_meant_for() -> None:
+    page = SharedPage()
+    page.begin()
+    assert not page.is_canceled(1)
+    page.cancel(1)
+    assert page.is_canceled(1)
+    page.begin()
+    page.cancel(1)  # late: the child is at its second run
+    assert not page.is_canceled(2)
+
+
+def test_the_newest_progress_is_read_and_none_after_a_new_begin() -> None:
+    page = SharedPage()
+    page.begin()
+    assert page.read_progress() is None
+    page.write_progress(b'{"done":1,"note":"a long one"}')
+    page.write_progress(b'{"done":2}')
+    assert page.read_progress() == '{"done":2}'
+    page.begin()
+    assert page.read_progress() is None
+
+
+def test_progress_that_does_not_fit_is_refused_whole() -> None:
+    page = SharedPage()
+    page.begin()
+    page.write_progress(b'{"done":1}')
+    with pytest.raises(ValueError, match="4000 are allowed"):
+        page.write_progress(b"x" * (PROGRESS_LIMIT_BYTES + 1))
+    assert page.read_progress() == '{"done":1}'
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.lists(st.one_of(st.none(), st.integers(), st.text(max_size=300)), max_size=5), max_size=20))
+def test_messages_come_out_as_they_went_in_however_the_stream_cuts_them(messages: list[list[object]]) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        reader = wire.Reader(theirs)
+        for message in messages:
+            wire.send(ours, *message)
+        ours.close()
+        while reader.fill():
+            pass
+        assert [reader.next_message() for _ in messages] == messages
+        assert reader.next_message() is None
+
+
+def test_a_task_name_belongs_to_one_function() -> None:
+    def function(_run: object) -> None: ...
+
+    def other(_run: object) -> None: ...
+
+    task("unit.named")(function)
+    task("unit.named")(function)  # a module imported twice under the same name
+    assert find_task("unit.named") is function
+    with pytest.raises(ValueError, match="is registered by"):
+        task("unit.named")(other)
+    with pytest.raises(ValueError, match="plain name"):
+        task(" a")
+
+
+def test_a_module_that_fails_is_named() -> None:
+    with pytest.raises(SettingsError, match="'no_such_module_anywhere'"):
+        import_tasks(["json", "no_such_module_anywhere"])
+
+
+def test_the_allow_list_comes_before_the_registry() -> None:
+    allowed = Allowed(frozenset({"a", "missing"}), frozenset({"a", "b"}))
+    refusals = [allowed.refusal(name) for name in ("a", "b", "missing")]
+    assert [r.reason if r else None for r in refusals] == [None, "TaskNotAllowed", "TaskUnknown"]
+
+
+def test_a_wait_ends_when_the_process_should() -> None:
+    stopping = Stopping(grace_seconds=60)
+    stopping.pause(0)
+    stopping.request()
+    with pytest.raises(GraceOver):
+        stopping.pause(60)
+    stopping.holding = True
+    stopping.pause(0)
+    assert not stopping.is_over(time.monotonic())
+    stopping.request()
+    assert stopping.is_over(time.monotonic())
+    with pytest.raises(GraceOver):
+        stopping.pause(60)
+
+
+def test_log_lines_are_one_json_object_with_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    root, handlers, level, fast = logging.getLogger(), logging.getLogger().handlers[:], logging.getLogger().level, logs._fast
+    try:
+        logs.configure_logging("json")
+        logs.emit(logs.RUN_STARTED, run="r", attempt=1)
+        logs.run_logger(run="r", attempt=1, task="t", queue="q").info("two\nlines", extra={"pages": 3})
+        first, second = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        logs._fast = fast
+    assert (first["event"], first["run"], first["attempt"], first["level"]) == ("run_started", "r", 1, "info")
+    assert (second["message"], second["run"], second["task"], second["pages"]) == ("two\nlines", "r", "t", 3)
+    assert set(first) - set(second) == {"event"}

@@ -1,0 +1,162 @@
+"""What is news about a user's object."""
+
+from typing import Any
+
+import pytest
+
+from rowlock_operator.cluster.kinds import WORK_QUEUES, Manifest, ObjectKey
+from rowlock_operator.intake.kopf_settings import InfiniteJitteredBackoff, NullDiffBase, watch_only_settings
+from rowlock_operator.intake.primaries import Primaries, sighting
+
+KEY = ObjectKey("workqueues", "shop", "orders")
+
+
+def seen_object(version: int, *, uid: str = "u1", generation: int = 1, spec: Any = None, status: Any = None, **metadata: Any) -> Manifest:
+    given = {"namespace": "shop", "name": "orders", "uid": uid, "generation": generation, "resourceVersion": str(version), **metadata}
+    return {"metadata": given, "spec": spec or {"a": 1}, "status": status or {}}
+
+
+class Cache:
+    def __init__(self) -> None:
+        self.news: list[ObjectKey] = []
+        self.primaries = Primaries(self.news.append)
+
+    def see(self, manifest: Manifest, event_type: str | None = "MODIFIED") -> bool:
+        return self.primaries.observe(sighting(WORK_QUEUES, event_type, manifest))
+
+
+def test_the_first_sighting_is_news_and_the_same_again_is_not() -> None:
+    cache = Cache()
+    assert cache.see(seen_object(5), None)
+    assert not cache.see(seen_object(5), None)
+    assert not cache.see(seen_object(6, annotations={"x": "y"}))  # a reconcile does not read annotations
+    assert cache.news == [KEY]
+    primary = cache.primaries.get(KEY)
+    assert primary is not None
+    assert (primary.resource_version, primary.spec, primary.status) == ("6", {"a": 1}, {})
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        seen_object(6, generation=2, spec={"a": 2}),
+        seen_object(6, status={"backlog": 1}),
+        seen_object(6, deletionTimestamp="2026-01-01T00:00:00Z"),
+        seen_object(6, uid="u2"),
+    ],
+    ids=["spec", "somebody's status", "deletion asked for", "another object of that name"],
+)
+def test_what_a_reconcile_reads_is_news(changed: Manifest) -> None:
+    cache = Cache()
+    cache.see(seen_object(5))
+    assert cache.see(changed)
+
+
+def test_an_older_sighting_of_the_same_object_changes_nothing() -> None:
+    cache = Cache()
+    cache.see(seen_object(10, spec={"a": 2}, generation=2))
+    assert not cache.see(seen_object(9))
+    assert not cache.see(seen_object(9), "DELETED")
+    primary = cache.primaries.get(KEY)
+    assert primary is not None
+    assert primary.spec == {"a": 2}
+
+
+def test_a_deletion_is_news_once_and_not_of_the_object_that_took_the_name() -> None:
+    cache = Cache()
+    cache.see(seen_object(5))
+    cache.see(seen_object(9, uid="u2"))
+    assert not cache.see(seen_object(8), "DELETED")  # the old one's
+    assert cache.see(seen_object(10, uid="u2"), "DELETED")
+    assert not cache.see(seen_object(10, uid="u2"), "DELETED")
+    assert len(cache.primaries) == 0
+
+
+@pytest.mark.parametrize("echo", ["before the reply", "after the reply"])
+def test_the_echo_of_an_own_status_write_is_no_news(echo: str) -> None:
+    cache = Cache()
+    cache.see(seen_object(5))
+    cache.news.clear()
+    ours = seen_object(6, status={"backlog": 1})
+    with cache.primaries.own_write(WORK_QUEUES, KEY) as took:
+        if echo == "before the reply":
+            cache.see(ours)
+        took(ours)
+    if echo == "after the reply":
+        cache.see(ours)
+    assert cache.news == []
+    primary = cache.primaries.get(KEY)
+    assert primary is not None
+    assert primary.status == {"backlog": 1}
+
+
+def test_without_the_guard_the_echo_would_be_news() -> None:
+    """The negative twin."""
+    cache = Cache()
+    cache.see(seen_object(5))
+    assert cache.see(seen_object(6, status={"backlog": 1}))
+
+
+def test_a_spec_change_during_an_own_write_is_news() -> None:
+    cache = Cache()
+    cache.see(seen_object(5))
+    cache.news.clear()
+    with cache.primaries.own_write(WORK_QUEUES, KEY) as took:
+        cache.see(seen_object(6, generation=2, spec={"a": 2}))
+        took(seen_object(7, generation=2, spec={"a": 2}, status={"backlog": 1}))
+    assert cache.news == [KEY]
+
+
+def test_a_spec_change_that_only_the_reply_shows_is_news() -> None:
+    """The reply overtakes the watch: without telling now, the event that follows would look like our echo."""
+    cache = Cache()
+    cache.see(seen_object(5))
+    cache.news.clear()
+    changed = seen_object(7, generation=2, spec={"a": 2}, status={"backlog": 1})
+    with cache.primaries.own_write(WORK_QUEUES, KEY) as took:
+        took(changed)
+    cache.see(seen_object(6, generation=2, spec={"a": 2}))
+    cache.see(changed)
+    assert cache.news == [KEY]
+
+
+def test_somebody_elses_status_after_ours_is_news_also_when_it_comes_before_our_reply() -> None:
+    cache = Cache()
+    cache.see(seen_object(5))
+    cache.news.clear()
+    with cache.primaries.own_write(WORK_QUEUES, KEY) as took:
+        cache.see(seen_object(6, status={"backlog": 1}))
+        cache.see(seen_object(7, status={"backlog": 99}))
+        took(seen_object(6, status={"backlog": 1}))
+    assert cache.news == [KEY]
+
+
+def test_a_write_whose_reply_never_came_leaves_its_echo_as_news() -> None:
+    cache = Cache()
+    cache.see(seen_object(5))
+    cache.news.clear()
+    with pytest.raises(TimeoutError), cache.primaries.own_write(WORK_QUEUES, KEY):
+        cache.see(seen_object(6, status={"backlog": 1}))
+        raise TimeoutError
+    assert cache.news == [KEY]
+
+
+def test_kopf_is_configured_as_a_watch_that_writes_nothing_and_never_gives_up() -> None:
+    settings = watch_only_settings()
+    assert isinstance(settings.persistence.diffbase_storage, NullDiffBase)
+    assert settings.persistence.diffbase_storage.fetch(body=None) == {}  # type: ignore[arg-type]
+    assert settings.posting.enabled is False
+    assert settings.scanning.disabled is True
+    assert settings.watching.initial_streaming is False
+    assert settings.queueing.worker_limit is None
+    assert isinstance(settings.watching.server_timeout, int)  # the API refuses 612.5
+
+
+def test_the_backoff_is_endless_bounded_and_begins_anew_for_every_request() -> None:
+    backoff = InfiniteJitteredBackoff(0.5, cap=30)
+    for _ in range(2):
+        waits = [wait for wait, _ in zip(backoff, range(1000), strict=False)]
+        assert len(waits) == 1000
+        assert waits[0] < 0.7
+        assert all(wait <= 30 * 1.25 for wait in waits)
+        assert min(waits[10:]) >= 30 * 0.75

@@ -1,0 +1,3 @@
+module rowlock.dev/tools/pause
+
+go 1.26.0
