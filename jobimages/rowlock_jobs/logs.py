@@ -108,4 +108,5 @@ def configure_logging(log_format: str, level: int = logging.INFO) -> None:
     global _fast
     _fast = log_format == "json"
     # RQ logs an id per line at INFO; its news is our own events.
-    logging.getLogger("rq").setLevel(logging.WARNING)
+    for name in ("rq", "rq.worker", "rq.job"):
+        logging.getLogger(name).setLevel(logging.WARNING)

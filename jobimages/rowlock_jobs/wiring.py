@@ -104,7 +104,7 @@ def run_one(settings: Settings) -> int:
     stopping = Stopping(settings.grace_seconds)
     stopping.install()
     fences = FenceConnection(settings.database_url, f"rowlock-once {ref.rq_id}")
-    duties = Duties(settings.alive_file, beat=lambda: None, beat_seconds=BEAT_SECONDS, own_child=lambda: attempts.child_pid)
+    duties = Duties(settings.alive_file, beat=lambda: True, beat_seconds=BEAT_SECONDS, own_child=lambda: attempts.child_pid)
     stopping.while_waiting = duties.touch
     lease = Lease(Ledger(fences), f"once {ref.rq_id}", settings.lease, stopping.pause)
 

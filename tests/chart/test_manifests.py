@@ -111,6 +111,8 @@ def test_notes_warn_of_development_databases_and_only_then() -> None:
     own = notes("--set", "embedded.enabled=false,database.existingSecret=d,redis.existingSecret=r")
     assert "DEVELOPMENT" not in own
     assert "helm test rowlock -n demo" in own
+    assert "helm show crds" not in own, "a hook does it"
+    assert "helm show crds" in notes("--set", "crds.upgrade=false")
 
 
 def test_documents_volume_is_empty_unless_given() -> None:

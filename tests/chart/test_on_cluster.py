@@ -77,6 +77,7 @@ def release() -> Iterator[Release]:
         release.helm("install", "rowlock", str(CHART), *WITHOUT_OPERATOR)
         yield release
     finally:
+        release.helm("uninstall", "rowlock", "--ignore-not-found")  # what is not in the namespace: ClusterRoles
         release.kubectl("delete", "namespace", release.namespace, "--wait=false")
 
 

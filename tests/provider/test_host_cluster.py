@@ -209,8 +209,10 @@ def test_redis_answers_from_outside_its_pod(kubectl: Callable[..., str]) -> None
     run_pod(kubectl, "redis", container=container)
     kubectl("wait", "pod/redis", "--for=condition=Ready", "--timeout=60s")
     address = expose(kubectl, "redis", port=6379, target=6379)
-    asked = kubectl("exec", "redis", "--", "redis-cli", "-h", address, "config", "get", "appendonly")
-    assert asked.split() == ["appendonly", "yes"]
+    # kube-proxy hears of the new Service a moment later; until then the connection is refused.
+    ask = f"redis-cli -h {address} config get appendonly || true"
+    answer = until(lambda: kubectl("exec", "redis", "--", "sh", "-c", ask))
+    assert answer.split() == ["appendonly", "yes"]
 
 
 def test_down_twice_leaves_nothing_on_the_machine(before: dict[str, set[str]], status: dict[str, Any]) -> None:

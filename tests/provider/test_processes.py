@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tools.cluster import processes
+from tools.cluster.steps import wait_until
 
 
 @pytest.fixture
@@ -48,12 +49,14 @@ def test_a_daemon_keeps_its_pid_through_the_shell_that_joins_its_cgroups(tmp_pat
     argv = [sys.executable, "-c", "import os, signal; print(os.getpid(), flush=True); signal.pause()"]
     identity = processes.spawn(argv, log=tmp_path / "log", cgroup_files=[joined], env={})
     try:
+        wait_until("The daemon's first word", lambda: bool((tmp_path / "log").read_text()), deadline_seconds=20)
         assert processes.is_alive(identity)
         processes.save(identity, tmp_path / "pid")
         assert processes.load(tmp_path / "pid") == identity
     finally:
         processes.end(identity, grace_seconds=5)
     assert joined.read_text().split() == [str(identity.pid)]
+    assert (tmp_path / "log").read_text().split() == [str(identity.pid)]
     assert not processes.is_alive(identity)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tarfile
 from pathlib import Path
 
 from tools.cluster.errors import ClusterError
@@ -27,7 +28,7 @@ class ImageStore:
         """Bring in every image of a docker-archive; their full names. Raises ClusterError where it is no such archive."""
         try:
             images = images_in(archive)
-        except (OSError, KeyError, ValueError) as broken:
+        except (OSError, KeyError, ValueError, tarfile.TarError) as broken:
             raise ClusterError(f"{archive} is no image archive ({broken}): make one with `docker save`.") from broken
         run([*self._ctr, "import", archive])
         return images

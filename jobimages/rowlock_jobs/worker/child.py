@@ -60,6 +60,7 @@ def _take_runs(channel: socket.socket, page: SharedPage, session: TaskSession, l
         started = StartedRun(RunRef(RunId(run_id), attempt), task, args, queue, source_key, tries)
         port = Port(session, started.ref, RunnerToken(token), lambda at=sequence: page.is_canceled(at), page.write_progress)  # type: ignore[misc]
         answer = perform(started, port, limit)
+        signal.setitimer(signal.ITIMER_REAL, 0)  # an alarm the task left behind would ring in the next one
         if os.getpid() != own_pid:
             return  # the task forked and its fork came back here: only the child itself may answer
         sys.stdout.flush()

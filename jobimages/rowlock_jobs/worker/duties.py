@@ -8,12 +8,13 @@ from pathlib import Path
 
 _ALIVE_EVERY_SECONDS = 2.0
 ALIVE_FOR_SECONDS = 30.0
+_BEAT_AWAY_SECONDS = 10.0
 
 
 class Duties:
-    """`beat` renews RQ's records; `own_child()` is the one process nobody but its owner may reap."""
+    """`beat` renews RQ's records (False: Redis was away); `own_child()` is the one process nobody but its owner may reap."""
 
-    def __init__(self, alive_file: Path, *, beat: Callable[[], object], beat_seconds: float, own_child: Callable[[], int]) -> None:
+    def __init__(self, alive_file: Path, *, beat: Callable[[], bool], beat_seconds: float, own_child: Callable[[], int]) -> None:
         self._alive_file, self._beat, self._beat_seconds, self._own_child = alive_file, beat, beat_seconds, own_child
         self._alive_at = 0.0
         self._beat_at = 0.0
@@ -23,8 +24,8 @@ class Duties:
         if now >= self._alive_at:
             self.touch(now)
         if now >= self._beat_at:
-            self._beat_at = now + self._beat_seconds
-            self._beat()
+            # A Redis that swallows packets costs seconds a try, and the parent has a child to watch.
+            self._beat_at = now + (self._beat_seconds if self._beat() else _BEAT_AWAY_SECONDS)
 
     def touch(self, now: float | None = None) -> None:
         """Says that this loop turns; needs neither Redis nor the database."""

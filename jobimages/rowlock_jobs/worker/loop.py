@@ -18,7 +18,7 @@ from rowlock_jobs.worker.rq_worker import RowlockWorker, quietly
 from rowlock_jobs.worker.stopping import Stopping, announce
 from rowlock_jobs.worker.transport import Claim, Ending, Transport
 
-_FIRST_PAUSE_SECONDS = 0.1
+_FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 5.0
 
 

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -59,26 +60,38 @@ class Port:
 
 
 class SoftLimit:
-    """Raises SoftTimeLimit once, in the main thread, only while the task runs."""
+    """Raises SoftTimeLimit once, in the main thread, only while the task runs; then an outer alarm (stock RQ's timeout) goes on."""
 
     def __init__(self, soft_seconds: float) -> None:
         self._soft_seconds = soft_seconds
         self._armed = False
+        self._outer_at = 0.0
+        self._outer_handler: Any = signal.SIG_DFL
 
     def __enter__(self) -> None:
-        signal.signal(signal.SIGALRM, self._ring)  # each time: the last task may have put its own handler there
+        left_seconds = signal.getitimer(signal.ITIMER_REAL)[0]
+        self._outer_at = time.monotonic() + left_seconds if left_seconds else 0.0
+        self._outer_handler = signal.signal(signal.SIGALRM, self._ring)
         self._armed = True
         signal.setitimer(signal.ITIMER_REAL, self._soft_seconds)
 
     def __exit__(self, *_: object) -> None:
-        # First the flag: an alarm that is on its way then finds nobody to disturb.
-        self._armed = False
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        if self._armed:
+            # First the flag: an alarm that is on its way then finds nobody to disturb.
+            self._armed = False
+            self._give_back()
 
     def _ring(self, _signal: int, _frame: FrameType | None) -> None:
         if self._armed:
             self._armed = False
+            self._give_back()
             raise SoftTimeLimit(f"the task ran into its soft limit of {self._soft_seconds:g} s")
+
+    def _give_back(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self._outer_handler or signal.SIG_DFL)
+        if self._outer_at:
+            signal.setitimer(signal.ITIMER_REAL, max(0.001, self._outer_at - time.monotonic()))
 
 
 def perform(started: StartedRun, port: Port, limit: AbstractContextManager[None]) -> Outcome | Settled | Unsettled:

@@ -56,13 +56,20 @@ class Supervisor:
     def _start(self, number: int) -> None:
         del self._restart_at[number]
         touch_file(part_file(self._alive_file, number))
+        # Until the parent has its own handlers a wish to end must end it, not be noted in its copy of this object.
+        wishes = {signal.SIGTERM, signal.SIGINT}
+        signal.pthread_sigmask(signal.SIG_BLOCK, wishes)
         pid = os.fork()
         if pid == 0:
             code = 70
             try:
+                for wish in wishes:
+                    signal.signal(wish, signal.SIG_DFL)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, wishes)
                 code = self._work(number)
             finally:
                 os._exit(code)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, wishes)
         self._pids[pid] = number
 
     def _ended(self) -> list[tuple[int, int]]:

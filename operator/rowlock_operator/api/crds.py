@@ -70,7 +70,8 @@ def build_work_queue_crd() -> Manifest:
 
 def build_row_source_crd() -> Manifest:
     """The definition of kind RowSource."""
-    return _crd(RowSource, plural="rowsources", short="rs", columns=ROW_SOURCE_COLUMNS, subresources={"status": {}})
+    # Not `rs`: kubectl means ReplicaSets by that, and would warn everybody in the cluster of a second meaning.
+    return _crd(RowSource, plural="rowsources", short="rws", columns=ROW_SOURCE_COLUMNS, subresources={"status": {}})
 
 
 def _crd(model: type[ApiModel], *, plural: str, short: str, columns: tuple[Column, ...], subresources: Manifest) -> Manifest:

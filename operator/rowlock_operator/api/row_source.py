@@ -10,7 +10,7 @@ from rowlock_operator.api.row_source_status import RowSourceStatus
 from rowlock_operator.api.work_queue import DatabaseRef
 
 # Exactly as the database shows them; a quoted name may hold anything, a dot included.
-_TABLE = r'^([^\s".]+|"[^"]+")(\.([^\s".]+|"[^"]+"))?$'
+_TABLE = r'^([^\s".]+|"([^"]|"")+")(\.([^\s".]+|"([^"]|"")+"))?$'
 _ORDER = r'^[^\s",]([^",]*[^\s",])?$'
 _TABLE_ADVICE = (
     'write schema.table or table as the database shows them; put a name with blanks or dots into double quotes: sales."odd.name"'

@@ -43,7 +43,7 @@ class ClientSettings:
     watch_seconds: int = 600
     """The server ends a watch after this long; it is then continued where it was."""
     silence_seconds: float = 70.0
-    """A watch without a byte for this long (bookmarks come every minute) is taken for dead and opened again."""
+    """A watch without a byte for this long is opened again where it was; bookmarks come every minute or two."""
 
 
 def _ignore(_verb: str, _plural: str, _status: str, _seconds: float) -> None:

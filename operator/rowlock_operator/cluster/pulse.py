@@ -1,8 +1,9 @@
 """Signs of life of watch streams that somebody else (kopf) reads over a session of ours.
 
 A watch that dies silently looks like a watch on which nothing happens. The proof that it moves costs no write: the server sends a bookmark
-about every minute, and a stream that was silent for 70 s is opened again, whose accepted answer is a sign as well. A sign counts when the
-reader takes it from the stream, not when it arrives, so a reader that hangs is seen too.
+every minute or two (seen on an idle kind of a fresh 1.37 server: at 120 and 180 s), and a stream that was silent for 70 s is opened again,
+whose accepted answer is a sign as well. A sign counts when the reader takes it from the stream, not when it arrives, so a reader that
+hangs is seen too.
 """
 
 import time
@@ -15,7 +16,7 @@ from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 from rowlock_operator.cluster.kinds import Kind
 
 SILENT_AFTER_SECONDS = 180.0
-"""Two bookmarks and one reopening missed."""
+"""Two reopenings of a silent stream missed."""
 REFUSAL_EXPLAINS_SECONDS = 90.0
 """A refusal explains silence for three retries (backoffs end at 30 s)."""
 

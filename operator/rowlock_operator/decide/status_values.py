@@ -31,13 +31,18 @@ def check_status_values(pending: str, status: StatusColumn) -> None:
         )
     for field in ("claimed", "succeeded", "failed", "canceled"):
         value = getattr(status, field)
-        if value is not None and _truth(_evaluate(tree, status.name, value)) is True:
+        if value is not None and truth_with(pending, column=status.name, value=value) is True:
             raise InvalidSpec(
                 FIELD,
                 f"it is still true once Rowlock has written {status.name} = {value!r} (statusColumn.{field}), so the row would be "
                 "taken again: change the condition or the value",
                 "PendingStaysTrue",
             )
+
+
+def truth_with(text: str, *, column: str, value: str) -> Value:
+    """Whether the expression is true for every row whose `column` is `value`; UNKNOWN where it depends on more."""
+    return _truth(_evaluate(parse(text), column, value))
 
 
 def _evaluate(node: exp.Expr, column: str, value: str) -> Value:

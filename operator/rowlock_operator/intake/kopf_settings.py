@@ -68,7 +68,7 @@ def watch_only_settings(rng: random.Random | None = None) -> kopf.OperatorSettin
     settings.queueing.idle_timeout = 0.5
     settings.watching.chunk_size = 500  # an unchunked list of 10,000 objects is 20 MB in memory
     settings.watching.initial_streaming = False  # loses objects when its stream is cut (1.45.2)
-    settings.watching.inactivity_timeout = 70  # bookmarks come every 60 s; silence is a dead stream
+    settings.watching.inactivity_timeout = 70  # silence may be a dead stream, and reopening costs little
     # Whole seconds: the API server refuses a fraction.
     settings.watching.server_timeout = SERVER_TIMEOUT_SECONDS + rng.randrange(SERVER_TIMEOUT_JITTER_SECONDS)
     settings.watching.connect_timeout = 10
@@ -77,5 +77,7 @@ def watch_only_settings(rng: random.Random | None = None) -> kopf.OperatorSettin
     settings.networking.connect_timeout = 10
     settings.networking.error_backoffs = InfiniteJitteredBackoff(0.5, cap=30, rng=rng)
     settings.execution.max_workers = 4
-    settings.process.ultimate_exiting_timeout = 25
+    # kopf SIGKILLs the whole process (leader, dispatcher and all) when its own end takes longer than this, and after an error its end
+    # hangs (seen with 1.45.2 on a 404 of a watch). The supervisor abandons the loop instead.
+    settings.process.ultimate_exiting_timeout = None
     return settings

@@ -1,8 +1,9 @@
-"""Runs kopf as a watch, again and again: it ends on errors that it takes for fatal.
+"""Runs kopf as a watch, again and again: it ends on errors that it takes for fatal, and its end may hang.
 
 Each attempt has a thread and an event loop of its own. Own thread: when kopf ends it cancels every task of its loop that was made after
-its start. Own loop for every attempt: a kopf that ended by an error leaves a timer in its loop which SIGKILLs the process after
-`ultimate_exiting_timeout`; that timer dies with the loop. Keys travel to the main loop by call_soon_threadsafe.
+its start. Own loop for every attempt: when one watch fails for good, kopf closes the session, and another watch may wait for ever for
+somebody to log in again, deaf to cancellation (seen with 1.45.2). So an attempt is given a moment to end, and then its loop is abandoned
+with what still hangs in it. Sightings travel to the main loop by call_soon_threadsafe.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import logging
 import random
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import kopf
@@ -25,7 +26,7 @@ from rowlock_operator.intake.primaries import Seen, sighting
 log = logging.getLogger("rowlock.intake")
 
 FIRST_WAIT_SECONDS, LAST_WAIT_SECONDS = 1.0, 30.0
-STOP_SECONDS = 10.0
+END_SECONDS, STOP_SECONDS = 3.0, 10.0
 STEADY_SECONDS = 60.0  # an attempt that lasted this long was a good one: the next wait is short again
 
 
@@ -63,29 +64,42 @@ class KopfWatch:
             await asyncio.sleep(wait * self._rng.uniform(0.75, 1.25))
 
     async def operate(self, stop: asyncio.Event, forward: Callable[[Seen], None]) -> None:
-        """One life of kopf, in the running loop; returns when `stop` is set, raises when kopf gives up."""
+        """One life of kopf, in the running loop; returns soon after `stop` is set, raises soon after kopf gave up."""
+        sessions = AsyncExitStack()
+
+        async def login(**_: Any) -> kopf.AiohttpSession:
+            # Our own session: token per request, bounded connections, and the pulse of every stream.
+            session = open_session(self._credentials, connections=20, timeout_seconds=60, middlewares=(self._pulse.middleware,))
+            sessions.push_async_callback(session.close)
+            return kopf.AiohttpSession(server=self._credentials.server, aiohttp_session=session)
+
         registry = kopf.OperatorRegistry()
-        kopf.on.login(registry=registry)(self._login)
+        kopf.on.login(registry=registry)(login)
         for kind in self._kinds:
             kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)(_handler(kind, forward))
         everywhere = None in self._namespaces
-        await kopf.operator(
+        roots = await kopf.spawn_tasks(
             registry=registry,
             settings=watch_only_settings(self._rng),
             standalone=True,
             clusterwide=everywhere,
             namespaces=() if everywhere else [name for name in self._namespaces if name],
-            stop_flag=stop,
         )
+        try:
+            done, _ = await asyncio.wait({*roots, asyncio.ensure_future(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            rest = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in rest:
+                task.cancel()
+            if rest:
+                await asyncio.wait(rest, timeout=END_SECONDS)
+            await sessions.aclose()
+        for task in done:
+            task.result()
 
     def forward(self, seen: Seen) -> None:
         """Hands a sighting to whoever reconciles; in the main loop."""
         self._deliver(seen)
-
-    async def _login(self, **_: Any) -> kopf.AiohttpSession:
-        # Our own session: token per request, bounded connections, and the pulse of every stream.
-        session = open_session(self._credentials, connections=20, timeout_seconds=60, middlewares=(self._pulse.middleware,))
-        return kopf.AiohttpSession(server=self._credentials.server, aiohttp_session=session)
 
 
 def _handler(kind: Kind, forward: Callable[[Seen], None]) -> Any:
@@ -120,7 +134,13 @@ class _Attempt:
     def _thread(self) -> None:
         error: BaseException | None = None
         try:
-            asyncio.run(self._operate())
+            loop = asyncio.new_event_loop()
+            try:
+                loop.run_until_complete(self._operate())
+            finally:
+                # Not asyncio.run(): it would wait for the tasks that hang. What they say when they are collected is of no use.
+                loop.set_exception_handler(lambda _loop, _context: None)
+                loop.close()
         except BaseException as caught:  # noqa: BLE001 - the thread's edge: whatever ended kopf, the supervisor decides
             error = caught
         self._to_main(self._end, error)

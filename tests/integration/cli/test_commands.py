@@ -277,7 +277,7 @@ def test_why_explains_the_dead_and_the_unknown(invoke: Invoke, worker: Worker) -
     assert f"`rowlock requeue {dead}`" in said
     unknown = enqueued(invoke)
     worker.run("unknown", failure={"class": "infra", "reason": "RunnerLost", "message": "gone"})
-    assert "whether it happened is not known, so it is not repeated by itself" in invoke("why", unknown).stdout
+    assert "Whether it happened is not known, so it is not repeated by itself" in invoke("why", unknown).stdout
     assert [run["state"] for run in json.loads(invoke("dead-letters", "-o", "json").stdout)] == ["unknown", "dead"]
 
 

@@ -174,7 +174,7 @@ def test_liveness_fails_within_the_bound_when_the_watches_are_silently_dead(
 
 @pytest.mark.slow
 def test_intake_comes_back_when_the_crds_were_removed_and_installed_again(
-    plane: KubeControlPlane, credentials: Credentials, namespace: str
+    plane: KubeControlPlane, credentials: Credentials, namespace: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """kopf ends on the 404; it is started again only when the kinds are served, because it looks for them only once."""
 
@@ -183,6 +183,7 @@ def test_intake_comes_back_when_the_crds_were_removed_and_installed_again(
             await kopf_watches(client, watcher, namespace)
             removed = await asyncio.to_thread(plane.kubectl, "delete", "--wait=true", "-f", str(CRDS))
             assert removed.returncode == 0, removed.stderr
+            await until(lambda: "intake_broken" in caplog.messages, "kopf ends", 60)
             for arguments in (("apply", "--server-side"), ("wait", "--for=condition=Established", "--timeout=30s")):
                 done = await asyncio.to_thread(plane.kubectl, *arguments, "-f", str(CRDS))
                 assert done.returncode == 0, done.stderr

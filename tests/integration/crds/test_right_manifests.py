@@ -120,7 +120,7 @@ def test_a_status_that_is_folded_is_accepted_whole_and_shown_in_columns(kube_con
         assert rows[0].split() == ["NAME", "MODE", "READY", "BACKLOG", "RUNNING", "OLDEST", "FAILED", "SUSPENDED", "AGE"]
         assert rows[1].split()[:5] == ["shown", "Workers", "True", "5", "2"]
         assert rows[1].split()[6:8] == ["3", "false"]
-        rows = kube_control_plane.kubectl("get", "rs.v1alpha1.rowlock.dev/shown").stdout.splitlines()
+        rows = kube_control_plane.kubectl("get", "rws/shown").stdout.splitlines()
         assert rows[0].split() == ["NAME", "TABLE", "QUEUE", "PENDING", "RUNNING", "DONE", "FAILED", "AGE"]
         assert rows[1].split()[:7] == ["shown", "public.orders", "documents", "1000+", "2", "40", "1"]
         both = kube_control_plane.kubectl("get", "rowlock", "-o", "name").stdout.split()
@@ -132,6 +132,11 @@ def _write_status(plane: KubeControlPlane, path: str, status: dict[str, Any]) ->
     code, answer = plane.request("PATCH", f"{path}/status?fieldValidation=Strict", {"status": status}, content_type=patch)
     assert code == 200, answer
     assert answer["status"] == status  # nothing was pruned
+
+
+def test_our_short_names_mean_nothing_else_to_kubectl(kube_control_plane: KubeControlPlane) -> None:
+    done = kube_control_plane.kubectl("get", "wq,rws")
+    assert (done.returncode, done.stderr.strip()) == (0, "No resources found in default namespace.")
 
 
 def test_kubectl_explains_a_field(kube_control_plane: KubeControlPlane) -> None:

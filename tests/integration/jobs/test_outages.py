@@ -131,13 +131,10 @@ def test_redis_connections_cut_under_load_lose_nothing_and_strand_nothing(stage:
     """A turn whose reply was lost is settled by the worker's own set of executions: its claim is run, its ending recorded once."""
     ids = stage.run("noop", 300)
     worker = stage.worker()
-    done = "select count(*) from rowlock.done where id = any(%s::uuid[]) and state = 'succeeded'"
-
-    def finished() -> bool:
+    for cut in range(20):
+        wait_until(lambda seen=cut * 12: len(stage.notes("noop")) >= seen, "the worker is at full speed")
         stage.redis.client_kill_filter(_type="normal", skipme=True)
-        return bool(stage.sql(done, ids)[0][0] == len(ids))
-
-    wait_until(finished, "all succeeded", 60)
+    stage.wait_ended(ids)
     assert len(stage.notes("noop")) == len(ids)
     assert len(worker.events("redis_away")) > 3
     worker.terminate()

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import signal
 import socket
 import time
 
@@ -10,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowlock_jobs import logs
-from rowlock_jobs.errors import GraceOver, SettingsError
+from rowlock_jobs.errors import GraceOver, SettingsError, SoftTimeLimit
 from rowlock_jobs.fence.values import parse_rq_id
 from rowlock_jobs.task import find_task, import_tasks, task
 from rowlock_jobs.worker import wire
 from rowlock_jobs.worker.allowed import Allowed
 from rowlock_jobs.worker.page import PROGRESS_LIMIT_BYTES, SharedPage
+from rowlock_jobs.worker.perform import SoftLimit
 from rowlock_jobs.worker.stopping import Stopping
 
 RUN = "01a206a9-693f-7ce0-93cb-cfb87fa51e52"
@@ -134,3 +136,31 @@ def test_log_lines_are_one_json_object_with_the_run(capsys: pytest.CaptureFixtur
     assert (first["event"], first["run"], first["attempt"], first["level"]) == ("run_started", "r", 1, "info")
     assert (second["message"], second["run"], second["task"], second["pages"]) == ("two\nlines", "r", "t", 3)
     assert set(first) - set(second) == {"event"}
+
+
+def test_the_soft_limit_rings_once_and_an_outer_alarm_goes_on() -> None:
+    """Under a stock RQ worker the outer alarm is RQ's own timeout: it must still end a task that ignores the soft limit."""
+
+    class Outer(Exception): ...
+
+    def ring(_signal: int, _frame: object) -> None:
+        raise Outer
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.15)
+        seen: list[str] = []
+        with pytest.raises(Outer), SoftLimit(0.05):
+            while True:
+                try:
+                    signal.pause()
+                except SoftTimeLimit:
+                    seen.append("soft")
+        assert seen == ["soft"]
+        assert signal.getsignal(signal.SIGALRM) is ring
+        with SoftLimit(10):
+            pass
+        assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,135 @@
+"""The lease and the fences when the database's answer is lost, once before and once after the call was carried out."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from rowlock_jobs.errors import FenceAway, LeaseLost
+from rowlock_jobs.fence.connection import FenceConnection
+from rowlock_jobs.fence.ledger import Ledger
+from rowlock_jobs.fence.values import FinishedRun, RunnerToken, RunRef, parse_rq_id
+from rowlock_jobs.outcome import succeeded
+from rowlock_jobs.settings import Lease as LeaseSettings
+from rowlock_jobs.worker.lease import Lease
+from tests.integration.jobs.stage import Stage
+
+pytestmark = pytest.mark.integration
+
+
+class UnreliableConnection(FenceConnection):
+    """The real connection; the answer of the next call that mentions `word` is lost, after it was carried out or instead of that."""
+
+    word, carried_out = "", True
+
+    def call(self, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        lose = bool(self.word) and self.word in statement
+        if lose:
+            self.word = ""
+        if lose and not self.carried_out:
+            raise FenceAway("lost before")
+        rows = super().call(statement, parameters)
+        if lose:
+            raise FenceAway("lost after")
+        return rows
+
+
+@pytest.fixture
+def connection(stage: Stage) -> Iterator[UnreliableConnection]:
+    made = UnreliableConnection(stage.database, "test")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def lease(connection: UnreliableConnection) -> Lease:
+    made = Lease(Ledger(connection), "test", LeaseSettings(), lambda seconds: None)
+    made.take()
+    return made
+
+
+def claimed(stage: Stage) -> RunRef:
+    (run_id,) = stage.run("noop")
+    ref = parse_rq_id(f"{run_id}-1")
+    assert ref is not None
+    return ref
+
+
+def test_a_start_that_happened_and_was_not_answered_is_handed_back(stage: Stage, connection: UnreliableConnection, lease: Lease) -> None:
+    ref = claimed(stage)
+    connection.word, connection.carried_out = "cycle_v1", True
+    assert lease.cycle(None, ref).started is None
+    found = stage.look(ref.id)
+    assert (found["state"], found["attempt"], found["infra_tries"], found["app_tries"]) == ("pending", 2, 1, 0)
+
+
+def test_without_handing_it_back_such_a_run_stays_running_in_nobodys_hands(stage: Stage, connection: UnreliableConnection) -> None:
+    """The negative twin: asking the start fence again under the same lease says no, and the sweep sees a living runner."""
+    ref, ledger = claimed(stage), Ledger(connection)
+    runner = ledger.hello(name="twin", lease_seconds=10)
+    token = RunnerToken(str(uuid4()))
+    assert ledger.start(ref, runner=runner, token=token) is not None  # carried out; imagine that the answer was lost
+    assert ledger.start(ref, runner=runner, token=token) is None
+    stage.sweep()
+    assert stage.look(ref.id)["state"] == "running"
+
+
+def test_a_start_that_did_not_happen_is_asked_again_and_costs_nothing(stage: Stage, connection: UnreliableConnection, lease: Lease) -> None:
+    ref = claimed(stage)
+    connection.word, connection.carried_out = "cycle_v1", False
+    started = lease.cycle(None, ref).started
+    assert started is not None
+    assert started.ref == ref
+    assert stage.look(ref.id)["infra_tries"] == 0
+    assert lease.cycle(FinishedRun(ref, succeeded(None)), None).finished == "succeeded"
+
+
+@pytest.mark.parametrize("carried_out", [True, False], ids=["lost after", "lost before"])
+def test_a_finish_that_was_not_answered_counts_once(
+    stage: Stage, connection: UnreliableConnection, lease: Lease, carried_out: bool
+) -> None:
+    ref = claimed(stage)
+    assert lease.cycle(None, ref).started is not None
+    connection.word, connection.carried_out = "cycle_v1", carried_out
+    following = claimed(stage)
+    answer = lease.cycle(FinishedRun(ref, succeeded({"a": 1})), following)
+    assert stage.look(ref.id)["state"] == "succeeded"
+    assert stage.look(ref.id)["result"] == {"a": 1}
+    assert stage.sql("select count(*) from rowlock.done where id = %s", ref.id) == [(1,)]
+    # The start in the same call took place with it, or is repeated under a new lease.
+    assert (answer.started is None) == carried_out
+    assert stage.look(following.id)["state"] == ("pending" if carried_out else "running")
+
+
+def test_a_refused_start_of_a_runner_that_was_given_up_is_asked_again_under_a_new_lease(stage: Stage, lease: Lease) -> None:
+    ref = claimed(stage)
+    before = lease.take()
+    stage.sql("update rowlock.runner set dead = true where id > 0")
+    started = lease.cycle(None, ref).started
+    assert started is not None
+    assert lease.take() != before
+
+
+def test_renewal_of_a_runner_that_was_given_up_says_so(stage: Stage, lease: Lease) -> None:
+    stage.sql("update rowlock.runner set dead = true where id > 0")
+    lease._renew_at = 0.0
+    with pytest.raises(LeaseLost):
+        lease.renew()
+
+
+def test_progress_that_cannot_be_stored_does_not_cost_the_lease(stage: Stage, lease: Lease) -> None:
+    ref = claimed(stage)
+    assert lease.cycle(None, ref).started is not None
+    stage.sql("update rowlock.runner set lease_until = clock_timestamp() + interval '1 second' where id > 0")
+    lease._renew_at = 0.0
+    lease.renew((ref.id, '{"note": "a\\u0000b"}'))
+    assert stage.sql("select lease_until > clock_timestamp() + interval '9 seconds' from rowlock.runner where id > 0") == [(True,)]
+
+
+def test_a_statement_that_waits_too_long_is_given_up_and_leaves_no_timeout_behind(stage: Stage) -> None:
+    connection = FenceConnection(stage.database, "test", statement_timeout_ms=100)
+    with pytest.raises(FenceAway, match="statement timeout"):
+        connection.call("select pg_sleep(%(seconds)s)", {"seconds": 20})
+    assert connection.call("select 1", {}) == [(1,)]
+    connection.close()
