@@ -10,10 +10,8 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-from redis.exceptions import RedisError
-
 from rowlock_jobs import logs
-from rowlock_jobs.errors import GraceOver, SettingsError
+from rowlock_jobs.errors import GraceOver, SettingsError, TransportAway
 from rowlock_jobs.fence.connection import FenceConnection
 from rowlock_jobs.fence.ledger import Ledger
 from rowlock_jobs.fence.values import RunRef, parse_rq_id
@@ -27,7 +25,7 @@ from rowlock_jobs.worker.lease import Lease
 from rowlock_jobs.worker.loop import Loop
 from rowlock_jobs.worker.once import run_once
 from rowlock_jobs.worker.prefork import Child
-from rowlock_jobs.worker.rq_worker import BEAT_SECONDS, RowlockWorker, connect_redis, quietly, rq_time
+from rowlock_jobs.worker.rq_worker import BEAT_SECONDS, RowlockWorker, connect_redis, open_worker, quietly, rq_time
 from rowlock_jobs.worker.stopping import Stopping
 from rowlock_jobs.worker.supervisor import Supervisor, part_file
 from rowlock_jobs.worker.transport import Transport
@@ -59,10 +57,8 @@ def run_worker(settings: Settings, alive_file: Path) -> int:
         # RQ speaks to Redis in its constructor.
         while True:
             try:
-                worker = RowlockWorker(settings.rq_queue, client, name=name, child_pid=lambda: attempts.child_pid)
-                worker.announce()
-                return worker
-            except (RedisError, OSError) as error:
+                return open_worker(settings.rq_queue, client, name=name, child_pid=lambda: attempts.child_pid)
+            except TransportAway as error:
                 logs.emit(logs.REDIS_AWAY, logging.WARNING, error=str(error))
                 stopping.pause(_REDIS_PAUSE_SECONDS)
 

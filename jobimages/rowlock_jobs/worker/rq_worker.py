@@ -21,6 +21,7 @@ from rq.executions import Execution
 from rq.utils import now, utcformat
 from rq.worker_registration import register
 
+from rowlock_jobs.errors import TransportAway
 from rowlock_jobs.worker.transport import EXECUTION_SECONDS, WORKER_SECONDS, Claim
 
 BEAT_SECONDS = 2.0
@@ -138,6 +139,16 @@ class RowlockWorker(Worker):  # type: ignore[misc]
                     self.request_stop_execution(self._current.execution)
             else:
                 handle_command(self, payload)
+
+
+def open_worker(queue: str, connection: "redis.Redis", *, name: str, child_pid: Callable[[], int]) -> RowlockWorker:
+    """A worker that RQ lists. Raises TransportAway where Redis is away (RQ's constructor speaks to it already)."""
+    try:
+        worker = RowlockWorker(queue, connection, name=name, child_pid=child_pid)
+        worker.announce()
+        return worker
+    except (RedisError, OSError) as error:
+        raise TransportAway(f"Redis cannot be reached: {error}") from error
 
 
 def quietly(action: Callable[[], None]) -> bool:

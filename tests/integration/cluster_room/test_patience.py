@@ -42,7 +42,7 @@ def busy(seconds: float) -> web.Response:
 async def serving(script: Script, token: TokenFile | None = None, **settings: float) -> AsyncIterator[KubeClient]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", script.answer)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
