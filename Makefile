@@ -45,6 +45,7 @@ integration: setup ## real PostgreSQL, Redis, PgBouncer, kube-apiserver on loopb
 	@$(PYTEST) -m integration
 
 chart: setup ## renderings, schema and lint of the chart
+	@sh charts/sync_crds.sh --check
 	@$(PYTEST) -m "not cluster" tests/chart
 
 cluster: setup ## the real cluster (root, or Docker): provider, demo, faults
@@ -55,7 +56,7 @@ generate: setup ## CRDs from the typed models, into crds/ and the chart
 	@sh charts/sync_crds.sh
 
 golden: setup ## rewrites the golden files; read the difference before you commit it
-	@$(PYTEST) tests/golden tests/chart --update-golden
+	@ROWLOCK_GOLDEN=write $(PYTEST) -m "not cluster" tests/unit/operator tests/chart/test_golden.py
 
 verify: setup ## regenerates everything and fails where the tree differs
 	@$(MAKE) --no-print-directory format generate

@@ -4,9 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.services.kube import kube, kube_control_plane
 from tests.services.pgbouncer import PgBouncer
 from tests.services.postgres import PostgresServer
 from tests.services.redis import RedisServer
+
+__all__ = ["kube", "kube_control_plane"]
 
 
 @pytest.fixture(scope="session")

@@ -19,10 +19,11 @@ from rowlock_operator.dispatch.launcher import Launcher
 from rowlock_operator.errors import RowlockError
 from rowlock_operator.intake.watcher import PrimaryWatcher
 from rowlock_operator.reconcile.databases import Databases
-from rowlock_operator.reconcile.key_queue import KeyQueue
+from rowlock_operator.reconcile.key_queue import KeyQueue, KeyQueueSettings
 from rowlock_operator.reconcile.reporting import Reporter, manifest_of
 from rowlock_operator.reconcile.row_sources import RowSources
 from rowlock_operator.reconcile.work_queues import QueueChildren, WorkQueues
+from rowlock_operator.rows.ledger import Ended
 from rowlock_operator.settings import Settings
 from rowlock_operator.status.pod_problems import pod_problems
 from rowlock_operator.telemetry.metrics import Metrics
@@ -30,6 +31,8 @@ from rowlock_operator.transport.redis_queues import RedisQueues
 
 log = logging.getLogger("rowlock.leading")
 FIGURES_SECONDS = 0.5
+LOOK_SECONDS = 0.25  # a status is written four times a second at most
+DATABASE_SILENT_SECONDS = 15.0
 
 
 class Leading:
@@ -102,7 +105,7 @@ class Leading:
         async def look(key: ObjectKey) -> float | None:
             return await (queues if key.kind == WORK_QUEUES.plural else sources).reconcile(key)
 
-        self._keys = KeyQueue(look, on_error=self._failed, on_done=self._done)
+        self._keys = KeyQueue(look, settings=KeyQueueSettings(min_interval_seconds=LOOK_SECONDS), on_error=self._failed, on_done=self._done)
         self._look_at_everything()
         try:
             async with asyncio.TaskGroup() as group:
@@ -119,7 +122,10 @@ class Leading:
         settings = DispatchSettings(claimer=ClaimerSettings(busy_seconds=poll.busy_ms / 1000, idle_seconds=poll.idle_ms / 1000))
         launcher = self._launcher
         assert launcher is not None
-        return DatabaseDispatcher(url, self._redis, settings, launch=launcher.launch)
+        return DatabaseDispatcher(url, self._redis, settings, launch=launcher.launch, on_duplicate=self._duplicate)
+
+    def _duplicate(self, queue: str, count: int) -> None:
+        self._metrics.duplicate_prevented.labels(queue).inc(count)
 
     def _work_queue(self, name: str) -> WorkQueue | None:
         """The WorkQueue as its user wants it now; None where it is gone or unreadable."""
@@ -155,14 +161,22 @@ class Leading:
     async def _figures(self, databases: Databases) -> None:
         """Metrics from the dispatchers' figures; a queue or source whose figures changed is looked at."""
         last: dict[ObjectKey, object] = {}
+        blocked: dict[str, int] = {}
         while True:
-            in_use = 0
+            in_use, reachable = 0, True
             for dispatcher in databases:
                 in_use += dispatcher.pool.in_use
                 state = dispatcher.state
+                age = state.depth_age_seconds()
+                reachable = reachable and (age is None or age < DATABASE_SILENT_SECONDS)
+                while state.ended:
+                    self._count_ended(state.ended.popleft())
                 for depth in list(state.depths.values()):
                     for name in ("waiting", "queued", "launching", "running"):
                         self._metrics.queue_depth.labels(depth.queue, name).set(getattr(depth, name))
+                    self._metrics.queue_depth.labels(depth.queue, "blocked").set(depth.blocked)
+                    self._metrics.throttled.labels(depth.queue).inc(max(0, depth.blocked - blocked.get(depth.queue, 0)))
+                    blocked[depth.queue] = depth.blocked
                     self._metrics.oldest_waiting_seconds.labels(depth.queue).set(depth.oldest_seconds or 0.0)
                     namespace, _, name = depth.queue.partition("/")
                     figures = (depth.waiting, depth.ready, depth.blocked, depth.queued, depth.launching, depth.running)
@@ -172,8 +186,16 @@ class Leading:
                     seen = (entry.pending, entry.waiting_in_ledger, entry.running, entry.done, entry.failed, entry.throttled, entry.error)
                     self._note(last, ObjectKey(ROW_SOURCES.plural, namespace, name), seen)
             self._metrics.db_pool_in_use.set(in_use)
+            self._metrics.database_up.set(int(reachable))
             self._metrics.keys_waiting.set(len(self._keys) if self._keys is not None else 0)
             await asyncio.sleep(FIGURES_SECONDS)
+
+    def _count_ended(self, ended: Ended) -> None:
+        self._metrics.runs_finished.labels(ended.queue, ended.state).inc(ended.count)
+        if ended.state in ("dead", "unknown"):
+            self._metrics.dead_letter.labels(ended.queue).inc(ended.count)
+        for seconds in ended.start_seconds:
+            self._metrics.row_to_start_seconds.labels(ended.queue).observe(seconds)
 
     def _note(self, last: dict[ObjectKey, object], key: ObjectKey, figures: object) -> None:
         if last.get(key) != figures:

@@ -84,8 +84,9 @@ async def operate(settings: Settings) -> None:
             on_change=lambda led: metrics.leader.set(int(led)),
             on_stuck=lambda: os._exit(70),  # a leader that does not stop must not outlive its Lease
         )
-        live = {"watches": watcher.live, "children": lambda: _children_live(children)}
-        ready = {"watches": watcher.ready, "children": lambda: (children.synced(), "listed" if children.synced() else "not listed yet")}
+        # The informers' own streams give up after 70 s of silence and are opened again: what does not come back is an outage, which a restart does not mend.
+        live = {"watches": watcher.live}
+        ready = {"watches": watcher.ready, "children": lambda: _children_ready(children)}
         async with ProbeServer(metrics=metrics, live=live, ready=ready, port=settings.server.http_port):
             services = [
                 asyncio.create_task(watcher.run(), name="watcher"),
@@ -105,7 +106,9 @@ async def operate(settings: Settings) -> None:
                         await task
 
 
-def _children_live(children: Children) -> tuple[bool, str]:
+def _children_ready(children: Children) -> tuple[bool, str]:
+    if not children.synced():
+        return False, "not listed yet"
     silent = children.silent_seconds()
     return silent < CHILDREN_SILENT_SECONDS, f"last sign of life {silent:.0f} s ago (bound {CHILDREN_SILENT_SECONDS:.0f} s)"
 

@@ -1,4 +1,4 @@
-"""Whole renderings, compared with committed ones (ROWLOCK_UPDATE_GOLDEN=1 writes them anew); each case has its point asserted by hand."""
+"""Whole renderings, compared with committed ones (ROWLOCK_GOLDEN=write writes them anew); each case has its point asserted by hand."""
 
 import os
 
@@ -11,9 +11,9 @@ from tests.chart.rendering import CASES, Document, case_names, pick, render_case
 def test_rendering_is_the_committed_one(case: str) -> None:
     expected = CASES / case / "expected.yaml"
     actual = stable_text(render_case(case))
-    if os.environ.get("ROWLOCK_UPDATE_GOLDEN"):
+    if os.environ.get("ROWLOCK_GOLDEN") == "write":
         expected.write_text(actual)
-    assert expected.read_text() == actual, "run with ROWLOCK_UPDATE_GOLDEN=1 if the change is meant"
+    assert expected.read_text() == actual, "run with ROWLOCK_GOLDEN=write if the change is meant"
 
 
 def names(documents: list[Document], kind: str) -> list[str]:

@@ -36,7 +36,8 @@ def create_orders(url: str, *, rows: int = 0, customers: int = 10, index: bool =
 def add_orders(url: str, rows: int, *, customers: int = 10, customer: str | None = None) -> None:
     with connect(url) as cur:
         cur.execute(
-            "insert into orders(customer, amount) select coalesce(%s, 'c' || i %% %s), i from generate_series(1, %s) i", (customer, customers, rows)
+            "insert into orders(customer, amount) select coalesce(%s, 'c' || i %% %s), i from generate_series(1, %s) i",
+            (customer, customers, rows),
         )
 
 
@@ -84,7 +85,9 @@ class Bench:
 
 
 @contextlib.contextmanager
-def dispatching(url: str, redis_url: str, *, settings: DispatchSettings | None = None, jobs_mode: bool = False, retry: dict[str, Any] | None = None) -> Iterator[Bench]:
+def dispatching(
+    url: str, redis_url: str, *, settings: DispatchSettings | None = None, jobs_mode: bool = False, retry: dict[str, Any] | None = None
+) -> Iterator[Bench]:
     """A dispatcher of this database; its threads are ended."""
     queues = RedisQueues(redis_url)
     launched: list[str] = []
@@ -106,7 +109,9 @@ def dispatching(url: str, redis_url: str, *, settings: DispatchSettings | None =
 class BareRunner:
     """The smallest thing that honours the fences: pops ids, starts, calls `work`, finishes. One thread; its own lease."""
 
-    def __init__(self, url: str, redis_url: str, work: Callable[[dict[str, Any]], Any], *, queue: str = "default.orders", seconds_each: float = 0.0) -> None:
+    def __init__(
+        self, url: str, redis_url: str, work: Callable[[dict[str, Any]], Any], *, queue: str = "default.orders", seconds_each: float = 0.0
+    ) -> None:
         self._url, self._redis_url, self._work, self._queue, self._pace = url, redis_url, work, queue, seconds_each
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, daemon=True)
@@ -129,7 +134,9 @@ class BareRunner:
         with connection.cursor() as cur:
             while not self._stop.is_set():
                 if runner is None or time.monotonic() - renewed > 2:
-                    cur.execute("select rowlock.hello_v1('bare', 10)" if runner is None else f"select alive from rowlock.renew_v1({runner}, 10)")
+                    cur.execute(
+                        "select rowlock.hello_v1('bare', 10)" if runner is None else f"select alive from rowlock.renew_v1({runner}, 10)"
+                    )
                     value = (cur.fetchone() or (None,))[0]
                     runner, renewed = (value if runner is None else runner), time.monotonic()
                 try:
@@ -139,7 +146,9 @@ class BareRunner:
                 if not popped:
                     continue
                 run_id, attempt = popped[1].decode().rsplit("-", 1)
-                cur.execute("select args from rowlock.start_v1(array[%s::uuid], array[%s], %s, %s::uuid)", (run_id, int(attempt), runner, token))
+                cur.execute(
+                    "select args from rowlock.start_v1(array[%s::uuid], array[%s], %s, %s::uuid)", (run_id, int(attempt), runner, token)
+                )
                 row = cur.fetchone()
                 if row is None:
                     self.refused += 1

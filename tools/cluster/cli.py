@@ -212,14 +212,11 @@ def require_root() -> None:
         raise ClusterError("A host cluster runs on Linux only: install Docker, and `up` uses kind.")
     if os.geteuid() != 0:
         raise ClusterError(
-            "A host cluster needs root, for namespaces and cgroups: run this again with sudo, "
-            "or start Docker so that kind can be used."
+            "A host cluster needs root, for namespaces and cgroups: run this again with sudo, or start Docker so that kind can be used."
         )
 
 
 def _existing(place: ClusterPlace) -> ClusterPlace:
     if not place.kubeconfig.exists():
-        raise ClusterError(
-            f"Cluster {place.name} is not up: start it with `python3 -m tools.cluster up --name {place.name}`."
-        )
+        raise ClusterError(f"Cluster {place.name} is not up: start it with `python3 -m tools.cluster up --name {place.name}`.")
     return place

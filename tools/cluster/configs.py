@@ -39,9 +39,7 @@ def kubeconfig(*, network: Network, user: str, pki: Path) -> str:
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": context,
-        "clusters": [
-            {"name": context, "cluster": {"server": network.api_server, "certificate-authority-data": inside("ca.crt")}}
-        ],
+        "clusters": [{"name": context, "cluster": {"server": network.api_server, "certificate-authority-data": inside("ca.crt")}}],
         "users": [
             {
                 "name": user,

@@ -156,9 +156,7 @@ class HostCluster:
             {
                 **kubeconfigs,
                 place.kubeconfig: configs.kubeconfig(network=net, user="admin", pki=pki),
-                conf / "containerd.toml": configs.containerd_toml(
-                    place, runc=runc, plugins=built_folder(GROUPS["cni"])
-                ),
+                conf / "containerd.toml": configs.containerd_toml(place, runc=runc, plugins=built_folder(GROUPS["cni"])),
                 conf / "buildkit.toml": configs.buildkit_toml(place),
                 conf / "cni" / "10-rowlock.conflist": configs.cni_conflist(net, mtu=network.outward_mtu()),
                 conf / "kubelet.json": configs.kubelet_config(place, net),
@@ -272,10 +270,7 @@ def node_is_ready(api: Api, node: str) -> bool:
     found = api.get(f"/api/v1/nodes/{node}")
     if found is None:
         return False
-    ready = any(
-        condition["type"] == "Ready" and condition["status"] == "True"
-        for condition in found["status"].get("conditions", [])
-    )
+    ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in found["status"].get("conditions", []))
     return ready and not found["spec"].get("taints")
 
 

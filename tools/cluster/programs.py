@@ -98,9 +98,7 @@ def linker_flags(group: Group, go_mod: str) -> str:
     if group.versioned_module:
         found = re.search(rf"^\s*(?:require )?{re.escape(group.versioned_module)} (v\S+)", go_mod, re.MULTILINE)
         if found is None:
-            raise ClusterError(
-                f"{group.folder}/go.mod does not require {group.versioned_module}: add its tool line again."
-            )
+            raise ClusterError(f"{group.folder}/go.mod does not require {group.versioned_module}: add its tool line again.")
         version = found.group(1)
         major, minor = version.removeprefix("v").split(".")[:2]
         flags += [f"-X {text.format(version=version, major=major, minor=minor)}" for text in group.version_variables]

@@ -43,11 +43,15 @@ def up(session: Session) -> bool:
     folder = documents.corpus_folder()
     say(f"4. {documents.COUNT} real PDF files become searchable chunks, on warm workers")
     pdfs = documents.fetch(folder)
-    say(f"  {len(pdfs)} files, {sum(p.size for p in pdfs) / 1e6:.0f} MB, {sum(p.pages for p in pdfs):,} pages, the largest {max(p.pages for p in pdfs):,} pages")
+    say(
+        f"  {len(pdfs)} files, {sum(p.size for p in pdfs) / 1e6:.0f} MB, {sum(p.pages for p in pdfs):,} pages, the largest {max(p.pages for p in pdfs):,} pages"
+    )
     documents.load(session, folder, pdfs)
     seconds = documents.ingest(session, pdfs)
     say(f"  done in {seconds:.0f} s")
-    say(f"5. {orders.ORDERS:,} rows of an ordinary table: {orders.BY_JOB} by Kubernetes Jobs of an image without any Rowlock code, the rest by workers")
+    say(
+        f"5. {orders.ORDERS:,} rows of an ordinary table: {orders.BY_JOB} by Kubernetes Jobs of an image without any Rowlock code, the rest by workers"
+    )
     orders.create(session)
     orders.apply(session)
     seconds = orders.process(session)

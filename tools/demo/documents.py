@@ -51,9 +51,7 @@ def load(session: Session, folder: Path, pdfs: list[Pdf]) -> None:
         for pdf in pdfs:
             tar.add(folder / pdf.name, arcname=pdf.name)
     session.kubectl("exec", "-i", "demo-loader", "--", "tar", "-x", "-C", "/documents", data=archive.getvalue())
-    values = ",\n".join(
-        f"('{document_id(p.name)}', 1, 1, '{p.name}', {p.size}, '{p.sha256}', '/data/documents/{p.name}')" for p in pdfs
-    )
+    values = ",\n".join(f"('{document_id(p.name)}', 1, 1, '{p.name}', {p.size}, '{p.sha256}', '/data/documents/{p.name}')" for p in pdfs)
     session.psql(
         f"""
         insert into users(id, username, email) values (1, 'demo', 'demo@example.test') on conflict do nothing;
@@ -117,5 +115,3 @@ def dead_letter(session: Session, folder: Path, pdfs: list[Pdf]) -> dict[str, ob
 
 def _put(session: Session, source: Path) -> None:
     session.kubectl("exec", "-i", "demo-loader", "--", "sh", "-c", f"cat > /documents/{GOOD_AS}", data=source.read_bytes())
-
-

@@ -91,5 +91,7 @@ def follow(what: str, progress: Callable[[], tuple[bool, str]], *, deadline_seco
         if done:
             return time.monotonic() - began
         if time.monotonic() - began > deadline_seconds:
-            raise DemoFailed(f"{what}: not done within {deadline_seconds:.0f} s; last seen: {line}. Look at: kubectl -n {NAMESPACE} get workqueues,rowsources,pods")
+            raise DemoFailed(
+                f"{what}: not done within {deadline_seconds:.0f} s; last seen: {line}. Look at: kubectl -n {NAMESPACE} get workqueues,rowsources,pods"
+            )
         time.sleep(1.0)

@@ -61,9 +61,7 @@ def _user(name: str, home: str) -> str:
 PYTHON = Recipe(
     image="docker.io/library/python:3.13-slim-trixie",
     packages=("python3", "python3-pip", "python3-venv", "ca-certificates"),
-    config=ImageConfig(
-        command=("python3",), env={"PATH": PATH, "LANG": "C.UTF-8", "PYTHON_VERSION": "3.13"}, labels=LABELS
-    ),
+    config=ImageConfig(command=("python3",), env={"PATH": PATH, "LANG": "C.UTF-8", "PYTHON_VERSION": "3.13"}, labels=LABELS),
     hooks=(
         # The official image lets pip install outside a virtual environment, and calls things python and pip.
         'rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED',

@@ -89,9 +89,7 @@ def installed_version(layer: Path, package: str) -> str:
     with tarfile.open(layer) as tar:
         member = tar.extractfile("./var/lib/dpkg/status")
         status = member.read().decode() if member else ""
-    found = re.search(
-        rf"^Package: {re.escape(package)}$.*?^Version: (?:\d+:)?([\d.]+)", status, re.MULTILINE | re.DOTALL
-    )
+    found = re.search(rf"^Package: {re.escape(package)}$.*?^Version: (?:\d+:)?([\d.]+)", status, re.MULTILINE | re.DOTALL)
     if found is None:
         raise ClusterError(f"The stand-in holds no package {package}: its recipe and Debian {SUITE} disagree.")
     return found.group(1)

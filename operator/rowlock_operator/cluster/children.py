@@ -29,7 +29,9 @@ class _Owned:
 def _owned(manifest: Manifest) -> _Owned:
     run_id, attempt = label(manifest, "rowlock.dev/run"), label(manifest, "rowlock.dev/attempt") or ""
     return _Owned(
-        label(manifest, "rowlock.dev/work-queue") or "", (run_id, int(attempt)) if run_id and attempt.isdecimal() else None, observe_pod(manifest)
+        label(manifest, "rowlock.dev/work-queue") or "",
+        (run_id, int(attempt)) if run_id and attempt.isdecimal() else None,
+        observe_pod(manifest),
     )
 
 
@@ -41,11 +43,21 @@ class Children:
     ) -> None:
         self._on_queue, self._on_run = on_queue, on_run
         self._deployments: Informer[DeploymentSeen] = Informer(
-            client, DEPLOYMENTS, namespaces=namespaces, label_selector=SELECTOR, compact=observe_deployment, on_change=self._deployment_changed
+            client,
+            DEPLOYMENTS,
+            namespaces=namespaces,
+            label_selector=SELECTOR,
+            compact=observe_deployment,
+            on_change=self._deployment_changed,
         )
         # A kube job with our labels but without a run is kept as False: the informer knows no None.
         self._kube_jobs: Informer[KubeJobSeen | bool] = Informer(
-            client, KUBE_JOBS, namespaces=namespaces, label_selector=SELECTOR, compact=lambda m: observe_kube_job(m) or False, on_change=self._run_changed
+            client,
+            KUBE_JOBS,
+            namespaces=namespaces,
+            label_selector=SELECTOR,
+            compact=lambda m: observe_kube_job(m) or False,
+            on_change=self._run_changed,
         )
         self._pods: Informer[_Owned] = Informer(
             client, PODS, namespaces=namespaces, label_selector=SELECTOR, compact=_owned, on_change=self._pod_changed
@@ -77,7 +89,9 @@ class Children:
         return {(seen.run_id, seen.attempt): seen for _, seen in self._kube_jobs.items() if isinstance(seen, KubeJobSeen)}
 
     def unfinished_kube_jobs(self, namespace: str, work_queue: str) -> int:
-        return sum(1 for seen in self.kube_jobs().values() if (seen.namespace, seen.work_queue) == (namespace, work_queue) and not seen.ended)
+        return sum(
+            1 for seen in self.kube_jobs().values() if (seen.namespace, seen.work_queue) == (namespace, work_queue) and not seen.ended
+        )
 
     def pod(self, attempt: Attempt) -> PodSeen | None:
         """The pod of an attempt's kube job."""

@@ -41,10 +41,10 @@ class Claimer:
         feeder: Feeder,
         settings: ClaimerSettings,
         launch: Callable[[QueueEntry, list[Claimed]], None],
-        on_claimed: Callable[[str, int], None] = lambda queue, n: None,
+        on_duplicate: Callable[[str, int], None] = lambda queue, n: None,
     ) -> None:
         self._state, self._ledger, self._redis, self._feeder, self._settings = state, ledger, redis, feeder, settings
-        self._launch, self._on_claimed = launch, on_claimed
+        self._launch, self._on_duplicate = launch, on_duplicate
         self._hands: dict[int, _Hand] = {}
         self._counted = self._floor_read = -1e9
         self._floor = "0"
@@ -81,7 +81,6 @@ class Claimer:
 
     def _hand_over(self, entry: QueueEntry, claims: list[Claimed], *, full: bool) -> None:
         hand = self._hands[entry.queue_id]
-        self._on_claimed(entry.name, len(claims))
         if entry.jobs_mode:
             hand.rest += len(claims)
             self._launch(entry, claims)
@@ -90,7 +89,9 @@ class Claimer:
         if full and hand.queued < hand.depth // 4:
             hand.depth = min(self._settings.largest_depth, hand.depth * 2)
         hand.queued += len(claims)
-        self._redis().push(entry.name, [c.rq_job_id for c in claims], hard_seconds=entry.hard_seconds)
+        pushed = self._redis().push(entry.name, [c.rq_job_id for c in claims], hard_seconds=entry.hard_seconds)
+        if pushed < len(claims):
+            self._on_duplicate(entry.name, len(claims) - pushed)
 
     def _wanted(self, entry: QueueEntry) -> int:
         hand = self._hands.setdefault(entry.queue_id, _Hand(depth=self._settings.smallest_depth))

@@ -56,7 +56,7 @@ class DatabaseDispatcher:
         *,
         launch: Callable[["DatabaseDispatcher", QueueEntry, list[Claimed]], None],
         on_error: Callable[[str], None] = lambda duty: None,
-        on_claimed: Callable[[str, int], None] = lambda queue, n: None,
+        on_duplicate: Callable[[str, int], None] = lambda queue, n: None,
     ) -> None:
         self.url = url
         self.pool = Pool(url, settings.pool_size)
@@ -64,7 +64,7 @@ class DatabaseDispatcher:
         self.state = SharedState()
         feeder = Feeder(self.state, settings.feeder, idle_seconds=settings.claimer.idle_seconds)
         self.claimer = Claimer(
-            self.state, self.ledger, redis, feeder, settings.claimer, lambda queue, claims: launch(self, queue, claims), on_claimed
+            self.state, self.ledger, redis, feeder, settings.claimer, lambda queue, claims: launch(self, queue, claims), on_duplicate
         )
         self.sweeper = Sweeper(self.state, self.ledger, redis, settings.sweeper)
         scribe = Scribe(self.state, self.ledger, settings.scribe)
@@ -120,7 +120,9 @@ class DatabaseDispatcher:
     def register_source(self, plan: SourcePlan, rules: list[LimitRule], *, queue_id: int, suspended: bool) -> Inspection:
         """Looks at the table and registers the source; raises GiveUp where the table cannot serve. Figures survive a re-registration."""
         found = inspect(self.pool, plan)
-        source_id = self.ledger.upsert_source(name=plan.name, queue_id=queue_id, spec={"table": f"{plan.schema}.{plan.table}", "task": plan.task})
+        source_id = self.ledger.upsert_source(
+            name=plan.name, queue_id=queue_id, spec={"table": f"{plan.schema}.{plan.table}", "task": plan.task}
+        )
         keys = []
         for rule in rules:
             ledger_name = f"{source_id}.{rule.name}"

@@ -15,7 +15,9 @@ _FIRST_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS = 0.2, 10.0
 class Duty:
     """`run_once` returns the seconds until the next call; an error backs off with jitter and is shown in the state until it is gone."""
 
-    def __init__(self, name: str, state: SharedState, run_once: Callable[[], float], *, on_error: Callable[[str], None] = lambda name: None) -> None:
+    def __init__(
+        self, name: str, state: SharedState, run_once: Callable[[], float], *, on_error: Callable[[str], None] = lambda name: None
+    ) -> None:
         self.name, self._state, self._run_once, self._on_error = name, state, run_once, on_error
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None

@@ -168,7 +168,9 @@ class Launcher:
             try:
                 kube_job, created = await self._kube.create_once(KUBE_JOBS, manifest)
                 if queue.spec.is_exit and queue.spec.row_delivery == "Secret":
-                    await self._kube.create_once(SECRETS, build_row_secret(queue=queue, run=to_launch, kube_job_uid=kube_job["metadata"]["uid"]))
+                    await self._kube.create_once(
+                        SECRETS, build_row_secret(queue=queue, run=to_launch, kube_job_uid=kube_job["metadata"]["uid"])
+                    )
             except GiveUp as error:
                 self._metrics.launches.labels("refused").inc()
                 self._refused_until[entry.name] = time.monotonic() + self._settings.refused_pause_seconds
@@ -177,6 +179,8 @@ class Launcher:
                 return
             self.troubles.pop(entry.name, None)
             self._metrics.launches.labels("created" if created else "found").inc()
+            if not created:
+                self._metrics.duplicate_prevented.labels(entry.name).inc()
             if created and run.attempt == 1:
                 self._metrics.row_to_kube_job_seconds.labels(entry.name).observe(run.waited_seconds)
 
@@ -184,7 +188,12 @@ class Launcher:
         """A row that no pod can be built for is bad input; its reason goes into the ledger, not into a loop."""
         reason = error.reason if not isinstance(error, InvalidSpec) else "InvalidSpec"
         await self._end(
-            dispatcher, run.run_id, run.attempt, token=run.run_id, failed={"class": "input", "reason": reason, "message": str(error)}, start_first=True
+            dispatcher,
+            run.run_id,
+            run.attempt,
+            token=run.run_id,
+            failed={"class": "input", "reason": reason, "message": str(error)},
+            start_first=True,
         )
 
     # -- following --------------------------------------------------------------------------------------------------
@@ -272,7 +281,10 @@ class Launcher:
         state = await asyncio.to_thread(
             dispatcher.ledger.finish, run_id=run_id, attempt=attempt, token=token, outcome=outcome, result=result, failure=failure
         )
-        log.info("kube_run_finished", extra={"run": run_id, "attempt": attempt, "state": state or "stale", "reason": (failure or {}).get("reason")})
+        log.info(
+            "kube_run_finished",
+            extra={"run": run_id, "attempt": attempt, "state": state or "stale", "reason": (failure or {}).get("reason")},
+        )
 
     # -- cleaning up ------------------------------------------------------------------------------------------------
 
@@ -282,7 +294,10 @@ class Launcher:
         orphans = {
             kube_job.uid: kube_job
             for attempt, kube_job in kube_jobs.items()
-            if attempt not in in_hand and attempt not in self._busy and not kube_job.deleting and f"{kube_job.namespace}/{kube_job.work_queue}" in queues
+            if attempt not in in_hand
+            and attempt not in self._busy
+            and not kube_job.deleting
+            and f"{kube_job.namespace}/{kube_job.work_queue}" in queues
         }
         self._orphan_since = {uid: self._orphan_since.get(uid, now) for uid in orphans}
         for uid, kube_job in orphans.items():

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from rowlock_operator.dispatch.state import SharedState
 from rowlock_operator.errors import GiveUp
@@ -21,6 +22,7 @@ class Scribe:
     def __init__(self, state: SharedState, ledger: Ledger, settings: ScribeSettings) -> None:
         self._state, self._ledger, self._settings = state, ledger, settings
         self._figures = self._counts = -1e9
+        self._ended_until = datetime.now(UTC)
 
     def run_once(self) -> float:
         """One pass; returns the seconds until the next."""
@@ -42,6 +44,8 @@ class Scribe:
             self._state.depths, self._state.depths_at = depths, time.monotonic()
         ended = self._ledger.ended_counts() if counts else None
         if counts:
+            ended_runs, self._ended_until = self._ledger.ended_since(self._ended_until)
+            self._state.ended.extend(ended_runs)
             self._state.failures = self._ledger.queue_failures()
             self._counts = time.monotonic()
         figures = self._ledger.source_figures()

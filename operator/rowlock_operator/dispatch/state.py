@@ -2,9 +2,10 @@
 
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, field
 
-from rowlock_operator.rows.ledger import Depth
+from rowlock_operator.rows.ledger import Depth, Ended
 from rowlock_operator.rows.source import Source
 
 
@@ -48,6 +49,7 @@ class SharedState:
     depths: dict[int, Depth] = field(default_factory=dict)
     depths_at: float = 0.0  # monotonic; 0 = never
     failures: dict[int, int] = field(default_factory=dict)
+    ended: deque[Ended] = field(default_factory=lambda: deque(maxlen=10_000))  # since somebody last took them out
     errors: dict[str, str] = field(default_factory=dict)  # duty -> last error, absent while it works
     hint: threading.Event = field(default_factory=threading.Event)
 

@@ -18,7 +18,9 @@ log = logging.getLogger("rowlock.reconcile")
 class Databases:
     """`make(url)` builds a dispatcher that is not started. Used by the leader only; for one event loop."""
 
-    def __init__(self, kube: KubeClient, make: Callable[[str], DatabaseDispatcher], *, on_replaced: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, kube: KubeClient, make: Callable[[str], DatabaseDispatcher], *, on_replaced: Callable[[], None] = lambda: None
+    ) -> None:
         self._kube, self._make, self._on_replaced = kube, make, on_replaced
         self._dispatchers: dict[str, DatabaseDispatcher] = {}  # by URL
         self._users: dict[ObjectKey, str] = {}  # WorkQueue -> URL
@@ -70,11 +72,16 @@ class Databases:
         secret = await self._kube.find(SECRETS, namespace, ref.secret_name)
         where = f"Secret {namespace}/{ref.secret_name}"
         if secret is None:
-            raise GiveUp(f"{where} does not exist: create it with the keys {ref.key} and {ref.worker_key}, or correct spec.databaseRef", "SecretMissing")
+            raise GiveUp(
+                f"{where} does not exist: create it with the keys {ref.key} and {ref.worker_key}, or correct spec.databaseRef",
+                "SecretMissing",
+            )
         data = secret.get("data") or {}
         for key in (ref.key, ref.worker_key):
             if not data.get(key):
-                raise GiveUp(f"{where} has no key {key}: add it (a PostgreSQL URL), or name another key in spec.databaseRef", "SecretMissing")
+                raise GiveUp(
+                    f"{where} has no key {key}: add it (a PostgreSQL URL), or name another key in spec.databaseRef", "SecretMissing"
+                )
         try:
             return base64.b64decode(data[ref.key]).decode().strip()
         except (binascii.Error, UnicodeDecodeError) as error:

@@ -3,15 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from rowlock_operator.api.parse import parse_row_source, parse_work_queue
-from rowlock_operator.api.row_source import RowSource, StatusColumn
+from rowlock_operator.api.row_source import RowSource
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.cluster.kinds import ROW_SOURCES, WORK_QUEUES, ObjectKey
-from rowlock_operator.decide.identifiers import parse_order, parse_table
-from rowlock_operator.decide.pending import check_pending
-from rowlock_operator.decide.status_values import check_status_values
+from rowlock_operator.decide.sources import CheckedSource, check_source
 from rowlock_operator.dispatch.database import DatabaseDispatcher, LimitRule
 from rowlock_operator.dispatch.state import SourceEntry
 from rowlock_operator.errors import GiveUp, RetryLater
@@ -54,9 +53,15 @@ class RowSources:
         queue: WorkQueue | None = None
         try:
             queue = self._queue(source)
-            inspection = await self._register(key, source, queue)
+            checked = check_source(source, queue, default_database_secret=self._default_secret)
+            inspection = await self._register(key, source, checked)
             if inspection.advice:
-                advice.append(Trouble(reason="IndexMissing", message=f"{inspection.estimated_rows:.0f} rows are read to find those that wait; {inspection.advice}"))
+                advice.append(
+                    Trouble(
+                        reason="IndexMissing",
+                        message=f"{inspection.estimated_rows:.0f} rows are read to find those that wait; {inspection.advice}",
+                    )
+                )
         except GiveUp as error:
             self._forget(key)  # what is registered is not what the user asks for
             troubles.append(Trouble(reason=error.reason, message=str(error)))
@@ -71,39 +76,31 @@ class RowSources:
             return TROUBLE_SECONDS
         return BUSY_SECONDS if entry is not None and (entry.pending or entry.waiting_in_ledger) else IDLE_SECONDS
 
-    def _queue(self, source: RowSource) -> WorkQueue:
-        """The WorkQueue it names; raises GiveUp with the remedy."""
-        name, namespace = source.spec.work_queue_ref.name, source.metadata.namespace
-        key = ObjectKey(WORK_QUEUES.plural, namespace, name)
+    def _queue(self, source: RowSource) -> WorkQueue | None:
+        """The WorkQueue it names, None where there is none; raises GiveUp where its spec cannot be read."""
+        key = ObjectKey(WORK_QUEUES.plural, source.metadata.namespace, source.spec.work_queue_ref.name)
         primary = self._cache.get(key)
         if primary is None or primary.deletion_timestamp:
-            raise GiveUp(f"WorkQueue {name} does not exist in namespace {namespace}: create it or correct spec.workQueueRef.name.", "WorkQueueMissing")
-        queue = parse_work_queue(manifest_of(WORK_QUEUES, key, primary))
-        if source.spec.task not in queue.spec.tasks:
-            allowed = ", ".join(queue.spec.tasks)
-            raise GiveUp(f"task {source.spec.task} is not in spec.tasks of WorkQueue {name} ({allowed}): add it there or correct spec.task.", "TaskNotAllowed")
-        mine, its = source.spec.database_ref, queue.spec.database_ref
-        if mine is not None:
-            its_name, its_key = (its.secret_name, its.key) if its else (self._default_secret, "url")
-            if (mine.secret_name, mine.key) != (its_name, its_key):
-                raise GiveUp(
-                    f"spec.databaseRef names Secret {mine.secret_name} (key {mine.key}), but WorkQueue {name} uses {its_name} (key {its_key}): "
-                    "a queue's runs live in one database; remove spec.databaseRef, or use a WorkQueue of that database.",
-                    "DatabaseMismatch",
-                )
-        return queue
+            return None
+        return parse_work_queue(manifest_of(WORK_QUEUES, key, primary))
 
-    async def _register(self, key: ObjectKey, source: RowSource, queue: WorkQueue) -> Inspection:
-        plan, rules = plan_of(source)
-        queue_key = ObjectKey(WORK_QUEUES.plural, queue.metadata.namespace, queue.metadata.name)
-        dispatcher = self._databases.of(queue_key)
-        entry = dispatcher.queue_named(queue.metadata.key) if dispatcher else None
+    async def _register(self, key: ObjectKey, source: RowSource, checked: CheckedSource) -> Inspection:
+        plan, rules = plan_of(source, checked)
+        name = source.spec.work_queue_ref.name
+        dispatcher = self._databases.of(ObjectKey(WORK_QUEUES.plural, key.namespace, name))
+        entry = dispatcher.queue_named(f"{key.namespace}/{name}") if dispatcher else None
         if dispatcher is None or entry is None:
-            raise RetryLater(f"WorkQueue {queue.metadata.name} has not reached its database yet: see its condition Ready")
+            raise RetryLater(f"WorkQueue {name} has not reached its database yet: see its condition Ready")
         wanted = (plan, tuple(rules), entry.queue_id, source.spec.suspend)
         known = self._registered.get(key)
         seen = self._entry(key)
-        if known is not None and seen is not None and known[:2] == (dispatcher, wanted) and time.monotonic() - known[2] < INSPECT_SECONDS and seen.error is None:
+        if (
+            known is not None
+            and seen is not None
+            and known[:2] == (dispatcher, wanted)
+            and time.monotonic() - known[2] < INSPECT_SECONDS
+            and seen.error is None
+        ):
             return known[3]
         inspection = await asyncio.to_thread(
             dispatcher.register_source, plan, rules, queue_id=entry.queue_id, suspended=source.spec.suspend
@@ -115,7 +112,9 @@ class RowSources:
         known = self._registered.get(key)
         return known[0].state.sources.get(f"{key.namespace}/{key.name}") if known else None
 
-    def _observe(self, entry: SourceEntry | None, queue: WorkQueue | None, troubles: list[Trouble], advice: list[Trouble]) -> SourceObservation:
+    def _observe(
+        self, entry: SourceEntry | None, queue: WorkQueue | None, troubles: list[Trouble], advice: list[Trouble]
+    ) -> SourceObservation:
         suspended = queue is not None and queue.spec.suspend
         if entry is None or entry.pending is None:
             return SourceObservation(now=self._now(), queue_suspended=suspended, troubles=tuple(troubles), advice=tuple(advice))
@@ -138,15 +137,9 @@ class RowSources:
             known[0].unregister_source(f"{key.namespace}/{key.name}")
 
 
-def plan_of(source: RowSource) -> tuple[SourcePlan, list[LimitRule]]:
-    """The checked spec as the rows room takes it; raises InvalidSpec."""
-    spec = source.spec
-    check_pending(spec.pending)
-    if spec.status_column is not None:
-        check_status_values(spec.pending, spec.status_column)
-    schema, table = parse_table(spec.table)
-    status = spec.status_column or StatusColumn(name="-", claimed="-", succeeded="--", failed="---")
-    has_status = spec.status_column is not None
+def plan_of(source: RowSource, checked: CheckedSource) -> tuple[SourcePlan, list[LimitRule]]:
+    """The checked spec as the rows room takes it."""
+    spec, status = source.spec, source.spec.status_column
     rules = [
         LimitRule(
             limit.name,
@@ -159,23 +152,24 @@ def plan_of(source: RowSource) -> tuple[SourcePlan, list[LimitRule]]:
     ]
     plan = SourcePlan(
         name=source.metadata.key,
-        schema=schema,
-        table=table,
+        schema=checked.schema,
+        table=checked.table,
         key=spec.key,
         pending=spec.pending,
-        order_by=parse_order(spec.order_by, spec.key),
+        order_by=checked.order_by,
         arguments=tuple(spec.argument_columns.items()),
         task=spec.task,
         priority=spec.priority,
         fairness_key=spec.fairness_key,
-        status_column=status.name if has_status else None,
-        claimed=status.claimed if has_status else "",
-        succeeded=status.succeeded if has_status else "",
-        failed=status.failed if has_status else "",
-        canceled=(status.canceled or "") if has_status else "",
-        error_column=status.error_column if has_status else None,
     )
+    if status is not None:
+        plan = replace(
+            plan,
+            status_column=status.name,
+            claimed=status.claimed,
+            succeeded=status.succeeded,
+            failed=status.failed,
+            canceled=status.canceled or "",
+            error_column=status.error_column,
+        )
     return plan, rules
-
-
-

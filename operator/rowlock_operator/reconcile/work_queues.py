@@ -115,7 +115,13 @@ class WorkQueues:
     async def _enter(self, key: ObjectKey, queue: WorkQueue, dispatcher: DatabaseDispatcher) -> QueueEntry:
         spec = queue.spec
         entry = QueueEntry(
-            0, queue.metadata.key, not spec.is_workers, spec.suspend, spec.limits.hard_seconds, spec.parallelism, spec.starting_deadline_seconds
+            0,
+            queue.metadata.key,
+            not spec.is_workers,
+            spec.suspend,
+            spec.limits.hard_seconds,
+            spec.parallelism,
+            spec.starting_deadline_seconds,
         )
         retry = {
             name: {"limit": each.limit, "backoff_seconds": each.backoff_seconds, "max_backoff_seconds": each.max_backoff_seconds}
@@ -183,7 +189,12 @@ class WorkQueues:
         except Conflict:
             raise RetryLater(f"Deployment {namespace}/{name} was made by somebody else meanwhile; looked at again", 0.5) from None
         except InvalidSpec as error:
-            troubles.append(Trouble(reason="ChildRefused", message=f"the API server refused Deployment {name}: {error.why}. Correct the field it names in spec.template."))
+            troubles.append(
+                Trouble(
+                    reason="ChildRefused",
+                    message=f"the API server refused Deployment {name}: {error.why}. Correct the field it names in spec.template.",
+                )
+            )
         except GiveUp as error:
             troubles.append(Trouble(reason=error.reason, message=str(error)))
         return seen, decision

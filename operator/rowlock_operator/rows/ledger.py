@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from rowlock_operator.rows.pool import Pool
@@ -79,6 +80,16 @@ class Launchable:
     waited_seconds: float
 
 
+@dataclass(frozen=True)
+class Ended:
+    """Runs of one queue that ended in one state; seconds from being made to starting, of first attempts."""
+
+    queue: str
+    state: str
+    count: int
+    start_seconds: list[float]
+
+
 class Ledger:
     """Raises RetryLater where the database is away, GiveUp where repeating does not help."""
 
@@ -92,7 +103,9 @@ class Ledger:
         rows = self._rows(name, **parameters)
         return rows[0][0] if rows else None
 
-    def upsert_queue(self, *, name: str, mode: str, retry: dict[str, Any], suspended: bool, succeeded_seconds: int, dead_seconds: int) -> int:
+    def upsert_queue(
+        self, *, name: str, mode: str, retry: dict[str, Any], suspended: bool, succeeded_seconds: int, dead_seconds: int
+    ) -> int:
         """Registers a work queue and returns its id."""
         return int(
             self._value(
@@ -131,7 +144,10 @@ class Ledger:
 
     def depths(self) -> list[Depth]:
         rows = self._rows("depth")
-        return [Depth(i, name, int(w), int(r), int(b), int(q), int(l), int(u), None if old is None else float(old)) for i, name, w, r, b, q, l, u, old in rows]
+        return [
+            Depth(i, name, int(w), int(r), int(b), int(q), int(l), int(u), None if old is None else float(old))
+            for i, name, w, r, b, q, l, u, old in rows
+        ]
 
     def claimed_counts(self) -> dict[int, tuple[int, int]]:
         """queue id -> (queued, launching or running)."""
@@ -172,11 +188,18 @@ class Ledger:
 
     def jobs_in_hand(self) -> list[KubeRun]:
         rows = self._rows("jobs_in_hand")
-        return [KubeRun(i, attempt, q, state, cancel, token, float(age), runner) for i, attempt, q, state, cancel, token, age, runner in rows]
+        return [
+            KubeRun(i, attempt, q, state, cancel, token, float(age), runner) for i, attempt, q, state, cancel, token, age, runner in rows
+        ]
 
     def ended_counts(self) -> dict[int, tuple[int, int]]:
         """source id -> (succeeded, dead or unknown) within the history."""
         return {source_id: (done, failed) for source_id, done, failed in self._rows("ended_counts")}
+
+    def ended_since(self, since: datetime) -> tuple[list[Ended], datetime]:
+        """What ended since then, and the instant to ask from next time."""
+        rows = self._rows("ended_since", since=since)
+        return [Ended(queue, state, n, list(seconds)) for queue, state, n, seconds, _ in rows if queue is not None], rows[0][4]
 
     def source_figures(self) -> dict[int, tuple[int, int, int]]:
         """source id -> (waiting in the ledger, running, waiting behind a limit)."""

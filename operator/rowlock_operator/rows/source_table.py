@@ -82,23 +82,32 @@ def inspect(pool: Pool, plan: SourcePlan) -> Inspection:
         cursor.execute(_SQL["relation"], {"schema": plan.schema, "table": plan.table})
         row = cursor.fetchone()
         if row is None:
-            raise GiveUp(f"{what} does not exist in database {pool.name}: create it, or correct spec.table (schema.table, spelled as \\d shows it)", "TableMissing")
+            raise GiveUp(
+                f"{what} does not exist in database {pool.name}: create it, or correct spec.table (schema.table, spelled as \\d shows it)",
+                "TableMissing",
+            )
         oid, kind, estimated, may_select, may_update = row
         if kind not in _CLAIMABLE_RELATIONS:
             raise GiveUp(f"{what} is neither a table nor a view: name a table", "NotATable")
         if not may_select or not may_update:
             right = "SELECT" if not may_select else "UPDATE"
-            raise GiveUp(f"{what}: the operator's role may not {right} (rows are locked while they are taken): GRANT SELECT, UPDATE ON {plan.schema}.{plan.table} to it", "NotAllowed")
+            raise GiveUp(
+                f"{what}: the operator's role may not {right} (rows are locked while they are taken): GRANT SELECT, UPDATE ON {plan.schema}.{plan.table} to it",
+                "NotAllowed",
+            )
         cursor.execute(_SQL["attributes"], {"oid": oid})
         columns = {name: kind_of for name, kind_of, _ in cursor.fetchall()}
         _check_columns(plan, what, columns)
         key_type = columns[plan.key].split("(")[0]
         if key_type not in KEY_TYPES:
-            raise GiveUp(f"{what}: key column {plan.key} is of type {columns[plan.key]}; supported are {', '.join(KEY_TYPES)}", "KeyTypeNotSupported")
+            raise GiveUp(
+                f"{what}: key column {plan.key} is of type {columns[plan.key]}; supported are {', '.join(KEY_TYPES)}", "KeyTypeNotSupported"
+            )
         cursor.execute(_SQL["unique_keys"], {"oid": oid})
         if kind != "v" and plan.key not in {name for (name,) in cursor.fetchall()}:
             raise GiveUp(
-                f"{what}: column {plan.key} alone is not unique (no unique index on just it): name a column that is, or create a unique index on it", "KeyNotUnique"
+                f"{what}: column {plan.key} alone is not unique (no unique index on just it): name a column that is, or create a unique index on it",
+                "KeyNotUnique",
             )
         cursor.execute(compiled("explain", plan))
         tree: Any = (cursor.fetchone() or (None,))[0]
@@ -122,12 +131,19 @@ def order_of(plan: SourcePlan) -> tuple[tuple[str, bool], ...]:
 
 
 def _check_columns(plan: SourcePlan, what: str, columns: dict[str, str]) -> None:
-    named = [("key", plan.key), ("fairnessKey", plan.fairness_key), ("statusColumn", plan.status_column), ("statusColumn.errorColumn", plan.error_column)]
+    named = [
+        ("key", plan.key),
+        ("fairnessKey", plan.fairness_key),
+        ("statusColumn", plan.status_column),
+        ("statusColumn.errorColumn", plan.error_column),
+    ]
     named += [("orderBy", column) for column, _ in plan.order_by] + [("columns or args", column) for _, column in plan.arguments]
     named += [("limits", limit.column) for limit in plan.limits]
     for where, column in named:
         if column is not None and column not in columns:
-            raise GiveUp(f'{what} has no column "{column}" (named in spec.{where}); its columns are {", ".join(sorted(columns))}', "ColumnMissing")
+            raise GiveUp(
+                f'{what} has no column "{column}" (named in spec.{where}); its columns are {", ".join(sorted(columns))}', "ColumnMissing"
+            )
 
 
 def _shape(node: dict[str, Any]) -> tuple[bool, bool, str | None]:
@@ -151,7 +167,9 @@ def compiled(name: str, plan: SourcePlan, *, inspection: Inspection | None = Non
     limits: sql.Composable = sql.SQL("null::text[]")
     if plan.limits:
         names = [
-            sql.SQL("{} || coalesce({}::text, '')").format(sql.Literal(limit.rule + ":"), column(limit.column)) if limit.column else sql.Literal(limit.rule + ":")
+            sql.SQL("{} || coalesce({}::text, '')").format(sql.Literal(limit.rule + ":"), column(limit.column))
+            if limit.column
+            else sql.Literal(limit.rule + ":")
             for limit in plan.limits
         ]
         limits = sql.SQL("array[{}]::text[]").format(sql.SQL(", ").join(names))
@@ -172,7 +190,11 @@ def compiled(name: str, plan: SourcePlan, *, inspection: Inspection | None = Non
         "key_type": sql.SQL(inspection.key_type) if inspection else sql.SQL("text"),
         "status_type": sql.SQL(inspection.status_type or "text") if inspection else sql.SQL("text"),
     }
-    parts["unseen"] = sql.SQL(_SQL["unseen"] if cursor_used else _SQL["unseen"].rsplit(" and (", 1)[0]).format(**parts) if not plan.status_column else sql.SQL("")
+    parts["unseen"] = (
+        sql.SQL(_SQL["unseen"] if cursor_used else _SQL["unseen"].rsplit(" and (", 1)[0]).format(**parts)
+        if not plan.status_column
+        else sql.SQL("")
+    )
     parts["unsaturated"] = sql.SQL(_SQL["unsaturated"]).format(**parts) if turn else sql.SQL("")
     parts["mark"] = sql.SQL(_SQL["mark_status" if plan.status_column else "mark_seen"]).format(**parts)
     parts["prefilter"] = sql.SQL(_SQL["prefilter"]).format(**parts) if inspection and inspection.sorts else sql.SQL("")

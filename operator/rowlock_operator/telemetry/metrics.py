@@ -15,10 +15,10 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
         self.row_to_start_seconds = self._histogram(
-            "rowlock_row_to_start_seconds", "From a run being due to the first line of its code.", ["queue"]
+            "rowlock_row_to_start_seconds", "From a run being made to its start, first attempts.", ["queue"]
         )
         self.row_to_kube_job_seconds = self._histogram(
-            "rowlock_row_to_kube_job_seconds", "From a run being due to its Kubernetes Job existing.", ["queue"]
+            "rowlock_row_to_kube_job_seconds", "From a run being made to its Kubernetes Job existing, first attempts.", ["queue"]
         )
         self.kube_job_to_running_seconds = self._histogram(
             "rowlock_kube_job_to_running_seconds", "From a Kubernetes Job being created to its container running.", ["queue"]
@@ -47,6 +47,8 @@ class Metrics:
         self.api_request_seconds = self._histogram(
             "rowlock_kube_request_seconds", "Duration of requests to the Kubernetes API.", ["verb"], WORK_BUCKETS
         )
+        self.database_up = self._gauge("rowlock_database_up", "1 while every database in use answers (in a standby always), else 0.", [])
+        self.database_up.set(1)
         self.db_pool_in_use = self._gauge("rowlock_db_pool_in_use", "Database connections in use.", [])
         self.leader = self._gauge("rowlock_leader", "1 in the replica that leads, 0 in a standby.", [])
 

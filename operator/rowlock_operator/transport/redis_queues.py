@@ -49,7 +49,10 @@ class RedisQueues:
         key = f"rq:queue:{rq_queue_name(work_queue)}"
         found: set[str] = set()
         for batch in _batches(ids):
-            found |= {i.decode() for i in cast(list[bytes], self._call(self._lost, [key], list(batch), f"looking for lost claims of {work_queue}"))}
+            found |= {
+                i.decode()
+                for i in cast(list[bytes], self._call(self._lost, [key], list(batch), f"looking for lost claims of {work_queue}"))
+            }
         return found
 
     def ping(self) -> None:

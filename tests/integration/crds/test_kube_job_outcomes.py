@@ -161,6 +161,7 @@ def test_a_disruption_is_the_platforms_failure_even_once_the_pod_is_gone(launche
     assert (failed.failure_class, failed.reason) == ("infra", "Disrupted")
 
 
+@pytest.mark.slow  # without a kubelet the pod waits for the pod garbage collector's next round
 def test_an_eviction_is_the_platforms_failure_and_makes_no_second_pod(launched: Launched) -> None:
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": launched.pod_name, "namespace": "default"}}
     code, answer = launched.plane.request("POST", f"{PODS}/{launched.pod_name}/eviction", eviction)
@@ -171,6 +172,7 @@ def test_an_eviction_is_the_platforms_failure_and_makes_no_second_pod(launched: 
     assert failed.failure_class == "infra"
 
 
+@pytest.mark.slow  # without a kubelet the pod waits for the pod garbage collector's next round
 def test_a_deleted_pod_is_the_platforms_failure_and_makes_no_second_pod(launched: Launched) -> None:
     launched.plane.request("DELETE", f"{PODS}/{launched.pod_name}", {"gracePeriodSeconds": 0})
     launched.wait_for_end()

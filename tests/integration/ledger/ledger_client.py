@@ -40,14 +40,25 @@ class LedgerClient:
         )
 
     def claim(self, n: int = 100) -> list[str]:
-        return [row[0] for row in self.rows("select id::text from rowlock.round_v1(array[%s], array[%s]) where id is not null", self.queue_id, n)]
+        return [
+            row[0]
+            for row in self.rows("select id::text from rowlock.round_v1(array[%s], array[%s]) where id is not null", self.queue_id, n)
+        ]
 
     def start(self, run: str, attempt: int = 1, *, runner: int | None = None, token: str | None = None) -> bool:
         return bool(
-            self.rows("select 1 from rowlock.start_v1(array[%s::uuid], array[%s], %s, %s::uuid)", run, attempt, runner or self.runner, token or self.token)
+            self.rows(
+                "select 1 from rowlock.start_v1(array[%s::uuid], array[%s], %s, %s::uuid)",
+                run,
+                attempt,
+                runner or self.runner,
+                token or self.token,
+            )
         )
 
-    def finish(self, run: str, attempt: int = 1, *, outcome: str = "succeeded", failure: dict[str, Any] | None = None, token: str | None = None) -> str | None:
+    def finish(
+        self, run: str, attempt: int = 1, *, outcome: str = "succeeded", failure: dict[str, Any] | None = None, token: str | None = None
+    ) -> str | None:
         return self.value(
             "select state from rowlock.finish_v1(array[%s::uuid], array[%s], %s::uuid, array[%s], array[null::jsonb], array[%s::jsonb])",
             run,

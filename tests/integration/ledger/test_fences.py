@@ -198,7 +198,9 @@ def test_a_release_counted_twice_breaks_the_limit(ledger: LedgerClient) -> None:
     first = ledger.claim()
     ledger.start(first[0])
     ledger.finish(first[0])
-    ledger.rows("insert into rowlock.inbox select lane, queue_id, priority, fairness_key, limits, null, 0, 1 from rowlock.active where claimed_at is not null limit 1")
+    ledger.rows(
+        "insert into rowlock.inbox select lane, queue_id, priority, fairness_key, limits, null, 0, 1 from rowlock.active where claimed_at is not null limit 1"
+    )
     ledger.claim()
     assert ledger.value("select count(*) from rowlock.active where claimed_at is not null") > 2
 
@@ -233,7 +235,12 @@ def test_a_worker_role_may_call_the_fences_and_nothing_else(database: str, ledge
     worker.runner = worker.hello()
     assert worker.start(run)
     assert worker.finish(run) == "succeeded"
-    for forbidden in ("select * from rowlock.active", "select rowlock.sweep_v1()", "select rowlock.enqueue_v1('default/q', 't')", "delete from rowlock.done"):
+    for forbidden in (
+        "select * from rowlock.active",
+        "select rowlock.sweep_v1()",
+        "select rowlock.enqueue_v1('default/q', 't')",
+        "delete from rowlock.done",
+    ):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             worker.rows(forbidden)
     worker.close()
@@ -250,7 +257,9 @@ def test_an_unknown_queue_is_refused_with_the_known_names(ledger: LedgerClient) 
 
 
 def test_large_arguments_come_back_whole(ledger: LedgerClient) -> None:
-    run = ledger.value("select rowlock.enqueue_v1('default/q', 't', jsonb_build_object('text', (select string_agg(md5(i::text), '') from generate_series(1, 500) i)))::text")
+    run = ledger.value(
+        "select rowlock.enqueue_v1('default/q', 't', jsonb_build_object('text', (select string_agg(md5(i::text), '') from generate_series(1, 500) i)))::text"
+    )
     ledger.claim()
     args = ledger.rows("select args from rowlock.start_v1(array[%s::uuid], array[1], %s, %s::uuid)", run, ledger.runner, ledger.token)[0][0]
     assert len(args["text"]) == 16000

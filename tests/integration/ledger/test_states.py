@@ -47,7 +47,7 @@ def finish(ledger: LedgerClient, run: str, to: str) -> None:
 
 def sweep(ledger: LedgerClient, run: str, to: str) -> None:
     if to == "dead":
-        ledger.rows("update rowlock.queue set retry = '{\"infra\": {\"limit\": 0}}'")
+        ledger.rows('update rowlock.queue set retry = \'{"infra": {"limit": 0}}\'')
     elif to == "unknown":
         assert ledger.value("select rowlock.begin_effect_v1(%s, 1, %s, 'post')", run, ledger.token)
     elif to == "canceled":

@@ -97,3 +97,11 @@ vacuum (analyze off) {}
 -- What each source has in hand: waiting, running, waiting behind a limit.
 select a.source_id, count(*) filter (where a.started_at is null), count(*) filter (where a.state = 'running'), count(*) filter (where a.due is not null and l.blocked_by is not null)
   from rowlock.active a left join rowlock.lane l on l.id = a.lane where a.source_id > 0 group by a.source_id
+
+-- name: ended_since
+-- What ended after `since` and before two seconds ago (a transaction under way now is counted next time), for metrics.
+select q.name, d.state, count(*), coalesce(array_agg(extract(epoch from d.started_at - d.created_at)::float8) filter (where d.attempt = 1 and d.started_at is not null), '{}'),
+       max(upto.at)
+  from (select clock_timestamp() - interval '2 s' as at) upto
+  left join rowlock.done d on d.finished_at > %(since)s::timestamptz and d.finished_at <= upto.at
+  left join rowlock.queue q on q.id = d.queue_id group by 1, 2

@@ -85,6 +85,7 @@ create table rowlock.done(
   finished_at timestamptz not null default clock_timestamp(), result jsonb, failure jsonb
 ) partition by range (finished_at);
 create index done_id on rowlock.done(id);
+create index done_finished on rowlock.done using brin(finished_at);   -- rows come in this order: a few bytes a day, for metrics
 create index done_attention on rowlock.done(queue_id, finished_at) where state in ('dead', 'unknown');
 
 -- One waiting line for each (queue, priority, fairness key, limits). Written by the claimer alone.
