@@ -146,7 +146,7 @@ class Leading:
         )
 
     def _look_at_everything(self) -> None:
-        for key in self._watcher.primaries.keys():
+        for key in tuple(self._watcher.primaries.keys()):  # noqa: SIM118 - not a dict
             if self._keys is not None:
                 self._keys.add(key)
 

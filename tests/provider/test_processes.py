@@ -30,9 +30,7 @@ def identity_of(process: "subprocess.Popen[bytes]") -> processes.Identity:
 @pytest.mark.parametrize("difference", ["start_ticks", "boot_id"])
 def test_a_process_that_inherited_the_pid_is_not_ended(stranger: "subprocess.Popen[bytes]", difference: str) -> None:
     ours = identity_of(stranger)
-    other = (
-        replace(ours, start_ticks=ours.start_ticks - 1) if difference == "start_ticks" else replace(ours, boot_id="-")
-    )
+    other = replace(ours, start_ticks=ours.start_ticks - 1) if difference == "start_ticks" else replace(ours, boot_id="-")
     processes.end(other, grace_seconds=0)
     assert stranger.poll() is None
     assert not processes.is_alive(other)

@@ -63,9 +63,7 @@ def test_the_build_key_changes_with_the_module_and_only_then(tmp_path: Path, mon
     assert build_key(GROUPS["etcd"]) != first
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"), [("go version go1.26.8 linux/amd64", (1, 26, 8)), ("go 1.26.0", (1, 26, 0)), ("none", ())]
-)
+@pytest.mark.parametrize(("text", "expected"), [("go version go1.26.8 linux/amd64", (1, 26, 8)), ("go 1.26.0", (1, 26, 0)), ("none", ())])
 def test_go_versions_are_read(text: str, expected: tuple[int, ...]) -> None:
     assert version_in(text) == expected
 

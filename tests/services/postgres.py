@@ -39,7 +39,19 @@ class PostgresServer:
                 shutil.chown(self.folder, "postgres", "postgres")
                 shutil.chown(data, "postgres", "postgres")
                 self.folder.chmod(0o755)
-            initdb = [find_program("initdb", *FOLDERS), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
+            initdb = [
+                find_program("initdb", *FOLDERS),
+                "-D",
+                str(data),
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+                "-N",
+            ]
             subprocess.run(as_user("postgres", initdb), check=True, capture_output=True, cwd="/")
         options = {
             "port": str(self.port),

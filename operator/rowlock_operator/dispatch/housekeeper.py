@@ -1,9 +1,8 @@
 """Keeps the ledger small: partitions ahead, retention behind, vacuum by dead rows instead of by the clock."""
 
+import logging
 import time
 from dataclasses import dataclass
-
-import logging
 
 from rowlock_operator.rows.ledger import Ledger
 

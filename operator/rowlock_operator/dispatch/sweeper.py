@@ -18,6 +18,7 @@ class SweeperSettings:
     relane_seconds: float = 5.0
     vanished_seconds: float = 1.0
     batch: int = 1000
+    grace_seconds: float = 12.0  # after the database was away: healthy runners could not renew either, and must get the chance to
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Sweeper:
     def __init__(self, state: SharedState, ledger: Ledger, redis: Callable[[], RedisQueues], settings: SweeperSettings) -> None:
         self._state, self._ledger, self._redis, self._settings = state, ledger, redis, settings
         self._last: dict[str, float] = {}
+        self._grace_until = 0.0
+        self._away = False
         self.totals = {"lapsed": 0, "lost": 0, "vanished": 0, "mended": 0}
 
     def _due(self, what: str, seconds: float) -> bool:
@@ -44,7 +47,7 @@ class Sweeper:
     def sweep(self) -> Swept:
         """One sweep; returns what it took back."""
         settings = self._settings
-        lapsed = self._ledger.sweep(slow=self._due("slow", settings.slow_seconds))
+        lapsed = self._lapsed()
         mended = self._ledger.relane() if self._due("relane", settings.relane_seconds) else 0
         vanished = self._vanished() if self._due("vanished", settings.vanished_seconds) else 0
         swept = Swept(lapsed, self._lost(), vanished, mended)
@@ -53,8 +56,21 @@ class Sweeper:
         return swept
 
     def run_once(self) -> float:
-        self.sweep()
+        try:
+            self.sweep()
+        except RetryLater:
+            self._away = True
+            raise
         return self._settings.every_seconds
+
+    def _lapsed(self) -> int:
+        """Runs of lapsed runners; none for a while after the database was away."""
+        if self._away:
+            self._ledger.ping()
+            self._away, self._grace_until = False, time.monotonic() + self._settings.grace_seconds
+        if time.monotonic() < self._grace_until:
+            return 0
+        return self._ledger.sweep(slow=self._due("slow", self._settings.slow_seconds))
 
     def _lost(self) -> int:
         names = {q.queue_id: q.name for q in self._state.queue_entries() if not q.jobs_mode}

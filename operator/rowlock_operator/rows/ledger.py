@@ -145,8 +145,8 @@ class Ledger:
     def depths(self) -> list[Depth]:
         rows = self._rows("depth")
         return [
-            Depth(i, name, int(w), int(r), int(b), int(q), int(l), int(u), None if old is None else float(old))
-            for i, name, w, r, b, q, l, u, old in rows
+            Depth(queue_id, name, *(int(count) for count in counts), None if oldest is None else float(oldest))
+            for queue_id, name, *counts, oldest in rows
         ]
 
     def claimed_counts(self) -> dict[int, tuple[int, int]]:
@@ -194,7 +194,7 @@ class Ledger:
 
     def ended_counts(self) -> dict[int, tuple[int, int]]:
         """source id -> (succeeded, dead or unknown) within the history."""
-        return {source_id: (done, failed) for source_id, done, failed in self._rows("ended_counts")}
+        return {row[0]: (row[1], row[2]) for row in self._rows("ended_counts")}
 
     def ended_since(self, since: datetime) -> tuple[list[Ended], datetime]:
         """What ended since then, and the instant to ask from next time."""
@@ -206,7 +206,7 @@ class Ledger:
         return {source_id: (waiting, running, throttled) for source_id, waiting, running, throttled in self._rows("source_figures")}
 
     def queue_failures(self) -> dict[int, int]:
-        return {queue_id: n for queue_id, n in self._rows("queue_failures")}
+        return dict(self._rows("queue_failures"))
 
     def partitions(self) -> int:
         return int(self._value("partitions"))
@@ -218,7 +218,7 @@ class Ledger:
         return int(self._value("forget"))
 
     def dead_rows(self) -> dict[str, int]:
-        return {name: n for name, n in self._rows("dead_rows")}
+        return dict(self._rows("dead_rows"))
 
     def vacuum(self, table: str) -> None:
         """VACUUM of one of the ledger's tables, in a connection of its own (it cannot run in a transaction)."""

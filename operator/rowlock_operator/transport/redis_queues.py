@@ -13,7 +13,8 @@ from rowlock_operator.errors import RetryLater
 
 RQ_FUNCTION = "rowlock_jobs.worker.stock.run"
 _DATA = zlib.compress(json.dumps([RQ_FUNCTION, None, [], {}]).encode())
-_TTL_SECONDS = 3600
+# Results live in the ledger; here they are for rq-dashboard alone. An hour of them would be gigabytes at 500 runs/s.
+_RESULT_TTL_SECONDS, _FAILURE_TTL_SECONDS = 300, 3600
 _BATCH = 500
 
 
@@ -38,7 +39,7 @@ class RedisQueues:
         """Pushes what is not there yet; returns how many were pushed."""
         name = rq_queue_name(work_queue)
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        fixed: list[Any] = [name, now, _DATA, hard_seconds, _TTL_SECONDS]
+        fixed: list[Any] = [name, now, _DATA, hard_seconds, _RESULT_TTL_SECONDS, _FAILURE_TTL_SECONDS]
         pushed = 0
         for batch in _batches(ids):
             pushed += int(self._call(self._enqueue, ["rq:queues", f"rq:queue:{name}"], fixed + batch, f"pushing to queue {name}"))

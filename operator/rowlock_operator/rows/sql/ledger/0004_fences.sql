@@ -10,6 +10,7 @@ $$;
 create function rowlock.end_run(r rowlock.active, p_state text, p_result jsonb, p_failure jsonb) returns void language plpgsql as $$
 begin
   delete from rowlock.active where id = r.id;
+  if r.cancel is not null then delete from rowlock.cancel_note where runner = r.runner and id = r.id; end if;
   insert into rowlock.done(id, queue_id, attempt, source_id, source_key, state, priority, fairness_key, limits, write_back, task, args, infra_tries, app_tries, site_tries,
                            effect, progress, started_at, created_at, result, failure)
     values (r.id, r.queue_id, r.attempt, r.source_id, r.source_key, p_state, r.priority, r.fairness_key, r.limits, r.write_back, r.task, r.args, r.infra_tries, r.app_tries, r.site_tries,
@@ -117,6 +118,8 @@ begin
   event as (
     insert into rowlock.inbox(lane, queue_id, priority, fairness_key, limits, released)
       select g.lane, min(g.queue_id), min(g.priority), min(g.fairness_key), max(g.limits), count(*) from gone g where g.limits is not null group by g.lane),
+  notes as (
+    delete from rowlock.cancel_note c using gone g where g.cancel is not null and c.runner = g.runner and c.id = g.id),
   status as (
     insert into rowlock.outbox(source_id, source_key, state) select g.source_id, g.source_key, 'succeeded' from gone g where g.write_back)
   select g.id, 'succeeded'::text from gone g;

@@ -1,0 +1,96 @@
+"""The cluster, the demo in it, and what the tests share: the release, one WorkQueue of two warm workers, applications that clean up."""
+
+import os
+from collections.abc import Callable, Iterator
+from subprocess import CompletedProcess
+
+import pytest
+
+from tests.cluster.applications import Application, task_config_map, workers_queue
+from tests.cluster.release import Release, run_module
+from tests.services.process import wait_until
+
+MakeApplication = Callable[..., Application]
+_OURS = "rowlock-tests=cluster"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """The name of a cluster that is up. Fails, and with it every test of the tier, where there can be none."""
+    name = os.environ.get("ROWLOCK_TEST_CLUSTER", "test")
+    up = run_module("tools.cluster", "up", "--name", name, timeout_seconds=1500)
+    if up.returncode != 0:
+        pytest.fail(f"There is no cluster {name}, and this tier is nothing without one.\n{up.stdout}{up.stderr}", pytrace=False)
+    yield name
+    if os.environ.get("ROWLOCK_KEEP_CLUSTER") != "1":
+        down = run_module("tools.demo", "down", "--cluster", name, timeout_seconds=120)
+        assert down.returncode == 0, down.stdout + down.stderr
+
+
+@pytest.fixture(scope="session")
+def demo(cluster: str) -> "CompletedProcess[str]":
+    """The demo as a new user runs it; it builds the images and installs the chart."""
+    return run_module("tools.demo", "up", "--cluster", cluster, timeout_seconds=1500)
+
+
+@pytest.fixture(scope="session")
+def release(cluster: str, request: pytest.FixtureRequest) -> Iterator[Release]:
+    """The release of the demo; installed by it where it is not there yet."""
+    release = Release(run_module("tools.cluster", "kubeconfig", "--name", cluster, timeout_seconds=60).stdout.strip())
+    if '"status":"deployed"' not in release.helm("list", "--filter", "^rowlock$", "-o", "json"):
+        request.getfixturevalue("demo")
+    _sweep(release)
+    release.sql(
+        """create table faults_gate(source text primary key);
+           create table faults_log(source text, row_id int, attempt int, pod text, word text, at timestamptz default clock_timestamp())"""
+    )
+    release.apply(task_config_map())
+    yield release
+    _sweep(release)
+    release.close()
+
+
+def _sweep(release: Release) -> None:
+    """Everything of the tests, also what an interrupted run left."""
+    for kind in ("rowsources", "workqueues", "configmaps"):
+        release.kubectl("delete", kind, "-l", _OURS)
+    release.sql(
+        f"""reset role;
+            do $$ declare t text; begin
+              for t in select tablename from pg_tables where schemaname = 'public' and tablename like 'faults\\_%' loop
+                execute format('drop table %I', t);
+              end loop;
+            end $$;
+            delete from rowlock.active where source_id in (select id from rowlock.source where name like '{release.namespace}/faults-%');
+            delete from rowlock.done where source_id in (select id from rowlock.source where name like '{release.namespace}/faults-%');
+            set role app"""
+    )
+
+
+@pytest.fixture(scope="session")
+def workers(release: Release) -> str:
+    """The name of a WorkQueue with two warm workers, one run each; retries come at once."""
+    quick = {"limit": 5, "backoffSeconds": 1, "maxBackoffSeconds": 1}
+    release.apply(workers_queue("faults", scaling={"min": 2, "max": 2}, retry={"infra": quick, "app": quick}))
+    return "faults"
+
+
+@pytest.fixture
+def two_workers(release: Release, workers: str) -> str:
+    """The same, once both are ready: a fault before has been got over."""
+    wait_until(lambda: len(release.ready_workers(workers)) == 2 == len(release.workers(workers)), "two ready workers", 90)
+    return workers
+
+
+@pytest.fixture
+def application(release: Release) -> Iterator[MakeApplication]:
+    """Makes applications named faults-<name>; they are gone after the test."""
+    made: list[Application] = []
+
+    def make(name: str, *, queue: str, **spec: object) -> Application:
+        made.append(Application(release, f"faults-{name}", queue=queue, **spec))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
