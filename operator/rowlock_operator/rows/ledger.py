@@ -145,8 +145,8 @@ class Ledger:
     def depths(self) -> list[Depth]:
         rows = self._rows("depth")
         return [
-            Depth(queue_id, name, *(int(count) for count in counts), None if oldest is None else float(oldest))
-            for queue_id, name, *counts, oldest in rows
+            Depth(queue_id, name, int(waits), int(ready), int(blocked), int(queued), int(launching), int(running), _seconds(oldest))
+            for queue_id, name, waits, ready, blocked, queued, launching, running, oldest in rows
         ]
 
     def claimed_counts(self) -> dict[int, tuple[int, int]]:
@@ -226,3 +226,7 @@ class Ledger:
 
     def ping(self) -> None:
         self._rows("ping")
+
+
+def _seconds(value: object) -> float | None:
+    return None if value is None else float(str(value))

@@ -8,6 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import redis
+
+from rowlock_operator.transport.redis_queues import rq_queue_name
 from tests.services.crashing_dispatcher import Crashing
 from tests.services.postgres import PostgresServer, connect
 from tests.services.process import wait_until
@@ -19,8 +22,8 @@ from tests.services.worker import ROOT, Journal, RunningWorker, worker_environme
 class CrashStage:
     """Everything started here is ended by `close`, by process id."""
 
-    def __init__(self, postgres: PostgresServer, redis: RedisServer, folder: Path) -> None:
-        self.postgres, self.redis, self.folder = postgres, redis, folder
+    def __init__(self, postgres: PostgresServer, redis_server: RedisServer, folder: Path) -> None:
+        self.postgres, self.redis, self.folder = postgres, redis_server, folder
         self.url = postgres.new_database()
         self.journal = Journal(folder / "journal")
         self.deaths_file = folder / "deaths"
@@ -79,6 +82,15 @@ class CrashStage:
 
     def _statuses(self) -> dict[str, int]:
         return statuses(self.url)
+
+    def copies(self) -> int:
+        """Ids in Redis that wait for a worker."""
+        with redis.Redis.from_url(self.redis.url) as client:
+            return int(client.llen(f"rq:queue:{rq_queue_name(QUEUE)}"))
+
+    def idle(self) -> bool:
+        """Whether every attempt that began has ended."""
+        return len(self.journal.lines("begin")) == len(self.journal.lines("end"))
 
     def violations(self, rows: int) -> list[str]:
         """What is wrong, seen from outside: the users' table, the tasks' own log, the history. Empty = every invariant holds."""

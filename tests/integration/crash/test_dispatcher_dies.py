@@ -26,7 +26,7 @@ def test_nothing_is_lost_or_doubled_by_a_dispatcher_that_dies(stage: CrashStage,
 @pytest.mark.parametrize("step", ["before_unqueue", "after_unqueue"])
 def test_claims_that_redis_lost_come_back_although_the_dispatcher_dies_over_them(stage: CrashStage, step: str) -> None:
     stage.orders(ROWS)
-    stage.dispatcher(step, probability=0.7, deaths=3, batch=ROWS, stale_seconds=2.0)
+    stage.dispatcher(step, probability=1.0, deaths=3, batch=ROWS, stale_seconds=2.0)
     wait_until(lambda: stage.sql("select count(*) from rowlock.active where state = 'queued'") == [(ROWS,)], "all are handed out")
     stage.redis.flush()
     wait_until(lambda: stage.deaths()[step] >= 1, "it died", 20)
@@ -38,7 +38,7 @@ def test_claims_that_redis_lost_come_back_although_the_dispatcher_dies_over_them
 @pytest.mark.parametrize("step", ["before_sweep", "after_sweep"])
 def test_runs_of_a_lost_worker_come_back_although_the_dispatcher_dies_over_them(stage: CrashStage, step: str) -> None:
     stage.orders(ROWS)
-    stage.dispatcher(step, probability=0.7, deaths=3)
+    stage.dispatcher(step, probability=1.0, deaths=3)
     for lost in range(1, 4):
         worker = stage.worker(rowlock_test_task_seconds="60")
         wait_until(lambda lost=lost: len(stage.journal.lines()) == lost, "it has begun a run")
