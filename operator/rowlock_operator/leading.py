@@ -32,6 +32,7 @@ from rowlock_operator.transport.redis_queues import RedisQueues
 log = logging.getLogger("rowlock.leading")
 FIGURES_SECONDS = 0.5
 LOOK_SECONDS = 0.25  # a status is written four times a second at most
+GONE_SECONDS = 20.0
 DATABASE_SILENT_SECONDS = 15.0
 
 
@@ -112,6 +113,7 @@ class Leading:
                 group.create_task(self._keys.run(), name="reconcile")
                 group.create_task(launcher.run(), name="launcher")
                 group.create_task(self._figures(databases), name="figures")
+                group.create_task(self._forget_gone(databases), name="forget gone queues")
         finally:
             keys, self._keys, self._launcher = self._keys, None, None
             keys.close()
@@ -189,6 +191,19 @@ class Leading:
             self._metrics.database_up.set(int(reachable))
             self._metrics.keys_waiting.set(len(self._keys) if self._keys is not None else 0)
             await asyncio.sleep(FIGURES_SECONDS)
+
+    async def _forget_gone(self, databases: Databases) -> None:
+        """WorkQueues that were deleted while nobody led are still in the ledger as if they were there."""
+        watched = self._settings.watched_namespaces
+        while True:
+            await asyncio.sleep(GONE_SECONDS)
+            for dispatcher in databases:
+                with contextlib.suppress(RowlockError):
+                    for name in await asyncio.to_thread(dispatcher.ledger.queue_names):
+                        namespace, _, short = name.partition("/")
+                        ours = None in watched or namespace in watched
+                        if ours and self._watcher.primaries.get(ObjectKey(WORK_QUEUES.plural, namespace, short)) is None:
+                            await asyncio.to_thread(dispatcher.unregister_queue, name)
 
     def _count_ended(self, ended: Ended) -> None:
         self._metrics.runs_finished.labels(ended.queue, ended.state).inc(ended.count)

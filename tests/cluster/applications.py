@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.release import Object, Release
+from tests.services.process import wait_until
 
 API = "rowlock.dev/v1alpha1"
 IMAGE = "python:3.13-slim-trixie"
@@ -108,11 +109,18 @@ class Application:
 
     def close(self) -> None:
         """Everything away, the history of these runs too: a later demo counts dead letters."""
-        self.release.delete("rowsource", self.name)
         self.open_gate()
+        self.release.sql(f"delete from {self.table}")
+        # Again and again: a row may have been on its way into the ledger.
+        cancel = f"select rowlock.cancel_v1(array(select id from rowlock.run where {self._mine} and finished_at is null))"
+        active = f"select count(*) from rowlock.run where {self._mine} and finished_at is null"
+        wait_until(lambda: self.release.sql(f"{cancel} \\g /dev/null\n{active}") == [["0"]], f"every run of {self.name} ends", 60)
+        self.release.delete("rowsource", self.name)
         self.release.sql(
-            f"""select rowlock.cancel_v1(array(select id from rowlock.run where {self._mine} and finished_at is null));
-                drop table if exists {self.table}"""
+            f"""drop table {self.table};
+                reset role;
+                delete from rowlock.done using rowlock.source s where s.id = source_id and s.name = '{self.release.namespace}/{self.name}';
+                set role app"""
         )
 
     @property

@@ -54,16 +54,14 @@ def _sweep(release: Release) -> None:
     """Everything of the tests, also what an interrupted run left."""
     for kind in ("rowsources", "workqueues", "configmaps"):
         release.kubectl("delete", kind, "-l", _OURS)
+    mine = f"source like '{release.namespace}/faults-%' and finished_at is null"
     release.sql(
-        f"""reset role;
+        f"""select rowlock.cancel_v1(array(select id from rowlock.run where {mine}));
             do $$ declare t text; begin
               for t in select tablename from pg_tables where schemaname = 'public' and tablename like 'faults\\_%' loop
                 execute format('drop table %I', t);
               end loop;
-            end $$;
-            delete from rowlock.active where source_id in (select id from rowlock.source where name like '{release.namespace}/faults-%');
-            delete from rowlock.done where source_id in (select id from rowlock.source where name like '{release.namespace}/faults-%');
-            set role app"""
+            end $$"""
     )
 
 

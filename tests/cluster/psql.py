@@ -1,7 +1,6 @@
 """psql inside the database's pod, kept open: a question costs a round trip instead of a new kubectl, and no port is opened."""
 
 import subprocess
-import tempfile
 import uuid
 
 _STATEMENT_TIMEOUT = "20s"
@@ -21,7 +20,7 @@ class Psql:
         ]  # fmt: skip
         self._role = role
         self._process: subprocess.Popen[str] | None = None
-        self._errors = tempfile.TemporaryFile("w+")
+        self._said = ""
 
     def rows(self, statement: str) -> list[list[str]]:
         """Rows as text. Raises QueryFailed."""
@@ -35,12 +34,11 @@ class Psql:
         process, self._process = self._process, None
         if process is not None:
             process.kill()
-            process.communicate()
+            self._said = process.communicate()[1]
 
     def _start(self) -> "subprocess.Popen[str]":
-        self._errors.seek(0)
-        self._errors.truncate()
-        return subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, bufsize=1)
+        pipe = subprocess.PIPE
+        return subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, bufsize=1)
 
     def _ask(self, process: "subprocess.Popen[str]", statement: str) -> list[str]:
         assert process.stdin is not None
@@ -56,6 +54,5 @@ class Psql:
                 lines.append(line)
         except OSError:
             self.close()
-            self._errors.seek(0)
-            raise QueryFailed(f"{self._errors.read().strip()[-600:]}; the statement was: {statement.strip()[:200]}") from None
+            raise QueryFailed(f"{self._said.strip()[-600:]}; the statement was: {statement.strip()[:200]}") from None
         return [line for line in lines if line]

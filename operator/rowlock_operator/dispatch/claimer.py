@@ -10,6 +10,8 @@ from rowlock_operator.errors import RetryLater
 from rowlock_operator.rows.ledger import Claimed, Ledger
 from rowlock_operator.transport.redis_queues import RedisQueues
 
+REDIS = "redis"  # key of the state's errors
+
 
 @dataclass(frozen=True)
 class ClaimerSettings:
@@ -18,6 +20,7 @@ class ClaimerSettings:
     smallest_depth: int = 64  # claims a Workers queue may have in Redis, at least
     largest_depth: int = 4000  # and at most; more would only take the order away from priorities
     counts_seconds: float = 0.1
+    redis_pause_seconds: float = 1.0
     floor_seconds: float = 5.0  # the inbox is read from its beginning this often, for transactions that committed late
 
 
@@ -48,6 +51,7 @@ class Claimer:
         self._hands: dict[int, _Hand] = {}
         self._counted = self._floor_read = -1e9
         self._floor = "0"
+        self._redis_away_until = 0.0
 
     def run_once(self) -> float:
         """One look at the sources and one round; returns the seconds until the next."""
@@ -89,7 +93,14 @@ class Claimer:
         if full and hand.queued < hand.depth // 4:
             hand.depth = min(self._settings.largest_depth, hand.depth * 2)
         hand.queued += len(claims)
-        pushed = self._redis().push(entry.name, [c.rq_job_id for c in claims], hard_seconds=entry.hard_seconds)
+        try:
+            pushed = self._redis().push(entry.name, [c.rq_job_id for c in claims], hard_seconds=entry.hard_seconds)
+        except RetryLater as error:
+            # The claims are the sweeper's now. Queues without Redis go on; the others are not claimed from for a moment.
+            self._state.errors[REDIS] = str(error)
+            self._redis_away_until = time.monotonic() + self._settings.redis_pause_seconds
+            return
+        self._state.errors.pop(REDIS, None)
         if pushed < len(claims):
             self._on_duplicate(entry.name, len(claims) - pushed)
 
@@ -97,6 +108,10 @@ class Claimer:
         hand = self._hands.setdefault(entry.queue_id, _Hand(depth=self._settings.smallest_depth))
         if entry.jobs_mode:
             return max(0, entry.parallelism - hand.queued - hand.rest)
+        if time.monotonic() < self._redis_away_until:
+            return 0
+        if REDIS in self._state.errors:
+            return 1  # one claim finds out whether it is back
         return max(0, hand.depth - hand.queued)
 
     def _count(self) -> None:

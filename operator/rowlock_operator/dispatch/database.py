@@ -112,7 +112,7 @@ class DatabaseDispatcher:
         """The WorkQueue is gone: nothing of it is claimed any more; its runs stay in the ledger."""
         with self.state.lock:
             self.state.queues = {i: q for i, q in self.state.queues.items() if q.name != name}
-        self.ledger.suspend_queue(name)
+        self.ledger.delete_queue(name)
 
     def queue_named(self, name: str) -> QueueEntry | None:
         return next((q for q in self.state.queue_entries() if q.name == name), None)

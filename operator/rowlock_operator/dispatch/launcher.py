@@ -83,6 +83,7 @@ class Launcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._refused_until: dict[str, float] = {}
         self._orphan_since: dict[str, float] = {}
+        self._deleted_in_hand: dict[int, bool] = {}  # dispatchers that hold runs of queues that are gone
         self.troubles: dict[str, Trouble] = {}  # work queue -> why its kube jobs are refused
 
     def launch(self, dispatcher: DatabaseDispatcher, queue: QueueEntry, claims: list[Claimed]) -> None:
@@ -118,15 +119,18 @@ class Launcher:
             return
         for dispatcher in list(self._dispatchers()):
             entries = {q.queue_id: q for q in dispatcher.state.queue_entries() if q.jobs_mode}
-            if not entries:
+            if not entries and not self._deleted_in_hand.get(id(dispatcher), True):
                 continue
             kube_jobs = self._view.kube_jobs()  # before the ledger: a kube job newer than this look is nobody's orphan
             in_hand = await asyncio.to_thread(dispatcher.ledger.jobs_in_hand)
             missing: dict[int, list[Attempt]] = {}
+            self._deleted_in_hand[id(dispatcher)] = any(run.queue_deleted for run in in_hand)
             for run in in_hand:
                 attempt = (run.run_id, run.attempt)
                 entry = entries.get(run.queue_id)
                 if entry is None or attempt in self._busy:
+                    if run.queue_deleted and attempt not in kube_jobs:
+                        self._spawn(self._guarded(attempt, self._give_back(dispatcher, run)))
                     continue
                 kube_job = kube_jobs.get(attempt)
                 if kube_job is None and run.state == "launching":
@@ -144,6 +148,14 @@ class Launcher:
             await asyncio.to_thread(dispatcher.ledger.unqueue, attempts)
         elif self._refused_until.get(entry.name, 0.0) < time.monotonic():
             self._spawn(self._launch_all(dispatcher, entry, attempts))
+
+    async def _give_back(self, dispatcher: DatabaseDispatcher, run: KubeRun) -> None:
+        """The WorkQueue is gone, and the kube job with it: what was in hand waits for its return, or for a cancel."""
+        if run.state == "launching":
+            await asyncio.to_thread(dispatcher.ledger.unqueue, [(run.run_id, run.attempt)])
+        elif run.runner == 0:
+            failed = {"class": "infra", "reason": "WorkQueueDeleted", "message": "the WorkQueue was deleted while the run was running"}
+            await self._end(dispatcher, run.run_id, run.attempt, token=run.token or "", failed=failed, canceled=run.cancel)
 
     # -- creating ---------------------------------------------------------------------------------------------------
 
@@ -301,7 +313,13 @@ class Launcher:
         }
         self._orphan_since = {uid: self._orphan_since.get(uid, now) for uid in orphans}
         for uid, kube_job in orphans.items():
-            if kube_job.ended or now - self._orphan_since[uid] > self._settings.orphan_seconds:
+            queue = self._work_queue(f"{kube_job.namespace}/{kube_job.work_queue}")
+            # Under contract Exit nobody else would end it; a pod of ours ends by itself once the fence has refused it.
+            if (
+                kube_job.ended
+                or (queue is not None and queue.spec.is_exit)
+                or now - self._orphan_since[uid] > self._settings.orphan_seconds
+            ):
                 await self._kube.delete(KUBE_JOBS, kube_job.namespace, kube_job.name, uid=uid)
 
     # -- tasks ------------------------------------------------------------------------------------------------------

@@ -56,21 +56,21 @@ class Sweeper:
         return swept
 
     def run_once(self) -> float:
-        try:
-            self.sweep()
-        except RetryLater:
-            self._away = True
-            raise
+        self.sweep()
         return self._settings.every_seconds
 
     def _lapsed(self) -> int:
         """Runs of lapsed runners; none for a while after the database was away."""
-        if self._away:
-            self._ledger.ping()
-            self._away, self._grace_until = False, time.monotonic() + self._settings.grace_seconds
-        if time.monotonic() < self._grace_until:
-            return 0
-        return self._ledger.sweep(slow=self._due("slow", self._settings.slow_seconds))
+        try:
+            if self._away:
+                self._ledger.ping()
+                self._away, self._grace_until = False, time.monotonic() + self._settings.grace_seconds
+            if time.monotonic() < self._grace_until:
+                return 0
+            return self._ledger.sweep(slow=self._due("slow", self._settings.slow_seconds))
+        except RetryLater:
+            self._away = True
+            raise
 
     def _lost(self) -> int:
         names = {q.queue_id: q.name for q in self._state.queue_entries() if not q.jobs_mode}

@@ -4,15 +4,17 @@ import asyncio
 import base64
 import binascii
 import logging
+import time
 from collections.abc import Callable, Iterator
 
 from rowlock_operator.api.work_queue import DatabaseRef
 from rowlock_operator.cluster.client import KubeClient
-from rowlock_operator.cluster.kinds import SECRETS, ObjectKey
+from rowlock_operator.cluster.kinds import SECRETS, Manifest, ObjectKey
 from rowlock_operator.dispatch.database import DatabaseDispatcher
 from rowlock_operator.errors import GiveUp
 
 log = logging.getLogger("rowlock.reconcile")
+SECRET_SECONDS = 10.0  # a rotated password is noticed this late
 
 
 class Databases:
@@ -24,6 +26,7 @@ class Databases:
         self._kube, self._make, self._on_replaced = kube, make, on_replaced
         self._dispatchers: dict[str, DatabaseDispatcher] = {}  # by URL
         self._users: dict[ObjectKey, str] = {}  # WorkQueue -> URL
+        self._secrets: dict[tuple[str, str], tuple[float, Manifest]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
     def __iter__(self) -> Iterator[DatabaseDispatcher]:
@@ -68,8 +71,18 @@ class Databases:
         dispatchers, self._dispatchers, self._users = list(self._dispatchers.values()), {}, {}
         await asyncio.gather(*(asyncio.to_thread(d.stop) for d in dispatchers))
 
+    async def _secret(self, namespace: str, name: str) -> Manifest | None:
+        """The Secret, read at most every few seconds however many queues use it."""
+        known = self._secrets.get((namespace, name))
+        if known is not None and time.monotonic() - known[0] < SECRET_SECONDS:
+            return known[1]
+        secret = await self._kube.find(SECRETS, namespace, name)
+        if secret is not None:
+            self._secrets[namespace, name] = (time.monotonic(), secret)
+        return secret
+
     async def _url(self, namespace: str, ref: DatabaseRef) -> str:
-        secret = await self._kube.find(SECRETS, namespace, ref.secret_name)
+        secret = await self._secret(namespace, ref.secret_name)
         where = f"Secret {namespace}/{ref.secret_name}"
         if secret is None:
             raise GiveUp(

@@ -68,6 +68,7 @@ class KubeRun:
     token: str | None
     claimed_seconds: float
     runner: int | None
+    queue_deleted: bool
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,13 @@ class Ledger:
             )
         )
 
-    def suspend_queue(self, name: str) -> None:
-        self._rows("suspend_queue", name=name)
+    def delete_queue(self, name: str) -> None:
+        """Its WorkQueue is gone; a later upsert brings it back."""
+        self._rows("delete_queue", name=name)
+
+    def queue_names(self) -> list[str]:
+        """Queues whose WorkQueue should exist."""
+        return [name for (name,) in self._rows("queue_names")]
 
     def upsert_source(self, *, name: str, queue_id: int, spec: dict[str, Any]) -> int:
         """Registers a source and returns its id."""
@@ -189,7 +195,8 @@ class Ledger:
     def jobs_in_hand(self) -> list[KubeRun]:
         rows = self._rows("jobs_in_hand")
         return [
-            KubeRun(i, attempt, q, state, cancel, token, float(age), runner) for i, attempt, q, state, cancel, token, age, runner in rows
+            KubeRun(run_id, attempt, queue_id, state, cancel, token, float(age), runner, deleted)
+            for run_id, attempt, queue_id, state, cancel, token, age, runner, deleted in rows
         ]
 
     def ended_counts(self) -> dict[int, tuple[int, int]]:

@@ -27,7 +27,7 @@ def test_nothing_is_lost_or_doubled_by_a_dispatcher_that_dies(stage: CrashStage,
 def test_claims_that_redis_lost_come_back_although_the_dispatcher_dies_over_them(stage: CrashStage, step: str) -> None:
     stage.orders(ROWS)
     stage.dispatcher(step, probability=1.0, deaths=3, batch=ROWS, stale_seconds=2.0)
-    wait_until(lambda: stage.sql("select count(*) from rowlock.active where state = 'queued'") == [(ROWS,)], "all are handed out")
+    wait_until(lambda: stage.copies() == ROWS, "all are handed out")
     stage.redis.flush()
     wait_until(lambda: stage.deaths()[step] >= 1, "it died", 20)
     stage.worker()

@@ -44,7 +44,7 @@ def push_twice(stage: CrashStage) -> None:
     """Every id is in Redis twice, two workers take them, each run takes long enough for its copy to be taken, too."""
     stage.orders(ROWS)
     dispatcher = stage.dispatcher(batch=ROWS, dedupe_of_push=False, stale_seconds=600.0)
-    wait_until(lambda: stage.sql("select count(*) from rowlock.active where state = 'queued'") == [(ROWS,)], "all are handed out")
+    wait_until(lambda: stage.copies() == ROWS, "all are handed out")
     stage.stop_dispatcher(dispatcher)
     stage.sql("update rowlock.active set state = 'pending', due = clock_timestamp(), claimed_at = null")  # as a second leader might see it
     stage.sql("update rowlock.lane set at = clock_timestamp(), floor = '-infinity', blocked_by = null")

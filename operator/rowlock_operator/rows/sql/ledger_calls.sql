@@ -2,13 +2,16 @@
 -- Registers a WorkQueue; the id stays for ever. Nothing is written where nothing changed.
 insert into rowlock.queue as q (name, mode, retry, suspended, succeeded_seconds, dead_seconds)
   values (%(name)s, %(mode)s, %(retry)s, %(suspended)s, %(succeeded_seconds)s, %(dead_seconds)s)
-  on conflict (name) do update set mode = excluded.mode, retry = excluded.retry, suspended = excluded.suspended,
+  on conflict (name) do update set mode = excluded.mode, retry = excluded.retry, suspended = excluded.suspended, deleted = false,
     succeeded_seconds = excluded.succeeded_seconds, dead_seconds = excluded.dead_seconds, changed_at = clock_timestamp()
   returning id
 
--- name: suspend_queue
+-- name: delete_queue
 -- A WorkQueue that is gone claims nothing more; its runs stay until it comes back or they are canceled.
-update rowlock.queue set suspended = true, changed_at = clock_timestamp() where name = %(name)s and not suspended
+update rowlock.queue set suspended = true, deleted = true, changed_at = clock_timestamp() where name = %(name)s and not deleted
+
+-- name: queue_names
+select name from rowlock.queue where not deleted
 
 -- name: upsert_source
 insert into rowlock.source as s (name, queue_id, spec) values (%(name)s, %(queue_id)s, %(spec)s)
@@ -62,7 +65,7 @@ select a.id::text, a.attempt, a.task, coalesce(a.args, p.args), a.source_key, ex
 
 -- name: jobs_in_hand
 -- Every run that should have a kube job, with what the launcher must know to end it.
-select a.id::text, a.attempt, a.queue_id, a.state, a.cancel, a.token::text, extract(epoch from clock_timestamp() - a.claimed_at), a.runner
+select a.id::text, a.attempt, a.queue_id, a.state, a.cancel, a.token::text, extract(epoch from clock_timestamp() - a.claimed_at), a.runner, q.deleted
   from rowlock.active a join rowlock.queue q on q.id = a.queue_id where a.claimed_at is not null and q.mode = 'Jobs'
 
 -- name: ended_counts

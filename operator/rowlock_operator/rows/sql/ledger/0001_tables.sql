@@ -15,6 +15,7 @@ create table rowlock.queue(
   mode text not null default 'Workers' check (mode in ('Workers', 'Jobs')),
   retry jsonb not null default '{}',
   suspended bool not null default false,
+  deleted bool not null default false,                        -- its WorkQueue is gone: nothing is claimed; what is in hand goes back to pending
   succeeded_seconds int not null default 86400,               -- how long ended runs stay readable
   dead_seconds int not null default 2592000,
   changed_at timestamptz not null default clock_timestamp()

@@ -53,7 +53,7 @@ begin
   end if;
   r.infra_tries := r.infra_tries + (v_class = 'infra')::int;
   r.site_tries := r.site_tries + (v_class = 'site')::int;
-  r.app_tries := r.app_tries + (v_class not in ('infra', 'site'))::int;
+  r.app_tries := r.app_tries + (v_class not in ('infra', 'site', 'input'))::int;
   if v_delay is null then
     perform rowlock.end_run(r, 'dead', null, v_failure);
     return 'dead';

@@ -1,0 +1,85 @@
+"""The release itself: `helm test`, what its pods may do, and what `helm uninstall` leaves."""
+
+import json
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.applications import exit_queue
+from tests.cluster.conftest import run_module
+from tests.cluster.release import OPERATOR, Object, Release
+from tests.services.process import wait_until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
+CRDS = ("workqueues.rowlock.dev", "rowsources.rowlock.dev")
+
+
+def test_helm_test_passes(release: Release) -> None:
+    said = release.helm("test", "rowlock", "--logs")
+    assert "Phase:          Succeeded" in said
+    assert said.count("ok:") == 3
+
+
+def test_every_pod_is_unprivileged_with_a_read_only_root(release: Release, two_workers: str) -> None:
+    pods = {**release.pods(OPERATOR), **release.workers(two_workers), **release.workers("documents")}
+    pods |= release.pods("app.kubernetes.io/component in (postgresql, redis)")
+    assert len(pods) >= 7
+    assert {name: wrong for name, pod in pods.items() if (wrong := privileges(pod))} == {}
+
+
+def privileges(pod: Object) -> list[str]:
+    """What a restricted pod with a read-only root would not have."""
+    found = []
+    of_pod = pod["spec"].get("securityContext", {})
+    for container in pod["spec"]["containers"] + pod["spec"].get("initContainers", []):
+        context = {**of_pod, **container.get("securityContext", {})}
+        expected = {
+            "runAsNonRoot": True,
+            "readOnlyRootFilesystem": True,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+        found += [f"{container['name']}: {key} is {context.get(key)}" for key, value in expected.items() if context.get(key) != value]
+    return found
+
+
+def test_a_worker_pod_can_neither_write_its_root_nor_speak_to_the_api(release: Release, two_workers: str) -> None:
+    """As its own processes meet it, not as its manifest says."""
+    name, pod = next(iter(release.ready_workers(two_workers).items()))
+    assert [v for v in pod["spec"]["volumes"] if "projected" in v] == []
+    tried = (
+        "id -u; touch /x 2>/dev/null && echo written; ls /var/run/secrets/kubernetes.io 2>/dev/null && echo token; touch /tmp/x && echo tmp"
+    )
+    assert release.kubectl("exec", name, "--", "sh", "-c", tried).split() == ["65532", "tmp"]
+
+
+@pytest.fixture
+def second_release(cluster: str, release: Release) -> Iterator[Release]:
+    """Another release, in a namespace of its own."""
+    kubeconfig = run_module("tools.cluster", "kubeconfig", "--name", cluster, timeout_seconds=60).stdout.strip()
+    second = Release(kubeconfig, namespace=f"faults-{uuid.uuid4().hex[:6]}")
+    release.kubectl("create", "namespace", second.namespace)
+    yield second
+    second.helm("uninstall", "rowlock", "--ignore-not-found")
+    second.close()
+    release.delete("namespace", second.namespace, wait=False)
+
+
+def test_helm_uninstall_keeps_the_definitions_and_every_users_objects(release: Release, second_release: Release) -> None:
+    def definitions() -> dict[str, str]:
+        listed = json.loads(release.kubectl("get", "crds", *CRDS, "-o", "json"))["items"]
+        return {crd["metadata"]["name"]: crd["metadata"]["uid"] for crd in listed}
+
+    before = definitions()
+    assert set(before) == set(CRDS)
+    second_release.helm("install", "rowlock", "charts/rowlock", "--set", "operator.replicas=1", "--set", "domain.documents.scaling.min=0")
+    second_release.apply(exit_queue("kept"))
+    wait_until(lambda: (second_release.find("workqueues", "kept") or {}).get("status"), "the second operator looks at its namespace", 60)
+    second_release.helm("uninstall", "rowlock")
+    wait_until(lambda: not second_release.pods(OPERATOR), "the second operator goes", 60)
+    assert definitions() == before
+    assert second_release.find("workqueues", "kept") is not None, "a user's own WorkQueue is not the chart's to delete"
+    assert second_release.find("workqueues", "documents") is None, "the chart's own WorkQueue goes with it"
+    assert release.find("workqueues", "documents") is not None, "the other release's WorkQueue stays"
