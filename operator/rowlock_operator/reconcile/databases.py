@@ -11,7 +11,7 @@ from rowlock_operator.api.work_queue import DatabaseRef
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.kinds import SECRETS, Manifest, ObjectKey
 from rowlock_operator.dispatch.database import DatabaseDispatcher
-from rowlock_operator.errors import GiveUp
+from rowlock_operator.errors import Forbidden, GiveUp
 
 log = logging.getLogger("rowlock.reconcile")
 SECRET_SECONDS = 10.0  # a rotated password is noticed this late
@@ -76,7 +76,14 @@ class Databases:
         known = self._secrets.get((namespace, name))
         if known is not None and time.monotonic() - known[0] < SECRET_SECONDS:
             return known[1]
-        secret = await self._kube.find(SECRETS, namespace, name)
+        try:
+            secret = await self._kube.find(SECRETS, namespace, name)
+        except Forbidden as error:
+            raise GiveUp(
+                f"the operator may not read Secret {namespace}/{name}: add its name to rbac.secretNames of the chart if it is the right one, "
+                "or correct spec.databaseRef.secretName",
+                "Forbidden",
+            ) from error
         if secret is not None:
             self._secrets[namespace, name] = (time.monotonic(), secret)
         return secret

@@ -1,6 +1,7 @@
 """A user's table as a source: what it is, whether it can serve, and the statements compiled for it."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,10 +120,16 @@ def inspect(pool: Pool, plan: SourcePlan) -> Inspection:
     large = estimated > 10_000
     advice = None
     if large and (sorts or scans or (index and not partial)):
-        order = ", ".join(f"{column}{' desc' if descending else ''}" for column, descending in order_of(plan))
-        advice = f"an index would help: CREATE INDEX CONCURRENTLY ON {plan.schema}.{plan.table} ({order}) WHERE {plan.pending}"
+        order = ", ".join(f"{_quoted(column)}{' desc' if descending else ''}" for column, descending in order_of(plan))
+        on = f"{_quoted(plan.schema)}.{_quoted(plan.table)}"
+        advice = f"an index would help: CREATE INDEX CONCURRENTLY ON {on} ({order}) WHERE {plan.pending}"
     status_type = columns[plan.status_column] if plan.status_column else None
     return Inspection(columns[plan.key], status_type, _CLAIMABLE_RELATIONS[kind], float(estimated), sorts, advice, columns)
+
+
+def _quoted(name: str) -> str:
+    """The name as a user types it: quoted only where it must be."""
+    return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
 
 
 def order_of(plan: SourcePlan) -> tuple[tuple[str, bool], ...]:
@@ -132,18 +139,19 @@ def order_of(plan: SourcePlan) -> tuple[tuple[str, bool], ...]:
 
 def _check_columns(plan: SourcePlan, what: str, columns: dict[str, str]) -> None:
     named = [
-        ("key", plan.key),
-        ("fairnessKey", plan.fairness_key),
-        ("statusColumn", plan.status_column),
-        ("statusColumn.errorColumn", plan.error_column),
+        ("spec.key", plan.key),
+        ("spec.fairnessKey", plan.fairness_key),
+        ("spec.statusColumn.name", plan.status_column),
+        ("spec.statusColumn.errorColumn", plan.error_column),
     ]
-    named += [("orderBy", column) for column, _ in plan.order_by] + [("columns or args", column) for _, column in plan.arguments]
-    named += [("limits", limit.column) for limit in plan.limits]
+    named += [("spec.orderBy", column) for column, _ in plan.order_by] + [
+        ("spec.columns or spec.args", column) for _, column in plan.arguments
+    ]
+    named += [("spec.limits", limit.column) for limit in plan.limits]
     for where, column in named:
         if column is not None and column not in columns:
-            raise GiveUp(
-                f'{what} has no column "{column}" (named in spec.{where}); its columns are {", ".join(sorted(columns))}', "ColumnMissing"
-            )
+            known = ", ".join(sorted(columns))
+            raise GiveUp(f'{what} has no column "{column}": correct {where}, or add the column; its columns are {known}', "ColumnMissing")
 
 
 def _shape(node: dict[str, Any]) -> tuple[bool, bool, str | None]:
