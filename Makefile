@@ -32,6 +32,7 @@ check: setup ## format, lint, types, import contracts, generated files, unit tes
 	@$(PY) -m mypy --no-error-summary
 	@.venv/bin/lint-imports --no-logo >/dev/null || .venv/bin/lint-imports --no-logo
 	@$(PY) -m rowlock_operator.api.generate --check
+	@$(PY) -m rowlock_operator.api.reference --check
 	@$(MAKE) --no-print-directory unit
 
 format: setup ## formats the Python code
@@ -42,17 +43,18 @@ unit: setup
 	@$(PYTEST) -m "not integration and not cluster" --ignore=tests/chart
 
 integration: setup ## real PostgreSQL, Redis, PgBouncer, kube-apiserver on loopback
-	@$(PYTEST) -m integration
+	@$(PYTEST) -m integration -n 3 --dist loadfile --ignore=tests/chart
 
 chart: setup ## renderings, schema and lint of the chart
 	@sh charts/sync_crds.sh --check
-	@$(PYTEST) -m "not cluster" tests/chart
+	@$(PYTEST) -m "not cluster" -n 2 --dist loadfile tests/chart
 
 cluster: setup ## the real cluster (root, or Docker): provider, demo, faults
 	@$(PYTEST) -m cluster
 
-generate: setup ## CRDs from the typed models, into crds/ and the chart
+generate: setup ## CRDs and their reference from the typed models, into crds/, the chart and docs/reference/
 	@$(PY) -m rowlock_operator.api.generate
+	@$(PY) -m rowlock_operator.api.reference
 	@sh charts/sync_crds.sh
 
 golden: setup ## rewrites the golden files; read the difference before you commit it

@@ -15,3 +15,7 @@ compile dev dev operator jobs cli
 # The images get the same versions as the tests ran with.
 compile operator operator cli
 compile jobs jobs
+# pip-compile's remark would be the only comment in a file that is compared line by line.
+for file in requirements/*.txt; do
+  sed -i '/^# The following packages are considered/d' "$file"
+done

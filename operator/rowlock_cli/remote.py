@@ -1,16 +1,20 @@
 """Outside the cluster: the same words, said inside the operator's pod."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rowlock_cli.errors import Failed
 
+Write = Callable[[bytes], None]
 OPERATOR_LABELS = "app.kubernetes.io/name=rowlock,app.kubernetes.io/component=operator"
 
 
-def run_in_operator(words: Sequence[str], *, namespace: str | None, context: str | None) -> int:
-    """Runs `rowlock --direct WORDS` in an operator pod, passes its output on, returns its exit code. Failed where there is no way in."""
+def run_in_operator(words: Sequence[str], *, namespace: str | None, context: str | None, write: Write | None = None) -> int:
+    """Runs `rowlock --direct WORDS` in an operator pod, passes its output on, returns its exit code. Failed where there is no way in.
+
+    With `write` the output (not the errors) goes there instead.
+    """
     # Imported here: inside the operator's pod, where most commands run, the client is neither needed nor cheap.
     from kubernetes import client, config
     from kubernetes.config.config_exception import ConfigException
@@ -22,7 +26,7 @@ def run_in_operator(words: Sequence[str], *, namespace: str | None, context: str
         core = client.CoreV1Api(api_client)
         pods = core.list_namespaced_pod(space, label_selector=OPERATOR_LABELS).items
         name, container = choose_pod(pods, space)
-        return _exec(core, name, space, container, ["rowlock", "--direct", *words])
+        return _exec(core, name, space, container, ["rowlock", "--direct", *words], write or _print)
     except ConfigException as error:
         raise Failed(
             f"neither ROWLOCK_DATABASE_URL is set nor a cluster is reachable: {error}; set one of ROWLOCK_DATABASE_URL_FILE, KUBECONFIG"
@@ -58,7 +62,7 @@ def _current_namespace(config: Any, context: str | None) -> str:
     return str(chosen["context"].get("namespace") or "default")
 
 
-def _exec(core: Any, pod: str, namespace: str, container: str, command: list[str]) -> int:
+def _exec(core: Any, pod: str, namespace: str, container: str, command: list[str], write: Write) -> int:
     from kubernetes.stream import stream
 
     socket = stream(
@@ -68,8 +72,8 @@ def _exec(core: Any, pod: str, namespace: str, container: str, command: list[str
     try:
         while socket.is_open():
             socket.update(timeout=1)
-            _pass_on(socket)
-        _pass_on(socket)
+            _pass_on(socket, write)
+        _pass_on(socket, write)
         code = socket.returncode
     finally:
         socket.close()
@@ -78,8 +82,14 @@ def _exec(core: Any, pod: str, namespace: str, container: str, command: list[str
     return int(code)
 
 
-def _pass_on(socket: Any) -> None:
-    for ready, read, target in ((socket.peek_stdout, socket.read_stdout, sys.stdout), (socket.peek_stderr, socket.read_stderr, sys.stderr)):
-        while ready():
-            target.buffer.write(read())
-            target.flush()
+def _pass_on(socket: Any, write: Write) -> None:
+    while socket.peek_stdout():
+        write(socket.read_stdout())
+    while socket.peek_stderr():
+        sys.stderr.buffer.write(socket.read_stderr())
+        sys.stderr.flush()
+
+
+def _print(output: bytes) -> None:
+    sys.stdout.buffer.write(output)
+    sys.stdout.flush()

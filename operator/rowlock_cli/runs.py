@@ -60,11 +60,15 @@ def list_runs(
     queue: str | None = None,
     states: Sequence[str] = (),
     source: str | None = None,
+    task: str | None = None,
+    key: str | None = None,
+    since: datetime | None = None,
     bounds: tuple[str, str] | None = None,
 ) -> list[RunRow]:
-    """The newest runs that match."""
+    """The newest runs that match; `bounds` are the least and the greatest id."""
     low, high = bounds or (None, None)
-    cur.execute(sql("runs"), {"queue": queue, "states": list(states) or None, "source": source, "low": low, "high": high, "limit": limit})
+    values = {"queue": queue, "states": list(states) or None, "source": source, "task": task, "key": key, "since": since}
+    cur.execute(sql("runs"), {**values, "low": low, "high": high, "limit": limit})
     return [RunRow(**row) for row in rows(cur)]
 
 
@@ -96,8 +100,11 @@ def may_read_tables(cur: Cursor) -> bool:
     return bool(rows(cur)[0]["may"])
 
 
-def find_queue(cur: Cursor, name: str) -> str:
-    """The full name, namespace/name; the namespace may be left out where that is unique. Failed, with the known ones, otherwise."""
+def find_queue(cur: Cursor, name: str, *, namespace: str | None = None) -> str:
+    """The full name, namespace/name; the namespace may be left out where that is unique, or the given one has such a queue.
+
+    Failed, with the known ones, otherwise.
+    """
     readable = may_read_tables(cur)
     if not readable and "/" in name:
         return name  # this login sees only queues that have a run; enqueue_v1 knows all and lists them
@@ -108,6 +115,8 @@ def find_queue(cur: Cursor, name: str) -> str:
     same = [full for full in known if full.partition("/")[2] == name]
     if len(same) == 1:
         return same[0]
+    if f"{namespace}/{name}" in same:
+        return f"{namespace}/{name}"
     if same:
         raise Failed(f"the queue {name} is in more than one namespace; say which: {', '.join(same)}")
     listed = ", ".join(known) if known else "none yet"

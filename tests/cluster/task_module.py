@@ -28,6 +28,6 @@ def _gate_is_open(run: Run, source: str) -> bool:
     try:
         with run.connection() as connection, connection.cursor() as cursor:
             cursor.execute("select from faults_gate where source = %s", (source,))
-            return cursor.rowcount > 0
+            return bool(cursor.rowcount)
     except psycopg2.Error:
         return False  # PostgreSQL is being restarted under us: what comes of it is the test's point

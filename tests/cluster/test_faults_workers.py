@@ -16,7 +16,8 @@ def test_a_run_whose_worker_pod_is_killed_is_tried_again_within_15_s_at_no_cost_
 ) -> None:
     app = application("killed", queue=two_workers)
     app.insert(1)
-    [(_, _, pod)] = wait_until(lambda: app.log("started"), "the run starts")
+    wait_until(lambda: app.log("started"), "the run starts")
+    [(_, _, pod)] = app.log("started")
     release.force_delete(pod)
     killed = time.monotonic()
     wait_until(lambda: len(app.log("started")) == 2, "the run is tried again", 20)
@@ -37,7 +38,8 @@ def test_a_run_whose_worker_pod_is_deleted_politely_ends_in_that_pod(
 ) -> None:
     app = application("drained", queue=two_workers)
     app.insert(1)
-    [(_, _, pod)] = wait_until(lambda: app.log("started"), "the run starts")
+    wait_until(lambda: app.log("started"), "the run starts")
+    [(_, _, pod)] = app.log("started")
     release.delete("pod", pod, wait=False)
     # Another pod is there and ready for work before the run goes on: a retry would have had where to go.
     wait_until(lambda: len(release.ready_workers(two_workers)) == 2, "the deleted pod is replaced", 60)

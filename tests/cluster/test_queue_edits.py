@@ -17,7 +17,8 @@ def test_an_edit_of_limits_and_template_reaches_new_pods_and_interrupts_no_run(r
     by_worker, by_kube_job = application("edited", queue="faults-edited"), application("edited-exit", queue="faults-edited-exit")
     by_worker.insert(1)
     by_kube_job.insert(1)
-    [(_, _, old)] = wait_until(lambda: by_worker.log("started"), "the worker's run starts", 60)
+    wait_until(lambda: by_worker.log("started"), "the worker's run starts", 60)
+    [(_, _, old)] = by_worker.log("started")
     wait_until(lambda: by_kube_job.count("running") == 1, "the kube job's run is running", 60)
     running = uids(by_kube_job.kube_pods())
 

@@ -1,14 +1,15 @@
-"""The release itself: `helm test`, what its pods may do, and what `helm uninstall` leaves."""
+"""The release itself: `helm test`, what its pods may do, what `helm uninstall` leaves, and the chart's next version."""
 
 import json
+import shutil
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.cluster.applications import exit_queue
-from tests.cluster.conftest import run_module
-from tests.cluster.release import OPERATOR, Object, Release
+from tests.cluster.release import OPERATOR, ROOT, Object, Release, run_module
 from tests.services.process import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -67,19 +68,47 @@ def second_release(cluster: str, release: Release) -> Iterator[Release]:
     release.delete("namespace", second.namespace, wait=False)
 
 
-def test_helm_uninstall_keeps_the_definitions_and_every_users_objects(release: Release, second_release: Release) -> None:
-    def definitions() -> dict[str, str]:
-        listed = json.loads(release.kubectl("get", "crds", *CRDS, "-o", "json"))["items"]
-        return {crd["metadata"]["name"]: crd["metadata"]["uid"] for crd in listed}
+def definitions(release: Release) -> dict[str, str]:
+    """Our CRDs: name -> uid."""
+    listed = json.loads(release.kubectl("get", "crds", *CRDS, "-o", "json"))["items"]
+    return {crd["metadata"]["name"]: crd["metadata"]["uid"] for crd in listed}
 
-    before = definitions()
+
+def test_helm_uninstall_keeps_the_definitions_and_every_users_objects(release: Release, second_release: Release) -> None:
+    before = definitions(release)
     assert set(before) == set(CRDS)
     second_release.helm("install", "rowlock", "charts/rowlock", "--set", "operator.replicas=1", "--set", "domain.documents.scaling.min=0")
     second_release.apply(exit_queue("kept"))
     wait_until(lambda: (second_release.find("workqueues", "kept") or {}).get("status"), "the second operator looks at its namespace", 60)
     second_release.helm("uninstall", "rowlock")
     wait_until(lambda: not second_release.pods(OPERATOR), "the second operator goes", 60)
-    assert definitions() == before
+    assert definitions(release) == before
     assert second_release.find("workqueues", "kept") is not None, "a user's own WorkQueue is not the chart's to delete"
     assert second_release.find("workqueues", "documents") is None, "the chart's own WorkQueue goes with it"
     assert release.find("workqueues", "documents") is not None, "the other release's WorkQueue stays"
+
+
+def test_another_version_of_the_chart_installs_over_definitions_that_an_older_one_left(
+    release: Release, second_release: Release, tmp_path: Path
+) -> None:
+    chart = shutil.copytree(ROOT / "charts/rowlock", tmp_path / "rowlock")
+    crd = chart / "crds/rowlock.dev_workqueues.yaml"
+    crd.write_text(crd.read_text().replace("name: Mode\n", "name: Manner\n"))
+    # Nothing but the definitions and what brings them.
+    bare = [f"--set={setting}" for setting in ("operator.replicas=0", "embedded.enabled=false", "domain.documents.enabled=false")]
+    bare += ["--set=database.existingSecret=none", "--set=redis.existingSecret=none"]
+    before = definitions(release)
+    try:
+        second_release.helm("install", "rowlock", str(chart), *bare)
+        assert first_column(release) == "Manner"
+        second_release.helm("upgrade", "rowlock", "charts/rowlock", *bare)
+        assert first_column(release) == "Mode"
+        assert definitions(release) == before
+    finally:
+        if first_column(release) != "Mode":
+            given = release.helm("show", "crds", "charts/rowlock")
+            release.kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=helm", "-f", "-", given=given)
+
+
+def first_column(release: Release) -> str:
+    return release.kubectl("get", "crd", CRDS[0], "-o", "jsonpath={.spec.versions[0].additionalPrinterColumns[0].name}")

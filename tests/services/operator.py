@@ -43,6 +43,10 @@ class OperatorProcess:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def page(self, path: str) -> tuple[int, str]:
         """Status and text of /livez, /readyz or /metrics; 0 where nothing answers."""
         try:

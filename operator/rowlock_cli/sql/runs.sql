@@ -5,6 +5,9 @@ select id::text, queue, task, state, attempt, source, source_key, priority, fair
  where (%(queue)s::text is null or queue = %(queue)s)
    and (%(states)s::text[] is null or state = any(%(states)s))
    and (%(source)s::text is null or source = %(source)s or split_part(source, '/', 2) = %(source)s)
+   and (%(task)s::text is null or task = %(task)s)
+   and (%(key)s::text is null or source_key = %(key)s)
+   and (%(since)s::timestamptz is null or created_at >= %(since)s)
    and (%(low)s::uuid is null or id between %(low)s::uuid and %(high)s::uuid)
  order by r.id desc
  limit %(limit)s

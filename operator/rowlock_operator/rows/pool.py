@@ -52,6 +52,8 @@ def translate(error: psycopg2.Error, what: str) -> RowlockError:
         return GiveUp(f"{what}: {text}.{hint}", "InvalidQuery")
     if code == "RW001":
         return GiveUp(f"{what}: {text}.{hint}", "UnknownQueue")
+    if code == "RW003":
+        return GiveUp(f"{what}: {text}.{hint}", "NotAllowed")
     return RetryLater(f"{what}: {text}")
 
 

@@ -41,7 +41,7 @@ def test_a_child_serves_several_runs_and_is_renewed_after_tasks_per_child(warm: 
     [
         ("Retry", {"class": "app", "reason": "Retry", "message": "again", "after_seconds": 77.0}, (0, 1, 0)),
         ("Permanent", {"class": "app", "reason": "Permanent", "message": "never", "permanent": True}, (0, 1, 0)),
-        ("InputError", {"class": "input", "reason": "NoText", "message": "the row is wrong"}, (0, 1, 0)),
+        ("InputError", {"class": "input", "reason": "NoText", "message": "the row is wrong"}, (0, 0, 0)),
         ("SiteError", {"class": "site", "reason": "TooMany", "message": "slow down", "after_seconds": 5.0}, (0, 0, 1)),
         ("NeedsReauth", {"class": "site", "reason": "NeedsReauth", "permanent": True}, (0, 0, 1)),
         ("MemoryError", {"class": "infra", "reason": "MemoryError"}, (1, 0, 0)),

@@ -24,7 +24,7 @@ begin
         execute format('create role %I nologin', v_role);
       exception when insufficient_privilege then
         raise exception 'role % is missing and this login may not create roles', v_role
-          using hint = format('Have an administrator run: CREATE ROLE %I NOLOGIN;', v_role);
+          using errcode = 'RW003', hint = format('Have an administrator run: CREATE ROLE %I NOLOGIN;', v_role);
       end;
     end if;
     execute format('grant usage on schema rowlock to %I', v_role);

@@ -1,0 +1,160 @@
+"""`rowlock monitor`: the queues as they move."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from rowlock_cli import show
+from rowlock_cli.connection import Cursor, Ledger
+from rowlock_cli.errors import Failed
+from rowlock_cli.figures import database_now, queue_figures, runners
+from rowlock_cli.info import figure
+from rowlock_cli.runs import may_read_tables
+from rowlock_cli.session import cluster_options, in_operator, ledger_here, output_option, queue_named
+
+Tick = dict[str, Any]
+_POD_TICKS = 600
+"""A look inside the pod ends by itself after so many: one whose watcher was cut off must not stay for ever."""
+
+
+@click.command("monitor")
+@click.option("--queue", help="Only this work queue.")
+@click.option("--interval", "interval_seconds", type=click.FloatRange(0.2, 3600), default=1.0, show_default=True, help="Seconds between looks.")
+@click.option("--once", is_flag=True, help="One look.")
+@click.option("--ticks", type=click.IntRange(min=1), help="So many looks, then end.")
+@output_option
+@cluster_options
+def monitor(queue: str | None, interval_seconds: float, once: bool, ticks: int | None, output: str) -> None:
+    """Watch the queues: what waits and runs, and how many end a second (over the last 10 seconds).
+
+    On a terminal the view is redrawn; elsewhere each look is a line a queue. With -o json each look is one line of JSON. Ctrl-C ends it with exit code 0.
+    """
+    looks = 1 if once else ticks
+    live = output == "table" and looks is None and sys.stdout.isatty()
+    tell = _screen if live else _json_line if output == "json" else _once if once else _lines
+    # Ctrl-C is how a person ends this: no error.
+    with suppress(KeyboardInterrupt):
+        opened = ledger_here()
+        if opened is None:
+            _watch_from_outside(looks, tell if live else None)
+            return
+        try:
+            _watch(opened, queue, interval_seconds, looks, tell)
+        finally:
+            opened.close()
+
+
+def _watch(opened: Ledger, queue: str | None, interval_seconds: float, looks: int | None, tell: Callable[[Tick], None]) -> None:
+    with opened.transaction() as cur:
+        full = queue_named(cur, queue) if queue else None
+    count, first = 0, time.monotonic()
+    while True:
+        try:
+            with opened.transaction() as cur:
+                tick = look(cur, full)
+        except Failed as error:
+            if looks == 1:
+                raise
+            # A database that is away is when one watches; the next look connects anew.
+            opened.close()
+            tick = {"error": error.message}
+        tell(tick)
+        count += 1
+        if count == looks:
+            return
+        time.sleep(max(0.0, first + count * interval_seconds - time.monotonic()))
+
+
+def _watch_from_outside(looks: int | None, tell: Callable[[Tick], None] | None) -> None:
+    lines = _Lines(tell) if tell else None
+    more = ["--output", "json"] if tell else []
+    while True:
+        code = in_operator(*more, *([] if looks else ["--ticks", str(_POD_TICKS)]), write=lines.add if lines else None)
+        if code or looks:
+            sys.exit(code)
+
+
+class _Lines:
+    """Puts the pieces of a stream together to lines of JSON."""
+
+    def __init__(self, tell: Callable[[Tick], None]) -> None:
+        self._tell, self._rest = tell, b""
+
+    def add(self, piece: bytes) -> None:
+        *whole, self._rest = (self._rest + piece).split(b"\n")
+        for line in whole:
+            self._tell(json.loads(line))
+
+
+def look(cur: Cursor, queue: str | None) -> Tick:
+    """One look, as -o json prints it."""
+    readable = may_read_tables(cur)
+    figures = queue_figures(cur, queue=queue, readable=readable)
+    at = database_now(cur)
+    return {"at": at.isoformat(), "runners_alive": runners(cur)[0] if readable else None, "queues": [vars(q) for q in figures]}
+
+
+def view(tick: Tick) -> str:
+    """One look as a table with a head. Pure."""
+    if "error" in tick:
+        return f"{tick['error']}\nTrying again; Ctrl-C ends this."
+    queues = tick["queues"]
+    alive = tick["runners_alive"]
+    sums = ", ".join(f"{sum(q[name] for q in queues)} {name}" for name in ("waiting", "claimed", "running"))
+    rate = sum(q["succeeded_per_second"] for q in queues)
+    head = f"{_clock(tick)}   {sums}; {rate:.1f} done a second" + ("" if alive is None else f"; {alive} workers alive")
+    lines = [
+        [
+            q["queue"] + (" (suspended)" if q["suspended"] else ""),
+            str(q["waiting"]),
+            figure(q["blocked"]),
+            str(q["claimed"]),
+            str(q["running"]),
+            "-" if q["oldest_seconds"] is None else show.age(q["oldest_seconds"]),
+            f"{q['succeeded_per_second']:.1f}",
+            f"{q['failed_per_second']:.1f}",
+            str(q["dead"]),
+        ]
+        for q in queues
+    ]
+    table = show.table(["QUEUE", "WAITING", "BLOCKED", "CLAIMED", "RUNNING", "OLDEST", "DONE/S", "FAILED/S", "DEAD"], lines)
+    return f"{head}\n\n{table if lines else 'No queue is known yet.'}"
+
+
+def plain(tick: Tick) -> list[str]:
+    """One look as lines, one a queue, each complete in itself. Pure."""
+    if "error" in tick:
+        return [f"Error: {tick['error']}"]
+    return [
+        f"{_clock(tick)} {q['queue']}{' suspended' if q['suspended'] else ''} waiting {q['waiting']} blocked {figure(q['blocked'])} "
+        f"claimed {q['claimed']} running {q['running']} oldest {'-' if q['oldest_seconds'] is None else show.age(q['oldest_seconds'])} "
+        f"done/s {q['succeeded_per_second']:.1f} failed/s {q['failed_per_second']:.1f} dead {q['dead']}"
+        for q in tick["queues"]
+    ] or [f"{_clock(tick)} no queue is known yet"]
+
+
+def _clock(tick: Tick) -> str:
+    return str(tick["at"])[11:19] + "Z"
+
+
+def _screen(tick: Tick) -> None:
+    # Home, then over what is there and clear the rest: clearing first would flicker.
+    lines = "".join(f"{line}\x1b[K\n" for line in view(tick).splitlines())
+    click.echo(f"\x1b[H{lines}\x1b[J", nl=False, color=True)
+
+
+def _json_line(tick: Tick) -> None:
+    click.echo(json.dumps(tick))
+
+
+def _once(tick: Tick) -> None:
+    click.echo(view(tick))
+
+
+def _lines(tick: Tick) -> None:
+    click.echo("\n".join(plain(tick)))

@@ -1,0 +1,2 @@
+-- migrations: the versions this ledger has.
+select version from rowlock.migration order by version
