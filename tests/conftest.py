@@ -7,9 +7,10 @@ import pytest
 from tests.services.kube import kube, kube_control_plane
 from tests.services.pgbouncer import PgBouncer
 from tests.services.postgres import PostgresServer
+from tests.services.real_cluster import cluster, cluster_kubeconfig
 from tests.services.redis import RedisServer
 
-__all__ = ["kube", "kube_control_plane"]
+__all__ = ["cluster", "cluster_kubeconfig", "kube", "kube_control_plane"]
 
 
 @pytest.fixture(scope="session")

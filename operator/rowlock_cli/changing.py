@@ -1,4 +1,4 @@
-"""The commands that change something: enqueue, requeue, cancel."""
+"""The commands that change single runs: enqueue, requeue, cancel."""
 
 import json
 import time
@@ -8,10 +8,12 @@ from typing import Any
 import click
 
 from rowlock_cli import show
+from rowlock_cli.asking import check_asking
 from rowlock_cli.connection import Cursor, Ledger, sql
 from rowlock_cli.errors import Failed
-from rowlock_cli.runs import ENDED, RunRow, find_queue, find_run
-from rowlock_cli.session import cluster_options, ledger, output_option
+from rowlock_cli.removing import WAITING, clear
+from rowlock_cli.runs import ENDED, RunRow, find_run
+from rowlock_cli.session import cluster_options, ledger, output_option, queue_named
 
 _BATCH = 500
 _FIRST_ID = "00000000-0000-0000-0000-000000000000"
@@ -52,7 +54,7 @@ def enqueue(
     arguments = parse_arguments(pairs, text)
     with ledger() as opened:
         with opened.transaction() as cur:
-            full = find_queue(cur, queue)
+            full = queue_named(cur, queue)
             values = {"queue": full, "task": task, "args": json.dumps(arguments), "key": key, "priority": priority}
             cur.execute(sql("enqueue"), values)
             run_id, existed = _first(cur), False
@@ -98,54 +100,78 @@ def parse_arguments(pairs: tuple[str, ...], text: str | None) -> dict[str, Any]:
 @click.argument("runs", nargs=-1, metavar="[RUN]...")
 @click.option("--queue", help="With --all-dead: of this work queue.")
 @click.option("--all-dead", is_flag=True, help="All dead runs of the queue (those with an unknown outcome only by id).")
+@output_option
 @cluster_options
-def requeue(runs: tuple[str, ...], queue: str | None, all_dead: bool) -> None:
+def requeue(runs: tuple[str, ...], queue: str | None, all_dead: bool, output: str) -> None:
     """Run dead, unknown or canceled runs again, with fresh budgets."""
     if bool(runs) == all_dead or all_dead != bool(queue):
         raise click.UsageError("name the runs, or say --queue QUEUE --all-dead")
     with ledger() as opened:
         if queue:
-            with opened.transaction() as cur:
-                full = find_queue(cur, queue)
-            asked, done = 0, 0
-            for batch in _dead_batches(opened, full):
-                with opened.transaction() as cur:
-                    asked, done = asked + len(batch), done + len(_requeue(cur, batch))
-            click.echo(f"{done} of {asked} dead runs of {full} are pending again")
-            if done < asked:
-                raise Failed(
-                    f"{asked - done} were left: another active run has their key; `rowlock dead-letters --queue {full}` lists them"
-                )
+            _requeue_all_dead(opened, queue, output)
             return
         with opened.transaction() as cur:
             chosen = [find_run(cur, beginning) for beginning in runs]
             gone = set(_requeue(cur, [run.id for run in chosen]))
-        for run in chosen:
-            if run.id in gone:
-                click.echo(f"{run.id} is pending again (attempt {run.attempt + 1})")
-        left = [run for run in chosen if run.id not in gone]
-        if left:
-            raise Failed("; ".join(_why_not(run) for run in left))
+    told = [(run.id, f"{run.id} is pending again (attempt {run.attempt + 1})") for run in chosen if run.id in gone]
+    _report("requeued", told, [_why_not(run) for run in chosen if run.id not in gone], output)
+
+
+def _requeue_all_dead(opened: Ledger, queue: str, output: str) -> None:
+    with opened.transaction() as cur:
+        full = queue_named(cur, queue)
+    asked, done = 0, 0
+    for batch in _dead_batches(opened, full):
+        with opened.transaction() as cur:
+            asked, done = asked + len(batch), done + len(_requeue(cur, batch))
+    if output == "json":
+        click.echo(show.to_json({"queue": full, "dead": asked, "requeued": done}))
+    else:
+        click.echo(f"{done} of {asked} dead runs of {full} are pending again")
+    if done < asked:
+        raise Failed(f"{asked - done} were left: another active run has their key; `rowlock dead-letters --queue {full}` lists them")
 
 
 @click.command("cancel")
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", nargs=-1, metavar="[RUN]...")
+@click.option("--queue", help="With --all-waiting: of this work queue.")
+@click.option("--all-waiting", is_flag=True, help="All runs of the queue that have not started; asks first. Running ones go on.")
 @click.option("--reason", default="Canceled", show_default=True, help="Shown with the run.")
+@click.option("--yes", is_flag=True, help="With --all-waiting: do not ask.")
+@click.option("--dry-run", is_flag=True, help="With --all-waiting: only say how many there are.")
+@output_option
 @cluster_options
-def cancel(runs: tuple[str, ...], reason: str) -> None:
+def cancel(runs: tuple[str, ...], queue: str | None, all_waiting: bool, reason: str, yes: bool, dry_run: bool, output: str) -> None:
     """End runs: waiting ones at once, running ones within seconds."""
+    if bool(runs) == all_waiting or all_waiting != bool(queue):
+        raise click.UsageError("name the runs, or say --queue QUEUE --all-waiting")
+    if queue:
+        check_asking(yes=yes, dry_run=dry_run, output=output)
+        clear("cancel", queue, WAITING, older_seconds=0, reason=reason, yes=yes, dry_run=dry_run, output=output)
+        return
+    if yes or dry_run:
+        raise click.UsageError("--yes and --dry-run belong to --all-waiting: runs that are named are canceled without a question")
+    told, left = [], []
     with ledger() as opened, opened.transaction() as cur:
-        left = []
         for beginning in runs:
             run = find_run(cur, beginning)
             cur.execute(sql("cancel"), {"ids": [run.id], "reason": reason})
             if _first(cur):
-                click.echo(f"{run.id} {'is told to end' if run.state == 'running' else 'is canceled'}")
+                told.append((run.id, f"{run.id} {'is told to end' if run.state == 'running' else 'is canceled'}"))
             else:
                 left.append(f"{run.id} was told to end already" if run.cancel_requested else f"{run.id} is {run.state}: nothing to cancel")
-        if left:
-            for sentence in left:
-                click.echo(f"Error: {sentence}", err=True)
+    _report("canceled", told, left, output)
+
+
+def _report(verb: str, told: list[tuple[str, str]], left: list[str], output: str) -> None:
+    """What was done, then what was not; exit code 1 where anything was left."""
+    if output == "json":
+        click.echo(show.to_json({verb: [run_id for run_id, _ in told], "left": left}))
+    else:
+        for _, sentence in told:
+            click.echo(sentence)
+    for sentence in left:
+        click.echo(f"Error: {sentence}", err=True)
     if left:
         raise click.exceptions.Exit(1)
 

@@ -86,9 +86,9 @@ def explain(facts: Facts) -> list[str]:
 def _pending(facts: Facts) -> Iterator[str]:
     run, around, waiting = facts.run, facts.surroundings, facts.waiting
     if around and around.suspended:
-        yield f"The queue is suspended: nothing of it starts until `{_resume(run.queue)}`."
+        yield f"The queue is suspended: nothing of it starts until `{resume_command(run.queue)}`."
     if run.due and run.due > facts.now:
-        wait = f"{_time(run.due)} (in {age((run.due - facts.now).total_seconds())})"
+        wait = f"{moment(run.due)} (in {age((run.due - facts.now).total_seconds())})"
         yield f"It waits for its retry until {wait}." if run.failure else f"It is not due before {wait}."
         return
     if not waiting:
@@ -112,14 +112,22 @@ def _pending(facts: Facts) -> Iterator[str]:
 
 
 def _limit(waiting: Waiting, now: datetime) -> str:
+    values = limit_values(waiting.max_running, waiting.running, waiting.rate, waiting.burst, waiting.wake_at, now)
+    return f"It is held back by the limit {waiting.limit_name}: {values}."
+
+
+def limit_values(
+    max_running: int | None, running: int | None, rate: float | None, burst: float | None, wake_at: datetime | None, now: datetime
+) -> str:
+    """What a limit allows and has given, as the end of a sentence."""
     parts = []
-    if waiting.max_running is not None:
-        parts.append(f"{waiting.running} of at most {waiting.max_running} are running")
-    if waiting.rate is not None:
-        parts.append(f"{waiting.rate:g} starts a second are allowed (burst {waiting.burst:g})")
-    if waiting.wake_at:
-        parts.append(f"the next look is in {age((waiting.wake_at - now).total_seconds())}")
-    return f"It is held back by the limit {waiting.limit_name}: {', '.join(parts) or 'its values are not known yet'}."
+    if max_running is not None:
+        parts.append(f"{running} of at most {max_running} are running")
+    if rate is not None:
+        parts.append(f"{rate:g} starts a second are allowed (burst {burst:g})")
+    if wake_at:
+        parts.append(f"the next look is in {age((wake_at - now).total_seconds())}")
+    return ", ".join(parts) or "its values are not known yet"
 
 
 def _queued(facts: Facts) -> Iterator[str]:
@@ -168,7 +176,7 @@ def _running(facts: Facts) -> Iterator[str]:
 def _succeeded(facts: Facts) -> Iterator[str]:
     run = facts.run
     if run.started_at and run.finished_at:
-        yield f"It took {max(0.0, (run.finished_at - run.started_at).total_seconds()):.1f} s and ended at {_time(run.finished_at)}."
+        yield f"It took {max(0.0, (run.finished_at - run.started_at).total_seconds()):.1f} s and ended at {moment(run.finished_at)}."
     if run.attempt > 1:
         yield f"It took {run.attempt} attempts."
 
@@ -229,7 +237,8 @@ def _kube_job(run: RunRow) -> str:
     return f"kubectl -n {run.queue.partition('/')[0]} get jobs,pods -l rowlock.dev/run={run.id}"
 
 
-def _resume(queue: str) -> str:
+def resume_command(queue: str) -> str:
+    """What lets a suspended queue go on."""
     namespace, _, name = queue.partition("/")
     return f'kubectl -n {namespace} patch workqueue {name} --type=merge -p \'{{"spec":{{"suspend":false}}}}\''
 
@@ -242,5 +251,6 @@ def _runs(count: int) -> str:
     return "run is" if count == 1 else "runs are"
 
 
-def _time(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M:%S %Z")
+def moment(at: datetime) -> str:
+    """A moment as sentences name it."""
+    return at.strftime("%Y-%m-%d %H:%M:%S %Z")

@@ -60,7 +60,7 @@ def health(max_wait_seconds: float, max_dead: int | None, output: str) -> None:
             findings = judge(take_vitals(cur), max_wait_seconds=max_wait_seconds, max_dead=max_dead)
     except Failed as error:
         about = "ledger" if isinstance(error, LedgerMissing) else "database"
-        findings = [Finding(level="problem", about=about, sentence=f"{error.message}.")]
+        findings = [Finding(level="problem", about=about, sentence=f"{error.message.rstrip('.')}.")]
     well = all(finding.level != "problem" for finding in findings)
     if output == "json":
         click.echo(show.to_json({"well": well, "findings": [vars(finding) for finding in findings]}))
@@ -125,7 +125,7 @@ def _operator(vitals: Vitals) -> Finding:
         since = show.age(vitals.operator_seconds)
         return _finding("ok", about, f"The operator spoke to this database {since} ago; {workers}.")
     if vitals.operator_visible:
-        since = "has a session here" if vitals.operator_seconds is None else f"spoke for {show.age(vitals.operator_seconds)}"
+        since = "has a session here" if vitals.operator_seconds is None else f"has spoken for {show.age(vitals.operator_seconds)}"
         return _finding("problem", about, f"No operator {since}: nothing is claimed or swept ({workers}); {look}.")
     if alive:
         return _finding("ok", about, f"{workers[0].upper()}{workers[1:]}; the operator's sessions are not seen by this login.")

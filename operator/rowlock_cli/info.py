@@ -1,4 +1,4 @@
-"""`rowlock info` and `rowlock version`: what is installed, and what it has in hand."""
+"""`rowlock info`: what is installed, and what it has in hand."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

@@ -4,36 +4,57 @@ from importlib.metadata import version as installed_version
 
 import click
 
-from rowlock_cli import changing, reading
-from rowlock_cli.session import DIRECT, WORDS
+from rowlock_cli import changing, health, info, monitor, reading, removing, show
+from rowlock_cli.completion import completion
+from rowlock_cli.session import DIRECT, NAMESPACE, WORDS, cluster_options, output_option
+
+_CODES = "Exit codes: 0 done, 1 not found or failed, 2 wrong usage."
+_OWN_CODES = {
+    "enqueue": "Exit codes: 0 enqueued (with --wait: succeeded), 1 failed (with --wait: did not succeed in time), 2 wrong usage.",
+    "requeue": "Exit codes: 0 all are pending again, 1 some were left or not found, 2 wrong usage.",
+    "cancel": "Exit codes: 0 all are canceled or told to end, 1 some were left or not found, or the answer was no, 2 wrong usage.",
+    "purge": "Exit codes: 0 done or nothing to do, 1 failed or the answer was no, 2 wrong usage.",
+    "health": "Exit codes: 0 well, 1 there is a problem (the sentence says which), 2 wrong usage.",
+    "monitor": "Exit codes: 0 ended by Ctrl-C, --once or --ticks, 1 failed at the first look, 2 wrong usage.",
+}
 
 
 class _Group(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        # Kept as they were typed: outside the cluster the operator's pod is given the very same words.
-        ctx.meta[WORDS] = list(args)
+        # Kept as they were typed: outside the cluster the operator's pod is given the very same words. A -n before the command is put behind it,
+        # where an older operator's command knows it, too.
+        namespace = ctx.meta.get(NAMESPACE)
+        ctx.meta[WORDS] = [*args[:1], *(["-n", namespace] if namespace else []), *args[1:]]
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, epilog=_CODES)
 @click.option("--direct", is_flag=True, hidden=True, help="Never look for an operator in the cluster.")
+@cluster_options
 @click.pass_context
 def rowlock(context: click.Context, direct: bool) -> None:
     """See and steer the runs of Rowlock.
 
     Speaks to the database of ROWLOCK_DATABASE_URL_FILE or ROWLOCK_DATABASE_URL; where neither is set, runs inside the operator's pod of the
-    current (or -n) namespace. Exit codes: 0 done, 1 not found or failed, 2 wrong usage.
+    current (or -n) namespace. Every command prints JSON with -o json.
     """
     context.meta[DIRECT] = direct
 
 
-@rowlock.command("version")
-def version() -> None:
-    """Print the version of this command."""
-    click.echo(installed_version("rowlock"))
+@click.command("version")
+@output_option
+@cluster_options
+def version(output: str) -> None:
+    """Print the version of this command (`rowlock info` shows the ledger's, too)."""
+    mine = installed_version("rowlock")
+    click.echo(show.to_json({"version": mine}) if output == "json" else mine)
 
 
-for _command in (reading.list_command, reading.why, reading.dead_letters, changing.enqueue, changing.requeue, changing.cancel):
+for _command in (
+    info.info, health.health, monitor.monitor, reading.list_command, reading.why, reading.dead_letters,
+    changing.enqueue, changing.requeue, changing.cancel, removing.purge, completion, version,
+):  # fmt: skip
+    _command.epilog = _OWN_CODES.get(_command.name or "", _CODES)
     rowlock.add_command(_command)
 
 

@@ -1,10 +1,12 @@
 """`rowlock monitor`: the queues as they move."""
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC
 from typing import Any
 
 import click
@@ -35,8 +37,12 @@ def monitor(queue: str | None, interval_seconds: float, once: bool, ticks: int |
     On a terminal the view is redrawn; elsewhere each look is a line a queue. With -o json each look is one line of JSON. Ctrl-C ends it with exit code 0.
     """
     looks = 1 if once else ticks
+    if once and ticks:
+        raise click.UsageError("say --once or --ticks, not both")
     live = output == "table" and looks is None and sys.stdout.isatty()
     tell = _screen if live else _json_line if output == "json" else _once if once else _lines
+    if live:
+        click.clear()
     # Ctrl-C is how a person ends this: no error.
     with suppress(KeyboardInterrupt):
         opened = ledger_here()
@@ -58,7 +64,7 @@ def _watch(opened: Ledger, queue: str | None, interval_seconds: float, looks: in
             with opened.transaction() as cur:
                 tick = look(cur, full)
         except Failed as error:
-            if looks == 1:
+            if count == 0:
                 raise
             # A database that is away is when one watches; the next look connects anew.
             opened.close()
@@ -95,7 +101,7 @@ def look(cur: Cursor, queue: str | None) -> Tick:
     """One look, as -o json prints it."""
     readable = may_read_tables(cur)
     figures = queue_figures(cur, queue=queue, readable=readable)
-    at = database_now(cur)
+    at = database_now(cur).astimezone(UTC)
     return {"at": at.isoformat(), "runners_alive": runners(cur)[0] if readable else None, "queues": [vars(q) for q in figures]}
 
 
@@ -144,7 +150,8 @@ def _clock(tick: Tick) -> str:
 
 def _screen(tick: Tick) -> None:
     # Home, then over what is there and clear the rest: clearing first would flicker.
-    lines = "".join(f"{line}\x1b[K\n" for line in view(tick).splitlines())
+    width, height = shutil.get_terminal_size()
+    lines = "".join(f"{line[:width]}\x1b[K\n" for line in view(tick).splitlines()[: height - 1])
     click.echo(f"\x1b[H{lines}\x1b[J", nl=False, color=True)
 
 

@@ -1,34 +1,53 @@
-"""The commands that only look: runs, why, dead-letters."""
+"""The commands that look at runs: runs, why, dead-letters."""
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import click
 
 from rowlock_cli import show
-from rowlock_cli.connection import Cursor, sql
 from rowlock_cli.explain import explain
-from rowlock_cli.runs import STATES, find_queue, list_runs, rows
-from rowlock_cli.session import cluster_options, ledger, output_option
-from rowlock_cli.why import gather
+from rowlock_cli.explain_queue import QueueFacts, explain_queue
+from rowlock_cli.figures import database_now
+from rowlock_cli.runs import list_runs
+from rowlock_cli.session import cluster_options, ledger, output_option, queue_named
+from rowlock_cli.why import gather, gather_queue
+from rowlock_cli.words import Since, States, first_id_since, flat
 
 
 @click.command("runs")
 @click.option("--queue", help="Only of this work queue (namespace/name, or the name where it is unique).")
-@click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Only in this state; may be repeated.")
+@click.option("--state", "states", type=States(), multiple=True, help="Only in these states: several with commas, or repeated.")
 @click.option("--source", help="Only of this RowSource (namespace/name, or the name).")
+@click.option("--task", help="Only of this task.")
+@click.option("--key", help="Only of this key (a row's key, or the one given to enqueue).")
+@click.option("--since", type=Since(), metavar="10m|MOMENT", help="Only made since: so long ago, or an ISO 8601 moment with a time zone.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many, the newest.")
 @output_option
 @cluster_options
-def list_command(queue: str | None, states: tuple[str, ...], source: str | None, limit: int, output: str) -> None:
+def list_command(
+    queue: str | None,
+    states: tuple[tuple[str, ...], ...],
+    source: str | None,
+    task: str | None,
+    key: str | None,
+    since: float | datetime | None,
+    limit: int,
+    output: str,
+) -> None:
     """List runs, the newest first."""
     with ledger() as opened, opened.transaction() as cur:
-        full = find_queue(cur, queue) if queue else None
-        found = list_runs(cur, limit=limit, queue=full, states=states, source=source)
-        if output == "json":
-            click.echo(show.as_json(found))
-        else:
-            click.echo(show.runs_table(found, _now(cur)) if found else "No runs match.")
+        full = queue_named(cur, queue) if queue else None
+        now = databasedatabase_now(cur)
+        start = now - timedelta(seconds=since) if isinstance(since, float) else since
+        found = list_runs(
+            cur, limit=limit, queue=full, states=flat(states), source=source, task=task, key=key, since=start,
+            bounds=(first_id_since(start), "f" * 32) if start else None,
+        )  # fmt: skip
+    if output == "json":
+        click.echo(show.as_json(found))
+    else:
+        click.echo(show.runs_table(found, now) if found else "No runs match.")
 
 
 @click.command("dead-letters")
@@ -39,26 +58,26 @@ def list_command(queue: str | None, states: tuple[str, ...], source: str | None,
 def dead_letters(queue: str | None, limit: int, output: str) -> None:
     """List runs that wait for a person: dead, and unknown."""
     with ledger() as opened, opened.transaction() as cur:
-        found = list_runs(cur, limit=limit, queue=find_queue(cur, queue) if queue else None, states=("dead", "unknown"))
+        found = list_runs(cur, limit=limit, queue=queue_named(cur, queue) if queue else None, states=("dead", "unknown"))
         if output == "json":
             click.echo(show.as_json(found))
         else:
-            click.echo(show.dead_letters_table(found, _now(cur)) if found else "Nothing is dead or unknown.")
+            click.echo(show.dead_letters_table(found, database_now(cur)) if found else "Nothing is dead or unknown.")
 
 
 @click.command("why")
-@click.argument("run")
+@click.argument("words", nargs=-1, required=True, metavar="RUN | queue NAME")
 @output_option
 @cluster_options
-def why(run: str, output: str) -> None:
-    """Say why a run is where it is. RUN is an id, or the beginning of one."""
+def why(words: tuple[str, ...], output: str) -> None:
+    """Say why a run is where it is, or why a queue moves or does not.
+
+    RUN is an id, or the beginning of one. NAME is namespace/name, or the name where it is unique.
+    """
+    whole_queue = words[0] == "queue"
+    if len(words) != (2 if whole_queue else 1):
+        raise click.UsageError("say `rowlock why RUN` or `rowlock why queue NAME`")
     with ledger() as opened, opened.transaction() as cur:
-        facts = gather(cur, run)
-    sentences = explain(facts)
+        facts = gather_queue(cur, words[1]) if whole_queue else gather(cur, words[0])
+    sentences = explain_queue(facts) if isinstance(facts, QueueFacts) else explain(facts)
     click.echo(show.to_json({**asdict(facts), "why": sentences}) if output == "json" else "\n".join(sentences))
-
-
-def _now(cur: Cursor) -> datetime:
-    cur.execute(sql("now"))
-    moment: datetime = rows(cur)[0]["clock_timestamp"]
-    return moment

@@ -1,33 +1,26 @@
 """The chart on a real node: embedded databases and migration run in a namespace that admits restricted pods only.
 
 The operator itself is left out (no replicas): what it does is proven elsewhere, and this must hold without it.
-Uses the cluster `dev` of `python3 -m tools.cluster up`, and a namespace of its own in it.
+In a namespace of its own on the cluster of the tier.
 """
 
 import base64
 import json
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.chart.rendering import CHART, ROOT, helm, helm_program
+from tests.chart.rendering import CHART, ROOT, helm
+from tests.services.kube import kube_program
 from tests.services.process import wait_until
+from tests.services.real_cluster import run_module
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 WITHOUT_OPERATOR = ("--set", "operator.replicas=0", "--set", "metrics.service.enabled=false")
 LEDGER = ROOT / "operator/rowlock_operator/rows/sql/ledger"
-
-
-def cluster_command(*words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "tools.cluster", *words], cwd=ROOT, capture_output=True, text=True, timeout=280, check=False
-    )
-    assert done.returncode == 0, f"`python3 -m tools.cluster up` first. {done.stderr}"
-    return done.stdout
 
 
 class Release:
@@ -39,7 +32,7 @@ class Release:
 
     def kubectl(self, *arguments: str, given: str | None = None) -> str:
         command = [self.program, f"--kubeconfig={self.kubeconfig}", "--namespace", self.namespace, *arguments]
-        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=180, check=False)
         assert done.returncode == 0, f"{' '.join(arguments)}: {done.stderr}"
         return done.stdout
 
@@ -57,6 +50,10 @@ class Release:
         psql = ("psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--username=postgres", "rowlock")
         return self.kubectl("exec", "--stdin", "rowlock-postgresql-0", "--", *psql, given=script).strip()
 
+    def wait_migrated(self, revision: int) -> None:
+        """The migration of that revision has run (one Job a revision; not a hook, see the template)."""
+        self.kubectl("wait", "--for=condition=Complete", f"job/rowlock-migration-{revision}", "--timeout=120s")
+
     def restarts(self, pod: str) -> int:
         return int(self.kubectl("get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[0].restartCount}"))
 
@@ -65,11 +62,12 @@ class Release:
 
 
 @pytest.fixture(scope="module")
-def release() -> Iterator[Release]:
-    kubeconfig = Path(cluster_command("kubeconfig").strip())
-    kubectl = Path(helm_program()).parent / "kubectl"
-    release = Release(kubeconfig, str(kubectl) if kubectl.is_file() else "kubectl")
-    cluster_command("build", "-f", "jobimages/Dockerfile", "-t", "rowlock-worker:0.1.0", ".")
+def release(cluster: str, cluster_kubeconfig: Path) -> Iterator[Release]:
+    release = Release(cluster_kubeconfig, kube_program("kubectl"))
+    built = run_module(
+        "tools.cluster", "build", "--name", cluster, "-f", "jobimages/Dockerfile", "-t", "rowlock-worker:0.1.0", ".", timeout_seconds=280
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release.namespace, "labels": labels}}
     release.kubectl("create", "-f", "-", given=json.dumps(namespace))
@@ -82,6 +80,7 @@ def release() -> Iterator[Release]:
 
 
 def test_install_ends_with_the_domain_tables_in_place(release: Release) -> None:
+    release.wait_migrated(1)
     assert release.sql("appUrl", "select count(*) from document_ingest_jobs;") == "0"
     assert release.sql("workerUrl", "select current_user;") == "rowlock_worker_login"
 
@@ -92,16 +91,12 @@ def test_helm_test_passes_once_the_ledger_is_there(release: Release) -> None:
 
 
 def test_upgrade_runs_the_migration_again_and_renews_the_definitions(release: Release) -> None:
-    def uid() -> str:
-        return release.kubectl("get", "job", "rowlock-migration", "-o", "jsonpath={.metadata.uid}")
-
-    before = uid()
     # An older definition, as a release of last year would have left it.
     column = "{.spec.versions[0].additionalPrinterColumns[0].name}"
     patch = json.dumps([{"op": "replace", "path": "/spec/versions/0/additionalPrinterColumns/0/name", "value": "Old"}])
     release.kubectl("patch", "crd", "workqueues.rowlock.dev", "--type=json", "--patch", patch)
     release.helm("upgrade", "rowlock", str(CHART), *WITHOUT_OPERATOR)
-    assert uid() != before
+    release.wait_migrated(2)
     assert release.kubectl("get", "crd", "workqueues.rowlock.dev", "-o", f"jsonpath={column}") == "Mode"
     left = release.kubectl("get", "clusterroles", "-l", "app.kubernetes.io/component=crds-upgrade", "-o", "name")
     assert release.namespace not in left, "the right to change definitions ends with the hook"

@@ -14,8 +14,8 @@ for file in sorted(pathlib.Path("/definitions").glob("*.yaml")):
     group, _, plural = file.stem.partition("_")
     name = f"{plural}.{group}"
     request = urllib.request.Request(
-        # Force: Helm created them and owns every field so far.
-        f"{SERVER}/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}?fieldManager=rowlock-chart&force=true",
+        # As "helm", who created them: with another manager of the fields the next `helm install` would find a conflict. Force: for hands that edited them.
+        f"{SERVER}/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}?fieldManager=helm&force=true",
         data=file.read_bytes(),
         headers={"Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}", "Content-Type": "application/apply-patch+yaml"},
         method="PATCH",

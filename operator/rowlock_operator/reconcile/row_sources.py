@@ -20,9 +20,14 @@ from rowlock_operator.reconcile.reporting import PrimaryCache, Reporter, manifes
 from rowlock_operator.rows.source_table import Inspection, SourcePlan
 from rowlock_operator.status.row_sources import fold_row_source_status
 
+PATIENCE_SECONDS, SOON_SECONDS = 10.0, 0.3
 BUSY_SECONDS, IDLE_SECONDS, TROUBLE_SECONDS = 2.0, 30.0, 5.0
 INSPECT_SECONDS = 60.0  # a table may change under us: columns, indexes, privileges
 PENDING_CAP = 1000
+
+
+class QueueNotOpen(RetryLater):
+    """The WorkQueue has not reached its database (yet)."""
 
 
 class RowSources:
@@ -40,6 +45,7 @@ class RowSources:
         self._cache, self._databases, self._reporter = cache, databases, reporter
         self._default_secret, self._now = default_secret, now
         self._registered: dict[ObjectKey, tuple[DatabaseDispatcher, object, float, Inspection]] = {}
+        self._waiting: dict[ObjectKey, float] = {}  # since when its WorkQueue is waited for
 
     async def reconcile(self, key: ObjectKey) -> float | None:
         """Returns when to look again, in seconds."""
@@ -55,6 +61,7 @@ class RowSources:
             queue = self._queue(source)
             checked = check_source(source, queue, default_database_secret=self._default_secret)
             inspection = await self._register(key, source, checked)
+            self._waiting.pop(key, None)
             if inspection.advice:
                 advice.append(
                     Trouble(
@@ -65,6 +72,11 @@ class RowSources:
         except GiveUp as error:
             self._forget(key)  # what is registered is not what the user asks for
             troubles.append(Trouble(reason=error.reason, message=str(error)))
+        except QueueNotOpen as error:
+            # At the start of a term its WorkQueue is looked at in the same moment: no trouble unless it lasts.
+            if time.monotonic() - self._waiting.setdefault(key, time.monotonic()) < PATIENCE_SECONDS:
+                return SOON_SECONDS
+            troubles.append(Trouble(reason="DatabaseUnreachable", message=str(error)))
         except RetryLater as error:
             troubles.append(Trouble(reason="DatabaseUnreachable", message=str(error)))
         entry = self._entry(key)
@@ -90,7 +102,7 @@ class RowSources:
         dispatcher = self._databases.of(ObjectKey(WORK_QUEUES.plural, key.namespace, name))
         entry = dispatcher.queue_named(f"{key.namespace}/{name}") if dispatcher else None
         if dispatcher is None or entry is None:
-            raise RetryLater(f"WorkQueue {name} has not reached its database yet: see its condition Ready")
+            raise QueueNotOpen(f"WorkQueue {name} has not reached its database yet: see its condition Ready")
         wanted = (plan, tuple(rules), entry.queue_id, source.spec.suspend)
         known = self._registered.get(key)
         seen = self._entry(key)
@@ -132,6 +144,7 @@ class RowSources:
         )
 
     def _forget(self, key: ObjectKey) -> None:
+        self._waiting.pop(key, None)
         known = self._registered.pop(key, None)
         if known is not None:
             known[0].unregister_source(f"{key.namespace}/{key.name}")

@@ -27,16 +27,9 @@ Rowlock = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
-def kubeconfig() -> str:
+def kubeconfig(cluster_kubeconfig: Path) -> str:
     """Of a cluster that tools/cluster made: nobody else's is ever touched."""
-    name = os.environ.get("ROWLOCK_TEST_CLUSTER", "test")
-    asked = subprocess.run(
-        [sys.executable, "-m", "tools.cluster", "kubeconfig", "--name", name], capture_output=True, text=True, check=False
-    )
-    path = asked.stdout.strip()
-    if asked.returncode or not Path(path).is_file():
-        pytest.skip(f"no cluster {name}: python3 -m tools.cluster up --name {name}")
-    return path
+    return str(cluster_kubeconfig)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """What users get wrong: each mistake is a condition with its reason and what to do, while a healthy source beside it goes on."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.services.manifests import STATUS_COLUMN, Manifest, row_source, work_queue
@@ -25,7 +23,7 @@ MISTAKES: list[tuple[str, dict[str, object], str, str]] = [
     ("missing column", {"columns": ["id", "amuont"]}, "ColumnMissing", "amuont"),
     ("missing column in pending", {"pending": "state = 'new'"}, "ColumnMissing", "state"),
     ("pending with a subquery", {"pending": "id in (select id from orders)"}, "InvalidSpec", "spec.pending"),
-    ("pending with two statements", {"pending": "true; drop table orders"}, "InvalidSpec", "spec.pending"),
+    ("pending with a costly function", {"pending": "pg_sleep(60) is null"}, "InvalidSpec", "spec.pending"),
     ("key that is not unique", {"key": "customer"}, "KeyNotUnique", "customer"),
     ("task not allowed", {"task": "bill"}, "TaskNotAllowed", "spec.tasks"),
     ("no such queue", {"workQueueRef": {"name": "odrers"}}, "WorkQueueMissing", "spec.workQueueRef"),
@@ -135,10 +133,3 @@ def test_a_quiet_installation_writes_nothing(room: OperatorRoom) -> None:
     assert counted_for(12, room.status_writes) == 0
     add_orders(room.url, 1)
     wait_until(lambda: room.get("RowSource", "orders")["status"].get("done") == 51, "the twin: work is written", 20)
-
-
-def test_secrets_stand_in_no_argument_of_the_process(room: OperatorRoom) -> None:
-    operator = room.operator()
-    arguments = Path(f"/proc/{operator.pid}/cmdline").read_bytes() + Path(f"/proc/{operator.pid}/environ").read_bytes()
-    assert room.url.encode() not in arguments
-    assert room.redis_url.encode() not in arguments
