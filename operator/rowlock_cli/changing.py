@@ -103,7 +103,10 @@ def parse_arguments(pairs: tuple[str, ...], text: str | None) -> dict[str, Any]:
 @output_option
 @cluster_options
 def requeue(runs: tuple[str, ...], queue: str | None, all_dead: bool, output: str) -> None:
-    """Run dead, unknown or canceled runs again, with fresh budgets."""
+    """Run dead, unknown or canceled runs again.
+
+    They get fresh budgets of retries, and the next attempt number.
+    """
     if bool(runs) == all_dead or all_dead != bool(queue):
         raise click.UsageError("name the runs, or say --queue QUEUE --all-dead")
     with ledger() as opened:

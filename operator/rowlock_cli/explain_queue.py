@@ -69,7 +69,7 @@ def _reasons(facts: QueueFacts) -> Iterator[str]:
     if _operator_silent(facts):
         since = "" if facts.operator_seconds is None else f" for {age(facts.operator_seconds)}"
         yield f"No operator speaks to this database{since}: nothing is claimed, in any queue; `rowlock health` says more."
-    if not facts.waiting and not facts.claimed and not facts.events:
+    if not facts.waiting and not facts.claimed:
         yield "Nothing waits, so there is nothing to start." if facts.running else "It is empty: nothing waits and nothing runs."
     yield from _not_due(facts)
     for limit in facts.limits:
@@ -80,7 +80,7 @@ def _reasons(facts: QueueFacts) -> Iterator[str]:
         yield f"Other limits hold back {more} more."
     yield from _not_started(facts)
     if facts.events and _operator_silent(facts):
-        yield f"{facts.events} changes of it are not read by the claimer yet."
+        yield f"{facts.events} {'change of it is' if facts.events == 1 else 'changes of it are'} not read by the claimer yet."
     if facts.ready and not facts.suspended and not _operator_silent(facts):
         yield (
             f"{facts.ready} {'is' if facts.ready == 1 else 'are'} ready: new ones are claimed as claimed and running ones end, "

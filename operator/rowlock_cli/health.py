@@ -51,7 +51,7 @@ class Vitals:
 @output_option
 @cluster_options
 def health(max_wait_seconds: float, max_dead: int | None, output: str) -> None:
-    """Say whether Rowlock is well: exit code 0, or 1 and what to do.
+    """Say whether all is well, and what to do if not.
 
     Looks at the database alone; Redis and Kubernetes are not asked (see the conditions of the WorkQueues for those).
     """
@@ -134,7 +134,9 @@ def _operator(vitals: Vitals) -> Finding:
 
 def _history(days_ahead: int) -> Finding:
     if days_ahead < 1:
-        return _finding("problem", "history", "The history has no place for tomorrow: no run could end then; the operator makes it, see its log.")
+        return _finding(
+            "problem", "history", "The history has no place for tomorrow: no run could end then; the operator makes it, see its log."
+        )
     return _finding("ok", "history", f"The history has its places for {days_ahead} more {'day' if days_ahead == 1 else 'days'}.")
 
 
@@ -145,7 +147,9 @@ def _oldest(vitals: Vitals, max_wait_seconds: float) -> Finding:
         return _finding("ok", "waiting", "No run waits that could start now.")
     run_id, queue, seconds = vitals.oldest
     if seconds > max_wait_seconds:
-        sentence = f"The run {run_id} of {queue} could have started {show.age(seconds)} ago; `rowlock why queue {queue}` says why it did not."
+        sentence = (
+            f"The run {run_id} of {queue} could have started {show.age(seconds)} ago; `rowlock why queue {queue}` says why it did not."
+        )
         return _finding("problem", "waiting", sentence)
     return _finding("ok", "waiting", f"The oldest run that could start waits for {show.age(seconds)} ({queue}).")
 

@@ -17,7 +17,7 @@ ONLY_THE_VIEW = "This login may read only the view rowlock.run: modes, limits, s
 @output_option
 @cluster_options
 def info(output: str) -> None:
-    """Show what is installed: versions, queues, sources, workers alive."""
+    """Show versions, queues, sources, workers alive."""
     with ledger() as opened, opened.transaction() as cur:
         readable = may_read_tables(cur)
         known = versions(cur)
@@ -82,7 +82,8 @@ def queues_table(queues: Sequence[QueueFigures]) -> str:
 
 def sources_table(sources: Sequence[SourceFigures]) -> str:
     lines = [
-        [s.source, s.queue or "-", s.source_table or "-", s.task or "-", *map(str, (s.waiting, s.running, s.done, s.failed))] for s in sources
+        [s.source, s.queue or "-", s.source_table or "-", s.task or "-", *map(str, (s.waiting, s.running, s.done, s.failed))]
+        for s in sources
     ]
     return show.table(["SOURCE", "QUEUE", "TABLE", "TASK", "WAITING", "RUNNING", "DONE", "FAILED"], lines)
 

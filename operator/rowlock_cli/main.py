@@ -45,7 +45,7 @@ def rowlock(context: click.Context, direct: bool) -> None:
 @output_option
 @cluster_options
 def version(output: str) -> None:
-    """Print the version of this command (`rowlock info` shows the ledger's, too)."""
+    """Print the version of this command."""
     mine = installed_version("rowlock")
     click.echo(show.to_json({"version": mine}) if output == "json" else mine)
 

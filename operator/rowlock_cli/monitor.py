@@ -26,15 +26,18 @@ _POD_TICKS = 600
 
 @click.command("monitor")
 @click.option("--queue", help="Only this work queue.")
-@click.option("--interval", "interval_seconds", type=click.FloatRange(0.2, 3600), default=1.0, show_default=True, help="Seconds between looks.")
+@click.option(
+    "--interval", "interval_seconds", type=click.FloatRange(0.2, 3600), default=1.0, show_default=True, help="Seconds between looks."
+)
 @click.option("--once", is_flag=True, help="One look.")
 @click.option("--ticks", type=click.IntRange(min=1), help="So many looks, then end.")
 @output_option
 @cluster_options
 def monitor(queue: str | None, interval_seconds: float, once: bool, ticks: int | None, output: str) -> None:
-    """Watch the queues: what waits and runs, and how many end a second (over the last 10 seconds).
+    """Watch the queues move.
 
-    On a terminal the view is redrawn; elsewhere each look is a line a queue. With -o json each look is one line of JSON. Ctrl-C ends it with exit code 0.
+    Shows what waits and runs, and how many end a second (over the last 10 seconds). On a terminal the view is redrawn; elsewhere each look is
+    a line a queue. With -o json each look is one line of JSON. Ctrl-C ends it with exit code 0.
     """
     looks = 1 if once else ticks
     if once and ticks:
@@ -113,7 +116,9 @@ def view(tick: Tick) -> str:
     alive = tick["runners_alive"]
     sums = ", ".join(f"{sum(q[name] for q in queues)} {name}" for name in ("waiting", "claimed", "running"))
     rate = sum(q["succeeded_per_second"] for q in queues)
-    head = f"{_clock(tick)}   {sums}; {rate:.1f} done a second" + ("" if alive is None else f"; {alive} workers alive")
+    head = f"{_clock(tick)}   {sums}; {rate:.1f} done a second" + (
+        "" if alive is None else f"; {alive} {'worker' if alive == 1 else 'workers'} alive"
+    )
     lines = [
         [
             q["queue"] + (" (suspended)" if q["suspended"] else ""),

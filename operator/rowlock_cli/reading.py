@@ -38,7 +38,7 @@ def list_command(
     """List runs, the newest first."""
     with ledger() as opened, opened.transaction() as cur:
         full = queue_named(cur, queue) if queue else None
-        now = databasedatabase_now(cur)
+        now = database_now(cur)
         start = now - timedelta(seconds=since) if isinstance(since, float) else since
         found = list_runs(
             cur, limit=limit, queue=full, states=flat(states), source=source, task=task, key=key, since=start,
@@ -70,7 +70,7 @@ def dead_letters(queue: str | None, limit: int, output: str) -> None:
 @output_option
 @cluster_options
 def why(words: tuple[str, ...], output: str) -> None:
-    """Say why a run is where it is, or why a queue moves or does not.
+    """Say why a run, or a queue, waits or moves.
 
     RUN is an id, or the beginning of one. NAME is namespace/name, or the name where it is unique.
     """

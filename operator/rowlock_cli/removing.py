@@ -24,14 +24,19 @@ _BATCH = {"purge": 5_000, "cancel": 500}
     help="Runs in these states: several with commas, or repeated. Pending ones are canceled instead of deleted, and stand alone.",
 )  # fmt: skip
 @click.option(
-    "--older-than", "older_seconds", type=Duration(), default="0s", metavar="7d", help="Only those that ended (pending: were made) so long ago."
+    "--older-than",
+    "older_seconds",
+    type=Duration(),
+    default="0s",
+    metavar="7d",
+    help="Only those that ended (pending: were made) so long ago.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Only say how many there are.")
 @output_option
 @cluster_options
 def purge(queue: str, states: tuple[tuple[str, ...], ...], older_seconds: float, yes: bool, dry_run: bool, output: str) -> None:
-    """Delete ended runs of a queue for good, after a question that shows how many.
+    """Delete ended runs for good; asks first.
 
     The operator deletes them by itself once they are past the history of the WorkQueue. A row that was taken once is not taken again by this.
     """

@@ -14,12 +14,12 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 def parse_seconds(text: str) -> float:
     """Seconds of `90s`, `10m`, `1h30m`, `7d`, `2w`. ValueError for anything else: a bare number has no unit, so it is refused."""
     compact = text.strip().lower().replace(" ", "")
-    if not re.fullmatch(r"(\d+(\.\d+)?[smhdw])+", compact):
+    if not re.fullmatch(r"([0-9]+(\.[0-9]+)?[smhdw])+", compact):
         raise ValueError(f"{text!r} is not a duration: write 90s, 10m, 1h30m, 7d or 2w")
-    return sum(float(amount) * _UNITS[unit] for amount, unit in re.findall(r"([\d.]+)([smhdw])", compact))
+    return sum(float(amount) * _UNITS[unit] for amount, unit in re.findall(r"([0-9.]+)([smhdw])", compact))
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.3 on
     """Seconds as a float."""
 
     name = "duration"
@@ -37,7 +37,7 @@ class Duration(click.ParamType):
         return seconds
 
 
-class Since(click.ParamType):
+class Since(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.3 on
     """A moment with a time zone, or seconds before now (the database's now, so it is resolved later)."""
 
     name = "since"
@@ -57,7 +57,7 @@ class Since(click.ParamType):
         return moment
 
 
-class States(click.ParamType):
+class States(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.3 on
     """One state or several, with commas between them."""
 
     name = "states"

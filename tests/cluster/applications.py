@@ -9,7 +9,7 @@ from tests.services.process import wait_until
 API = "rowlock.dev/v1alpha1"
 IMAGE = "python:3.13-slim-trixie"
 # An Exit pod waits for a file: `let_go` makes it, so a run ends when the test says so.
-WAIT_FOR_GO = 'until [ -e /tmp/go ]; do sleep 0.2; done; printf "{\\"row\\": %s}" "$ROW_ID" > /dev/termination-log'
+WAIT_FOR_GO = 'trap "exit 143" TERM; until [ -e /tmp/go ]; do sleep 0.2; done; printf "{\\"row\\": %s}" "$ROW_ID" > /dev/termination-log'
 
 
 def task_config_map() -> Object:

@@ -1,30 +1,18 @@
-"""The cluster, the demo in it, and what the tests share: the release, one WorkQueue of two warm workers, applications that clean up."""
+"""The demo on the cluster of the tier, and what the tests share: the release, one WorkQueue of two warm workers, applications that clean up."""
 
-import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
 from tests.cluster.applications import Application, task_config_map, workers_queue
-from tests.cluster.release import Release, run_module
+from tests.cluster.release import Release
 from tests.services.process import wait_until
+from tests.services.real_cluster import run_module
 
 MakeApplication = Callable[..., Application]
 _OURS = "rowlock-tests=cluster"
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[str]:
-    """The name of a cluster that is up. Fails, and with it every test of the tier, where there can be none."""
-    name = os.environ.get("ROWLOCK_TEST_CLUSTER", "test")
-    up = run_module("tools.cluster", "up", "--name", name, timeout_seconds=1500)
-    if up.returncode != 0:
-        pytest.fail(f"There is no cluster {name}, and this tier is nothing without one.\n{up.stdout}{up.stderr}", pytrace=False)
-    yield name
-    if os.environ.get("ROWLOCK_KEEP_CLUSTER") != "1":
-        down = run_module("tools.demo", "down", "--cluster", name, timeout_seconds=120)
-        assert down.returncode == 0, down.stdout + down.stderr
 
 
 @pytest.fixture(scope="session")
@@ -34,9 +22,9 @@ def demo(cluster: str) -> "CompletedProcess[str]":
 
 
 @pytest.fixture(scope="session")
-def release(cluster: str, request: pytest.FixtureRequest) -> Iterator[Release]:
+def release(cluster_kubeconfig: Path, request: pytest.FixtureRequest) -> Iterator[Release]:
     """The release of the demo; installed by it where it is not there yet."""
-    release = Release(run_module("tools.cluster", "kubeconfig", "--name", cluster, timeout_seconds=60).stdout.strip())
+    release = Release(cluster_kubeconfig)
     if '"status":"deployed"' not in release.helm("list", "--filter", "^rowlock$", "-o", "json"):
         request.getfixturevalue("demo")
     _sweep(release)

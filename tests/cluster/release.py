@@ -2,16 +2,15 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from kubernetes import client, config
 
 from tests.cluster.psql import Psql
+from tests.services.real_cluster import ROOT
 from tools.cluster.programs import ensure_programs
 
-ROOT = Path(__file__).parents[2]
 NAMESPACE = "rowlock"
 OPERATOR = "app.kubernetes.io/name=rowlock,app.kubernetes.io/component=operator"
 DATABASE_POD = "rowlock-postgresql-0"
@@ -28,19 +27,14 @@ _GROUPS = {
 Object = dict[str, Any]
 
 
-def run_module(*words: str, timeout_seconds: float) -> "subprocess.CompletedProcess[str]":
-    """`python -m ...` in the repository; never raises for its exit code."""
-    return subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, timeout=timeout_seconds, check=False)
-
-
 class Release:
     """One namespace with one release in it. Looks go through one kept connection: tests wait by looking often."""
 
-    def __init__(self, kubeconfig: str, *, namespace: str = NAMESPACE) -> None:
+    def __init__(self, kubeconfig: Path, *, namespace: str = NAMESPACE) -> None:
         self.namespace = namespace
         self._kubectl = [str(ensure_programs(["kubernetes"])["kubectl"]), f"--kubeconfig={kubeconfig}", f"--namespace={namespace}"]
         self._helm = [str(ensure_programs(["helm"])["helm"]), f"--kubeconfig={kubeconfig}", f"--namespace={namespace}"]
-        self._api = config.new_client_from_config(kubeconfig)
+        self._api = config.new_client_from_config(str(kubeconfig))
         self._psql = Psql(self._kubectl, pod=DATABASE_POD, role="app")
 
     def close(self) -> None:

@@ -46,7 +46,9 @@ def test_rows_that_cannot_be_scheduled_are_one_kube_job_each_until_their_queue_i
     wait_until(lambda: not release.pods(f"rowlock.dev/work-queue={QUEUE}"), "the pods are gone", 60)
 
 
-def test_a_running_kube_job_of_a_deleted_queue_leaves_a_run_that_can_be_canceled(release: Release, application: MakeApplication) -> None:
+def test_a_run_whose_queue_was_deleted_with_its_running_kube_job_runs_no_longer_and_can_be_canceled(
+    release: Release, application: MakeApplication
+) -> None:
     queue = "faults-gone"
     release.apply(exit_queue(queue))
     app = application("gone", queue=queue)
@@ -54,7 +56,8 @@ def test_a_running_kube_job_of_a_deleted_queue_leaves_a_run_that_can_be_canceled
     wait_until(lambda: app.count("running") == 1, "the run is running", 60)
     release.delete("workqueue", queue)
     wait_until(lambda: not release.objects("jobs", f"rowlock.dev/work-queue={queue}"), "the kube job goes with its WorkQueue", 60)
-    [[run_id]] = app.runs("id")
-    if app.count("running"):
-        release.rowlock("cancel", run_id)
-    wait_until(lambda: app.runs("state")[0][0] in ("canceled", "dead", "unknown"), "the run ends", 30)
+    wait_until(lambda: app.count("pending") == 1, "the run waits for its queue to come back", 30)
+    [[run_id, attempt, failure]] = app.runs("id", "attempt", "failure->>'class'")
+    assert (attempt, failure) == ("2", "infra")
+    release.rowlock("cancel", run_id)
+    assert app.runs("state") == [["canceled"]]

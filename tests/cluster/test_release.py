@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.applications import exit_queue
-from tests.cluster.release import OPERATOR, ROOT, Object, Release, run_module
+from tests.cluster.release import OPERATOR, Object, Release
 from tests.services.process import wait_until
+from tests.services.real_cluster import ROOT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 CRDS = ("workqueues.rowlock.dev", "rowsources.rowlock.dev")
@@ -57,10 +58,9 @@ def test_a_worker_pod_can_neither_write_its_root_nor_speak_to_the_api(release: R
 
 
 @pytest.fixture
-def second_release(cluster: str, release: Release) -> Iterator[Release]:
+def second_release(cluster_kubeconfig: Path, release: Release) -> Iterator[Release]:
     """Another release, in a namespace of its own."""
-    kubeconfig = run_module("tools.cluster", "kubeconfig", "--name", cluster, timeout_seconds=60).stdout.strip()
-    second = Release(kubeconfig, namespace=f"faults-{uuid.uuid4().hex[:6]}")
+    second = Release(cluster_kubeconfig, namespace=f"faults-{uuid.uuid4().hex[:6]}")
     release.kubectl("create", "namespace", second.namespace)
     yield second
     second.helm("uninstall", "rowlock", "--ignore-not-found")

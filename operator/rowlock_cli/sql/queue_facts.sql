@@ -1,5 +1,5 @@
--- queue_facts: everything that decides whether a queue moves, in one look.
-select q.name, q.mode, q.suspended, d.waiting, d.ready, d.blocked, d.queued + d.launching as claimed, d.running,
+-- queue_facts: everything that decides whether a queue moves, in one look. `waiting` is counted, not taken from the lanes: they lag while no operator leads.
+select q.name, q.mode, q.suspended, w.waiting, d.ready, d.blocked, d.queued + d.launching as claimed, d.running,
        w.not_due, w.retrying, w.next_due, w.oldest_due, w.oldest_id, c.claimed_since, i.events,
        coalesce(e.succeeded, 0) as succeeded_lately, coalesce(e.failed, 0) as failed_lately, e.last_ended,
        (select count(*) from rowlock.done x where x.queue_id = q.id and x.state in ('dead', 'unknown')) as dead,
@@ -7,7 +7,7 @@ select q.name, q.mode, q.suspended, d.waiting, d.ready, d.blocked, d.queued + d.
        (select count(*) from rowlock.runner x where x.id > 0 and not x.dead and x.lease_until > clock_timestamp()
            and starts_with(x.name, split_part(q.name, '/', 2) || '-worker-')) as runners_of_queue
   from rowlock.queue q join rowlock.depth_v1() d on d.queue_id = q.id,
-       lateral (select count(*) filter (where a.due > clock_timestamp()) as not_due, count(*) filter (where a.due > clock_timestamp() and a.failure is not null) as retrying,
+       lateral (select count(*) as waiting, count(*) filter (where a.due > clock_timestamp()) as not_due, count(*) filter (where a.due > clock_timestamp() and a.failure is not null) as retrying,
                        min(a.due) filter (where a.due > clock_timestamp()) as next_due, min(a.due) filter (where a.due <= clock_timestamp()) as oldest_due,
                        (array_agg(a.id::text order by a.due, a.id) filter (where a.due <= clock_timestamp()))[1] as oldest_id
                   from rowlock.active a where a.queue_id = q.id and a.due is not null) w,

@@ -1,8 +1,10 @@
 -- queue_figures: every queue with what it has in hand, what ended in the last `window` seconds, and how many wait for a person.
-select d.queue, q.mode, q.suspended, d.waiting, d.ready, d.blocked, d.queued + d.launching as claimed, d.running,
-       case when d.waiting > 0 then greatest(0, extract(epoch from clock_timestamp() - d.oldest))::float8 end as oldest_seconds,
+-- The lanes' counters and the events the claimer has yet to read: together they are right also while no operator leads.
+select d.queue, q.mode, q.suspended, greatest(0, d.waiting + coalesce(i.n, 0)) as waiting, d.ready, d.blocked, d.queued + d.launching as claimed, d.running,
+       case when d.waiting + coalesce(i.n, 0) > 0 then greatest(0, extract(epoch from clock_timestamp() - least(d.oldest, i.due)))::float8 end as oldest_seconds,
        coalesce(e.succeeded, 0) / %(window)s::float8 as succeeded_per_second, coalesce(e.others, 0) / %(window)s::float8 as failed_per_second, coalesce(p.dead, 0) as dead
   from rowlock.depth_v1() d join rowlock.queue q on q.id = d.queue_id
+  left join (select queue_id, sum(n)::bigint as n, min(due) as due from rowlock.inbox group by queue_id) i on i.queue_id = d.queue_id
   left join (select queue_id, count(*) filter (where state = 'succeeded') as succeeded, count(*) filter (where state in ('dead', 'unknown')) as others
                from rowlock.done where finished_at > clock_timestamp() - make_interval(secs => %(window)s) group by queue_id) e on e.queue_id = d.queue_id
   left join (select queue_id, count(*) as dead from rowlock.done where state in ('dead', 'unknown') group by queue_id) p on p.queue_id = d.queue_id

@@ -1,78 +1,20 @@
-"""Every command against a real ledger."""
+"""Every command on runs against a real ledger."""
 
 import json
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from rowlock_cli.main import rowlock
+from tests.integration.cli.stage import BAD_ROW, Invoke, Worker, enqueued
 from tests.services.postgres import connect
 from tests.services.process import wait_until
 
 pytestmark = pytest.mark.integration
-Invoke = Callable[..., Result]
-
-
-@pytest.fixture
-def invoke(database: str, monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    monkeypatch.delenv("ROWLOCK_DATABASE_URL_FILE", raising=False)
-    with connect(database) as cur:
-        cur.execute("insert into rowlock.queue(name) values ('demo/documents'), ('demo/mail'), ('other/mail')")
-    return lambda *words, url=database: CliRunner().invoke(rowlock, [str(word) for word in words], env={"ROWLOCK_DATABASE_URL": url})
-
-
-def enqueued(invoke: Invoke, *words: str, queue: str = "demo/documents") -> str:
-    result = invoke("enqueue", queue, "process_document", *words)
-    assert result.exit_code == 0, result.output
-    return result.stdout.strip()
-
-
-class Worker:
-    """Claims everything there is and starts it under a lease of its own, as workers do."""
-
-    def __init__(self, url: str) -> None:
-        self.url, self.token = url, str(uuid4())
-        self.runner = int(self._call("select rowlock.hello_v1('pod-7/1', 60)")[0][0])
-
-    def _call(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        with connect(self.url) as cur:
-            cur.execute(statement, values)
-            return list(cur.fetchall()) if cur.description else []
-
-    def claim(self) -> list[tuple[str, int]]:
-        return self._call(
-            "select id::text, attempt from rowlock.round_v1(array(select id from rowlock.queue), array(select 100 from rowlock.queue))"
-            " where id is not null"
-        )
-
-    def start(self, claimed: list[tuple[str, int]]) -> None:
-        ids, attempts = [run_id for run_id, _ in claimed], [attempt for _, attempt in claimed]
-        self._call("select * from rowlock.start_v1(%s::uuid[], %s, %s, %s)", ids, attempts, self.runner, self.token)
-
-    def finish(self, run_id: str, outcome: str, *, attempt: int = 1, result: object = None, failure: object = None) -> str:
-        values = ([run_id], [attempt], self.token, [outcome], [result and json.dumps(result)], [failure and json.dumps(failure)])
-        return str(self._call("select state from rowlock.finish_v1(%s::uuid[], %s, %s, %s, %s::jsonb[], %s::jsonb[])", *values)[0][0])
-
-    def run(self, outcome: str, *, result: object = None, failure: object = None) -> None:
-        claimed = self.claim()
-        self.start(claimed)
-        for run_id, attempt in claimed:
-            self.finish(run_id, outcome, attempt=attempt, result=result, failure=failure)
-
-
-BAD_ROW = {"class": "input", "reason": "NotPdf", "message": "the file 'a.pdf' is not a PDF"}
-
-
-@pytest.fixture
-def worker(database: str, invoke: Invoke) -> Worker:
-    return Worker(database)
 
 
 def test_runs_are_listed_newest_first_and_filtered(invoke: Invoke, worker: Worker) -> None:
@@ -285,15 +227,6 @@ def test_why_as_json_carries_facts_and_sentences(invoke: Invoke) -> None:
     run_id = enqueued(invoke)
     told = json.loads(invoke("why", run_id, "-o", "json").stdout)
     assert (told["run"]["id"], told["waiting"]["ahead_in_line"], len(told["why"]) >= 2) == (run_id, 0, True)
-
-
-@pytest.fixture
-def client_url(database: str) -> str:
-    with connect(database) as cur:
-        cur.execute("select 1 from pg_roles where rolname = 'a_client'")
-        if not cur.fetchone():
-            cur.execute("create role a_client login in role rowlock_client")
-    return database.replace("//postgres@", "//a_client@")
 
 
 def test_a_login_that_sees_only_the_view_can_enqueue_ask_and_cancel(invoke: Invoke, client_url: str) -> None:

@@ -17,6 +17,11 @@ pytestmark = pytest.mark.cluster
 
 # Stands where the operator's image has `rowlock`: says what it was called with, much, in another alphabet, on both streams.
 ANSWER = r"""#!/bin/sh
+case "$*" in
+*--dry-run*) echo '{"verb": "purge", "queue": "demo/documents", "what": "dead", "age": "", "count": 2}'; exit 0 ;;
+*--yes*) echo "$*"; exit 0 ;;
+*--ticks*) echo '{"at": "2026-03-01T12:00:00+00:00", "runners_alive": 0, "queues": []}'; exit 4 ;;
+esac
 printf '%s|' "$@"
 printf 'grüße ☃\n'
 seq 1 20000
@@ -51,7 +56,9 @@ def namespace(core: client.CoreV1Api) -> Iterator[str]:
 def rowlock(kubeconfig: str) -> Rowlock:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ROWLOCK_")} | {"KUBECONFIG": kubeconfig}
     program = os.path.join(os.path.dirname(sys.executable), "rowlock")
-    return lambda *words: subprocess.run([program, *words], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return lambda *words, answer="": subprocess.run(
+        [program, *words], env=environment, capture_output=True, text=True, timeout=60, check=False, input=answer
+    )
 
 
 @pytest.fixture
@@ -92,3 +99,16 @@ def test_wrong_usage_is_told_here_and_never_travels(operator_pod: str, namespace
 def test_a_namespace_without_an_operator_is_said_with_the_remedy(namespace: str, rowlock: Rowlock) -> None:
     done = rowlock("runs", "-n", namespace)
     assert (done.returncode, f"there is no Rowlock operator in the namespace {namespace}" in done.stderr) == (1, True)
+
+
+def test_the_question_is_asked_here_and_only_a_yes_travels(operator_pod: str, namespace: str, rowlock: Rowlock) -> None:
+    no = rowlock("-n", namespace, "purge", "--queue", "documents", answer="n\n")
+    assert (no.returncode, no.stdout) == (1, "")
+    assert "2 dead runs of demo/documents would be deleted" in no.stderr
+    yes = rowlock("-n", namespace, "purge", "--queue", "documents", answer="y\n")
+    assert (yes.returncode, yes.stdout) == (0, f"--direct purge -n {namespace} --queue documents --yes\n")
+
+
+def test_the_monitor_in_the_pod_ends_by_itself_and_its_exit_code_travels_back(operator_pod: str, namespace: str, rowlock: Rowlock) -> None:
+    done = rowlock("monitor", "-n", namespace, "-o", "json")
+    assert (done.returncode, done.stdout) == (4, '{"at": "2026-03-01T12:00:00+00:00", "runners_alive": 0, "queues": []}\n')

@@ -5,6 +5,7 @@ There is no kubelet: the test writes what a kubelet would write into the status 
 
 import random
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -21,7 +22,6 @@ SOURCE = row_source(
     "orders", workQueueRef={"name": "resize"}, task="resize", columns=["id", "amount", "customer"], statusColumn=STATUS_COLUMN
 )
 RETRY = {name: {"limit": 1, "backoffSeconds": 1, "maxBackoffSeconds": 1} for name in ("infra", "app", "site")}
-STARTED = "2026-01-01T12:00:03Z"
 
 
 def uids(room: OperatorRoom) -> dict[str, str]:
@@ -106,8 +106,16 @@ def pod_of(room: OperatorRoom, attempt: int = 1) -> str:
     return str(wait_until(found, f"the pod of attempt {attempt}", 40))
 
 
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def running() -> dict[str, Any]:
+    return {"running": {"startedAt": now()}}
+
+
 def ended(code: int, message: str = "", reason: str = "Error") -> dict[str, Any]:
-    return {"terminated": {"exitCode": code, "reason": reason, "message": message, "startedAt": STARTED, "finishedAt": STARTED}}
+    return {"terminated": {"exitCode": code, "reason": reason, "message": message, "startedAt": now(), "finishedAt": now()}}
 
 
 def wait_state(room: OperatorRoom, state: str, deadline_seconds: float = 20) -> tuple[int, Any, dict[str, Any]]:
@@ -120,7 +128,7 @@ def wait_state(room: OperatorRoom, state: str, deadline_seconds: float = 20) -> 
 @pytest.mark.usefixtures("operator")
 def test_exit_code_zero_succeeds_with_the_termination_message_as_result(room: OperatorRoom) -> None:
     pod = pod_of(room)
-    room.kubelet_writes(pod, "Running", {"running": {"startedAt": STARTED}})
+    room.kubelet_writes(pod, "Running", running())
     wait_state(room, "running")
     room.kubelet_writes(pod, "Succeeded", ended(0, '{"pages": 3}', "Completed"))
     assert wait_state(room, "succeeded") == (1, {"pages": 3}, {})
@@ -157,7 +165,7 @@ def test_a_pod_out_of_memory_is_the_platforms_failure(room: OperatorRoom) -> Non
 
 @pytest.mark.usefixtures("operator")
 def test_a_kube_job_deleted_by_hand_while_it_runs_is_the_platforms_failure(room: OperatorRoom) -> None:
-    room.kubelet_writes(pod_of(room), "Running", {"running": {"startedAt": STARTED}})
+    room.kubelet_writes(pod_of(room), "Running", running())
     wait_state(room, "running")
     (name,) = uids(room)
     options = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
@@ -178,7 +186,7 @@ def test_a_kube_job_deleted_by_hand_before_it_ran_is_made_again_as_the_same_atte
 
 @pytest.mark.usefixtures("operator")
 def test_a_canceled_run_loses_its_kube_job(room: OperatorRoom) -> None:
-    room.kubelet_writes(pod_of(room), "Running", {"running": {"startedAt": STARTED}})
+    room.kubelet_writes(pod_of(room), "Running", running())
     wait_state(room, "running")
     room.sql("select rowlock.cancel_v1(array(select id from rowlock.active), 'CanceledByUser')")
     canceled = time.monotonic()
@@ -191,7 +199,7 @@ def test_a_canceled_run_loses_its_kube_job(room: OperatorRoom) -> None:
 @pytest.mark.usefixtures("operator")
 def test_an_operator_that_was_away_reads_what_became_of_a_pod_meanwhile(room: OperatorRoom) -> None:
     pod = pod_of(room)
-    room.kubelet_writes(pod, "Running", {"running": {"startedAt": STARTED}})
+    room.kubelet_writes(pod, "Running", running())
     wait_state(room, "running")
     room.leader().kill()
     room.kubelet_writes(pod, "Succeeded", ended(0, "well done"))

@@ -5,6 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rowlock_cli.explain import Facts, Surroundings, Waiting
+from rowlock_cli.explain_queue import QueueFacts
+from rowlock_cli.figures import Versions
+from rowlock_cli.health import Vitals
 from rowlock_cli.runs import RunRow
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -69,3 +72,41 @@ def run(**changes: Any) -> RunRow:
 
 def facts(changes: dict[str, Any] | None = None, *, around: Surroundings | None = AROUND, waiting: Waiting | None = None) -> Facts:
     return Facts(run=run(**changes or {}), now=NOW, surroundings=around, waiting=waiting)
+
+
+QUEUE = QueueFacts(
+    name="demo/documents",
+    mode="Workers",
+    suspended=False,
+    now=NOW,
+    waiting=0,
+    ready=0,
+    blocked=0,
+    claimed=0,
+    running=0,
+    not_due=0,
+    retrying=0,
+    next_due=None,
+    oldest_due=None,
+    oldest_id=None,
+    claimed_since=None,
+    events=0,
+    succeeded_lately=0,
+    failed_lately=0,
+    last_ended=None,
+    dead=0,
+    runners_alive=1,
+    runners_of_queue=1,
+    operator_visible=True,
+    operator_seconds=0.1,
+)
+VERSIONS = Versions(
+    command="0.1.0",
+    database="rowlock",
+    login="rowlock",
+    address=None,
+    postgresql="15.2",
+    applied=("0001_a", "0002_b"),
+    expected=("0001_a", "0002_b"),
+)
+VITALS = Vitals(answer_seconds=0.002, versions=VERSIONS, dead=0, runners_alive=2, operator_visible=True, operator_seconds=0.4, days_ahead=8)

@@ -1,5 +1,6 @@
 """Runs the Tiltfile in a Starlark interpreter whose built-ins are Tilt's, with Tilt's signatures, and record what they were asked."""
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,16 @@ ROOT = Path(__file__).parents[3]
 OWN_KUBECONFIG = "/state/clusters/dev/kubeconfig"
 
 Document = dict[str, Any]
+
+
+def documents_of(text: str) -> list[Document]:
+    """The documents of a YAML stream, by the C parser: the definitions are long."""
+    return [document for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if document]
+
+
+def stream(documents: list[Document]) -> str:
+    """A YAML stream of these documents."""
+    return yaml.dump_all(documents, Dumper=yaml.CSafeDumper)
 
 
 class Blob:
@@ -40,11 +51,12 @@ class Recording:
         assert len(dict(named)) == len(named), "a name stands for two resources"
         return dict(named)
 
+    @functools.cached_property
     def documents(self) -> list[Document]:
         """Every Kubernetes object handed over, in order."""
         given = [part for call in self.of("k8s_yaml") for part in (call["yaml"] if isinstance(call["yaml"], list) else [call["yaml"]])]
         texts = [part.text if isinstance(part, Blob) else (ROOT / part).read_text() for part in given]
-        return [document for text in texts for document in yaml.safe_load_all(text) if document]
+        return [document for text in texts for document in documents_of(text)]
 
 
 # Tilt's own words for what the Tiltfile uses: a parameter that Tilt does not have is a TypeError here, too.
@@ -115,9 +127,9 @@ def run_tiltfile(machine: Machine, text: str | None = None) -> Recording:
             matching, rest = _split(call["yaml"].text, call["kind"])
             return (_blob(matching), _blob(rest))
         if name == "decode_yaml_stream":
-            return list(yaml.safe_load_all(call["yaml"].text))
+            return documents_of(call["yaml"].text)
         if name == "encode_yaml":
-            return _blob(yaml.safe_dump(call["obj"]))
+            return _blob(stream([call["obj"]]))
         return dict(call) if name == "port_forward" else None
 
     def built_in(name: str) -> Callable[..., Any]:
@@ -158,6 +170,6 @@ def _blob(text: str) -> Any:
 
 def _split(text: str, kind: str) -> tuple[str, str]:
     assert (kind[0], kind[-1]) == ("^", "$"), "without both ends filter_yaml finds a part of the word, too"
-    documents = [document for document in yaml.safe_load_all(text) if document]
+    documents = documents_of(text)
     matching = [d for d in documents if d["kind"].lower() == kind[1:-1].lower()]
-    return yaml.safe_dump_all(matching), yaml.safe_dump_all([d for d in documents if d not in matching])
+    return stream(matching), stream([d for d in documents if d not in matching])
