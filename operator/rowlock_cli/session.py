@@ -33,7 +33,11 @@ def ledger_here() -> Ledger | None:
 def in_operator(*more: str, write: Write | None = None) -> int:
     """The words as they were typed, and some more (the last of an option counts), said in the operator's pod; its exit code."""
     meta = click.get_current_context().meta
-    return run_in_operator([*meta[WORDS], *more], namespace=meta.get(NAMESPACE), context=meta.get(CONTEXT), write=write)
+    code = run_in_operator([*meta[WORDS], *more], namespace=meta.get(NAMESPACE), context=meta.get(CONTEXT), write=write)
+    if code == click.UsageError.exit_code:
+        # This command understood the words before they travelled.
+        click.echo("The operator's pod did not understand these words: it is of another version than this command.", err=True)
+    return code
 
 
 @contextmanager

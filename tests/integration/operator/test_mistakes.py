@@ -52,8 +52,8 @@ def test_each_mistake_is_told_with_its_remedy_and_a_healthy_source_goes_on(room:
     assert statuses(room.url) == {"new": 20}, "nothing was taken by mistake"
     room.create(source())
     wait_until(lambda: statuses(room.url) == {"done": 20}, "the healthy source goes on", 30)
-    room.change("RowSource", "wrong-0", table="public.orders")
-    room.wait_condition("RowSource", "wrong-0", status="True")
+    room.change("RowSource", "wrong-2", columns=["id", "amount"])
+    room.wait_condition("RowSource", "wrong-2", status="True")
 
 
 def test_a_missing_secret_and_a_wrong_key_are_told_and_seen_to_be_mended(room: OperatorRoom) -> None:
