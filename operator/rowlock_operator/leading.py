@@ -181,7 +181,8 @@ class Leading:
                     blocked[depth.queue] = depth.blocked
                     self._metrics.oldest_waiting_seconds.labels(depth.queue).set(depth.oldest_seconds or 0.0)
                     namespace, _, name = depth.queue.partition("/")
-                    figures = (depth.waiting, depth.ready, depth.blocked, depth.queued, depth.launching, depth.running)
+                    failed = state.failures.get(depth.queue_id, 0)
+                    figures = (depth.waiting, depth.ready, depth.blocked, depth.queued, depth.launching, depth.running, failed)
                     self._note(last, ObjectKey(WORK_QUEUES.plural, namespace, name), figures)
                 for entry in state.source_entries():
                     namespace, _, name = entry.source.plan.name.partition("/")

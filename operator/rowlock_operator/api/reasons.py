@@ -37,7 +37,10 @@ DATABASE_MISMATCH = Reason(
     "DatabaseMismatch", "spec.databaseRef names another database than WorkQueue {queue}: remove it, or use a WorkQueue of that database."
 )
 SECRET_MISSING = Reason("SecretMissing", "Secret {secret} has no key {key}, or does not exist: create it or correct spec.databaseRef.")
-TABLE_MISSING = Reason("TableMissing", "Table {table} does not exist: create it, or spell spec.table exactly as the database shows it.")
+TABLE_MISSING = Reason(
+    "TableMissing",
+    "Table {table} does not exist: create it, or delete this RowSource and make it again with spec.table spelled exactly as the database shows it.",
+)
 COLUMN_MISSING = Reason("ColumnMissing", "Table {table} has no column {column}: correct {field}.")
 KEY_NOT_UNIQUE = Reason(
     "KeyNotUnique", "Column {column} of {table} is not unique and not null: add such a constraint or choose another spec.key."

@@ -43,7 +43,7 @@ def translate(error: psycopg2.Error, what: str) -> RowlockError:
     if code == "42501":
         return GiveUp(f"{what}: {text}. Grant the right to the operator's role.", "NotAllowed")
     if code in ("42P01", "3F000"):
-        return GiveUp(f"{what}: {text}. Create the table, or correct its name.{hint}", "TableMissing")
+        return GiveUp(f"{what}: {text}. Create the table.{hint}", "TableMissing")
     if code == "42703":
         return GiveUp(f"{what}: {text}.{hint}", "ColumnMissing")
     if code.startswith("28") or "password authentication failed" in text:
