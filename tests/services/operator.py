@@ -161,7 +161,9 @@ class OperatorRoom:
         conditions = self.get(kind, name).get("status", {}).get("conditions", [])
         return next((c for c in conditions if c["type"] == type_), {})
 
-    def wait_condition(self, kind: str, name: str, type_: str = "Ready", *, status: str, reason: str = "", deadline_seconds: float = 30) -> Manifest:
+    def wait_condition(
+        self, kind: str, name: str, type_: str = "Ready", *, status: str, reason: str = "", deadline_seconds: float = 30
+    ) -> Manifest:
         """Waits for a condition and returns it."""
         last: Manifest = {}
 
@@ -196,7 +198,12 @@ class OperatorRoom:
         """How often the API server was asked to patch the status of one of our objects, by anybody."""
         total = 0.0
         for line in str(self.plane.request("GET", "/metrics")[1]).splitlines():
-            if line.startswith("apiserver_request_total{") and 'group="rowlock.dev"' in line and 'subresource="status"' in line and 'verb="PATCH"' in line:
+            if (
+                line.startswith("apiserver_request_total{")
+                and 'group="rowlock.dev"' in line
+                and 'subresource="status"' in line
+                and 'verb="PATCH"' in line
+            ):
                 total += float(line.rsplit(" ", 1)[1])
         return total
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.services.process import wait_until
@@ -100,14 +101,15 @@ class RunningWorker:
             self._process.kill()
             self._process.wait(10)
         for pid in self._children:
-            wait_until(lambda pid=pid: not _is_worker(pid), f"the child {pid} of a killed worker ends by itself", 10)
+            wait_until(partial(_gone, pid), f"the child {pid} of a killed worker ends by itself", 10)
 
 
-def _is_worker(pid: int) -> bool:
+def _gone(pid: int) -> bool:
+    """Whether the process ended (its id may be somebody else's by now)."""
     try:
-        return b"rowlock_jobs" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"rowlock_jobs" not in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return False
+        return True
 
 
 def worker_environment(

@@ -76,7 +76,10 @@ class CrashStage:
     def lapse(self, worker: RunningWorker) -> None:
         """Time passes for the lease of a worker that is dead: its ten seconds are over."""
         assert not worker.alive
-        self.sql("update rowlock.runner set lease_until = clock_timestamp() - interval '1 second' where split_part(name, '.', 2) = %s", str(worker.pid))
+        self.sql(
+            "update rowlock.runner set lease_until = clock_timestamp() - interval '1 second' where split_part(name, '.', 2) = %s",
+            str(worker.pid),
+        )
 
     def wait_done(self, rows: int, deadline_seconds: float) -> None:
         wait_until(lambda: self._statuses() == {"done": rows}, f"all {rows} orders are done", deadline_seconds)
@@ -121,7 +124,11 @@ class CrashStage:
         must("outcome of another attempt:", all(attempt == by for _, attempt, by, _ in told), [t for t in told if t[1] != t[2]][:3])
         must("outcome of a process that did not do it:", all((run, attempt, pid) in who for run, attempt, _, pid in told))
         bills = self.sql("select run::text, attempt from bill")
-        must("bills are not those of the attempts that counted:", sorted(bills) == sorted((d[0], d[1]) for d in done), (len(bills), len(done)))
+        must(
+            "bills are not those of the attempts that counted:",
+            sorted(bills) == sorted((d[0], d[1]) for d in done),
+            (len(bills), len(done)),
+        )
         return found
 
     def close(self) -> None:

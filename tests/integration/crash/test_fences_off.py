@@ -45,7 +45,8 @@ def take_both_copies_at_once(stage: CrashStage) -> None:
     first = stage.dispatcher(dedupe_of_push=False, stale_seconds=600.0)
     wait_until(lambda: stage.copies() == 1, "it is handed out")
     stage.stop_dispatcher(first)
-    stage.sql("update rowlock.active set state = 'pending', due = clock_timestamp(), claimed_at = null")  # a claim that was taken back too soon
+    # A claim that was taken back too soon.
+    stage.sql("update rowlock.active set state = 'pending', due = clock_timestamp(), claimed_at = null")
     stage.sql("update rowlock.lane set at = clock_timestamp(), floor = '-infinity'")
     stage.dispatcher(dedupe_of_push=False, stale_seconds=600.0)
     wait_until(lambda: stage.copies() == 2, "it is there twice")

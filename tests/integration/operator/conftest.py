@@ -40,7 +40,9 @@ def own_redis() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def new_room(plane: KubeControlPlane, own_postgres: PostgresServer, own_redis: RedisServer, tmp_path: Path) -> Iterator[Callable[[], OperatorRoom]]:
+def new_room(
+    plane: KubeControlPlane, own_postgres: PostgresServer, own_redis: RedisServer, tmp_path: Path
+) -> Iterator[Callable[[], OperatorRoom]]:
     """Makes a room with a fresh database (the operator itself makes the ledger)."""
     own_redis.flush()
     made: list[OperatorRoom] = []

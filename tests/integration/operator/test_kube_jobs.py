@@ -158,7 +158,9 @@ def test_exit_code_65_is_wrong_input_and_not_retried(room: OperatorRoom) -> None
 def test_a_pod_out_of_memory_is_the_platforms_failure(room: OperatorRoom) -> None:
     room.kubelet_writes(pod_of(room), "Failed", ended(137, reason="OOMKilled"))
     pod = pod_of(room, 2)
-    assert room.sql("select infra_tries, app_tries, failure->>'class', failure->>'reason' from rowlock.run") == [(1, 0, "infra", "OutOfMemory")]
+    assert room.sql("select infra_tries, app_tries, failure->>'class', failure->>'reason' from rowlock.run") == [
+        (1, 0, "infra", "OutOfMemory")
+    ]
     room.kubelet_writes(pod, "Succeeded", ended(0))
     wait_state(room, "succeeded")
 

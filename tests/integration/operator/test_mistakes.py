@@ -42,7 +42,9 @@ def test_each_mistake_is_told_with_its_remedy_and_a_healthy_source_goes_on(room:
     wrong: list[str] = []
     for number, (what, _, reason, word) in enumerate(MISTAKES):
         try:
-            condition = room.wait_condition("RowSource", f"wrong-{number}", status="False", reason=reason, deadline_seconds=20 if not wrong else 3)
+            condition = room.wait_condition(
+                "RowSource", f"wrong-{number}", status="False", reason=reason, deadline_seconds=20 if not wrong else 3
+            )
         except AssertionError as error:
             wrong.append(f"{what}: {error}")
             continue

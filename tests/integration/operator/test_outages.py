@@ -117,7 +117,9 @@ def test_after_an_outage_longer_than_the_lease_the_operator_leads_again(flowing:
 
 
 @pytest.mark.slow
-def test_a_frozen_api_server_is_told_by_the_liveness_probe_and_forgotten_once_it_thaws(flowing: OperatorRoom, plane: KubeControlPlane) -> None:
+def test_a_frozen_api_server_is_told_by_the_liveness_probe_and_forgotten_once_it_thaws(
+    flowing: OperatorRoom, plane: KubeControlPlane
+) -> None:
     operator = flowing.leader()
     assert operator.page("/livez")[0] == 200
     plane.freeze_api_server()
