@@ -84,7 +84,8 @@ def inspect(pool: Pool, plan: SourcePlan) -> Inspection:
         row = cursor.fetchone()
         if row is None:
             raise GiveUp(
-                f"{what} does not exist in database {pool.name}: create it, or delete this RowSource and make it again with the right spec.table (schema.table, spelled as \\d shows it)",
+                f"{what} does not exist in database {pool.name}: create it, or delete this RowSource and make it again with the right "
+                "spec.table (schema.table, spelled as \\d shows it)",
                 "TableMissing",
             )
         oid, kind, estimated, may_select, may_update = row
