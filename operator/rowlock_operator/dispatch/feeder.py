@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rowlock_operator.dispatch.state import SharedState, SourceEntry
 from rowlock_operator.errors import GiveUp, RetryLater
+from rowlock_operator.rows.source import poll
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class _Pace:
     whole_look: float = -1e9
     room: int = 0
     saturated: list[str] | None = None
+    idle: bool = False  # the last claim took nothing
 
 
 class Feeder:
@@ -42,16 +44,34 @@ class Feeder:
 
     def run_once(self) -> int:
         """One look at every source whose turn it is; returns how many rows became runs."""
-        moved = 0
         suspended = {q.queue_id for q in self._state.queue_entries() if q.suspended}
+        now = time.monotonic()
+        due: list[tuple[SourceEntry, _Pace]] = []
         for entry in self._state.source_entries():
             pace = self._paces.setdefault(id(entry), _Pace())
-            if entry.suspended or entry.source.queue_id in suspended or time.monotonic() < pace.next_look:
-                continue
-            moved += self._feed(entry, pace)
+            if not entry.suspended and entry.source.queue_id not in suspended and now >= pace.next_look:
+                due.append((entry, pace))
         if len(self._paces) > 2 * len(self._state.sources) + 10:
             self._paces = {id(e): self._paces[id(e)] for e in self._state.source_entries() if id(e) in self._paces}
-        return moved
+        return sum(self._feed(entry, pace) for entry, pace in self._with_rows(due))
+
+    def _with_rows(self, due: list[tuple[SourceEntry, "_Pace"]]) -> list[tuple[SourceEntry, "_Pace"]]:
+        """Those that are worth a claim. Idle ones are asked in one statement.
+
+        Not so a table that lacks its index (asked alone, at its own pace), nor one without a status column (its claim has a cursor; a look has none)."""
+        idle = [(e, pace) for e, pace in due if pace.idle and e.source.inspection.advice is None and e.source.plan.status_column]
+        if not idle:
+            return due
+        try:
+            found = poll(idle[0][0].source.pool, [entry.source for entry, _ in idle])
+        except GiveUp:
+            return due  # one of the tables is in trouble: each alone, so that only that one suffers
+        now = time.monotonic()
+        for entry, pace in idle:
+            if entry.source.source_id not in found:
+                pace.next_look = now + self._idle
+                entry.error = entry.error_reason = None
+        return [(entry, pace) for entry, pace in due if (entry, pace) not in idle or entry.source.source_id in found]
 
     def _feed(self, entry: SourceEntry, pace: _Pace) -> int:
         settings, began = self._settings, time.monotonic()
@@ -66,6 +86,7 @@ class Feeder:
                 pace.room -= taken
                 if whole:
                     pace.whole_look = began
+                pace.idle = taken == 0
                 if taken < asked:
                     pace.next_look = self._pause(began)
             else:

@@ -83,7 +83,9 @@ class Launcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._refused_until: dict[str, float] = {}
         self._orphan_since: dict[str, float] = {}
-        self._deleted_in_hand: dict[int, bool] = {}  # dispatchers that hold runs of queues that are gone
+        self._in_hand: dict[
+            int, bool
+        ] = {}  # whether a dispatcher had runs of Jobs queues when last looked at, also of queues that are gone by now
         self.troubles: dict[str, Trouble] = {}  # work queue -> why its kube jobs are refused
 
     def launch(self, dispatcher: DatabaseDispatcher, queue: QueueEntry, claims: list[Claimed]) -> None:
@@ -119,12 +121,12 @@ class Launcher:
             return
         for dispatcher in list(self._dispatchers()):
             entries = {q.queue_id: q for q in dispatcher.state.queue_entries() if q.jobs_mode}
-            if not entries and not self._deleted_in_hand.get(id(dispatcher), True):
+            if not entries and not self._in_hand.get(id(dispatcher), True):
                 continue
             kube_jobs = self._view.kube_jobs()  # before the ledger: a kube job newer than this look is nobody's orphan
             in_hand = await asyncio.to_thread(dispatcher.ledger.jobs_in_hand)
             missing: dict[int, list[Attempt]] = {}
-            self._deleted_in_hand[id(dispatcher)] = any(run.queue_deleted for run in in_hand)
+            self._in_hand[id(dispatcher)] = bool(in_hand)
             for run in in_hand:
                 attempt = (run.run_id, run.attempt)
                 entry = entries.get(run.queue_id)
@@ -311,14 +313,15 @@ class Launcher:
             and not kube_job.deleting
             and f"{kube_job.namespace}/{kube_job.work_queue}" in queues
         }
-        self._orphan_since = {uid: self._orphan_since.get(uid, now) for uid in orphans}
+        existing = {kube_job.uid for kube_job in kube_jobs.values()}
+        self._orphan_since = {uid: since for uid, since in self._orphan_since.items() if uid in existing}
         for uid, kube_job in orphans.items():
             queue = self._work_queue(f"{kube_job.namespace}/{kube_job.work_queue}")
             # Under contract Exit nobody else would end it; a pod of ours ends by itself once the fence has refused it.
             if (
                 kube_job.ended
                 or (queue is not None and queue.spec.is_exit)
-                or now - self._orphan_since[uid] > self._settings.orphan_seconds
+                or now - self._orphan_since.setdefault(uid, now) > self._settings.orphan_seconds
             ):
                 await self._kube.delete(KUBE_JOBS, kube_job.namespace, kube_job.name, uid=uid)
 

@@ -21,6 +21,16 @@ class Window:
         return sum(self.waiting.values())
 
 
+def poll(pool: Pool, sources: list["Source"]) -> set[int]:
+    """Ids of the sources that have a pending row, in one statement for all of them (0.1 ms a source, against 1 ms for a claim that takes nothing).
+
+    Raises GiveUp where one of the tables cannot be asked: then each is looked at alone."""
+    with pool.transaction("looking for pending rows") as cursor:
+        looks = [cursor.mogrify(source.look, {"source": source.source_id}) for source in sources]
+        cursor.execute(b" union all ".join(looks))
+        return {source_id for (source_id,) in cursor.fetchall()}
+
+
 class Source:
     """Statements of one RowSource, compiled once. Not for several threads at a time."""
 
@@ -28,6 +38,7 @@ class Source:
         self.pool, self.plan, self.inspection = pool, plan, inspection
         self.source_id, self.queue_id = source_id, queue_id
         self.cursor: str | None = None
+        self.look = compiled("look", plan, cursor_used=False)
         self._claim = compiled("claim", plan, inspection=inspection)
         self._count = compiled("count_pending", plan, cursor_used=False)
         self._gone = compiled("gone_keys", plan, inspection=inspection)

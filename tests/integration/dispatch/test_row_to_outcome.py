@@ -154,3 +154,18 @@ def test_the_first_of_a_million_rows_starts_within_two_seconds(database: str, re
         wait_until(lambda: len(runner.started) > 200, "it goes on")
         waiting = run_states(database)
         assert sum(n for state, n in waiting.items() if state != "succeeded") <= 1500, "only a window of the million is in the ledger"
+
+
+def test_idle_sources_are_asked_together_and_one_in_trouble_does_not_hold_the_others(database: str, redis_url: str) -> None:
+    create_orders(database)
+    with connect(database) as cur:
+        cur.execute("create table broken as select * from orders; alter table broken add primary key (id)")
+    with dispatching(database, redis_url) as bench, BareRunner(database, redis_url, lambda args: None):
+        bench.source()
+        bench.source(order_plan(name="default/broken", table="broken"))
+        with connect(database) as cur:
+            cur.execute("drop table broken")
+        wait_until(lambda: bench.dispatcher.state.sources["default/broken"].error, "the broken source says so")
+        add_orders(database, 20)
+        wait_until(lambda: statuses(database) == {"done": 20}, "the healthy source goes on", 10)
+    assert "broken" in (bench.dispatcher.state.sources["default/broken"].error or "")

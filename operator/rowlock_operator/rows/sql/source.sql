@@ -43,8 +43,9 @@ and t.{key} = any(array(select t.{key} from {table} t
 -- The plan of the claim's look, for advice on an index.
 explain (format json) select t.{key} from {table} t where ({pending}) order by {order} limit 500 for update of t skip locked
 
--- name: exists_pending
-select exists (select from {table} t where ({pending}) {unseen})
+-- name: look
+-- One branch of the poll: the source's id where a row is pending.
+select %(source)s where exists (select from {table} t where ({pending}) {unseen})
 
 -- name: count_pending
 -- Capped: exact where it matters, never a count of a million rows.
