@@ -57,7 +57,7 @@ if [ ! -e "$stamp" ]; then
   say "Python packages into .venv (about a minute)"
   [ -x .venv/bin/python ] || "$python" -m venv .venv
   .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . 2>/dev/null || { say "the project itself could not be installed"; exit 1; }
   rm -f .venv/.installed-*
   touch "$stamp"
 fi

@@ -11,6 +11,8 @@ from rowlock_operator.dispatch.state import SharedState, SourceEntry
 from rowlock_operator.errors import GiveUp, RetryLater
 from rowlock_operator.rows.source import poll
 
+UNREACHABLE = "DatabaseUnreachable"
+
 
 @dataclass(frozen=True)
 class FeederSettings:
@@ -64,6 +66,10 @@ class Feeder:
             return due
         try:
             found = poll(idle[0][0].source.pool, [entry.source for entry, _ in idle])
+        except RetryLater as error:
+            for entry, _ in due:
+                entry.error, entry.error_reason = str(error), UNREACHABLE
+            raise
         except GiveUp:
             return due  # one of the tables is in trouble: each alone, so that only that one suffers
         now = time.monotonic()
@@ -95,7 +101,7 @@ class Feeder:
             return taken
         except (GiveUp, RetryLater) as error:
             # Another source of the same database must not wait for this one.
-            entry.error, entry.error_reason = str(error), getattr(error, "reason", "DatabaseUnavailable")
+            entry.error, entry.error_reason = str(error), getattr(error, "reason", UNREACHABLE)
             pace.next_look = time.monotonic() + settings.error_pause_seconds
             pace.refreshed = -1e9
             if isinstance(error, RetryLater):
