@@ -223,6 +223,8 @@ class OperatorRoom:
             "ROWLOCK_REDIS_URL_FILE": str(self.redis_file),
             "ROWLOCK_WORKER_IMAGE": "registry.example/rowlock-jobs:1",
             "ROWLOCK_HTTP_PORT": str(free_port()),
+            # Shorter than the default 15 s: what is tested is the handover, and tests share two cores.
+            "ROWLOCK_LEASE_SECONDS": "10",
             **{name.upper(): value for name, value in changes.items()},
         }
         operator = OperatorProcess(environment, self.folder / f"operator-{number}.log")

@@ -47,7 +47,7 @@ def test_one_leads_and_after_its_kill_the_other_goes_on_within_twenty_seconds(ro
     every_row_ran_once(room, 400)
 
 
-def test_an_orderly_end_hands_over_within_five_seconds(room: OperatorRoom) -> None:
+def test_an_orderly_end_hands_over_long_before_the_lease_would_lapse(room: OperatorRoom) -> None:
     flowing(room)
     leader = room.leader()
     add_orders(room.url, 100)
@@ -57,7 +57,7 @@ def test_an_orderly_end_hands_over_within_five_seconds(room: OperatorRoom) -> No
     wait_until(lambda: statuses(room.url) == {"done": 400}, "all rows are done", 40)
     took = time.monotonic() - asked
     assert leader.wait() == 0
-    assert took < 5
+    assert took < 8
     every_row_ran_once(room, 400)
 
 
