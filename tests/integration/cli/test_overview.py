@@ -182,10 +182,26 @@ def test_elsewhere_than_on_a_terminal_each_look_is_a_line_a_queue(invoke: Invoke
     assert " demo/documents waiting 0 blocked 0 claimed 0 running 0 oldest - done/s 0.0 failed/s 0.0 dead 0" in lines[0]
 
 
+def of_a_terminal(database: str) -> dict[str, str]:
+    """The environment of a shell: nothing of Rowlock's but the address, and no width that a test runner has set."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("ROWLOCK_") and key not in ("COLUMNS", "LINES")}
+    return {**kept, "ROWLOCK_DATABASE_URL": database, "TERM": "xterm"}
+
+
+def hear_ctrl_c() -> None:
+    """A process in the background of a shell ignores Ctrl-C, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_the_monitor_with_exit_code_0(invoke: Invoke, database: str) -> None:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("ROWLOCK_")} | {"ROWLOCK_DATABASE_URL": database}
+    environment = of_a_terminal(database)
     with subprocess.Popen(
-        [PROGRAM, "monitor", "-o", "json"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [PROGRAM, "monitor", "-o", "json"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_ctrl_c,
     ) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["queues"]
@@ -195,13 +211,12 @@ def test_ctrl_c_ends_the_monitor_with_exit_code_0(invoke: Invoke, database: str)
 
 
 def test_on_a_terminal_the_view_is_redrawn_in_place(invoke: Invoke, database: str) -> None:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("ROWLOCK_")} | {
-        "ROWLOCK_DATABASE_URL": database,
-        "TERM": "xterm",
-    }
+    environment = of_a_terminal(database)
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
-    process = subprocess.Popen([PROGRAM, "monitor", "--interval", "0.2"], env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
+    process = subprocess.Popen(
+        [PROGRAM, "monitor", "--interval", "0.2"], env=environment, stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=hear_ctrl_c
+    )
     os.close(theirs)
     try:
         shown = b""
@@ -219,9 +234,11 @@ def test_on_a_terminal_the_view_is_redrawn_in_place(invoke: Invoke, database: st
 
 
 def test_the_monitor_outlives_a_session_that_the_server_ends(invoke: Invoke, database: str) -> None:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("ROWLOCK_")} | {"ROWLOCK_DATABASE_URL": database}
+    environment = of_a_terminal(database)
     command = [PROGRAM, "monitor", "-o", "json", "--interval", "0.2"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c
+    ) as process:
         try:
             assert process.stdout is not None
             assert "queues" in json.loads(process.stdout.readline())
