@@ -1,9 +1,9 @@
 """Keeps the ledger small: partitions ahead, retention behind, vacuum by dead rows instead of by the clock."""
 
 import logging
-import time
 from dataclasses import dataclass
 
+from rowlock_operator.dispatch.intervals import Intervals
 from rowlock_operator.rows.ledger import Ledger
 
 log = logging.getLogger("rowlock.dispatch")
@@ -15,6 +15,7 @@ class HousekeeperSettings:
     partitions_seconds: float = 3600.0
     retain_seconds: float = 60.0
     forget_seconds: float = 3600.0
+    vacuum_seconds: float = 30.0
     large_table_dead_rows: int = 200_000  # active: vacuum takes seconds, so by a lot of dead rows
     small_table_dead_rows: int = 5_000  # inbox, lane, bucket...: milliseconds
 
@@ -22,26 +23,21 @@ class HousekeeperSettings:
 class Housekeeper:
     def __init__(self, ledger: Ledger, settings: HousekeeperSettings) -> None:
         self._ledger, self._settings = ledger, settings
-        self._last: dict[str, float] = {}
-
-    def _due(self, what: str, seconds: float) -> bool:
-        now = time.monotonic()
-        if now - self._last.get(what, -1e9) < seconds:
-            return False
-        self._last[what] = now
-        return True
+        self._intervals = Intervals()
 
     def run_once(self) -> float:
         settings = self._settings
-        if self._due("partitions", settings.partitions_seconds):
+        if self._intervals.due("partitions", settings.partitions_seconds):
             self._ledger.partitions()
-        if self._due("retain", settings.retain_seconds):
+        if self._intervals.due("retain", settings.retain_seconds):
             while self._ledger.retain() >= 5000:
                 pass
-        if self._due("forget", settings.forget_seconds):
+        if self._intervals.due("forget", settings.forget_seconds):
             self._ledger.forget()
         for table, dead in self._ledger.dead_rows().items():
-            if dead > (settings.large_table_dead_rows if table == "active" else settings.small_table_dead_rows):
+            many = settings.large_table_dead_rows if table == "active" else settings.small_table_dead_rows
+            # At most so often: while somebody holds an old snapshot, a vacuum takes nothing away.
+            if dead > many and self._intervals.due(f"vacuum {table}", settings.vacuum_seconds):
                 self._ledger.vacuum(table)
                 log.debug("vacuumed", extra={"table": table, "dead_rows": dead})
         return settings.every_seconds

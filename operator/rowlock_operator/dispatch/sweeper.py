@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rowlock_operator.dispatch.intervals import Intervals
 from rowlock_operator.dispatch.state import SharedState
 from rowlock_operator.errors import GiveUp, RetryLater
 from rowlock_operator.rows.ledger import Ledger, StaleClaim
@@ -32,24 +33,17 @@ class Swept:
 class Sweeper:
     def __init__(self, state: SharedState, ledger: Ledger, redis: Callable[[], RedisQueues], settings: SweeperSettings) -> None:
         self._state, self._ledger, self._redis, self._settings = state, ledger, redis, settings
-        self._last: dict[str, float] = {}
+        self._intervals = Intervals()
         self._grace_until = 0.0
         self._away = False
         self.totals = {"lapsed": 0, "lost": 0, "vanished": 0, "mended": 0}
-
-    def _due(self, what: str, seconds: float) -> bool:
-        now = time.monotonic()
-        if now - self._last.get(what, -1e9) < seconds:
-            return False
-        self._last[what] = now
-        return True
 
     def sweep(self) -> Swept:
         """One sweep; returns what it took back."""
         settings = self._settings
         lapsed = self._lapsed()
-        mended = self._ledger.relane() if self._due("relane", settings.relane_seconds) else 0
-        vanished = self._vanished() if self._due("vanished", settings.vanished_seconds) else 0
+        mended = self._ledger.relane() if self._intervals.due("relane", settings.relane_seconds) else 0
+        vanished = self._vanished() if self._intervals.due("vanished", settings.vanished_seconds) else 0
         swept = Swept(lapsed, self._lost(), vanished, mended)
         for name, n in vars(swept).items():
             self.totals[name] += n
@@ -67,7 +61,7 @@ class Sweeper:
                 self._away, self._grace_until = False, time.monotonic() + self._settings.grace_seconds
             if time.monotonic() < self._grace_until:
                 return 0
-            return self._ledger.sweep(slow=self._due("slow", self._settings.slow_seconds))
+            return self._ledger.sweep(slow=self._intervals.due("slow", self._settings.slow_seconds))
         except RetryLater:
             self._away = True
             raise
