@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rowlock_jobs import logs
 from rowlock_jobs.errors import RowlockError, SettingsError
-from rowlock_jobs.settings import alive_file, load_settings, read_secret
+from rowlock_jobs.settings import alive_file, load_settings, names, read_secret
 from rowlock_jobs.worker.duties import ALIVE_FOR_SECONDS, is_alive
 
 COMMANDS = {
@@ -52,12 +52,12 @@ def _run(command: str) -> int:
         return 0
     from rowlock_jobs import wiring
 
+    if command == "tasks":  # a look into the image: needs no database
+        print("\n".join(wiring.list_tasks(names(os.environ, "ROWLOCK_IMPORTS"), names(os.environ, "ROWLOCK_TASKS"))))
+        return 0
     settings = load_settings(os.environ)
     if command == "once":
         return wiring.run_one(settings)
-    if command == "tasks":
-        print("\n".join(wiring.list_tasks(settings)))
-        return 0
     return wiring.run_workers(settings)
 
 

@@ -71,8 +71,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         database_url=database_url,
         redis_url=read_secret(environ, "ROWLOCK_REDIS_URL"),
         queue=_queue(environ),
-        imports=_names(environ, "ROWLOCK_IMPORTS"),
-        tasks=_names(environ, "ROWLOCK_TASKS"),
+        imports=names(environ, "ROWLOCK_IMPORTS"),
+        tasks=names(environ, "ROWLOCK_TASKS"),
         processes=_count(environ, "ROWLOCK_PROCESSES", 1),
         limits=Limits(soft, hard, _count(environ, "ROWLOCK_TASKS_PER_CHILD", 100), _seconds(environ, "ROWLOCK_CANCEL_GRACE_SECONDS", 10.0)),
         grace_seconds=_seconds(environ, "ROWLOCK_GRACE_SECONDS", hard),
@@ -106,7 +106,8 @@ def _queue(environ: Mapping[str, str]) -> str:
     return queue
 
 
-def _names(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+def names(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """A comma-separated variable."""
     return tuple(part.strip() for part in environ.get(name, "").split(",") if part.strip())
 
 

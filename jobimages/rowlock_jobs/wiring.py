@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -121,10 +121,11 @@ def run_reference(settings: Settings) -> RunRef:
     return ref
 
 
-def list_tasks(settings: Settings) -> list[str]:
-    """The `tasks` command: one line a registered task."""
-    import_tasks(settings.imports)
-    return [f"{name}\t{place}{'' if name in settings.tasks else '  (not in the allow-list)'}" for name, place in registered_tasks().items()]
+def list_tasks(imports: Sequence[str], allowed: Sequence[str]) -> list[str]:
+    """The `tasks` command: one line a registered task. An empty allow-list is not set yet, and marks none."""
+    import_tasks(imports)
+    marks = {name: "" if not allowed or name in allowed else "  (not in the allow-list)" for name in registered_tasks()}
+    return [f"{name}\t{place}{marks[name]}" for name, place in registered_tasks().items()]
 
 
 def _attempts(settings: Settings, lease: Lease, stopping: Stopping, duties: Duties, inherited: Callable[[], list[int]]) -> Attempts:
