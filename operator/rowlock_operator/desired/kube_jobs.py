@@ -5,7 +5,7 @@ from typing import Any
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.desired.fingerprint import with_fingerprint
 from rowlock_operator.desired.installation import Installation
-from rowlock_operator.desired.names import CONTAINER, ROW, kube_job_name, owner_reference, run_labels
+from rowlock_operator.desired.names import CONTAINER, CONTRACT_LABEL, ROW, kube_job_name, owner_reference, run_labels
 from rowlock_operator.desired.pods import (
     SECRETS_FOLDER,
     database_volume,
@@ -100,7 +100,8 @@ def build_row_secret(*, queue: WorkQueue, run: RunToLaunch, kube_job_uid: str) -
 
 def _kube_job(queue: WorkQueue, run: RunToLaunch, pod: Manifest, annotations: dict[str, str] | None = None) -> Manifest:
     name, spec = queue.metadata.name, queue.spec
-    labels = run_labels(name, run.run_id, run.attempt)
+    # The contract tells a network policy which pods have no business with our databases.
+    labels = {**run_labels(name, run.run_id, run.attempt), CONTRACT_LABEL: "Exit" if spec.is_exit else "Sdk"}
     return with_fingerprint(
         {
             "apiVersion": "batch/v1",

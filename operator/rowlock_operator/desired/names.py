@@ -13,6 +13,7 @@ ROW = "rowlock.dev/row"
 QUEUE_LABEL = "rowlock.dev/work-queue"
 RUN_LABEL = "rowlock.dev/run"
 ATTEMPT_LABEL = "rowlock.dev/attempt"
+CONTRACT_LABEL = "rowlock.dev/contract"
 MANAGED = {"app.kubernetes.io/managed-by": "rowlock"}
 COMPONENT = "app.kubernetes.io/component"
 CONTAINER = "main"
