@@ -87,7 +87,7 @@ def test_each_pod_mounts_only_the_keys_it_needs() -> None:
         ("Deployment/rowlock-operator", "rowlock-database"): ["url"],
         ("Deployment/rowlock-operator", "rowlock-redis"): ["url"],
         ("Deployment/rowlock-redis", "rowlock-redis"): ["redis.conf"],
-        ("Job/rowlock-migration", "rowlock-database"): ["url"],
+        ("Job/rowlock-migration-1", "rowlock-database"): ["url"],
         ("Pod/rowlock-test", "rowlock-database"): ["workerUrl"],
         ("Pod/rowlock-test", "rowlock-redis"): ["url"],
     }
