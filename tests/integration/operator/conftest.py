@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.operator.orders import QUEUE, SOURCE
 from tests.services.kube import KubeControlPlane
 from tests.services.operator import OperatorRoom
 from tests.services.postgres import PostgresServer
+from tests.services.process import wait_until
 from tests.services.redis import RedisServer
+from tests.services.rows import create_orders, statuses
 
 CRDS = Path(__file__).parents[3] / "crds"
 
@@ -59,3 +62,16 @@ def new_room(
 @pytest.fixture
 def room(new_room: Callable[[], OperatorRoom]) -> OperatorRoom:
     return new_room()
+
+
+@pytest.fixture
+def flowing(new_room: Callable[[], OperatorRoom]) -> OperatorRoom:
+    """Rows that are done, an operator, a worker."""
+    room = new_room()
+    create_orders(room.url, rows=20)
+    room.create(QUEUE)
+    room.create(SOURCE)
+    room.operator(ready=False)
+    room.worker("orders", ready=False)
+    wait_until(lambda: statuses(room.url) == {"done": 20}, "the first rows are done", 40)
+    return room

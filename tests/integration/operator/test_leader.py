@@ -4,15 +4,12 @@ import time
 
 import pytest
 
-from tests.services.manifests import STATUS_COLUMN, row_source, work_queue
+from tests.integration.operator.orders import QUEUE, SOURCE, every_row_ran_once
 from tests.services.operator import OperatorRoom
 from tests.services.process import wait_until
 from tests.services.rows import add_orders, create_orders, statuses
 
 pytestmark = pytest.mark.integration
-
-QUEUE = work_queue("orders", imports=["tests.services.journal_tasks"], tasks=["count"])
-SOURCE = row_source("orders", workQueueRef={"name": "orders"}, task="count", statusColumn=STATUS_COLUMN)
 
 
 def flowing(room: OperatorRoom) -> None:
@@ -24,12 +21,6 @@ def flowing(room: OperatorRoom) -> None:
     room.operator(ready=False)
     room.worker("orders", ready=False)
     wait_until(lambda: statuses(room.url) == {"done": 200}, "the first rows are done", 60)
-
-
-def every_row_ran_once(room: OperatorRoom, rows: int) -> None:
-    begun = [(line.run, line.attempt) for line in room.journal.lines()]
-    assert len(begun) == len(set(begun)) == rows
-    assert [(state, attempt) for _, state, attempt, _, _ in room.runs()] == [("succeeded", 1)] * rows
 
 
 def test_one_leads_and_after_its_kill_the_other_goes_on_within_twenty_seconds(room: OperatorRoom) -> None:
