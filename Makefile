@@ -43,7 +43,7 @@ unit: setup
 	@$(PYTEST) -m "not integration and not cluster" --ignore=tests/chart
 
 integration: setup ## real PostgreSQL, Redis, PgBouncer, kube-apiserver on loopback
-	@$(PYTEST) -m integration -n 3 --dist loadfile --ignore=tests/chart
+	@$(PYTEST) -m integration -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/chart
 
 chart: setup ## renderings, schema and lint of the chart
 	@sh charts/sync_crds.sh --check
