@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tools.cluster.errors import ClusterError
 from tools.demo import documents, orders, verify
-from tools.demo.session import NAMESPACE, RELEASE, DemoFailed, Session, say
+from tools.demo.session import NAMESPACE, RELEASE, DemoFailed, Session, follow, say
 from tools.inputs.archive import InputsMissing
 
 IMAGES = {"rowlock-operator": "operator/Dockerfile", "rowlock-worker": "jobimages/Dockerfile"}
@@ -60,6 +60,8 @@ def up(session: Session) -> bool:
     dead = documents.dead_letter(session, folder, pdfs)
     hits = verify.search(session, "page layout margin")
     right = verify.report([*verify.checks(session, pdfs, dead), verify.Check("full-text search has hits", True, hits > 0)])
+    settled = ("get", "rowsource/documents", "-o", "jsonpath={.status.done} {.status.failed}")
+    follow("the figures that kubectl shows", lambda: (session.kubectl(*settled).endswith(" 0"), ""), deadline_seconds=30)
     say("\n  kubectl get workqueues,rowsources")
     say("  " + session.kubectl("get", "workqueues,rowsources").replace("\n", "\n  "))
     say(f"  the demo took {time.monotonic() - began:.0f} s; {'every figure is right' if right else 'A FIGURE IS WRONG'}")
