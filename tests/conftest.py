@@ -13,6 +13,14 @@ from tests.services.redis import RedisServer
 __all__ = ["cluster", "cluster_kubeconfig", "kube", "kube_control_plane"]
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On several processes, files with a slow test come first, so that none is left alone with one at the end."""
+    if not hasattr(config, "workerinput"):
+        return
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     server = PostgresServer().start()
