@@ -1,12 +1,10 @@
 """The tools of the demo: kubectl, helm, psql in the database's pod, and lines on the terminal."""
 
-import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tools.cluster.programs import ensure_programs
 
@@ -66,9 +64,6 @@ class Session:
     def rowlock(self, *arguments: str) -> str:
         """Rowlock's own command line, inside the operator's pod."""
         return self.kubectl("exec", f"deploy/{RELEASE}-operator", "--", "rowlock", *arguments)
-
-    def rowlock_json(self, *arguments: str) -> Any:
-        return json.loads(self.rowlock(*arguments, "-o", "json"))
 
     def _config(self) -> str:
         if not hasattr(self, "_path"):

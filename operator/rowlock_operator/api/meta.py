@@ -1,7 +1,7 @@
 """The part of an object's metadata that decisions need, and the conditions every status carries."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -41,8 +41,3 @@ class Condition(ApiModel):
     message: str = Field(default="", max_length=2048, description="A sentence for people: what is so, and what to do about it.")
     last_transition_time: datetime = Field(description="When the status last changed.")
     observed_generation: int | None = Field(default=None, ge=0, description="The metadata.generation this was said about.")
-
-
-def parse_meta(manifest: dict[str, Any]) -> Meta:
-    """The metadata of any object as the API server sends it."""
-    return Meta.model_validate(manifest.get("metadata") or {})

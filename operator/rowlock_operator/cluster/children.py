@@ -93,14 +93,11 @@ class Children:
             1 for seen in self.kube_jobs().values() if (seen.namespace, seen.work_queue) == (namespace, work_queue) and not seen.ended
         )
 
-    def pod(self, attempt: Attempt) -> PodSeen | None:
-        """The pod of an attempt's kube job."""
-        return self._by_attempt().get(attempt)
-
     def queue_pods(self, namespace: str, work_queue: str) -> list[PodSeen]:
         return [owned.pod for key, owned in self._pods.items() if key.namespace == namespace and owned.work_queue == work_queue]
 
-    def _by_attempt(self) -> dict[Attempt, PodSeen]:
+    def pods(self) -> dict[Attempt, PodSeen]:
+        """The pods of kube jobs, by attempt."""
         found: dict[Attempt, list[PodSeen]] = defaultdict(list)
         for _, owned in self._pods.items():
             if owned.attempt is not None:

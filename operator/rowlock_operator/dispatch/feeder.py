@@ -122,4 +122,3 @@ class Feeder:
         free = settings.window - (total - sum(waiting[key] for key in saturated))
         pace.room = max(0, min(free, settings.hard_cap - total))
         pace.saturated, pace.refreshed = saturated, time.monotonic()
-        entry.saturated = len(saturated)

@@ -45,7 +45,7 @@ class KubeRunView(Protocol):
 
     def synced(self) -> bool: ...
     def kube_jobs(self) -> dict[Attempt, KubeJobSeen]: ...
-    def pod(self, attempt: Attempt) -> PodSeen | None: ...
+    def pods(self) -> dict[Attempt, PodSeen]: ...
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,7 @@ class Launcher:
                 continue
             kube_jobs = self._view.kube_jobs()  # before the ledger: a kube job newer than this look is nobody's orphan
             in_hand = await asyncio.to_thread(dispatcher.ledger.jobs_in_hand)
+            pods = self._view.pods()
             missing: dict[int, list[Attempt]] = {}
             self._in_hand[id(dispatcher)] = bool(in_hand)
             for run in in_hand:
@@ -139,7 +140,7 @@ class Launcher:
                     if run.claimed_seconds > self._settings.missing_seconds:
                         missing.setdefault(run.queue_id, []).append(attempt)
                 else:
-                    self._spawn(self._guarded(attempt, self._follow(dispatcher, entry, run, kube_job)))
+                    self._spawn(self._guarded(attempt, self._follow(dispatcher, entry, run, kube_job, pods.get(attempt))))
             for queue_id, attempts in missing.items():
                 await self._missing(dispatcher, entries[queue_id], attempts)
             await self._clear_orphans({q.name for q in entries.values()}, kube_jobs, {(r.run_id, r.attempt) for r in in_hand})
@@ -212,7 +213,9 @@ class Launcher:
 
     # -- following --------------------------------------------------------------------------------------------------
 
-    async def _follow(self, dispatcher: DatabaseDispatcher, entry: QueueEntry, run: KubeRun, kube_job: KubeJobSeen | None) -> None:
+    async def _follow(
+        self, dispatcher: DatabaseDispatcher, entry: QueueEntry, run: KubeRun, kube_job: KubeJobSeen | None, pod: PodSeen | None
+    ) -> None:
         queue = self._work_queue(entry.name)
         if queue is None:
             return
@@ -225,7 +228,7 @@ class Launcher:
             await self._kube.delete(KUBE_JOBS, kube_job.namespace, kube_job.name, uid=kube_job.uid)
             await self._end(dispatcher, run.run_id, run.attempt, token=run.token or "", canceled=run.cancel)
             return
-        outcome = decide_outcome(queue.spec, kube_job=kube_job, pod=self._view.pod((run.run_id, run.attempt)), now=self._now())
+        outcome = decide_outcome(queue.spec, kube_job=kube_job, pod=pod, now=self._now())
         if ours:
             await self._hold_fences(dispatcher, entry, run, kube_job, outcome)
         elif run.state == "launching" and isinstance(outcome, Failed | Succeeded):

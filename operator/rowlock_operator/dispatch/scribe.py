@@ -27,7 +27,10 @@ class Scribe:
     def run_once(self) -> float:
         """One pass; returns the seconds until the next."""
         written = 0
+        waiting = self._ledger.outbox_sources()
         for entry in self._state.source_entries():
+            if entry.source.source_id not in waiting:
+                continue
             try:
                 written += entry.source.write_back()
             except GiveUp as error:

@@ -34,7 +34,6 @@ class SourceEntry:
     error_reason: str | None = None
     done: int = 0
     failed: int = 0
-    saturated: int = 0
     running: int = 0
     throttled: int = 0
 
@@ -51,7 +50,6 @@ class SharedState:
     failures: dict[int, int] = field(default_factory=dict)
     ended: deque[Ended] = field(default_factory=lambda: deque(maxlen=10_000))  # since somebody last took them out
     errors: dict[str, str] = field(default_factory=dict)  # duty -> last error, absent while it works
-    hint: threading.Event = field(default_factory=threading.Event)
 
     def queue_entries(self) -> list[QueueEntry]:
         with self.lock:

@@ -212,6 +212,10 @@ class Ledger:
         """source id -> (waiting in the ledger, running, waiting behind a limit)."""
         return {source_id: (waiting, running, throttled) for source_id, waiting, running, throttled in self._rows("source_figures")}
 
+    def outbox_sources(self) -> set[int]:
+        """Ids of the sources with outcomes to write back."""
+        return {source_id for (source_id,) in self._rows("outbox_sources")}
+
     def queue_failures(self) -> dict[int, int]:
         return dict(self._rows("queue_failures"))
 

@@ -56,12 +56,6 @@ class RedisQueues:
             }
         return found
 
-    def ping(self) -> None:
-        try:
-            self._client.ping()
-        except redis.RedisError as error:
-            raise RetryLater(f"Redis does not answer ({type(error).__name__}): check its pod and the URL in the Redis Secret") from error
-
     def close(self) -> None:
         self._client.close()
 

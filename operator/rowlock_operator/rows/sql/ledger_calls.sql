@@ -108,3 +108,7 @@ select q.name, d.state, count(*), coalesce(array_agg(extract(epoch from d.starte
   from (select clock_timestamp() - interval '2 s' as at) upto
   left join rowlock.done d on d.finished_at > %(since)s::timestamptz and d.finished_at <= upto.at
   left join rowlock.queue q on q.id = d.queue_id group by 1, 2
+
+-- name: outbox_sources
+-- Sources with outcomes to write back: asked once, so that idle ones cost nothing.
+select distinct source_id from rowlock.outbox

@@ -68,9 +68,6 @@ update {table} t set {status} = w.value::{status_type} {error}
   from (select k.key::{key_type} as key, k.value, k.error from unnest(%(keys)s::text[], %(values)s::text[], %(errors)s::text[]) k(key, value, error)) w
  where t.{key} = w.key and t.{status}::text = any(%(ours)s::text[])
 
--- name: outbox_sources
-select distinct source_id from rowlock.outbox
-
 -- name: outbox_take
 -- The oldest outcomes of one source; deleted in the transaction that writes them back.
 delete from rowlock.outbox where id in (select id from rowlock.outbox where source_id = %(source)s order by id limit 500 for update skip locked) returning id, source_key, state, error
