@@ -1,4 +1,4 @@
-"""`rowlock-worker`: run (default), once, alive, tasks, migrate."""
+"""`rowlock-worker`: run (default), once, alive, tasks, migrate, tick."""
 
 import argparse
 import os
@@ -15,6 +15,7 @@ COMMANDS = {
     "once": "run the one attempt that ROWLOCK_RUN_ID and ROWLOCK_ATTEMPT name",
     "alive": f"exit 0 while the worker's loops turned within {ALIVE_FOR_SECONDS:.0f} s",
     "tasks": "list the tasks that the modules of ROWLOCK_IMPORTS register",
+    "tick": "write the tick of a schedule as a run (ROWLOCK_TICK, ROWLOCK_TICK_SCHEDULE, ROWLOCK_TICK_TASK)",
     "migrate": "create or update the domain tables (needs a login that may)",
 }
 
@@ -49,6 +50,11 @@ def _run(command: str) -> int:
             raise SettingsError("neither ROWLOCK_DATABASE_URL_FILE nor ROWLOCK_DATABASE_URL is set: migrate needs a database")
         for line in migrate(url):
             print(line)
+        return 0
+    if command == "tick":
+        from rowlock_jobs.work.tick import tick
+
+        print(tick(os.environ))
         return 0
     from rowlock_jobs import wiring
 

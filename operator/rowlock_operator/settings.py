@@ -83,6 +83,8 @@ class StoreSettings:
     """Secret mounted into worker pods; key `url`."""
     redis_url_file: str = _env("ROWLOCK_REDIS_URL_FILE", "/var/run/rowlock/redis/url")
     """File with the operator's own Redis URL: a file, because an environment variable shows in `kubectl describe`."""
+    encryption_keys_file: str = _env("ROWLOCK_ENCRYPTION_KEYS_FILE", "/var/run/rowlock/encryption/keys")
+    """Fernet keys, one a line, the first in use: logins of MonitoringProcesses are in the database only encrypted."""
 
 
 @dataclass(frozen=True)

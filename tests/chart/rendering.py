@@ -95,7 +95,7 @@ def stable_text(documents: list[Document]) -> str:
     shown = []
     for document in sorted(documents, key=lambda d: (d["kind"], d["metadata"].get("namespace", ""), d["metadata"]["name"])):
         if document["kind"] == "Secret":
-            decoded = {key: re.sub(r"[A-Za-z0-9]{32}", "PASSWORD", base64.b64decode(v).decode()) for key, v in document["data"].items()}
+            decoded = {key: re.sub(r"[A-Za-z0-9]{32,}", "PASSWORD", base64.b64decode(v).decode()) for key, v in document["data"].items()}
             document = {**document, "data": decoded}
         shown.append(yaml.safe_dump(document, sort_keys=True, width=140))
     return "---\n".join(shown)

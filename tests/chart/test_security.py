@@ -112,6 +112,8 @@ OPERATOR = {
     ("rowlock.dev", "workqueues/scale"): {"get", "patch"},
     ("rowlock.dev", "workqueues/finalizers"): {"update"},
     ("rowlock.dev", "rowsources/finalizers"): {"update"},
+    ("rowlock.dev", "monitoringprocesses"): READ,
+    ("rowlock.dev", "monitoringprocesses/status"): {"get", "patch"},
     ("apps", "deployments"): READ | MAKE,
     ("apps", "deployments/scale"): {"get", "patch"},
     ("batch", "jobs"): READ | MAKE,

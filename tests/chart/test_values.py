@@ -7,6 +7,8 @@ import yaml
 
 from tests.chart.rendering import CHART, case_names, helm, pick, render, template
 
+QUEUES = ("monitoring", "comments", "sessions", "timeouts", "scheduler", "celery")
+
 WRONG = {
     "a misspelt name": (["--set", "embeded.enabled=false"], "'embeded' not allowed"),
     "a misspelt name below": (["--set", "operator.replica=2"], "'replica' not allowed"),
@@ -88,6 +90,7 @@ def test_schema_knows_every_value_and_no_other() -> None:
         "/domain/documents/limits/tasksPerChild",
         "/domain/documents/scaling/driver",
         "/domain/documents/scaling/cooldownSeconds",
+        *(f"/domain/monitoring/scaling/{queue}/{field}" for queue in QUEUES for field in ("driver", "cooldownSeconds")),
     }
     in_values = paths(values)
     assert {path for path in in_schema - optional if not any(value == path or value.startswith(path + "/") for value in in_values)} == set()

@@ -35,6 +35,18 @@ def row_source(name: str = "orders", **spec: Any) -> Manifest:
     return _manifest("RowSource", name, given, spec)
 
 
+def monitoring_process(name: str = "watch", **spec: Any) -> Manifest:
+    """A MonitoringProcess with one login, one prompt and a model inside the cluster."""
+    given: Manifest = {
+        "owner": "ada",
+        "site": {"driver": "mymoment", "baseURL": "https://site.example"},
+        "logins": [{"name": "ada", "secretRef": {"name": "login-ada"}}],
+        "prompts": [{"name": "kind", "template": "Comment on {article_title}: {article_content}"}],
+        "llm": {"provider": "compatible", "model": "small", "baseURL": "http://llm:8080/v1"},
+    }
+    return _manifest("MonitoringProcess", name, given, spec)
+
+
 STATUS_COLUMN: Manifest = {"name": "status", "claimed": "queued", "succeeded": "done", "failed": "error", "errorColumn": "error"}
 
 

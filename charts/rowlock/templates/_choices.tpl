@@ -16,6 +16,10 @@
 {{- default (printf "%s-redis" .Release.Name) .Values.redis.existingSecret -}}
 {{- end -}}
 
+{{- define "rowlock.encryptionSecret" -}}
+{{- default (printf "%s-encryption" .Release.Name) .Values.domain.monitoring.encryption.existingSecret -}}
+{{- end -}}
+
 {{/* Value of ROWLOCK_WATCH_NAMESPACES: empty = own namespace, * = all. */}}
 {{- define "rowlock.watchNamespaces" -}}
 {{- if .Values.watchNamespaces -}}
@@ -39,6 +43,12 @@
 {{- end -}}
 {{- if and .Values.domain.documents.enabled .Values.watchNamespaces (not (has .Release.Namespace .Values.watchNamespaces)) -}}
 {{- fail (printf "Nobody would serve the WorkQueue documents: add %s to watchNamespaces, or set domain.documents.enabled=false." .Release.Namespace) -}}
+{{- end -}}
+{{- if and .Values.domain.monitoring.enabled .Values.watchNamespaces (not (has .Release.Namespace .Values.watchNamespaces)) -}}
+{{- fail (printf "Nobody would serve MonitoringProcesses: add %s to watchNamespaces, or set domain.monitoring.enabled=false." .Release.Namespace) -}}
+{{- end -}}
+{{- if ge (int .Values.domain.monitoring.limits.softSeconds) (int .Values.domain.monitoring.limits.hardSeconds) -}}
+{{- fail "domain.monitoring.limits: softSeconds must be smaller than hardSeconds, so that a task is interrupted before it is killed." -}}
 {{- end -}}
 {{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.service.enabled) -}}
 {{- fail "metrics.serviceMonitor.enabled needs metrics.service.enabled=true: the ServiceMonitor finds pods through that Service." -}}

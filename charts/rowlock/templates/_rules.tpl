@@ -3,10 +3,10 @@
 {{- define "rowlock.operatorRules" -}}
 # Our kinds: users write specs, the operator writes statuses.
 - apiGroups: [rowlock.dev]
-  resources: [workqueues, rowsources]
+  resources: [workqueues, rowsources, monitoringprocesses]
   verbs: [get, list, watch]
 - apiGroups: [rowlock.dev]
-  resources: [workqueues/status, rowsources/status]
+  resources: [workqueues/status, rowsources/status, monitoringprocesses/status]
   verbs: [get, patch]
 - apiGroups: [rowlock.dev]
   resources: [workqueues/scale]
@@ -36,6 +36,16 @@
   resourceNames:
     {{- toYaml (concat (list (include "rowlock.databaseSecret" .) (include "rowlock.redisSecret" .)) .Values.rbac.secretNames | uniq) | nindent 4 }}
   verbs: [get]
+{{- if .Values.domain.monitoring.enabled }}
+# Logins and API keys that MonitoringProcesses name.
+- apiGroups: [""]
+  resources: [secrets]
+  {{- with .Values.domain.monitoring.secretNames }}
+  resourceNames:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  verbs: [get]
+{{- end }}
 {{- if .Values.rbac.rowSecrets }}
 # rowDelivery: Secret.
 - apiGroups: [""]

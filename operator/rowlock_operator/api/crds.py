@@ -5,6 +5,7 @@ from typing import Any
 
 from rowlock_operator.api.meta import GROUP, VERSION
 from rowlock_operator.api.model import ApiModel
+from rowlock_operator.api.monitoring_process import MonitoringProcess
 from rowlock_operator.api.row_source import RowSource
 from rowlock_operator.api.schema import structural_schema
 from rowlock_operator.api.work_queue import WorkQueue
@@ -59,6 +60,22 @@ ROW_SOURCE_COLUMNS = (
     MESSAGE,
     AGE,
 )
+MONITORING_PROCESS_COLUMNS = (
+    Column(name="Phase", path=".status.phase"),
+    Column(name="Progress", path=".status.progress"),
+    Column(name="Waiting", path=".status.waiting", type="integer"),
+    Column(name="Failed", path=".status.failed", type="integer"),
+    Column(name="Active", path=".status.active", type="integer"),
+    Column(name="Next", path=".status.nextDiscoveryTime"),
+    Column(name="Last Error", path=".status.lastError"),
+    Column(name="Articles", path=".status.articles", type="integer", wide=True),
+    Column(name="Generated", path=".status.generated", type="integer", wide=True),
+    Column(name="Per Minute", path=".status.perMinute", wide=True),
+    Column(name="Ends", path=".status.endsAt", wide=True),
+    REASON,
+    MESSAGE,
+    AGE,
+)
 SCALE: Manifest = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas", "labelSelectorPath": ".status.selector"}
 
 
@@ -72,6 +89,18 @@ def build_row_source_crd() -> Manifest:
     """The definition of kind RowSource."""
     # Not `rs`: kubectl means ReplicaSets by that, and would warn everybody in the cluster of a second meaning.
     return _crd(RowSource, plural="rowsources", short="rws", columns=ROW_SOURCE_COLUMNS, subresources={"status": {}})
+
+
+def build_monitoring_process_crd() -> Manifest:
+    """The definition of kind MonitoringProcess."""
+    return _crd(
+        MonitoringProcess, plural="monitoringprocesses", short="mp", columns=MONITORING_PROCESS_COLUMNS, subresources={"status": {}}
+    )
+
+
+def build_crds() -> tuple[Manifest, ...]:
+    """Every definition."""
+    return build_work_queue_crd(), build_row_source_crd(), build_monitoring_process_crd()
 
 
 def _crd(model: type[ApiModel], *, plural: str, short: str, columns: tuple[Column, ...], subresources: Manifest) -> Manifest:

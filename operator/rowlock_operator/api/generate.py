@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from rowlock_operator.api.crds import Manifest, build_row_source_crd, build_work_queue_crd
+from rowlock_operator.api.crds import Manifest, build_crds
 from rowlock_operator.api.meta import GROUP
 
 _FOLDER = Path(__file__).parents[3] / "crds"
@@ -23,7 +23,7 @@ def render(manifest: Manifest) -> str:
 
 def files() -> dict[str, str]:
     """File name -> content, of every definition."""
-    return {f"{GROUP}_{crd['spec']['names']['plural']}.yaml": render(crd) for crd in (build_work_queue_crd(), build_row_source_crd())}
+    return {f"{GROUP}_{crd['spec']['names']['plural']}.yaml": render(crd) for crd in build_crds()}
 
 
 def main(arguments: list[str] | None = None) -> int:

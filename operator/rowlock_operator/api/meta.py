@@ -11,7 +11,7 @@ GROUP = "rowlock.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
-ConditionType = Literal["Ready", "Progressing", "Suspended", "Throttled", "Degraded"]
+ConditionType = Literal["Ready", "Progressing", "Suspended", "Throttled", "Degraded", "NeedsReauth"]
 ConditionStatus = Literal["True", "False", "Unknown"]
 
 
@@ -35,7 +35,7 @@ class Meta(ApiModel):
 class Condition(ApiModel):
     """One aspect of the object's state, in the usual Kubernetes form."""
 
-    type: ConditionType = Field(description="Which aspect: Ready, Progressing, Suspended, Throttled or Degraded.")
+    type: ConditionType = Field(description="Which aspect: Ready, Progressing, Suspended, Throttled, Degraded or NeedsReauth.")
     status: ConditionStatus = Field(description="True, False, or Unknown while Rowlock cannot tell.")
     reason: str = Field(max_length=100, pattern=r"^[A-Z][A-Za-z0-9]*$", description="One CamelCase word for programs.")
     message: str = Field(default="", max_length=2048, description="A sentence for people: what is so, and what to do about it.")

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from rowlock_operator.api.model import ApiModel
+from rowlock_operator.api.monitoring_process import MonitoringProcess
 from rowlock_operator.api.row_source import RowSource
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.errors import InvalidSpec
@@ -20,6 +21,11 @@ def parse_work_queue(manifest: dict[str, Any]) -> WorkQueue:
 def parse_row_source(manifest: dict[str, Any]) -> RowSource:
     """A RowSource; raises InvalidSpec naming the first wrong field. Unknown fields are ignored."""
     return _parse(RowSource, manifest)
+
+
+def parse_monitoring_process(manifest: dict[str, Any]) -> MonitoringProcess:
+    """A MonitoringProcess; raises InvalidSpec naming the first wrong field. Unknown fields are ignored."""
+    return _parse(MonitoringProcess, manifest)
 
 
 def _parse(model: type[Kind], manifest: dict[str, Any]) -> Kind:

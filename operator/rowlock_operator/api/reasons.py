@@ -1,9 +1,12 @@
 """Every reason a condition may carry, each with its message beside it.
 
-A message is a sentence with named gaps; what a user must do stands in it. Reasons are facts: never reuse a near one.
+A message is a sentence with named gaps; what a user must do stands in it. Reasons are facts: never reuse a near one. docs/troubleshooting.md
+names each of them that asks somebody to do something; a test compares.
 """
 
 from dataclasses import dataclass
+
+from rowlock_operator.errors import GiveUp
 
 
 @dataclass(frozen=True)
@@ -17,18 +20,22 @@ class Reason:
         """The message with its gaps filled; raises KeyError for a gap without a value."""
         return self.message.format(**gaps)
 
+    def error(self, **gaps: object) -> GiveUp:
+        """The same as an error; raises KeyError for a gap without a value."""
+        return GiveUp(self.says(**gaps), self.name)
+
 
 # Ready
 READY = Reason("Ready", "Work is accepted.")
 IDLE = Reason("Idle", "Nothing waits; the first run starts a worker.")
 STARTING = Reason("Starting", "Runs wait for the first worker to become ready.")
-NOT_OBSERVED = Reason("NotObserved", "Rowlock has not looked at this object yet.")
 SUSPENDED = Reason("Suspended", "spec.suspend is true: nothing new is started. Set it to false to go on.")
 NOT_SUSPENDED = Reason("NotSuspended", "spec.suspend is false.")
 QUEUE_SUSPENDED = Reason("WorkQueueSuspended", "WorkQueue {queue} is suspended: rows wait until its spec.suspend is false.")
 
 # what the user must change
-INVALID_SPEC = Reason("InvalidSpec", "{field}: {why}")
+INVALID_SPEC = Reason("InvalidSpec", "{field}: {why}")  # as errors.InvalidSpec says it
+PENDING_STAYS_TRUE = Reason("PendingStaysTrue", "{field}: {why}")
 QUEUE_MISSING = Reason(
     "WorkQueueMissing", "WorkQueue {queue} does not exist in this namespace: create it or correct spec.workQueueRef.name."
 )
@@ -36,30 +43,66 @@ TASK_NOT_ALLOWED = Reason("TaskNotAllowed", "Task {task} is not in spec.tasks of
 DATABASE_MISMATCH = Reason(
     "DatabaseMismatch", "spec.databaseRef names another database than WorkQueue {queue}: remove it, or use a WorkQueue of that database."
 )
-SECRET_MISSING = Reason("SecretMissing", "Secret {secret} has no key {key}, or does not exist: create it or correct spec.databaseRef.")
+SECRET_MISSING = Reason("SecretMissing", "Secret {secret} {fact}: {remedy}, or correct spec.databaseRef.")
+SECRET_FORBIDDEN = Reason(
+    "SecretForbidden",
+    "The operator may not read Secret {secret}: add its name to rbac.secretNames of the chart if it is the right one, or correct "
+    "spec.databaseRef.secretName.",
+)
+SECRET_MALFORMED = Reason(
+    "SecretMalformed",
+    "{fact}: store postgresql://USER:PASSWORD@HOST:PORT/DATABASE as it is, with %40 for @, %2F for / and %25 for % in the password.",
+)
+WRONG_CREDENTIALS = Reason("WrongCredentials", "{fact}. Correct the login in the Secret.")
+NOT_ALLOWED = Reason("NotAllowed", "{fact}. As the owner: {remedy}.")
 TABLE_MISSING = Reason(
     "TableMissing",
-    "Table {table} does not exist: create it, or delete this RowSource and make it again with spec.table spelled exactly as the database shows it.",
+    "{fact}: create it, or delete this RowSource and make it again with the right spec.table (schema.table, spelled as \\d shows it).",
 )
-COLUMN_MISSING = Reason("ColumnMissing", "Table {table} has no column {column}: correct {field}.")
+TABLE_LOCKED = Reason("TableLocked", "{fact}. Somebody else holds a lock on it; rows flow again once it is released.")
+NOT_A_TABLE = Reason("NotATable", "{table} is a {kind}: name a table or a view in spec.table.")
+VIEW_READ_ONLY = Reason(
+    "ViewReadOnly",
+    "{table} is a view through which {column} cannot be written: name the table beneath it, give the view an INSTEAD OF UPDATE trigger, or "
+    "leave out spec.statusColumn (the ledger alone remembers then).",
+)
+VIEW_NOT_LOCKABLE = Reason(
+    "ViewNotLockable",
+    "Rows of the view {table} cannot be locked ({why}): name the table beneath it, or leave out spec.statusColumn (the ledger alone "
+    "remembers then).",
+)
+COLUMN_MISSING = Reason("ColumnMissing", "{fact}: correct {field}, or add the column{known}.")
 KEY_NOT_UNIQUE = Reason(
-    "KeyNotUnique", "Column {column} of {table} is not unique and not null: add such a constraint or choose another spec.key."
+    "KeyNotUnique",
+    "{table}: column {column} alone does not identify a row ({why}): name a column with a unique index of its own, or add one "
+    "(id bigint generated always as identity unique).",
 )
-PENDING_REFUSED = Reason("PendingRefused", "The database refused spec.pending: {why}. Correct the expression.")
-NOT_ALLOWED = Reason("NotAllowed", "The operator's role may not {right} {table}: run `GRANT {right} ON {table} TO {role}`.")
-NOT_A_TABLE = Reason("NotATable", "{table} is neither a table nor a view: correct spec.table.")
-KEY_TYPE_NOT_SUPPORTED = Reason("KeyTypeNotSupported", "Column {column} of {table} is of type {type}: choose another spec.key.")
-PENDING_STAYS_TRUE = Reason("PendingStaysTrue", "spec.pending: {why}")
-ROW_TOO_LARGE = Reason("RowTooLarge", "{why}")
-ROW_NAMES_COLLIDE = Reason("RowNamesCollide", "{why}")
-INDEX_MISSING = Reason("IndexMissing", "Looking for pending rows reads the whole table ({rows} rows). An index would help: {statement}")
+KEY_TYPE_NOT_SUPPORTED = Reason(
+    "KeyTypeNotSupported", "{table}: key column {column} is of type {type}: name a column of one of the types {supported}."
+)
+PENDING_REFUSED = Reason("PendingRefused", "The database refuses spec.pending: {why}. Correct the expression.")
+STATUS_REFUSED = Reason("StatusRefused", "{table}: column {column} refuses {value!r}: {why}. Correct spec.statusColumn or the column.")
+ROW_REFUSED = Reason("RowRefused", "{fact}. Mend the row or what refuses it; Rowlock tries again by itself.")
+ROWS_LEFT_OUT = Reason("RowsLeftOut", "Some pending rows are not taken: {why}. The others are; these are, too, once they are mended.")
+QUERY_REFUSED = Reason("QueryRefused", "{fact}. Mend what it names; Rowlock tries again by itself.")
+QUEUE_UNKNOWN = Reason("UnknownQueue", "{fact}")
+INDEX_MISSING = Reason("IndexMissing", "{rows:.0f} rows are read to find those that wait. An index would help: {statement}")
 
 # the outside
-DATABASE_UNREACHABLE = Reason("DatabaseUnreachable", "The database does not answer: {why}. Rowlock goes on as soon as it does.")
-REDIS_UNREACHABLE = Reason("RedisUnreachable", "Redis does not answer: {why}. Runs stay in the database and go on as soon as it does.")
+DATABASE_UNREACHABLE = Reason("DatabaseUnreachable", "{why}. Rowlock goes on as soon as the database answers.")
+REDIS_UNREACHABLE = Reason("RedisUnreachable", "{why}. Runs stay in the database and go on as soon as it answers.")
 DEPTH_UNKNOWN = Reason("DepthUnknown", "The number of waiting runs is not known at the moment: {why}. Nothing is scaled until it is.")
 CHILD_REFUSED = Reason("ChildRefused", "The API server refused {kind} {name}: {why}. Correct the field it names in spec.template.")
-FORBIDDEN = Reason("Forbidden", "{why}")
+FORBIDDEN = Reason("Forbidden", "{call}: forbidden; the operator's Role lacks {right}.")
+REFUSED_BY_POLICY = Reason("RefusedByPolicy", "{call}: the cluster's policy refused it: {why}")
+OBJECT_REFUSED = Reason("ObjectRefused", "{call}: the API server refused the object: {why}")
+UNEXPECTED_REPLY = Reason("UnexpectedReply", "{call}: HTTP {status}: {why}")
+ROW_TOO_LARGE = Reason("RowTooLarge", "The row of run {run} has {bytes} bytes, more than a pod can be given ({most}): {remedy}.")
+ROW_NAMES_COLLIDE = Reason(
+    "RowNamesCollide",
+    "Columns {one!r} and {other!r} would both become {name}: give them other names with spec.args of the RowSource.",
+)
+KUBE_JOB_REFUSED = Reason("KubeJobRefused", "The API server refuses the Kubernetes Job: {why}")
 
 # pods
 IMAGE_PULL_FAILED = Reason(
@@ -70,6 +113,10 @@ CRASH_LOOP = Reason("CrashLoop", "{count} pods end right after their start: {why
 OUT_OF_MEMORY = Reason("OutOfMemory", "{count} pods ran out of memory: raise spec.template.resources.limits.memory.")
 CONFIG_MISSING = Reason("ConfigMissing", "{count} pods cannot start: {why}. Create what is missing.")
 QUOTA_EXCEEDED = Reason("QuotaExceeded", "Pods are refused: {why}. Raise the quota or lower scaling.max.")
+PODS_NOT_MADE = Reason(
+    "PodsNotMade",
+    "{count} Kubernetes Jobs have no pod, such as {why}: a ResourceQuota or an admission rule refuses it. `kubectl describe job` of it says which.",
+)
 POD_PROBLEM = Reason("PodProblem", "{count} pods are not well: {why}.")
 
 # Progressing
@@ -87,5 +134,41 @@ NOT_THROTTLED = Reason("NotThrottled", "No run waits behind a limit.")
 # Degraded
 DEAD_LETTERS = Reason("DeadLetters", "{count} runs are dead or unknown: see `rowlock dead-letters`, then `rowlock requeue`.")
 HEALTHY = Reason("Healthy", "Nothing needs attention.")
+
+# monitoring
+PROCESS_STARTING = Reason("Starting", "It was asked to start; the first worker that is free begins.")
+PROCESS_RUNNING = Reason("Running", "Articles are looked for, comments are written, and posted where that is allowed.")
+PROCESS_STOPPED = Reason("Stopped", "It does not run: set spec.state to Running, or change spec.startRequest, to start it.")
+DURATION_REACHED = Reason("DurationReached", "It has run for spec.maxDurationMinutes. Change spec.startRequest to start it again.")
+PROCESS_FAILED = Reason("ProcessFailed", "It has failed: see status.lastError, then change spec.startRequest to start it again.")
+TOO_MANY_RUNNING = Reason(
+    "TooManyRunning", "{owner} has {limit} processes running, as many as one owner may have: stop one of them; this one starts then."
+)
+NO_WORKER = Reason("NoWorker", "WorkQueue {queue} cannot serve it: {why}")
+PIPELINE_MISSING = Reason(
+    "PipelineMissing", "RowSource {source} does not exist in this namespace: enable domain.monitoring in the chart, or create it."
+)
+DOMAIN_MISSING = Reason(
+    "DomainMissing",
+    "Database {database} has no tables for monitoring: run the migration of the chart (domain.monitoring.enabled), it is tried again.",
+)
+ENCRYPTION_KEY_MISSING = Reason(
+    "EncryptionKeyMissing",
+    "The file with the encryption keys cannot be used: {why}. Put Fernet keys, one a line, into the Secret of the installation.",
+)
+LOGIN_SECRET_MISSING = Reason("LoginSecretMissing", "Secret {secret} {fact}: {remedy}, or correct {field}.")
+LOGIN_SECRET_FORBIDDEN = Reason(
+    "LoginSecretForbidden",
+    "The operator may not read Secret {secret}: add its name to domain.monitoring.secretNames of the chart, or correct {field}.",
+)
+NEEDS_REAUTH = Reason(
+    "NeedsReauth", "The site refuses these logins: {logins}. Correct name and password in their Secrets; nothing is tried until then."
+)
+LOGINS_WORK = Reason("LoginsWork", "No login was refused.")
+COMMENTS_UNKNOWN = Reason(
+    "CommentsUnknown",
+    "Nobody knows whether some comments were posted; they are never repeated. See `rowlock comments list --status unknown`.",
+)
+COMMENTS_FAILED = Reason("CommentsFailed", "Some comments could not be made or posted: see `rowlock comments list --status failed`.")
 
 ALL: tuple[Reason, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Reason))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rowlock_operator.api.crds import Manifest, build_row_source_crd, build_work_queue_crd
+from rowlock_operator.api.crds import Manifest, build_crds
 from rowlock_operator.api.meta import API_VERSION
 
 _FOLDER = Path(__file__).parents[3] / "docs" / "reference"
@@ -30,7 +30,7 @@ class Row:
 
 def files() -> dict[str, str]:
     """File name -> content, of every kind's page."""
-    return {f"{crd['spec']['names']['singular']}.md": page(crd) for crd in (build_work_queue_crd(), build_row_source_crd())}
+    return {f"{crd['spec']['names']['singular']}.md": page(crd) for crd in build_crds()}
 
 
 def page(crd: Manifest) -> str:

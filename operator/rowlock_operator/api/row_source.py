@@ -42,14 +42,22 @@ class StatusColumn(ApiModel):
                 "canceled and succeeded must differ: choose another value",
                 ".canceled",
             ),
+            rule(
+                "!has(self.unknown) || (self.unknown != self.succeeded && self.unknown != self.claimed)",
+                "unknown must differ from claimed and succeeded: nobody knows that it happened; choose another value",
+                ".unknown",
+            ),
             rule("!has(self.errorColumn) || self.errorColumn != self.name", "errorColumn must be another column than name", ".errorColumn"),
         )
     )
     name: ColumnName = Field(description="The column.")
     claimed: StatusValue = Field(description="Value written when the row is taken; must make `pending` false.")
     succeeded: StatusValue = Field(description="Value written when the run succeeded.")
-    failed: StatusValue = Field(description="Value written when the run is dead or unknown.")
+    failed: StatusValue = Field(description="Value written when the run is dead.")
     canceled: StatusValue | None = Field(default=None, description="Value written when the run was canceled. Default: the value of failed.")
+    unknown: StatusValue | None = Field(
+        default=None, description="Value written when nobody can know whether the run's effect happened. Default: the value of failed."
+    )
     error_column: ColumnName | None = Field(default=None, description="Text column that gets the failure's message; null after a success.")
 
 

@@ -49,6 +49,7 @@ class Kind:
 
 WORK_QUEUES = Kind("rowlock.dev", "v1alpha1", "workqueues", "WorkQueue")
 ROW_SOURCES = Kind("rowlock.dev", "v1alpha1", "rowsources", "RowSource")
+MONITORING_PROCESSES = Kind("rowlock.dev", "v1alpha1", "monitoringprocesses", "MonitoringProcess")
 DEPLOYMENTS = Kind("apps", "v1", "deployments", "Deployment")
 KUBE_JOBS = Kind("batch", "v1", "jobs", "Job")
 PODS = Kind("", "v1", "pods", "Pod")

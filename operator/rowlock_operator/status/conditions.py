@@ -7,7 +7,7 @@ from typing import Any
 from rowlock_operator.api.meta import Condition, ConditionStatus, ConditionType
 
 MESSAGE_CHARACTERS = 2000
-ORDER: tuple[ConditionType, ...] = ("Ready", "Progressing", "Suspended", "Throttled", "Degraded")
+ORDER: tuple[ConditionType, ...] = ("Ready", "Progressing", "Suspended", "Throttled", "Degraded", "NeedsReauth")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rowlock_operator.api import reasons
-from rowlock_operator.api.crds import build_row_source_crd, build_work_queue_crd
+from rowlock_operator.api.crds import build_crds
 from rowlock_operator.api.generate import files, main
 from rowlock_operator.api.parse import parse_row_source, parse_work_queue
 from rowlock_operator.errors import InvalidSpec
@@ -27,7 +27,7 @@ def fields(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, A
 
 
 def every_field() -> Iterator[tuple[str, dict[str, Any]]]:
-    for crd in (build_work_queue_crd(), build_row_source_crd()):
+    for crd in build_crds():
         schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
         for part in ("spec", "status"):
             yield from fields(schema["properties"][part], f"{crd['spec']['names']['kind']}.{part}")

@@ -26,3 +26,26 @@ begin
 exception when insufficient_privilege then
   raise notice 'the grants to rowlock_worker are not complete (%); ask the owner of the tables', sqlerrm;
 end $$;
+-- Monitoring: the tasks read and write their rows; what two sides share is a function.
+do $$
+declare
+  v_grant text;
+begin
+  if not exists (select from pg_roles where rolname = 'rowlock_worker') then return; end if;
+  foreach v_grant in array array[
+    'usage on schema monitoring',
+    'select, insert, update on ai_comments',
+    'select, update on monitoring_processes, mymoment_logins, llm_provider_configurations',
+    'select on monitoring_process_logins, monitoring_process_prompts, prompt_templates',
+    'select, insert, update, delete on mymoment_sessions',
+    'delete on ai_comments',
+    'execute on function monitoring.run_v1, monitoring.stop_v1, monitoring.expire_v1, monitoring.gate_v1, monitoring.still_v1, monitoring.hold_v1',
+    'execute on function monitoring.use_login_v1, monitoring.leave_login_v1, monitoring.tick_v1, monitoring.mark_runnable, monitoring.follow_up_v1'
+  ] loop
+    begin
+      execute format('grant %s to rowlock_worker', v_grant);
+    exception when insufficient_privilege then
+      raise notice 'this login may not "grant % to rowlock_worker"; ask the owner of the table to do it', v_grant;
+    end;
+  end loop;
+end $$;

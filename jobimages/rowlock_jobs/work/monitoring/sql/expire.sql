@@ -1,0 +1,2 @@
+-- expire: ends what has run for its whole duration.
+select monitoring.expire_v1()::text

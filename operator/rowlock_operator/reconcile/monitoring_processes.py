@@ -1,0 +1,200 @@
+"""One look at one MonitoringProcess: write it to the database, start or stop it, report; and the second hand that ends what is over."""
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from rowlock_operator.api import reasons
+from rowlock_operator.api.monitoring_process import MonitoringProcess
+from rowlock_operator.api.parse import parse_monitoring_process
+from rowlock_operator.cluster.kinds import MONITORING_PROCESSES, ROW_SOURCES, WORK_QUEUES, ObjectKey
+from rowlock_operator.decide.monitoring import PER_OWNER, QUEUES, SOURCES, Action, build_document, decide_action
+from rowlock_operator.dispatch.database import DatabaseDispatcher
+from rowlock_operator.errors import GiveUp, RetryLater, RowlockError
+from rowlock_operator.observed.monitoring import ProcessObservation, ProcessRow
+from rowlock_operator.observed.queues import Trouble, trouble
+from rowlock_operator.reconcile.databases import Databases
+from rowlock_operator.reconcile.login_secrets import LoginSecrets
+from rowlock_operator.reconcile.reporting import PrimaryCache, Reporter, manifest_of
+from rowlock_operator.rows.monitoring import MonitoringRows
+from rowlock_operator.rows.vault import Vault
+from rowlock_operator.status.monitoring_processes import fold_monitoring_process_status
+
+LOOK_AGAIN_SECONDS, TROUBLE_SECONDS = 30.0, 5.0
+SECRETS_SECONDS = 20.0  # a changed password is noticed this late
+TICK_SECONDS, GONE_SECONDS = 1.0, 5.0  # durations are kept to the second; a deletion that was missed, to five
+
+
+class MonitoringProcesses:
+    """Level-based, as all reconcilers: what it remembers only saves work."""
+
+    def __init__(
+        self,
+        cache: PrimaryCache,
+        databases: Databases,
+        reporter: Reporter,
+        *,
+        secrets: LoginSecrets,
+        vault: Vault,
+        keys: Callable[[str], Iterator[ObjectKey]],
+        changed: Callable[[ObjectKey], None],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._cache, self._databases, self._reporter = cache, databases, reporter
+        self._secrets, self._vault, self._keys, self._changed, self._now = secrets, vault, keys, changed, now
+        self._rows: dict[DatabaseDispatcher, MonitoringRows] = {}
+        self._written: dict[ObjectKey, tuple[str, DatabaseDispatcher, int, str, float]] = {}  # uid, database, generation, versions, when
+        self._shown: dict[str, ProcessRow] = {}
+
+    async def reconcile(self, key: ObjectKey) -> float | None:
+        """Returns when to look again, in seconds."""
+        primary = self._cache.get(key)
+        if primary is None or primary.deletion_timestamp:
+            await self._forget(key)
+            return None
+        if key in self._written and self._written[key][0] != primary.uid:
+            await self._forget(key)  # deleted and made again while nobody looked
+        process = parse_monitoring_process(manifest_of(MONITORING_PROCESSES, key, primary))
+        troubles: list[Trouble] = []
+        row: ProcessRow | None = None
+        acted = False
+        try:
+            rows = self._rows_of(key)
+            await asyncio.to_thread(rows.check_installed)
+            row = await self._row(rows, process)
+            if row is not None and process.spec.state == "Stopped" and row.alive:
+                # Before anything that may fail: a stop needs neither its Secrets nor its workers.
+                await asyncio.to_thread(rows.stop, process.metadata.uid, status="stopped", reason="Stopped")
+                row = await self._row(rows, process)
+            await self._write(key, process)
+            row = row or await self._row(rows, process)
+            self._check_pipeline(key)
+            acted = await self._act(rows, process, row, troubles)
+            if acted:
+                row = await self._row(rows, process)
+        except GiveUp as error:
+            troubles.append(Trouble(reason=error.reason, message=str(error)))
+        except RetryLater as error:
+            troubles.append(trouble(reasons.DATABASE_UNREACHABLE, why=str(error)))
+        if row is not None:
+            self._shown[process.metadata.uid] = row
+        await self._reporter.report(MONITORING_PROCESSES, key, primary, self._status(process, row, troubles))
+        return TROUBLE_SECONDS if troubles else LOOK_AGAIN_SECONDS
+
+    async def _act(self, rows: MonitoringRows, process: MonitoringProcess, row: ProcessRow | None, troubles: list[Trouble]) -> bool:
+        """Whether something was asked for."""
+        if decide_action(process, row) is not Action.START:
+            return False
+        refused = await asyncio.to_thread(rows.start, process.metadata.uid, per_owner=PER_OWNER)
+        if refused is not None:
+            troubles.append(trouble(reasons.TOO_MANY_RUNNING, owner=process.spec.owner or "Everybody without an owner", limit=PER_OWNER))
+        return refused is None
+
+    def _status(self, process: MonitoringProcess, row: ProcessRow | None, troubles: list[Trouble]) -> dict[str, object]:
+        spec = process.spec
+        observation = ProcessObservation(now=self._now(), row=row, troubles=tuple(troubles))
+        if row is not None and (row.alive if spec.state == "Running" else not row.alive):
+            observation = ProcessObservation(
+                now=observation.now,
+                row=row,
+                troubles=observation.troubles,
+                acted_on_state=spec.state,
+                acted_on_request=spec.start_request if spec.state == "Running" else process.status.last_start_request,
+            )
+        return fold_monitoring_process_status(process, observation)
+
+    def _rows_of(self, key: ObjectKey) -> MonitoringRows:
+        dispatcher = self._dispatcher(key.namespace)
+        return self._rows.setdefault(dispatcher, MonitoringRows(dispatcher.pool))
+
+    def _dispatcher(self, namespace: str) -> DatabaseDispatcher:
+        queue = ObjectKey(WORK_QUEUES.plural, namespace, QUEUES[0])
+        if self._cache.get(queue) is None:
+            raise reasons.NO_WORKER.error(
+                queue=QUEUES[0], why="it does not exist in this namespace. Enable domain.monitoring in the chart."
+            )
+        dispatcher = self._databases.of(queue)
+        if dispatcher is None:
+            raise RetryLater(f"WorkQueue {queue.name} has not reached its database yet: see its condition Ready")
+        return dispatcher
+
+    async def _row(self, rows: MonitoringRows, process: MonitoringProcess) -> ProcessRow | None:
+        return (await asyncio.to_thread(rows.status, [process.metadata.uid])).get(process.metadata.uid)
+
+    async def _write(self, key: ObjectKey, process: MonitoringProcess) -> None:
+        """The process as asked for into the database, where it or one of its Secrets changed."""
+        dispatcher = self._dispatcher(key.namespace)
+        identity = (process.metadata.uid, dispatcher, process.metadata.generation)
+        known = self._written.get(key)
+        if known is not None and known[:3] == identity and time.monotonic() - known[4] < SECRETS_SECONDS:
+            return
+        logins, api_key, versions = await self._secrets.read(process)
+        version = hashlib.sha256("\n".join((self._vault.key, *versions)).encode()).hexdigest()
+        if known is None or known[:4] != (*identity, version):
+            document = build_document(process, secrets=logins, api_key=api_key, encrypt=self._vault.encrypt)
+            await asyncio.to_thread(self._rows_of(key).apply, document)
+        self._written[key] = (*identity, version, time.monotonic())
+
+    def _check_pipeline(self, key: ObjectKey) -> None:
+        """Raises GiveUp where no worker could serve it: a start that waits in silence is the old system's."""
+        for name in QUEUES:
+            primary = self._cache.get(ObjectKey(WORK_QUEUES.plural, key.namespace, name))
+            if primary is None:
+                raise reasons.NO_WORKER.error(queue=name, why="it does not exist in this namespace. Enable domain.monitoring in the chart.")
+            ready = next((c for c in primary.status.get("conditions") or () if c.get("type") == "Ready"), None)
+            if ready is not None and ready.get("status") == "False":
+                raise reasons.NO_WORKER.error(queue=name, why=str(ready.get("message", "it is not Ready")))
+        for name in SOURCES:
+            if self._cache.get(ObjectKey(ROW_SOURCES.plural, key.namespace, name)) is None:
+                raise reasons.PIPELINE_MISSING.error(source=name)
+
+    async def _forget(self, key: ObjectKey) -> None:
+        known = self._written.get(key)
+        if known is not None:
+            rows = self._rows.get(known[1])
+            if rows is not None:
+                await asyncio.to_thread(rows.forget, known[0])
+            self._shown.pop(known[0], None)
+        self._written.pop(key, None)
+
+    async def watch(self) -> None:
+        """Every second: ends what is over, and has those looked at whose figures changed. Until cancelled."""
+        gone_at = 0.0
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            known = {
+                primary.uid: key for key in tuple(self._keys(MONITORING_PROCESSES.plural)) if (primary := self._cache.get(key)) is not None
+            }
+            look_for_gone = time.monotonic() - gone_at > GONE_SECONDS
+            if look_for_gone:
+                gone_at = time.monotonic()
+            for dispatcher in self._in_use():
+                with contextlib.suppress(RowlockError):  # the duties of the database say it where it is away
+                    for identity in await asyncio.to_thread(self._tick, self._rows[dispatcher], known, look_for_gone):
+                        self._changed(known[identity])
+
+    def _in_use(self) -> list[DatabaseDispatcher]:
+        alive = set(self._databases)
+        self._rows = {dispatcher: rows for dispatcher, rows in self._rows.items() if dispatcher in alive}
+        for namespace in {key.namespace for key in self._keys(WORK_QUEUES.plural) if key.name == QUEUES[0]}:
+            with contextlib.suppress(RowlockError):
+                dispatcher = self._dispatcher(namespace)
+                self._rows.setdefault(dispatcher, MonitoringRows(dispatcher.pool))
+        return list(self._rows)
+
+    def _tick(self, rows: MonitoringRows, known: dict[str, ObjectKey], look_for_gone: bool) -> list[str]:
+        """In a thread: ends what is over; ids of the processes whose figures are not those shown."""
+        rows.check_installed()
+        changed: list[str] = []
+        if known:
+            rows.expire()
+            changed = [identity for identity, row in rows.status(list(known)).items() if self._shown.get(identity) != row]
+        if look_for_gone:
+            served = {key.namespace for key in self._keys(WORK_QUEUES.plural) if key.name == QUEUES[0]}
+            for identity, namespace in rows.alive():
+                if identity not in known and namespace in served:
+                    rows.forget(identity)
+        return changed

@@ -1,0 +1,1 @@
+"""Monitoring on the real ledger: tables, functions, tasks, pipeline."""
