@@ -39,11 +39,6 @@ class SiteSession:
         self._stored: Cookies | None = None
         self._fetcher: Fetcher | None = None
 
-    @property
-    def username(self) -> str:
-        """The name at the site, in clear: for the site only."""
-        return self._vault.decrypt(self._login.username_encrypted)
-
     def do(self, what: Callable[[SiteDriver], R]) -> R:
         """`what` with a driver that is logged in; once more after a login where the session turns out to be over.
 

@@ -30,8 +30,8 @@ class SiteDriver(Protocol):
     def comment(self, article_id: str, text: DisclosedText, *, hidden: bool) -> CommentReceipt:
         """Posts by exactly one POST. Raises PostUnknown where its answer was lost, RefusedBySite where the site said no."""
 
-    def find_comment(self, article_id: str, text: str, author: str) -> str | None:
-        """The id of this author's comment with this text, by looking at the article; None = it is surely not there."""
+    def find_comment(self, article_id: str, text: str, author: str = "") -> str | None:
+        """The id of this author's (by default the login's own) comment with this text, by looking at the article; None = it is surely not there."""
 
 
 _F = TypeVar("_F", bound=Callable[[Fetcher], SiteDriver])

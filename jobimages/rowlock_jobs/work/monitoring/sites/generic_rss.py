@@ -69,7 +69,7 @@ class GenericRss:
     def comment(self, article_id: str, text: DisclosedText, *, hidden: bool) -> CommentReceipt:
         raise InputError("CommentsNotSupported", "a feed takes no comments; set generateOnly, or use the driver of the site itself")
 
-    def find_comment(self, article_id: str, text: str, author: str) -> str | None:
+    def find_comment(self, article_id: str, text: str, author: str = "") -> str | None:
         return None
 
     def _read_feed(self) -> None:

@@ -10,6 +10,7 @@ from rowlock_jobs.work.monitoring.sites.values import ArticleFilter, ArticleRef
 from rowlock_jobs.work.monitoring.store import ask, execute, logins_of, process_of
 from rowlock_jobs.work.monitoring.tasks.arguments import optional_uuid
 
+_PUBLISHED = ("", "publiziert")  # a draft, or one that waits for its teacher, is nobody's to comment on
 _DEFAULT_INTERVAL, _DEFAULT_LONGEST = 60.0, 600.0
 
 
@@ -78,10 +79,12 @@ def _look(run: Run, process: Process) -> tuple[list[tuple[Login, list[ArticleRef
             continue
         try:
             with site_session(run, process, login) as session:
-                seen.append((login, session.do(lambda driver: driver.discover(wanted))))
+                refs = session.do(lambda driver: driver.discover(wanted))
         except TaskError as error:
             run.check()
             errors.append(error)
+        else:
+            seen.append((login, [ref for ref in refs if ref.status in _PUBLISHED]))
     return seen, errors
 
 

@@ -59,7 +59,7 @@ def _posted(run: Run, process: Process, row: CommentRow, text: DisclosedText, se
     """(the comment's id at the site, whether it was there already). Raises as the driver does, with the effect ended unless nobody knows."""
 
     def look() -> str | None:
-        return session.do(lambda driver: driver.find_comment(row.article_id, text.text, session.username))
+        return session.do(lambda driver: driver.find_comment(row.article_id, text.text))
 
     if row.posting_started:
         there = look()  # an earlier attempt may have posted it

@@ -167,6 +167,13 @@ language sql security definer set search_path = public, pg_catalog, pg_temp as $
     where id = any(p_ids) and status = 'generated' and approval <> p_approval returning id
 $$;
 
+-- A person wants these on the site, whether their process runs or not. Failed and unknown ones move only once their run is requeued. Returns what was marked.
+create or replace function monitoring.post_v1(p_ids uuid[], p_by text) returns setof uuid
+language sql security definer set search_path = public, pg_catalog, pg_temp as $$
+  update ai_comments set approval = 'approved', approved_by = p_by, approved_at = clock_timestamp(), updated_at = clock_timestamp()
+    where id = any(p_ids) and status in ('generated', 'failed', 'unknown') and comment_content is not null returning id
+$$;
+
 -- Why nothing may be sent for a process, or null; null for none (a comment approved by hand needs no running process).
 create or replace function monitoring.refusal(p_process uuid) returns text
 language sql stable security definer set search_path = public, pg_catalog, pg_temp as $$

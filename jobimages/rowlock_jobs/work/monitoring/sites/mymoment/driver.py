@@ -17,6 +17,7 @@ from rowlock_jobs.work.monitoring.sites.values import Article, ArticleFilter, Ar
 _LOGIN = "/accounts/login/"
 _LOGIN_FORM = 'form input[name="password"]'
 _LOGGED_IN = 'form[action="/accounts/logout/"]'
+_OWN_NAME = ".navbar-text"
 _TOKEN = 'input[name="csrfmiddlewaretoken"]'
 _PUBLISHED = "20"
 _log = logging.getLogger("rowlock.sites")
@@ -86,8 +87,12 @@ class MyMoment:
             return CommentReceipt(article_id=article_id, comment_id=posted)
         raise _not_posted(answer)
 
-    def find_comment(self, article_id: str, text: str, author: str) -> str | None:
-        return articles.find(self._article_page(article_id).text, article_id, text, author)
+    def find_comment(self, article_id: str, text: str, author: str = "") -> str | None:
+        page = self._article_page(article_id)
+        own = author or text_of(LexborHTMLParser(page.text), _OWN_NAME)
+        if not own:
+            raise layout_changed(articles.path(article_id), f"{_OWN_NAME} with the name of the login")
+        return articles.find(page.text, article_id, text, own)
 
     def _article_page(self, article_id: str) -> Page:
         if not (article_id.isascii() and article_id.isdigit()):
