@@ -4,7 +4,7 @@ PY := .venv/bin/python
 CLUSTER ?= dev
 PYTEST := $(PY) -m pytest -q
 
-.PHONY: help setup check format lint types imports unit integration chart cluster test demo demo-down up down generate verify golden lock
+.PHONY: help setup check format lint types imports unit integration chart cluster test demo demo-down up down bench chaos generate verify golden lock
 
 help: ## this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,12 @@ chart: setup ## renderings, schema and lint of the chart
 
 cluster: setup ## the real cluster (root, or Docker): provider, demo, faults
 	@$(PYTEST) -m cluster
+
+bench: setup ## measures everything, about 12 minutes on a quiet machine: tests/bench/results/summary.json, docs/measurements.md
+	@$(PY) -m tests.bench
+
+chaos: setup ## kills everything at random under 10,500 runs: prints seed and verdict, result in docs/measurements.md
+	@$(PY) -m tests.chaos --runs 10500 --write
 
 generate: setup ## CRDs and their reference from the typed models, into crds/, the chart and docs/reference/
 	@$(PY) -m rowlock_operator.api.generate

@@ -5,7 +5,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,9 +19,11 @@ RUN_FINISHED = "run_finished"
 RUN_REFUSED = "run_refused"
 RUN_STALE = "run_stale"
 RUN_ABANDONED = "run_abandoned"
+RUN_HANDED_BACK = "run_handed_back"
 RUN_CANCEL_REQUESTED = "run_cancel_requested"
 CHILD_STARTED = "child_started"
 CHILD_ENDED = "child_ended"
+CHILD_CHANGED = "child_changed"
 LEASE_TAKEN = "lease_taken"
 LEASE_LOST = "lease_lost"
 DATABASE_AWAY = "database_away"
@@ -31,6 +34,7 @@ REDIS_BACK = "redis_back"
 _LEVELS = {level: logging.getLevelName(level).lower() for level in (10, 20, 30, 40, 50)}
 _encode = json.JSONEncoder(default=str).encode
 _fast = False
+_gathered: list[str] | None = None
 _event_logger = logging.getLogger("rowlock.worker")
 
 
@@ -46,13 +50,33 @@ def emit(event: str, level: int = logging.INFO, **fields: Any) -> None:
             "pid": os.getpid(),
             **fields,
         }
-        try:
-            sys.stderr.write(_encode(line) + "\n")
-            sys.stderr.flush()
-        except (OSError, ValueError):
-            pass  # a closed or full log must not stop the work
+        if _gathered is None:
+            _write(_encode(line) + "\n")
+        else:
+            _gathered.append(_encode(line) + "\n")
     elif _event_logger.isEnabledFor(level):
         _event_logger.log(level, event, extra={"rowlock": fields})
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Events of this block are written at its end, at once: a handful of runs costs one write."""
+    global _gathered
+    _gathered = []
+    try:
+        yield
+    finally:
+        lines, _gathered = _gathered, None
+        if lines:
+            _write("".join(lines))
+
+
+def _write(text: str) -> None:
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass  # a closed or full log must not stop the work
 
 
 def run_logger(*, run: str, attempt: int, task: str, queue: str) -> "logging.LoggerAdapter[logging.Logger]":

@@ -1,6 +1,7 @@
 """What became of one attempt, in the words of the ledger's finish fence. Pure: the ledger alone decides between retry and dead."""
 
 import json
+import math
 import traceback
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,6 +14,7 @@ FailureClass = Literal["infra", "app", "site", "input"]
 RESULT_LIMIT_BYTES = 1_000_000
 MESSAGE_LIMIT_CHARACTERS = 1_000
 TRACEBACK_LIMIT_CHARACTERS = 8_000
+LONGEST_AFTER_SECONDS = 366 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,10 @@ def succeeded(result: Any) -> Outcome:
         return Outcome("succeeded")
     try:
         text = json.dumps(result, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        return failed("app", "ResultNotJson", f"the task's return value is not JSON: {error}", permanent=True)
+    except MemoryError:
+        return failed("infra", "MemoryError", "the memory did not suffice for the JSON of the task's return value")
+    except Exception as error:  # noqa: BLE001 - methods of the task's own classes may raise anything
+        return failed("app", "ResultNotJson", f"the task's return value is not JSON: {_text(error)}", permanent=True)
     # JSON text is ASCII here, so characters are bytes.
     if len(text) > RESULT_LIMIT_BYTES:
         message = f"the result has {len(text)} bytes of JSON, {RESULT_LIMIT_BYTES} are allowed; store it elsewhere and return its place"
@@ -55,10 +59,10 @@ def failed(
     if permanent:
         failure["permanent"] = True
     if after_seconds is not None:
-        failure["after_seconds"] = max(0.0, float(after_seconds))
+        failure["after_seconds"] = min(max(0.0, after_seconds), LONGEST_AFTER_SECONDS)
     if trace:
-        failure["traceback"] = storable(trace)[-TRACEBACK_LIMIT_CHARACTERS:]
-    return Outcome("failed", failure=json.dumps(failure), failure_class=failure_class, reason=storable(reason))
+        failure["traceback"] = _both_ends(storable(trace), TRACEBACK_LIMIT_CHARACTERS)
+    return Outcome("failed", failure=json.dumps(failure), failure_class=failure_class, reason=failure["reason"])
 
 
 def canceled(message: str) -> Outcome:
@@ -69,14 +73,14 @@ def canceled(message: str) -> Outcome:
 def from_exception(error: BaseException) -> Outcome:
     """The outcome of a task that raised."""
     if isinstance(error, Canceled):
-        return canceled(str(error) or "the run was canceled and its task stopped")
+        return canceled(_text(error) or "the run was canceled and its task stopped")
     if isinstance(error, TaskError):
         return failed(
             error.failure_class,  # type: ignore[arg-type]
-            error.reason,
-            str(error),
+            str(error.reason),
+            _text(error),
             permanent=error.permanent,
-            after_seconds=error.after_seconds,
+            after_seconds=_seconds(error.after_seconds),
             trace=_trace(error),
         )
     if isinstance(error, MemoryError):
@@ -101,8 +105,24 @@ def _failure(failure_class: str, reason: str, message: str) -> dict[str, Any]:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - a task's own __str__ may raise anything
+    except BaseException:  # noqa: BLE001 - a task's own __str__ may raise anything
         return f"{type(error).__name__} (its message cannot be shown)"
+
+
+def _seconds(after: Any) -> float | None:
+    """A task's own number; None, the queue's backoff, where it is none."""
+    try:
+        seconds = float(after)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return None if math.isnan(seconds) else seconds
+
+
+def _both_ends(text: str, characters: int) -> str:
+    """A traceback begins with the place and ends with the error; a message of megabytes must hide neither."""
+    cut = "\n...\n"
+    head = (characters - len(cut)) // 2
+    return text if len(text) <= characters else text[:head] + cut + text[head + len(cut) - characters :]
 
 
 def _trace(error: BaseException) -> str:

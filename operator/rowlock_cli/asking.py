@@ -20,7 +20,12 @@ def ask(facts: dict[str, Any]) -> None:
     if not facts["count"]:
         click.echo(nothing(facts))
         raise click.exceptions.Exit(0)
-    click.echo(would(facts), err=True)
+    agree(would(facts))
+
+
+def agree(sentence: str) -> None:
+    """Says what would happen and asks. Failed where the answer is not yes."""
+    click.echo(sentence, err=True)
     try:
         agreed = click.confirm("Go on?", err=True)
     except click.Abort:

@@ -105,7 +105,7 @@ def parse_arguments(pairs: tuple[str, ...], text: str | None) -> dict[str, Any]:
 def requeue(runs: tuple[str, ...], queue: str | None, all_dead: bool, output: str) -> None:
     """Run dead, unknown or canceled runs again.
 
-    They get fresh budgets of retries, and the next attempt number.
+    They get fresh budgets of retries, the next attempt number, and the arguments of their row as it is now.
     """
     if bool(runs) == all_dead or all_dead != bool(queue):
         raise click.UsageError("name the runs, or say --queue QUEUE --all-dead")
@@ -117,7 +117,7 @@ def requeue(runs: tuple[str, ...], queue: str | None, all_dead: bool, output: st
             chosen = [find_run(cur, beginning) for beginning in runs]
             gone = set(_requeue(cur, [run.id for run in chosen]))
     told = [(run.id, f"{run.id} is pending again (attempt {run.attempt + 1})") for run in chosen if run.id in gone]
-    _report("requeued", told, [_why_not(run) for run in chosen if run.id not in gone], output)
+    report("requeued", told, [_why_not(run) for run in chosen if run.id not in gone], output)
 
 
 def _requeue_all_dead(opened: Ledger, queue: str, output: str) -> None:
@@ -163,10 +163,10 @@ def cancel(runs: tuple[str, ...], queue: str | None, all_waiting: bool, reason: 
                 told.append((run.id, f"{run.id} {'is told to end' if run.state == 'running' else 'is canceled'}"))
             else:
                 left.append(f"{run.id} was told to end already" if run.cancel_requested else f"{run.id} is {run.state}: nothing to cancel")
-    _report("canceled", told, left, output)
+    report("canceled", told, left, output)
 
 
-def _report(verb: str, told: list[tuple[str, str]], left: list[str], output: str) -> None:
+def report(verb: str, told: list[tuple[str, str]], left: list[str], output: str) -> None:
     """What was done, then what was not; exit code 1 where anything was left."""
     if output == "json":
         click.echo(show.to_json({verb: [run_id for run_id, _ in told], "left": left}))

@@ -48,6 +48,7 @@ class Surroundings:
     lease_until: datetime | None
     runner_dead: bool | None
     runners_alive: int
+    deleted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,9 @@ def explain(facts: Facts) -> list[str]:
 
 def _pending(facts: Facts) -> Iterator[str]:
     run, around, waiting = facts.run, facts.surroundings, facts.waiting
-    if around and around.suspended:
+    if around and around.deleted:
+        yield deleted_sentence(run.queue)
+    elif around and around.suspended:
         yield f"The queue is suspended: nothing of it starts until `{resume_command(run.queue)}`."
     if run.due and run.due > facts.now:
         wait = f"{moment(run.due)} (in {age((run.due - facts.now).total_seconds())})"
@@ -235,6 +238,14 @@ def _ended(facts: Facts) -> str:
 
 def _kube_job(run: RunRow) -> str:
     return f"kubectl -n {run.queue.partition('/')[0]} get jobs,pods -l rowlock.dev/run={run.id}"
+
+
+def deleted_sentence(queue: str) -> str:
+    """What becomes of the runs of a WorkQueue that is gone."""
+    return (
+        f"Its WorkQueue is deleted: what waits goes on once one of that name is there again, or is ended by "
+        f"`rowlock cancel --queue {queue} --all-waiting`; dead ones are forgotten by `rowlock purge --queue {queue}`."
+    )
 
 
 def resume_command(queue: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from rowlock_cli.explain import limit_values, moment, resume_command
+from rowlock_cli.explain import deleted_sentence, limit_values, moment, resume_command
 from rowlock_cli.show import age
 
 LATELY_SECONDS = 60
@@ -54,6 +54,7 @@ class QueueFacts:
     operator_visible: bool
     operator_seconds: float | None
     limits: tuple[HoldingLimit, ...] = ()
+    deleted: bool = False
 
 
 def explain_queue(facts: QueueFacts) -> list[str]:
@@ -64,7 +65,9 @@ def explain_queue(facts: QueueFacts) -> list[str]:
 
 
 def _reasons(facts: QueueFacts) -> Iterator[str]:
-    if facts.suspended:
+    if facts.deleted:
+        yield deleted_sentence(facts.name)
+    elif facts.suspended:
         yield f"It is suspended: nothing of it starts until `{resume_command(facts.name)}`."
     if _operator_silent(facts):
         since = "" if facts.operator_seconds is None else f" for {age(facts.operator_seconds)}"

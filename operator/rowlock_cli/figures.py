@@ -29,6 +29,7 @@ class QueueFigures:
     succeeded_per_second: float
     failed_per_second: float
     dead: int
+    deleted: bool = False  # the WorkQueue is gone; what is left waits for one of that name
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,7 @@ class Vitals:
     operator_seconds: float | None = None
     days_ahead: int | None = None
     suspended: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
 
 
 @click.command("health")
@@ -90,7 +91,8 @@ def take_vitals(cur: Cursor) -> Vitals:
     return Vitals(
         answer_seconds=answer_seconds, versions=known, dead=dead, oldest=oldest, runners_alive=alive, lapsed_seconds=lapsed_seconds,
         operator_visible=visible, operator_seconds=operator_seconds, days_ahead=days_ahead,
-        suspended=tuple(q.queue for q in figures if q.suspended),
+        suspended=tuple(q.queue for q in figures if q.suspended and not q.deleted),
+        deleted=tuple(q.queue for q in figures if q.deleted),
     )  # fmt: skip
 
 
@@ -107,6 +109,10 @@ def judge(vitals: Vitals, *, max_wait_seconds: float, max_dead: int | None) -> l
         found.append(_history(vitals.days_ahead))
     found.append(_oldest(vitals, max_wait_seconds))
     found += [_finding("note", "suspended", f"The queue {queue} is suspended: nothing of it starts.") for queue in vitals.suspended]
+    found += [
+        _finding("note", "deleted", f"The WorkQueue of {queue} is deleted and has runs left: `rowlock why queue {queue}` says what to do.")
+        for queue in vitals.deleted
+    ]
     found.append(_dead(vitals.dead, max_dead))
     found.append(_finding("note", "redis", "Redis is not checked here; the condition Ready of each WorkQueue tells about it."))
     return found

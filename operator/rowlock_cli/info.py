@@ -67,7 +67,7 @@ def queues_table(queues: Sequence[QueueFigures]) -> str:
         [
             q.queue,
             q.mode or "?",
-            {True: "yes", False: "no", None: "?"}[q.suspended],
+            "deleted" if q.deleted else {True: "yes", False: "no", None: "?"}[q.suspended],
             str(q.waiting),
             figure(q.blocked),
             str(q.claimed),

@@ -5,7 +5,11 @@ from importlib.metadata import version as installed_version
 import click
 
 from rowlock_cli import changing, health, info, monitor, reading, removing, show
+from rowlock_cli.comments import comments
 from rowlock_cli.completion import completion
+from rowlock_cli.credentials import credentials
+from rowlock_cli.logins import sessions
+from rowlock_cli.processes import process
 from rowlock_cli.session import DIRECT, NAMESPACE, WORDS, cluster_options, output_option
 
 _CODES = "Exit codes: 0 done, 1 not found or failed, 2 wrong usage."
@@ -15,6 +19,14 @@ _OWN_CODES = {
     "cancel": "Exit codes: 0 all are canceled or told to end, 1 some were left or not found, or the answer was no, 2 wrong usage.",
     "purge": "Exit codes: 0 done or nothing to do, 1 failed or the answer was no, 2 wrong usage.",
     "health": "Exit codes: 0 well, 1 there is a problem (the sentence says which), 2 wrong usage.",
+    "process start": "Exit codes: 0 it runs (with --no-wait: it was asked to), 1 it does not run in time, or at all, 2 wrong usage.",
+    "process stop": "Exit codes: 0 it has ended (with --no-wait: it was asked to), 1 it has not in time, or was not found, 2 wrong usage.",
+    "process run-now": "Exit codes: 0 it looks now, 1 it does not run, or was not found, 2 wrong usage.",
+    "comments approve": "Exit codes: 0 all are approved, 1 some were left or not found, or the answer was no, 2 wrong usage.",
+    "comments reject": "Exit codes: 0 all are rejected, 1 some were left or not found, or the answer was no, 2 wrong usage.",
+    "comments post": "Exit codes: 0 all will be posted, 1 some were left or not found, or the answer was no, 2 wrong usage.",
+    "credentials rotate": "Exit codes: 0 done, 1 a step could not be done (the sentence says what to do, then run it again), 2 wrong usage.",
+    "credentials reencrypt": "Exit codes: 0 done, 1 failed, or something is opened by no key, 2 wrong usage.",
     "monitor": "Exit codes: 0 ended by Ctrl-C, --once or --ticks, 1 failed at the first look, 2 wrong usage.",
 }
 
@@ -50,12 +62,19 @@ def version(output: str) -> None:
     click.echo(show.to_json({"version": mine}) if output == "json" else mine)
 
 
+def _told(command: click.Command, words: str) -> click.Command:
+    """With its exit codes under its help, and so all commands below it."""
+    command.epilog = _OWN_CODES.get(words, _CODES)
+    for name, below in command.commands.items() if isinstance(command, click.Group) else ():
+        _told(below, f"{words} {name}")
+    return command
+
+
 for _command in (
     info.info, health.health, monitor.monitor, reading.list_command, reading.why, reading.dead_letters,
-    changing.enqueue, changing.requeue, changing.cancel, removing.purge, completion, version,
+    changing.enqueue, changing.requeue, changing.cancel, removing.purge, process, comments, sessions, credentials, completion, version,
 ):  # fmt: skip
-    _command.epilog = _OWN_CODES.get(_command.name or "", _CODES)
-    rowlock.add_command(_command)
+    rowlock.add_command(_told(_command, _command.name or ""))
 
 
 def main() -> None:

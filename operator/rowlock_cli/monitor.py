@@ -121,7 +121,7 @@ def view(tick: Tick) -> str:
     )
     lines = [
         [
-            q["queue"] + (" (suspended)" if q["suspended"] else ""),
+            q["queue"] + (f" ({stopped})" if (stopped := _stopped(q)) else ""),
             str(q["waiting"]),
             figure(q["blocked"]),
             str(q["claimed"]),
@@ -137,12 +137,17 @@ def view(tick: Tick) -> str:
     return f"{head}\n\n{table if lines else 'No queue is known yet.'}"
 
 
+def _stopped(queue: dict[str, Any]) -> str:
+    """Why nothing of a queue starts; empty where something may."""
+    return "deleted" if queue.get("deleted") else "suspended" if queue["suspended"] else ""
+
+
 def plain(tick: Tick) -> list[str]:
     """One look as lines, one a queue, each complete in itself. Pure."""
     if "error" in tick:
         return [f"Error: {tick['error']}"]
     return [
-        f"{_clock(tick)} {q['queue']}{' suspended' if q['suspended'] else ''} waiting {q['waiting']} blocked {figure(q['blocked'])} "
+        f"{_clock(tick)} {' '.join(filter(None, (q['queue'], _stopped(q))))} waiting {q['waiting']} blocked {figure(q['blocked'])} "
         f"claimed {q['claimed']} running {q['running']} oldest {'-' if q['oldest_seconds'] is None else show.age(q['oldest_seconds'])} "
         f"done/s {q['succeeded_per_second']:.1f} failed/s {q['failed_per_second']:.1f} dead {q['dead']}"
         for q in tick["queues"]

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 import click
 
 from rowlock_cli import show
-from rowlock_cli.explain import explain
+from rowlock_cli.explain import Facts, explain
 from rowlock_cli.explain_queue import QueueFacts, explain_queue
 from rowlock_cli.figures import database_now
 from rowlock_cli.runs import list_runs
 from rowlock_cli.session import cluster_options, ledger, output_option, queue_named
-from rowlock_cli.why import gather, gather_queue
+from rowlock_cli.why import gather, gather_queue, gather_row
 from rowlock_cli.words import Since, States, first_id_since, flat
 
 
@@ -66,18 +66,21 @@ def dead_letters(queue: str | None, limit: int, output: str) -> None:
 
 
 @click.command("why")
-@click.argument("words", nargs=-1, required=True, metavar="RUN | queue NAME")
+@click.argument("words", nargs=-1, required=True, metavar="RUN | row SOURCE KEY | queue NAME")
 @output_option
 @cluster_options
 def why(words: tuple[str, ...], output: str) -> None:
-    """Say why a run, or a queue, waits or moves.
+    """Say why a run, a row or a queue waits or moves.
 
-    RUN is an id, or the beginning of one. NAME is namespace/name, or the name where it is unique.
+    RUN is an id, or the beginning of one. SOURCE is a RowSource, KEY its row's key: the newest run of that row. NAME is a work queue. SOURCE and
+    NAME are namespace/name, or the name where it is unique.
     """
-    whole_queue = words[0] == "queue"
-    if len(words) != (2 if whole_queue else 1):
-        raise click.UsageError("say `rowlock why RUN` or `rowlock why queue NAME`")
+    if len(words) != {"queue": 2, "row": 3}.get(words[0], 1):
+        raise click.UsageError("say `rowlock why RUN`, `rowlock why row SOURCE KEY` or `rowlock why queue NAME`")
     with ledger() as opened, opened.transaction() as cur:
-        facts = gather_queue(cur, words[1]) if whole_queue else gather(cur, words[0])
+        if words[0] == "queue":
+            facts: Facts | QueueFacts = gather_queue(cur, words[1])
+        else:
+            facts = gather_row(cur, *words[1:]) if words[0] == "row" else gather(cur, words[0])
     sentences = explain_queue(facts) if isinstance(facts, QueueFacts) else explain(facts)
     click.echo(show.to_json({**asdict(facts), "why": sentences}) if output == "json" else "\n".join(sentences))

@@ -22,11 +22,11 @@ def run_in_operator(words: Sequence[str], *, namespace: str | None, context: str
 
     try:
         api_client = config.new_client_from_config(context=context)
-        space = namespace or _current_namespace(config, context)
+        space = namespace or current_namespace(config, context)
         core = client.CoreV1Api(api_client)
         pods = core.list_namespaced_pod(space, label_selector=OPERATOR_LABELS).items
         name, container = choose_pod(pods, space)
-        return _exec(core, name, space, container, ["rowlock", "--direct", *words], write or _print)
+        return exec_in_pod(core, name, space, container, ["rowlock", "--direct", *words], write or _print)
     except ConfigException as error:
         raise Failed(
             f"neither ROWLOCK_DATABASE_URL is set nor a cluster is reachable: {error}; set one of ROWLOCK_DATABASE_URL_FILE, KUBECONFIG"
@@ -56,13 +56,17 @@ def choose_pod(pods: Sequence[Any], namespace: str) -> tuple[str, str]:
     raise Failed(f"there is no Rowlock operator in the namespace {namespace}; name its namespace with -n, or set ROWLOCK_DATABASE_URL_FILE")
 
 
-def _current_namespace(config: Any, context: str | None) -> str:
+def current_namespace(config: Any, context: str | None) -> str:
+    """What kubectl would take: the namespace of the context, else default."""
     contexts, active = config.list_kube_config_contexts()
     chosen = next((item for item in contexts if item["name"] == context), active) if context else active
     return str(chosen["context"].get("namespace") or "default")
 
 
-def _exec(core: Any, pod: str, namespace: str, container: str, command: list[str], write: Write) -> int:
+def exec_in_pod(
+    core: Any, pod: str, namespace: str, container: str, command: list[str], write: Write, write_error: Write | None = None
+) -> int:
+    """Runs a program in a container; its exit code. Failed where the connection ends first; else raises what the client raises."""
     from kubernetes.stream import stream
 
     socket = stream(
@@ -72,8 +76,8 @@ def _exec(core: Any, pod: str, namespace: str, container: str, command: list[str
     try:
         while socket.is_open():
             socket.update(timeout=1)
-            _pass_on(socket, write)
-        _pass_on(socket, write)
+            _pass_on(socket, write, write_error or _print_error)
+        _pass_on(socket, write, write_error or _print_error)
         code = socket.returncode
     finally:
         socket.close()
@@ -82,12 +86,16 @@ def _exec(core: Any, pod: str, namespace: str, container: str, command: list[str
     return int(code)
 
 
-def _pass_on(socket: Any, write: Write) -> None:
+def _pass_on(socket: Any, write: Write, write_error: Write) -> None:
     while socket.peek_stdout():
         write(socket.read_stdout())
     while socket.peek_stderr():
-        sys.stderr.buffer.write(socket.read_stderr())
-        sys.stderr.flush()
+        write_error(socket.read_stderr())
+
+
+def _print_error(output: bytes) -> None:
+    sys.stderr.buffer.write(output)
+    sys.stderr.flush()
 
 
 def _print(output: bytes) -> None:

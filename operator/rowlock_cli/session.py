@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ import click
 from rowlock_cli.connection import Cursor, Ledger, database_url
 from rowlock_cli.errors import Failed
 from rowlock_cli.in_pod import secret_url
+from rowlock_cli.monitored import ProcessName, find_process
 from rowlock_cli.remote import Write, run_in_operator
 from rowlock_cli.runs import find_queue
 
@@ -41,22 +42,21 @@ def in_operator(*more: str, write: Write | None = None) -> int:
 
 
 @contextmanager
-def ledger(*, ask: Callable[[dict[str, Any]], None] | None = None) -> Iterator[Ledger]:
-    """The ledger within reach; else the command runs in the operator's pod and ends here.
+def ledger(*, ask: Callable[[dict[str, Any]], Sequence[str] | None] | None = None, more: Sequence[str] = ()) -> Iterator[Ledger]:
+    """The ledger within reach; else the command runs in the operator's pod, with the words `more` behind those typed, and ends here.
 
     `ask` belongs to a command that wants a yes first. Nobody can be asked in the pod: it says there what it would do (--dry-run), `ask` is given
-    that here, and raises where the answer is no; then it goes there again with --yes.
+    that here, and raises where the answer is no; then it goes there again with --yes and the words that `ask` returned.
     """
     opened = ledger_here()
     if opened is None:
         if ask:
             answer = bytearray()
-            code = in_operator("--dry-run", "--output", "json", write=answer.extend)
+            code = in_operator(*more, "--dry-run", "--output", "json", write=answer.extend)
             if code:
                 sys.exit(code)
-            ask(json.loads(answer))
-            sys.exit(in_operator("--yes"))
-        sys.exit(in_operator())
+            sys.exit(in_operator(*more, "--yes", *(ask(json.loads(answer)) or ())))
+        sys.exit(in_operator(*more))
     try:
         yield opened
     finally:
@@ -68,6 +68,11 @@ def queue_named(cur: Cursor, name: str) -> str:
     return find_queue(cur, name, namespace=click.get_current_context().meta.get(NAMESPACE))
 
 
+def process_named(cur: Cursor, name: str) -> ProcessName:
+    """The MonitoringProcess of that name; -n decides where it is in more than one namespace. Failed where there is none."""
+    return find_process(cur, name, namespace=click.get_current_context().meta.get(NAMESPACE))
+
+
 def cluster_options(command: _F) -> _F:
     """-n and --context, before the command or after it (which wins)."""
     command = click.option(
@@ -75,7 +80,7 @@ def cluster_options(command: _F) -> _F:
         "--namespace",
         expose_value=False,
         callback=_remember(NAMESPACE),
-        help="Namespace of the operator, where no database address is set; also decides between queues of the same name.",
+        help="Namespace of the operator, where no database address is set; also decides between queues or processes of the same name.",
     )(command)
     return click.option(
         "--context", expose_value=False, callback=_remember(CONTEXT), help="Context of the kubeconfig, where no database address is set."

@@ -25,7 +25,7 @@ def age(seconds: float) -> str:
 
 def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their widest cell, three blanks apart. A cell never breaks the line."""
-    clean = [[_one_line(cell) for cell in line] for line in [header, *lines]]
+    clean = [[one_line(cell) for cell in line] for line in [header, *lines]]
     widths = [max(len(line[i]) for line in clean) for i in range(len(header))]
     return "\n".join("   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in clean)
 
@@ -117,10 +117,11 @@ def _failure(run: RunRow, key: str) -> str:
 
 
 def _cut(text: str) -> str:
-    line = _one_line(text)
+    line = one_line(text)
     return line if len(line) <= _MESSAGE_CHARACTERS else line[: _MESSAGE_CHARACTERS - 3] + "..."
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """The text without anything that breaks a line or steers a terminal."""
     # Also keeps a task's own escape sequences off the user's terminal.
     return "".join(character if character.isprintable() else " " for character in text)

@@ -5,14 +5,34 @@ from rowlock_cli.errors import Failed
 from rowlock_cli.explain import COUNTED_TO, Facts, Surroundings, Waiting
 from rowlock_cli.explain_queue import LATELY_SECONDS, LIMITS_SHOWN, HoldingLimit, QueueFacts
 from rowlock_cli.figures import database_now, operator_seen
-from rowlock_cli.runs import find_run, may_read_tables, rows
+from rowlock_cli.runs import RunRow, find_run, list_runs, may_read_tables, rows
 from rowlock_cli.session import queue_named
+
+_ROWS_LOOKED_AT = 100
 
 
 def gather(cur: Cursor, beginning: str) -> Facts:
     """Facts about the run whose id begins so. Failed where there is none."""
     cur.execute(sql("snapshot"))
-    run = find_run(cur, beginning)
+    return _about(cur, find_run(cur, beginning))
+
+
+def gather_row(cur: Cursor, source: str, key: str) -> Facts:
+    """Facts about the newest run of a row. Failed where there is none, or where the source's name is not unique."""
+    cur.execute(sql("snapshot"))
+    found = list_runs(cur, limit=_ROWS_LOOKED_AT, source=source, key=key)
+    names = sorted({run.source for run in found if run.source})
+    if len(names) > 1:
+        raise Failed(f"the source {source} is in more than one namespace; say which: {', '.join(names)}")
+    if not found:
+        raise Failed(
+            f"no run of the source {source} has the key {key}: its row does not fulfil spec.pending, has not been taken yet, or its run is past the "
+            f"queue's history. `kubectl get rowsource {source.rpartition('/')[2]} -o wide` says whether rows are taken"
+        )
+    return _about(cur, found[0])
+
+
+def _about(cur: Cursor, run: RunRow) -> Facts:
     now = database_now(cur)
     if not may_read_tables(cur):
         return Facts(run=run, now=now)

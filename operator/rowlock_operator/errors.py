@@ -3,7 +3,7 @@
 RowlockError
 |-- RetryLater(after_seconds)    try the same again, later
 |   `-- ApiUnavailable           the API server did not answer, or asked for patience
-|-- GiveUp(reason)               no repetition helps; say so in a condition
+|-- GiveUp(reason)               no repetition helps before somebody mends something; say so in a condition
 |   |-- InvalidSpec(field, why)  the user must change a field
 |   `-- Forbidden                a right is missing; the sentence names verb and resource
 |-- NotFound                     the object is not there
@@ -31,7 +31,7 @@ class ApiUnavailable(RetryLater):
 
 
 class GiveUp(RowlockError):
-    """No repetition helps; `reason` (CamelCase, from api/reasons.py) goes into a condition."""
+    """No repetition helps before somebody mends something; `reason` (CamelCase, from api/reasons.py) goes into a condition."""
 
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)

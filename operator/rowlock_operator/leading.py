@@ -3,37 +3,48 @@
 import asyncio
 import contextlib
 import logging
+import random
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 
 from rowlock_operator.api.parse import parse_work_queue
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.cluster.children import Children
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.events import EventWriter
-from rowlock_operator.cluster.kinds import ROW_SOURCES, WORK_QUEUES, ObjectKey
+from rowlock_operator.cluster.kinds import MONITORING_PROCESSES, ROW_SOURCES, WORK_QUEUES, ObjectKey
 from rowlock_operator.desired.installation import Installation
 from rowlock_operator.desired.names import worker_deployment_name
 from rowlock_operator.dispatch.claimer import ClaimerSettings
 from rowlock_operator.dispatch.database import DatabaseDispatcher, DispatchSettings
 from rowlock_operator.dispatch.launcher import Launcher
+from rowlock_operator.dispatch.state import QueueEntry
 from rowlock_operator.errors import RowlockError
 from rowlock_operator.intake.watcher import PrimaryWatcher
 from rowlock_operator.reconcile.databases import Databases
+from rowlock_operator.reconcile.figures import Figures
 from rowlock_operator.reconcile.key_queue import KeyQueue, KeyQueueSettings
+from rowlock_operator.reconcile.login_secrets import LoginSecrets
+from rowlock_operator.reconcile.monitoring_processes import MonitoringProcesses
 from rowlock_operator.reconcile.reporting import Reporter, manifest_of
 from rowlock_operator.reconcile.row_sources import RowSources
 from rowlock_operator.reconcile.work_queues import QueueChildren, WorkQueues
-from rowlock_operator.rows.ledger import Ended
+from rowlock_operator.rows.ledger import Claimed
+from rowlock_operator.rows.vault import Vault
 from rowlock_operator.settings import Settings
-from rowlock_operator.status.pod_problems import pod_problems
+from rowlock_operator.status.pod_problems import missing_pods, pod_problems
 from rowlock_operator.telemetry.metrics import Metrics
 from rowlock_operator.transport.redis_queues import RedisQueues
 
 log = logging.getLogger("rowlock.leading")
-FIGURES_SECONDS = 0.5
+FIGURES_SECONDS, FIGURES_SHARE = 0.5, 0.05  # how often, and of the time that reading them may take
 LOOK_SECONDS = 0.25  # a status is written four times a second at most
 GONE_SECONDS = 20.0
-DATABASE_SILENT_SECONDS = 15.0
+# Looks that only the clock asks for, a second in all: with few objects each comes at its own pace, with thousands they share this.
+RESTING_LOOKS, BUSY_LOOKS = 10.0, 200.0
+RESTING_SECONDS = 60.0
 
 
 class Leading:
@@ -58,6 +69,8 @@ class Leading:
         )
         self._keys: KeyQueue[ObjectKey] | None = None
         self._launcher: Launcher | None = None
+        self._databases: Databases | None = None
+        self.ending = False  # the process ends: this term leaves nothing running
 
     def add(self, key: ObjectKey) -> None:
         """An object of ours changed; a changed WorkQueue concerns its RowSources, too."""
@@ -65,14 +78,26 @@ class Leading:
             return
         self._keys.add(key)
         if key.kind == WORK_QUEUES.plural:
-            for other in self._watcher.primaries.keys(ROW_SOURCES.plural):
-                if other.namespace == key.namespace:
-                    self._keys.add(other)
+            self._opened(key)
 
     def child_changed(self, namespace: str, work_queue: str) -> None:
-        key = ObjectKey(WORK_QUEUES.plural, namespace, work_queue)
+        self._moved(ObjectKey(WORK_QUEUES.plural, namespace, work_queue))
+
+    def _moved(self, key: ObjectKey) -> None:
+        """Something that concerns an object changed; it may be gone by now."""
         if self._keys is not None and self._watcher.primaries.get(key) is not None:
             self._keys.add(key)
+
+    def _opened(self, work_queue: ObjectKey) -> None:
+        """What a WorkQueue's RowSources build on changed."""
+        for source in self._watcher.primaries.sources_of(work_queue):
+            self._moved(source)
+
+    def _paced(self, seconds: float) -> float:
+        """When to look again, where all objects together may ask for so many looks a second; spread, so that they do not come together."""
+        resting = seconds >= RESTING_SECONDS
+        least = len(self._watcher.primaries) / (RESTING_LOOKS if resting else BUSY_LOOKS)
+        return max(seconds, least) * (random.uniform(0.8, 1.2) if resting else 1.0)
 
     def run_changed(self) -> None:
         if self._launcher is not None:
@@ -82,7 +107,8 @@ class Leading:
         """The leader's work, until cancelled."""
         await self._watcher.synced()
         await self._children.wait_synced()
-        databases = Databases(self._kube, self._dispatcher, on_replaced=self._look_at_everything)
+        await self.stand_down()
+        databases = self._databases = Databases(self._kube, self._dispatcher, on_replaced=self._look_at_everything)
         launcher = self._launcher = Launcher(
             self._kube,
             self._children,
@@ -100,31 +126,73 @@ class Leading:
             installation=self._installation,
             children=self._queue_children,
             launch_troubles=launcher.troubles,
+            on_opened=self._opened,
         )
         sources = RowSources(self._watcher.primaries, databases, reporter, default_secret=self._settings.stores.database_secret)
 
+        processes = MonitoringProcesses(
+            self._watcher.primaries,
+            databases,
+            reporter,
+            secrets=LoginSecrets(self._kube),
+            vault=Vault(Path(self._settings.stores.encryption_keys_file)),
+            keys=self._watcher.primaries.keys,
+            changed=self.add,
+        )
+        reconcilers: dict[str, WorkQueues | RowSources | MonitoringProcesses] = {
+            WORK_QUEUES.plural: queues,
+            ROW_SOURCES.plural: sources,
+            MONITORING_PROCESSES.plural: processes,
+        }
+
         async def look(key: ObjectKey) -> float | None:
-            return await (queues if key.kind == WORK_QUEUES.plural else sources).reconcile(key)
+            seconds = await reconcilers[key.kind].reconcile(key)
+            if key.kind == WORK_QUEUES.plural and self._watcher.primaries.get(key) is None:
+                self._metrics.forget_queue(f"{key.namespace}/{key.name}")
+            return None if seconds is None else self._paced(seconds)
 
         self._keys = KeyQueue(look, settings=KeyQueueSettings(min_interval_seconds=LOOK_SECONDS), on_error=self._failed, on_done=self._done)
         self._look_at_everything()
+        figures = Figures(databases, self._metrics, self._moved)
+        self._metrics.queue_gauges.read = figures.gauges
+        rows_flow_on = False
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keys.run(), name="reconcile")
                 group.create_task(launcher.run(), name="launcher")
-                group.create_task(self._figures(databases), name="figures")
+                group.create_task(self._read_figures(figures), name="figures")
                 group.create_task(self._forget_gone(databases), name="forget gone queues")
+                group.create_task(processes.watch(), name="monitoring")
+        except asyncio.CancelledError:
+            rows_flow_on = not self.ending
+            raise
         finally:
+            self._metrics.queue_gauges.read = tuple
             keys, self._keys, self._launcher = self._keys, None, None
             keys.close()
+            if rows_flow_on:
+                log.info("dispatch_goes_on", extra={"until": "somebody else is seen to lead, or a new term begins"})
+            else:
+                await self.stand_down()
+
+    async def stand_down(self) -> None:
+        """Ends what a term left dispatching. A lost Lease alone does not: rows and warm workers need no API server, and the ledger's own
+        locks bear two dispatchers. Called when somebody else is seen to lead, when a new term begins, and at the end."""
+        databases, self._databases = self._databases, None
+        if databases is not None:
             await databases.close()
+            log.info("dispatch_ended")
 
     def _dispatcher(self, url: str) -> DatabaseDispatcher:
         poll = self._settings.poll
         settings = DispatchSettings(claimer=ClaimerSettings(busy_seconds=poll.busy_ms / 1000, idle_seconds=poll.idle_ms / 1000))
+        return DatabaseDispatcher(url, self._redis, settings, launch=self._launch, on_duplicate=self._duplicate)
+
+    def _launch(self, dispatcher: DatabaseDispatcher, queue: QueueEntry, claims: list[Claimed]) -> None:
+        """From the claimer's thread. Between two terms the claims wait as `launching` for the next launcher."""
         launcher = self._launcher
-        assert launcher is not None
-        return DatabaseDispatcher(url, self._redis, settings, launch=launcher.launch, on_duplicate=self._duplicate)
+        if launcher is not None:
+            launcher.launch(dispatcher, queue, claims)
 
     def _duplicate(self, queue: str, count: int) -> None:
         self._metrics.duplicate_prevented.labels(queue).inc(count)
@@ -144,7 +212,8 @@ class Leading:
         return QueueChildren(
             deployment=self._children.deployment(key.namespace, worker_deployment_name(key.name)),
             unfinished_kube_jobs=self._children.unfinished_kube_jobs(key.namespace, key.name),
-            pod_problems=pod_problems(self._children.queue_pods(key.namespace, key.name)),
+            pod_problems=pod_problems(self._children.queue_pods(key.namespace, key.name))
+            + missing_pods(self._children.podless_kube_jobs(key.namespace, key.name), datetime.now(UTC)),
         )
 
     def _look_at_everything(self) -> None:
@@ -160,38 +229,12 @@ class Leading:
     def _done(self, key: ObjectKey, seconds: float) -> None:
         self._metrics.reconcile_seconds.labels(key.kind).observe(seconds)
 
-    async def _figures(self, databases: Databases) -> None:
-        """Metrics from the dispatchers' figures; a queue or source whose figures changed is looked at."""
-        last: dict[ObjectKey, object] = {}
-        blocked: dict[str, int] = {}
+    async def _read_figures(self, figures: Figures) -> None:
         while True:
-            in_use, reachable = 0, True
-            for dispatcher in databases:
-                in_use += dispatcher.pool.in_use
-                state = dispatcher.state
-                age = state.depth_age_seconds()
-                reachable = reachable and (age is None or age < DATABASE_SILENT_SECONDS)
-                while state.ended:
-                    self._count_ended(state.ended.popleft())
-                for depth in list(state.depths.values()):
-                    for name in ("waiting", "queued", "launching", "running"):
-                        self._metrics.queue_depth.labels(depth.queue, name).set(getattr(depth, name))
-                    self._metrics.queue_depth.labels(depth.queue, "blocked").set(depth.blocked)
-                    self._metrics.throttled.labels(depth.queue).inc(max(0, depth.blocked - blocked.get(depth.queue, 0)))
-                    blocked[depth.queue] = depth.blocked
-                    self._metrics.oldest_waiting_seconds.labels(depth.queue).set(depth.oldest_seconds or 0.0)
-                    namespace, _, name = depth.queue.partition("/")
-                    failed = state.failures.get(depth.queue_id, 0)
-                    figures = (depth.waiting, depth.ready, depth.blocked, depth.queued, depth.launching, depth.running, failed)
-                    self._note(last, ObjectKey(WORK_QUEUES.plural, namespace, name), figures)
-                for entry in state.source_entries():
-                    namespace, _, name = entry.source.plan.name.partition("/")
-                    seen = (entry.pending, entry.waiting_in_ledger, entry.running, entry.done, entry.failed, entry.throttled, entry.error)
-                    self._note(last, ObjectKey(ROW_SOURCES.plural, namespace, name), seen)
-            self._metrics.db_pool_in_use.set(in_use)
-            self._metrics.database_up.set(int(reachable))
+            began = time.monotonic()
+            figures.read()
             self._metrics.keys_waiting.set(len(self._keys) if self._keys is not None else 0)
-            await asyncio.sleep(FIGURES_SECONDS)
+            await asyncio.sleep(max(FIGURES_SECONDS, (time.monotonic() - began) / FIGURES_SHARE))
 
     async def _forget_gone(self, databases: Databases) -> None:
         """WorkQueues that were deleted while nobody led are still in the ledger as if they were there."""
@@ -205,16 +248,3 @@ class Leading:
                         ours = None in watched or namespace in watched
                         if ours and self._watcher.primaries.get(ObjectKey(WORK_QUEUES.plural, namespace, short)) is None:
                             await asyncio.to_thread(dispatcher.unregister_queue, name)
-
-    def _count_ended(self, ended: Ended) -> None:
-        self._metrics.runs_finished.labels(ended.queue, ended.state).inc(ended.count)
-        if ended.state in ("dead", "unknown"):
-            self._metrics.dead_letter.labels(ended.queue).inc(ended.count)
-        for seconds in ended.start_seconds:
-            self._metrics.row_to_start_seconds.labels(ended.queue).observe(seconds)
-
-    def _note(self, last: dict[ObjectKey, object], key: ObjectKey, figures: object) -> None:
-        if last.get(key) != figures:
-            last[key] = figures
-            if self._keys is not None and self._watcher.primaries.get(key) is not None:
-                self._keys.add(key)

@@ -15,7 +15,7 @@ from pathlib import Path
 from rowlock_operator.cluster.children import Children
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.credentials import load_credentials
-from rowlock_operator.cluster.kinds import ROW_SOURCES, WORK_QUEUES, ObjectKey
+from rowlock_operator.cluster.kinds import MONITORING_PROCESSES, ROW_SOURCES, WORK_QUEUES, ObjectKey
 from rowlock_operator.cluster.lease import Elector, ElectorSettings
 from rowlock_operator.cluster.lease_store import KubeLease, lease_client
 from rowlock_operator.intake.watcher import PrimaryWatcher
@@ -28,9 +28,10 @@ from rowlock_operator.transport.redis_queues import RedisQueues
 
 log = logging.getLogger("rowlock.wiring")
 LEASE_NAME = "rowlock-operator"
-KINDS = (WORK_QUEUES, ROW_SOURCES)
+KINDS = (WORK_QUEUES, ROW_SOURCES, MONITORING_PROCESSES)
 GAUGES_SECONDS = 5.0
 CHILDREN_SILENT_SECONDS = 180.0
+REOPENED_WITHIN_SECONDS = 90.0  # after an outage the watches may take that long to be opened again (backoffs end at 30 s)
 
 
 class RedisByFile:
@@ -76,16 +77,18 @@ async def operate(settings: Settings) -> None:
             on_run=lambda: leading.run_changed() if leading else None,
         )
         leading = Leading(settings, kube, watcher, children, RedisByFile(Path(settings.stores.redis_url_file)), metrics)
+        lease = KubeLease(lease_kube, settings.pod.namespace, LEASE_NAME)
         elector = Elector(
-            KubeLease(lease_kube, settings.pod.namespace, LEASE_NAME),
+            lease,
             f"{settings.pod.name}-{secrets.token_hex(4)}",
             leading.lead,
             settings=ElectorSettings(settings.leader.lease_seconds, settings.leader.renew_deadline_seconds, settings.leader.retry_seconds),
             on_change=lambda led: metrics.leader.set(int(led)),
             on_stuck=lambda: os._exit(70),  # a leader that does not stop must not outlive its Lease
+            on_rival=leading.stand_down,
         )
         # The informers' own streams give up after 70 s of silence and are opened again: what does not come back is an outage, which a restart does not mend.
-        live = {"watches": watcher.live}
+        live = {"watches": lambda: live_or_outage(watcher.live(), lease.answering_seconds())}
         ready = {"watches": watcher.ready, "children": lambda: _children_ready(children)}
         async with ProbeServer(metrics=metrics, live=live, ready=ready, port=settings.server.http_port):
             services = [
@@ -99,11 +102,21 @@ async def operate(settings: Settings) -> None:
                 await asyncio.wait([stopping, *services], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 log.info("stopping")
+                leading.ending = True
                 # The elector first: it ends the work and gives the Lease back, while the rest still serves it.
                 for task in (services[2], *services, stopping):
                     task.cancel()
                     with contextlib.suppress(asyncio.CancelledError):
                         await task
+                await leading.stand_down()
+
+
+def live_or_outage(watches: tuple[bool, str], answering_seconds: float) -> tuple[bool, str]:
+    """Liveness: a restart mends a watch that is dead while the API server answers. Where nothing answers it would mend nothing, and
+    end the dispatch of rows, which needs no API server."""
+    if watches[0] or answering_seconds >= REOPENED_WITHIN_SECONDS:
+        return watches
+    return True, f"{watches[1]}, and so is the API server: a restart would not help"
 
 
 def _children_ready(children: Children) -> tuple[bool, str]:

@@ -13,6 +13,7 @@ from tests.services.process import wait_until
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 TABLE = "faults_mistaken"
 WITHIN_SECONDS = 20
+UNPULLABLE = "registry.invalid/not/there:1"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ MISTAKES = [
     # The chart lets the operator read named Secrets only, so whether another one exists is not its to know.
     Mistake("workqueues", "faults-no-secret", "Ready", "Forbidden", ("faults-not-there", "rbac.secretNames", "spec.databaseRef")),
     Mistake("workqueues", "faults-no-image", "Degraded", "ImagePullFailed", ("1 pods", "Correct spec.template.image")),
+    Mistake("workqueues", "faults-no-worker-image", "Ready", "ImagePullFailed", ("1 pods", "Correct spec.template.image")),
 ]
 
 
@@ -50,7 +52,8 @@ def mistaken(release: Release, workers: str) -> Iterator[Application]:
         row_source("faults-no-column", queue=workers, table=TABLE, columns=["id", "prize"]),
         row_source("faults-no-task", queue=workers, table=TABLE, task="ship"),
         workers_queue("faults-no-secret", databaseRef={"secretName": "faults-not-there"}),
-        exit_queue("faults-no-image", template={"image": "registry.invalid/not/there:1"}),
+        exit_queue("faults-no-image", template={"image": UNPULLABLE}),
+        workers_queue("faults-no-worker-image", template={"image": UNPULLABLE}, scaling={"min": 1, "max": 1}),
     )
     unpullable.insert(1)
     yield healthy
@@ -59,7 +62,7 @@ def mistaken(release: Release, workers: str) -> Iterator[Application]:
             release.delete("rowsource", mistake.name)
     unpullable.close()
     healthy.close()
-    release.delete("workqueue", "faults-no-secret", "faults-no-image")
+    release.delete("workqueue", "faults-no-secret", "faults-no-image", "faults-no-worker-image")
     release.sql(f"drop table {TABLE}")
 
 

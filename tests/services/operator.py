@@ -24,7 +24,7 @@ from tests.services.worker import ROOT, Journal, RunningWorker, worker_environme
 
 GROUP = "/apis/rowlock.dev/v1alpha1"
 MERGE = "application/merge-patch+json"
-_PLURALS = {"WorkQueue": "workqueues", "RowSource": "rowsources"}
+_PLURALS = {"WorkQueue": "workqueues", "RowSource": "rowsources", "MonitoringProcess": "monitoringprocesses"}
 _numbers = itertools.count(1)
 
 

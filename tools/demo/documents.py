@@ -1,4 +1,4 @@
-"""Act one: real PDF files, as rows of document_ingest_jobs, become searchable chunks."""
+"""Of the first act: real PDF files, as rows of document_ingest_jobs, become searchable chunks."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""Act two: a thousand rows of an ordinary table; a sample by Kubernetes Jobs of any image, the rest by warm workers."""
+"""Of the first act: a thousand rows of an ordinary table; a sample by Kubernetes Jobs of any image, the rest by warm workers."""
 
 from pathlib import Path
 

@@ -32,6 +32,12 @@ class Session:
     def __init__(self, cluster: str) -> None:
         self.cluster = cluster
         self.documents_path = f"/var/lib/rowlock/demo-documents-{cluster}"
+        self._steps = 0
+
+    def step(self, title: str) -> None:
+        """The next numbered line."""
+        self._steps += 1
+        say(f"{self._steps}. {title}")
 
     def tool(self, *arguments: str, quiet: bool = True) -> str:
         """The cluster provider's command."""

@@ -12,6 +12,7 @@ _GOODBYE = load_statement("goodbye")
 _START = load_statement("start")
 _FINISH = load_statement("finish")
 _CYCLE = load_statement("cycle")
+_HAND_BACK = load_statement("hand_back")
 _BEGIN_EFFECT = load_statement("begin_effect")
 _END_EFFECT = load_statement("end_effect")
 
@@ -40,40 +41,30 @@ class Ledger:
     def goodbye(self, runner: RunnerId) -> None:
         self.connection.call(_GOODBYE, {"runner": runner})
 
-    def start(self, ref: RunRef, *, runner: RunnerId, token: RunnerToken) -> StartedRun | None:
-        """The start fence; None = not ours to run."""
-        rows = self.connection.call(_START, {"ids": [ref.id], "attempts": [ref.attempt], "runner": runner, "token": token})
-        return _started(rows[0]) if rows else None
+    def start(self, refs: Sequence[RunRef], *, runner: RunnerId, token: RunnerToken) -> list[StartedRun]:
+        """The start fence: those that are ours to run."""
+        return [_started(row) for row in self.connection.call(_START, {**_references(refs), "runner": runner, "token": token})]
 
-    def finish(self, finished: FinishedRun, *, token: RunnerToken) -> str | None:
-        """The finish fence: the run's new state; None = stale, the outcome does not count."""
-        rows = self.connection.call(_FINISH, finish_parameters(finished, token))
-        return str(rows[0][0]) if rows else None
+    def finish(self, finished: Sequence[FinishedRun], *, token: RunnerToken) -> dict[RunId, str]:
+        """The finish fence: the runs' new states; one that is not there was stale, its outcome does not count."""
+        return {RunId(run_id): str(state) for run_id, state in self.connection.call(_FINISH, finish_parameters(finished, token))}
 
-    def cycle(self, finished: FinishedRun | None, start: RunRef | None, *, runner: RunnerId, token: RunnerToken) -> Cycle:
-        """Finish of the previous run and start of the next in one commit."""
-        outcome = finished.outcome if finished else None
-        rows = self.connection.call(
-            _CYCLE,
-            {
-                "f_ids": [finished.ref.id] if finished else [],
-                "f_attempts": [finished.ref.attempt] if finished else [],
-                "f_outcomes": [outcome.kind] if outcome else [],
-                "f_results": [outcome.result] if outcome else [],
-                "f_failures": [outcome.failure] if outcome else [],
-                "token": token,
-                "s_ids": [start.id] if start else [],
-                "s_attempts": [start.attempt] if start else [],
-                "runner": runner,
-            },
-        )
-        state, started = None, None
-        for kind, run_id, attempt, row_state, *rest in rows:
+    def cycle(self, finished: Sequence[FinishedRun], start: Sequence[RunRef], *, runner: RunnerId, token: RunnerToken) -> Cycle:
+        """Finish of the previous runs and start of the next in one commit."""
+        ends, starts = finish_parameters(finished, token), _references(start)
+        parameters = {f"f_{name}": value for name, value in ends.items()} | {f"s_{name}": value for name, value in starts.items()}
+        states: dict[RunId, str] = {}
+        started: list[StartedRun] = []
+        for kind, run_id, attempt, state, *rest in self.connection.call(_CYCLE, {**parameters, "runner": runner}):
             if kind == "f":
-                state = str(row_state)
+                states[RunId(run_id)] = str(state)
             else:
-                started = _started((run_id, attempt, *rest))
-        return Cycle(state, started)
+                started.append(_started((run_id, attempt, *rest)))
+        return Cycle(states, started)
+
+    def hand_back(self, refs: Sequence[RunRef], *, token: RunnerToken) -> frozenset[RunId]:
+        """Started runs that nobody has begun: queued again with the same attempt. Returns those that are."""
+        return frozenset(RunId(row[0]) for row in self.connection.call(_HAND_BACK, {**_references(refs), "token": token}))
 
     def begin_effect(self, ref: RunRef, *, token: RunnerToken, effect: str) -> bool:
         rows = self.connection.call(_BEGIN_EFFECT, {"id": ref.id, "attempt": ref.attempt, "token": token, "effect": effect})
@@ -85,17 +76,20 @@ class Ledger:
         return bool(rows[0][0])
 
 
-def finish_parameters(finished: FinishedRun, token: RunnerToken) -> dict[str, Any]:
+def finish_parameters(finished: Sequence[FinishedRun], token: RunnerToken) -> dict[str, Any]:
     """The parameters of sql/finish.sql."""
-    outcome = finished.outcome
+    outcomes = [each.outcome for each in finished]
     return {
-        "ids": [finished.ref.id],
-        "attempts": [finished.ref.attempt],
+        **_references([each.ref for each in finished]),
         "token": token,
-        "outcomes": [outcome.kind],
-        "results": [outcome.result],
-        "failures": [outcome.failure],
+        "outcomes": [outcome.kind for outcome in outcomes],
+        "results": [outcome.result for outcome in outcomes],
+        "failures": [outcome.failure for outcome in outcomes],
     }
+
+
+def _references(refs: Sequence[RunRef]) -> dict[str, Any]:
+    return {"ids": [ref.id for ref in refs], "attempts": [ref.attempt for ref in refs]}
 
 
 def _started(row: Sequence[Any]) -> StartedRun:

@@ -83,7 +83,7 @@ class TaskSession:
         connection = self._transaction.connection
         try:
             with connection.cursor() as cursor:
-                cursor.execute(f"set local statement_timeout = {STATEMENT_TIMEOUT_MS};\n{_FINISH}", finish_parameters(finished, token))
+                cursor.execute(f"set local statement_timeout = {STATEMENT_TIMEOUT_MS};\n{_FINISH}", finish_parameters([finished], token))
                 rows = cursor.fetchall()
             if rows:
                 connection.commit()
@@ -98,7 +98,7 @@ class TaskSession:
         if rows:
             self._open = False
             self._transaction.used_at = time.monotonic()
-            return str(rows[0][0])
+            return str(rows[0][1])
         self.rollback()
         return None
 

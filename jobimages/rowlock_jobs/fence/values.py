@@ -1,5 +1,6 @@
 """What passes between the fences and the worker: values only."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NewType
 
@@ -44,10 +45,10 @@ class FinishedRun:
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """The answer to one cycle: the finished run's new state (None = stale), the started run (None = refused)."""
+    """The answer to one cycle: the finished runs' new states (not there = stale), the started runs (not there = refused)."""
 
-    finished: str | None
-    started: StartedRun | None
+    finished: Mapping[RunId, str]
+    started: Sequence[StartedRun]
 
 
 def parse_rq_id(text: str) -> RunRef | None:

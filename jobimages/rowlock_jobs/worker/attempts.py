@@ -1,32 +1,24 @@
-"""Runs one attempt in the child: limits, cancel, lease, and what a death means. The parent only waits and watches."""
+"""Runs attempts in the child: limits, cancel, lease, and what a death means. The parent only waits and watches."""
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 from rowlock_jobs import logs
 from rowlock_jobs.errors import LeaseLost
 from rowlock_jobs.fence.values import StartedRun
-from rowlock_jobs.outcome import Outcome, canceled, failed
+from rowlock_jobs.outcome import canceled, failed
 from rowlock_jobs.settings import Limits
-from rowlock_jobs.worker.child import order, read_answer
+from rowlock_jobs.worker import wire
+from rowlock_jobs.worker.child import Left, order, read_answer
+from rowlock_jobs.worker.hand import Dropped, Ended, Hand
 from rowlock_jobs.worker.lease import Lease
-from rowlock_jobs.worker.perform import Settled, Unsettled
+from rowlock_jobs.worker.pace import PATIENCE_SECONDS
+from rowlock_jobs.worker.perform import Unsettled
 from rowlock_jobs.worker.prefork import Child, ChildGone
 from rowlock_jobs.worker.stopping import Stopping
 
 _LONGEST_WAIT_SECONDS = 0.5  # how late a wish to stop is seen while a task runs
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """The attempt ended without an outcome of ours: the ledger retries it as class infra."""
-
-    reason: str
-
-
-Ended = Outcome | Settled | Dropped
 
 
 class Attempts:
@@ -44,42 +36,43 @@ class Attempts:
         """0 while there is no child."""
         return self._child.pid if self._child else 0
 
-    def run(self, started: StartedRun) -> Ended:
-        """Blocks until the attempt ended one way or another."""
-        child, sequence = self._send(started)
-        run_id, now = started.ref.id, time.monotonic()
-        hard_at, cancel_at = now + self._limits.hard_seconds, float("inf")
+    @property
+    def room(self) -> int:
+        """How many runs the child may still take before it is renewed."""
+        return self._limits.tasks_per_child - (self._child.tasks if self._child else 0)
+
+    def run(self, runs: Sequence[StartedRun], on_slow: Callable[[Hand], None]) -> Hand:
+        """Blocks until each attempt ended one way or another, or is known never to begin.
+
+        `on_slow(hand)` is called once where several take longer than the last ones may wait for: it may take away what ended and what
+        was not begun, and must be quick, because the run at work is not watched meanwhile.
+        """
+        hand, began = Hand(runs), time.monotonic()
+        child: Child | None = None
         try:
-            while True:
-                now = time.monotonic()
-                if now >= hard_at:
-                    self._kill(child)
-                    return failed("app", "HardTimeLimit", f"killed at its hard limit of {self._limits.hard_seconds:g} s")
-                if now >= cancel_at:
-                    self._kill(child)
-                    return canceled(f"the task did not stop within {self._limits.cancel_grace_seconds:g} s of its cancel and was killed")
-                if self._stopping.is_over(now):
-                    self._kill(child)
-                    return Dropped("Stopped")
-                self._tick(now)
-                if now >= self._lease.renew_at:
-                    text = child.page.read_progress()
-                    if run_id in self._lease.renew((run_id, text) if text else None) and cancel_at == float("inf"):
-                        child.page.cancel(sequence)
-                        cancel_at = now + self._limits.cancel_grace_seconds
-                        logs.emit(logs.RUN_CANCEL_REQUESTED, run=run_id, attempt=started.ref.attempt)
-                until = min(hard_at, cancel_at, self._lease.renew_at, self._stopping.deadline, now + _LONGEST_WAIT_SECONDS)
-                message = child.receive(until - now)
-                if message is not None:
-                    return self._answer(child, read_answer(message))
+            if len(runs) > 1:
+                self._tick(time.monotonic())
+                self._lease.renew()
+            child, first = self._send(runs)
+            if len(runs) > 1 and not self._answers_within(PATIENCE_SECONDS, child, hand):
+                hand.keep(len(hand.open) - child.take_back())
+                hand.leaving = bool(hand.unbegun)
+                on_slow(hand)
+            self._watch(child, first, hand, began)
         except ChildGone as gone:
+            assert child is not None
             self._child = None
             logs.emit(logs.CHILD_ENDED, logging.WARNING, child=child.pid, reason=gone.outcome.reason)
-            return gone.outcome
+            hand.keep(len(hand.open) - child.take_back())
+            hand.end_all(gone.outcome, time.monotonic() - began)
         except LeaseLost:
-            self._kill(child)
-            logs.emit(logs.LEASE_LOST, logging.WARNING, during="run", run=run_id, attempt=started.ref.attempt)
-            return Dropped("LeaseLost")
+            if child is not None:
+                self._kill(child)
+            for run in hand.open:
+                logs.emit(logs.LEASE_LOST, logging.WARNING, during="run", run=run.ref.id, attempt=run.ref.attempt)
+            hand.end_all(Dropped("LeaseLost"), time.monotonic() - began)
+        self._renew_child()
+        return hand
 
     def close(self) -> None:
         """Ends the child."""
@@ -87,27 +80,80 @@ class Attempts:
         if child is not None:
             child.retire()
 
-    def _answer(self, child: Child, answer: Outcome | Settled | Unsettled) -> Ended:
-        if child.tasks >= self._limits.tasks_per_child:
-            self._child = None
-            child.retire()
-        if isinstance(answer, Unsettled):
-            # If the commit took place, the fence answers "stale" and nothing changes; if not, the run is retried.
-            return failed("infra", "CommitLost", "the database went away while the task's transaction was committed")
-        return answer
+    def _answers_within(self, seconds: float, child: Child, hand: Hand) -> bool:
+        """Whether nothing is left to wait for after so many seconds."""
+        until = time.monotonic() + seconds
+        while hand.open and (left := until - time.monotonic()) > 0:
+            child.wait_done(left)
+            while hand.open and (message := child.receive(0.0)) is not None:
+                self._note(message, child, hand)
+        return not hand.open
 
-    def _send(self, started: StartedRun) -> tuple[Child, int]:
-        message = order(started, self._lease.token)
+    def _watch(self, child: Child, first: int, hand: Hand, began: float) -> None:
+        """Waits for the run at work, under its limits, and for the child to leave the others."""
+        hard_at, cancel_at = time.monotonic() + self._limits.hard_seconds, float("inf")
+        while hand.open or hand.leaving:
+            now = time.monotonic()
+            if now >= hard_at:
+                self._end(
+                    child, hand, began, failed("app", "HardTimeLimit", f"killed at its hard limit of {self._limits.hard_seconds:g} s")
+                )
+                return
+            if now >= cancel_at:
+                seconds = self._limits.cancel_grace_seconds
+                self._end(child, hand, began, canceled(f"the task did not stop within {seconds:g} s of its cancel and was killed"))
+                return
+            if self._stopping.is_over(now):
+                self._end(child, hand, began, Dropped("Stopped"))
+                return
+            self._tick(now)
+            if now >= self._lease.renew_at and hand.open:
+                run = hand.open[0].ref
+                text = child.page.read_progress()
+                if run.id in self._lease.renew((run.id, text) if text else None) and cancel_at == float("inf"):
+                    child.page.cancel(first + hand.answered)
+                    cancel_at = now + self._limits.cancel_grace_seconds
+                    logs.emit(logs.RUN_CANCEL_REQUESTED, run=run.id, attempt=run.attempt)
+            until = min(hard_at, cancel_at, self._lease.renew_at, self._stopping.deadline, now + _LONGEST_WAIT_SECONDS)
+            message = child.receive(until - now)
+            if message is not None:
+                self._note(message, child, hand)
+
+    def _note(self, message: wire.Message, child: Child, hand: Hand) -> None:
+        seconds, answer = read_answer(message)
+        if isinstance(answer, Left):
+            hand.leaving = False
+            hand.keep(len(hand.open) - child.take_back())
+        elif isinstance(answer, Unsettled):
+            # If the commit took place, the fence answers "stale" and nothing changes; if not, the run is retried.
+            hand.end(failed("infra", "CommitLost", "the database went away while the task's transaction was committed"), seconds)
+        else:
+            hand.end(answer, seconds)
+
+    def _send(self, runs: Sequence[StartedRun]) -> tuple[Child, int]:
+        orders = [order(run, self._lease.token) for run in runs]
         if self._child is not None:
             try:
-                return self._child, self._child.send(*message)
+                return self._child, self._child.send(orders)
             except OSError:
                 # It died between two runs; that is nobody's failure.
                 logs.emit(logs.CHILD_ENDED, logging.WARNING, child=self._child.pid, reason="DiedIdle")
                 self._kill(self._child)
         self._child = self._spawn()
         logs.emit(logs.CHILD_STARTED, logging.DEBUG, child=self._child.pid)
-        return self._child, self._child.send(*message)
+        return self._child, self._child.send(orders)
+
+    def _end(self, child: Child, hand: Hand, began: float, ended: Ended) -> None:
+        """Kills the child; this is what became of the run at work, the others were not begun."""
+        self._kill(child)
+        hand.keep(len(hand.open) - child.take_back())
+        hand.end_all(ended, time.monotonic() - began)
+
+    def _renew_child(self) -> None:
+        child = self._child
+        if child is not None and (child.tasks >= self._limits.tasks_per_child or child.page.is_spent):
+            self._child = None
+            child.retire()
 
     def _kill(self, child: Child) -> None:
         self._child = None

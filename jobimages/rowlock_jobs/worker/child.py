@@ -1,23 +1,38 @@
 """The child's side: takes one run after another from its parent, has it performed, answers."""
 
 import ctypes
+import logging
 import os
 import random
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import NoReturn
 
+from rowlock_jobs import logs
 from rowlock_jobs.fence.session import TaskSession
 from rowlock_jobs.fence.values import RunId, RunnerToken, RunRef, StartedRun
 from rowlock_jobs.outcome import Outcome
 from rowlock_jobs.worker import wire
+from rowlock_jobs.worker.output import bound_output
 from rowlock_jobs.worker.page import SharedPage
 from rowlock_jobs.worker.perform import Port, Settled, SoftLimit, Unsettled, perform
+from rowlock_jobs.worker.permits import Permits
+from rowlock_jobs.worker.surroundings import Surroundings
 
 _PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The child begins none of the runs that it was handed and has not answered."""
+
+
+Answer = Outcome | Settled | Unsettled
 
 
 def order(started: StartedRun, token: RunnerToken) -> wire.Message:
@@ -25,21 +40,30 @@ def order(started: StartedRun, token: RunnerToken) -> wire.Message:
     return [started.ref.id, started.ref.attempt, started.task, started.args, started.queue, started.source_key, started.tries, token]
 
 
-def read_answer(message: wire.Message) -> Outcome | Settled | Unsettled:
-    """The child's answer as the parent reads it."""
-    kind, *parts = message
+def read_answer(message: wire.Message) -> tuple[float, Answer | Left]:
+    """The child's answer as the parent reads it, and how many seconds the run took."""
+    kind, seconds, *parts = message
+    if kind == "done":
+        return seconds, Outcome(*parts)
     if kind == "settled":
-        return Settled(*parts)
-    return Unsettled() if kind == "unsettled" else Outcome(*parts)
+        return seconds, Settled(*parts)
+    return seconds, Unsettled() if kind == "unsettled" else Left()
 
 
 def serve(
-    channel: socket.socket, page: SharedPage, parent_pid: int, *, inherited: Iterable[int], database_url: str, soft_seconds: float
+    channel: socket.socket,
+    page: SharedPage,
+    permits: Permits,
+    parent_pid: int,
+    *,
+    inherited: Iterable[int],
+    database_url: str,
+    soft_seconds: float,
 ) -> NoReturn:
     """The child's whole life; ends with the process. `inherited`: the parent's sockets."""
     try:
         _settle_in(parent_pid, inherited)
-        _take_runs(channel, page, TaskSession(database_url), SoftLimit(soft_seconds))
+        _take_runs(channel, page, permits, TaskSession(database_url), SoftLimit(soft_seconds))
     except BaseException as error:  # noqa: BLE001 - nothing above this frame belongs to the child
         with suppress(Exception):
             sys.stderr.write(f"the process of the tasks ended: {type(error).__name__}: {error}\n")
@@ -48,32 +72,49 @@ def serve(
     os._exit(0)
 
 
-def _take_runs(channel: socket.socket, page: SharedPage, session: TaskSession, limit: SoftLimit) -> None:
+def _take_runs(channel: socket.socket, page: SharedPage, permits: Permits, session: TaskSession, limit: SoftLimit) -> None:
     own_pid, reader = os.getpid(), wire.Reader(channel)
+    outputs = bound_output()
+    surroundings = Surroundings()
     while True:
         message = reader.next_message()
         if message is None:
             if not reader.fill():
                 return
             continue
-        sequence, run_id, attempt, task, args, queue, source_key, tries, token = message
-        started = StartedRun(RunRef(RunId(run_id), attempt), task, args, queue, source_key, tries)
-        port = Port(session, started.ref, RunnerToken(token), lambda at=sequence: page.is_canceled(at), page.write_progress)  # type: ignore[misc]
-        answer = perform(started, port, limit)
-        signal.setitimer(signal.ITIMER_REAL, 0)  # an alarm the task left behind would ring in the next one
-        if os.getpid() != own_pid:
-            return  # the task forked and its fork came back here: only the child itself may answer
-        sys.stdout.flush()
-        sys.stderr.flush()
-        wire.send(channel, *_write_answer(answer))
+        first, runs = message
+        for sequence, run in enumerate(runs, first):
+            page.begin()  # before the permit: from then on what stands there is this run's
+            if page.is_spent or not permits.take():
+                wire.send(channel, "left", 0.0)
+                break
+            run_id, attempt, task, args, queue, source_key, tries, token = run
+            started = StartedRun(RunRef(RunId(run_id), attempt), task, args, queue, source_key, tries)
+            port = Port(session, started.ref, RunnerToken(token), lambda at=sequence: page.is_canceled(at), page.write_progress)  # type: ignore[misc]
+            for output in outputs:
+                output.begin()
+            began = time.monotonic()
+            answer = perform(started, port, limit)
+            signal.setitimer(signal.ITIMER_REAL, 0)  # an alarm the task left behind would ring in the next one
+            if os.getpid() != own_pid:
+                return  # the task forked and its fork came back here: only the child itself may answer
+            if changed := surroundings.changed():
+                page.spend()
+                sys.stdout, sys.stderr = outputs
+                logs.emit(logs.CHILD_CHANGED, logging.WARNING, run=run_id, attempt=attempt, task=task, changed=", ".join(changed))
+            for output in outputs:
+                output.end()
+            wire.send(channel, *_write_answer(answer, time.monotonic() - began))
+        if len(runs) > 1:
+            permits.say_done()
 
 
-def _write_answer(answer: Outcome | Settled | Unsettled) -> wire.Message:
+def _write_answer(answer: Answer, seconds: float) -> wire.Message:
     if isinstance(answer, Settled):
-        return ["settled", answer.state]
+        return ["settled", seconds, answer.state]
     if isinstance(answer, Unsettled):
-        return ["unsettled"]
-    return ["done", answer.kind, answer.result, answer.failure, answer.failure_class, answer.reason]
+        return ["unsettled", seconds]
+    return ["done", seconds, answer.kind, answer.result, answer.failure, answer.failure_class, answer.reason]
 
 
 def _settle_in(parent_pid: int, inherited: Iterable[int]) -> None:

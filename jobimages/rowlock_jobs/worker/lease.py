@@ -6,7 +6,7 @@ The trust window: the ledger gives our runs away once it has heard nothing for `
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 from uuid import uuid4
 
@@ -76,23 +76,45 @@ class Lease:
             raise LeaseLost("the ledger gave this runner up: it had not renewed in time")
         return cancel
 
-    def cycle(self, finished: FinishedRun | None, start: RunRef | None) -> Cycle:
+    def cycle(self, finished: Sequence[FinishedRun], start: Sequence[RunRef]) -> Cycle:
         """Both fences in one commit; comes back only with an answer. Raises GraceOver."""
-        if finished is None and start is None:
-            return Cycle(None, None)
+        if not finished and not start:
+            return Cycle({}, ())
+        # In the order in which whoever else locks several runs does it: two that meet wait and do not deadlock.
+        finished, start = sorted(finished, key=lambda each: each.ref.id), sorted(start, key=lambda ref: ref.id)
         runner = self._runner
         if runner is None:
             return self._apart(finished, start, None)
         try:
             answer = self._ledger.cycle(finished, start, runner=runner, token=self._token)
-        except FenceRefused as error:
-            return self.cycle(_without_result(finished, error), start)
+        except FenceRefused:  # one result that cannot be stored must not take the others with it
+            return self._apart(finished, start, None)
         except FenceAway as error:
             logs.emit(logs.DATABASE_AWAY, logging.WARNING, during="cycle", error=str(error))
             return self._apart(finished, start, runner)
-        if start is not None and answer.started is None:
+        if start and not answer.started:
             return Cycle(answer.finished, self._ask_again(start))
         return answer
+
+    def finish_early(self, finished: Sequence[FinishedRun]) -> Mapping[RunId, str] | None:
+        """The finish fence in one try, because a run is being watched meanwhile; None: ask again with the next cycle."""
+        try:
+            return self._ledger.finish(finished, token=self._token) if finished else {}
+        except (FenceAway, FenceRefused):
+            return None
+
+    def hand_back(self, refs: Sequence[RunRef], *, once: bool = False) -> frozenset[RunId] | None:
+        """Started runs that were never begun are queued again; returns those that are. One try, or tries until there is an answer.
+
+        None: the one try was not answered. It may be repeated: what was handed back carries our token no more. Raises GraceOver.
+        """
+        token, ask = self._token, self._ledger.hand_back
+        if not once:
+            return self._insist(lambda: ask(refs, token=token))
+        try:
+            return ask(refs, token=token)
+        except (FenceAway, FenceRefused):
+            return None
 
     def goodbye(self) -> None:
         """Ends the lease: what is still held is retried at once. One try; without it the lease lapses by itself."""
@@ -104,18 +126,20 @@ class Lease:
             except (FenceAway, FenceRefused) as error:
                 logs.emit(logs.DATABASE_AWAY, logging.WARNING, during="goodbye", error=str(error))
 
-    def _apart(self, finished: FinishedRun | None, start: RunRef | None, lost: RunnerId | None) -> Cycle:
-        """Finish, then start, each until it is answered.
+    def _apart(self, finished: Sequence[FinishedRun], start: Sequence[RunRef], lost: RunnerId | None) -> Cycle:
+        """Each finish, then the start, until they are answered.
 
-        A start whose answer was lost may have happened. Its run would be running under our lease and in nobody's hands, so that
-        runner ends: goodbye hands the run back as class infra, and a start under the next runner tells whether it is still ours.
+        A start whose answer was lost may have happened. Its runs would be running under our lease and in nobody's hands, so that
+        runner ends: goodbye hands them back as class infra, and a start under the next runner tells which are still ours.
         """
-        state = self._finish(finished) if finished else None
-        if start is None:
-            return Cycle(state, None)
+        states: dict[RunId, str] = {}
+        for each in finished:
+            states |= self._finish(each)
+        if not start:
+            return Cycle(states, ())
         give_up = lost
 
-        def attempt() -> StartedRun | None:
+        def attempt() -> list[StartedRun]:
             nonlocal give_up
             if give_up is not None:
                 self._ledger.goodbye(give_up)
@@ -128,24 +152,24 @@ class Lease:
                 give_up = runner
                 raise
 
-        return Cycle(state, self._insist(attempt))
+        return Cycle(states, self._insist(attempt))
 
-    def _finish(self, finished: FinishedRun) -> str | None:
+    def _finish(self, finished: FinishedRun) -> Mapping[RunId, str]:
         token = self._token
         try:
-            return self._insist(lambda: self._ledger.finish(finished, token=token))
+            return self._insist(lambda: self._ledger.finish([finished], token=token))
         except FenceRefused as error:
-            return self._finish(_without_result(finished, error) or finished)
+            return self._finish(_without_result(finished, error))
 
-    def _ask_again(self, start: RunRef) -> StartedRun | None:
-        """A start was refused: because the attempt is not ours to run, or because this runner was given up?"""
+    def _ask_again(self, start: Sequence[RunRef]) -> Sequence[StartedRun]:
+        """No start was allowed: because the attempts are not ours to run, or because this runner was given up?"""
         self._renew_at = 0.0
         try:
             self.renew()
-            return None
+            return ()
         except LeaseLost:
             logs.emit(logs.LEASE_LOST, logging.WARNING, during="start")
-            return self._apart(None, start, None).started
+            return self._apart((), start, None).started
 
     def _insist(self, ask: Callable[[], _T]) -> _T:
         """Asks until there is an answer. FenceRefused passes; so does GraceOver from the pause."""
@@ -167,8 +191,8 @@ class Lease:
         self._runner = None
 
 
-def _without_result(finished: FinishedRun | None, error: FenceRefused) -> FinishedRun | None:
+def _without_result(finished: FinishedRun, error: FenceRefused) -> FinishedRun:
     """The same attempt, failed because its result cannot be stored. Raises what it was given where there was no result."""
-    if finished is None or finished.outcome.result is None:
+    if finished.outcome.result is None:
         raise error
     return FinishedRun(finished.ref, not_storable(str(error)))

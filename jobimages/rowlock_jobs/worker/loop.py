@@ -1,19 +1,21 @@
-"""The worker's loop: one turn with Redis, one cycle with the ledger, one attempt in the child, and again."""
+"""The worker's loop: one turn with Redis, one cycle with the ledger, a run or a handful in the child, and again."""
 
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rowlock_jobs import logs
 from rowlock_jobs.errors import GraceOver, LeaseLost, TransportAway
-from rowlock_jobs.fence.values import FinishedRun, RunRef, StartedRun, parse_rq_id
+from rowlock_jobs.fence.values import FinishedRun, RunId, RunRef, StartedRun, parse_rq_id
 from rowlock_jobs.outcome import Outcome, canceled
 from rowlock_jobs.worker.allowed import Allowed
-from rowlock_jobs.worker.attempts import Attempts, Dropped
+from rowlock_jobs.worker.attempts import Attempts
 from rowlock_jobs.worker.duties import Duties
+from rowlock_jobs.worker.hand import Dropped, Ended, Hand
 from rowlock_jobs.worker.lease import Lease
-from rowlock_jobs.worker.perform import Settled
+from rowlock_jobs.worker.pace import Pace
 from rowlock_jobs.worker.rq_worker import RowlockWorker, quietly
 from rowlock_jobs.worker.stopping import Stopping, announce
 from rowlock_jobs.worker.transport import Claim, Ending, Transport
@@ -24,11 +26,12 @@ _LONGEST_PAUSE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What the last attempt left to be recorded: in the ledger (`finished`, unless it is there already) and in RQ (`ending`)."""
+    """What an attempt left to be recorded: in the ledger (`finished`; `settled`: it is there already, as this state) and in RQ (`ending`)."""
 
     ending: Ending
     finished: FinishedRun | None = None
     task: str = ""
+    settled: tuple[RunRef, str | None] | None = None
 
 
 class Loop:
@@ -47,82 +50,139 @@ class Loop:
     ) -> None:
         self._transport, self._lease, self._attempts, self._worker = transport, lease, attempts, worker
         self._duties, self._stopping, self._allowed = duties, stopping, allowed
+        self._pace = Pace()
         self._away_pause_seconds = 0.0
 
     def run(self) -> None:
         """Takes runs until asked to end."""
-        held: _Held | None = None
-        claim: Claim | None = None
+        held: list[_Held] = []
+        claims: list[Claim] = []
         moved: str | None = None
         try:
             self._lease.take()
             while True:
-                claim, ref = self._claim(held, moved)
+                claims = self._claim(held, moved)
                 moved = None
-                answer = self._lease.cycle(held.finished if held else None, ref)
-                if held is not None:
-                    self._report(held, answer.finished)
-                held, self._stopping.holding = None, False
-                if claim is None:
+                refs = [ref for claim in claims if (ref := parse_rq_id(claim.rq_id))]
+                answer = self._lease.cycle(_finished(held), refs)
+                self._report(held, answer.finished)
+                held, self._stopping.holding = [], False
+                if not claims:
                     if self._stopping.requested:
                         announce(self._stopping)
                         return
                     moved = self._idle()
                     continue
-                taken, claim = claim, None
-                held = self._perform(taken, answer.started) if answer.started else _refused(taken, ref)
-                self._stopping.holding = held.finished is not None
+                taken, claims = claims, []
+                self._perform(taken, answer.started, held)
+                self._stopping.holding = bool(_finished(held))
         except GraceOver:
-            if held is not None and held.finished is not None:
-                ref = held.finished.ref
-                logs.emit(logs.RUN_ABANDONED, logging.ERROR, run=ref.id, attempt=ref.attempt, reason="NoAnswerBeforeEnd")
+            for each in _finished(held):
+                logs.emit(logs.RUN_ABANDONED, logging.ERROR, run=each.ref.id, attempt=each.ref.attempt, reason="NoAnswerBeforeEnd")
         finally:
-            self._leave(held, claim)
+            self._leave(held, claims)
 
-    def _claim(self, held: _Held | None, moved: str | None) -> tuple[Claim | None, RunRef | None]:
+    def _claim(self, held: Sequence[_Held], moved: str | None) -> list[Claim]:
+        want = 0 if self._stopping.requested else min(self._pace.size, self._attempts.room)
         try:
-            claim = self._transport.turn(held.ending if held else None, want=not self._stopping.requested, moved=moved)
+            claims = self._transport.turn([each.ending for each in held], want=want, moved=moved)
         except TransportAway as error:
             self._redis_away(error)
-            return None, None
+            return []
         self._redis_back()
-        return claim, parse_rq_id(claim.rq_id) if claim else None
+        return claims
 
-    def _perform(self, claim: Claim, started: StartedRun) -> _Held:
-        ref, began = started.ref, time.monotonic()
-        logs.emit(logs.RUN_STARTED, run=ref.id, attempt=ref.attempt, task=started.task, tries=started.tries)
-        ended: Outcome | Settled | Dropped | None = self._allowed.refusal(started.task)
-        if ended is None:
-            self._worker.holds(claim)
-            ended = self._attempts.run(started)
-            if self._worker.was_stopped and isinstance(ended, Outcome) and ended.reason == "ChildKilled":
-                ended = canceled("stopped through RQ")
-            self._worker.holds(None)
-        seconds = round(time.monotonic() - began, 4)
+    def _perform(self, claims: Sequence[Claim], started: Sequence[StartedRun], held: list[_Held]) -> None:
+        """Has runs performed; what is to be recorded of them goes to `held`."""
+        handed_out = {run.ref.rq_id: run for run in started}
+        batch: dict[RunId, Claim] = {}
+        runs: list[StartedRun] = []
+        with logs.together():
+            for claim in claims:
+                run = handed_out.pop(claim.rq_id, None)
+                if run is None:
+                    held.append(_refused(claim))
+                    continue
+                logs.emit(logs.RUN_STARTED, run=run.ref.id, attempt=run.ref.attempt, task=run.task, tries=run.tries)
+                refusal = self._allowed.refusal(run.task)
+                if refusal is not None:
+                    held.append(self._hold(claim, run, refusal))
+                    continue
+                batch[run.ref.id] = claim
+                runs.append(run)
+        if not runs:
+            return
+        self._worker.holds(batch[runs[0].ref.id] if len(runs) == 1 else None)
+        hand = self._attempts.run(runs, lambda hand: self._part(hand, batch))
+        self._pace.note(hand.mean_seconds)
+        held += self._ended(hand, batch)
+        self._worker.holds(None)
+        if hand.unbegun:
+            self._stopping.holding = True
+            self._hand_back(hand, batch)
+
+    def _part(self, hand: Hand, batch: Mapping[RunId, Claim]) -> None:
+        """One run takes longer than the others may wait for: those that ended are recorded, those that were not begun go back."""
+        self._pace.note(float("inf"))
+        done = self._ended(hand, batch)
+        states = self._lease.finish_early(_finished(done))
+        if states is not None:
+            hand.ended.clear()
+            self._report(done, states)
+            try:
+                self._transport.turn([each.ending for each in done], want=0)
+            except TransportAway as error:
+                self._redis_away(error)
+        if hand.unbegun:
+            self._hand_back(hand, batch, once=True)
+        self._worker.holds(batch[hand.open[0].ref.id] if hand.open else None)
+
+    def _hand_back(self, hand: Hand, batch: Mapping[RunId, Claim], *, once: bool = False) -> None:
+        """First the ledger, then Redis: whoever finds the id there may start it. Where Redis is away the sweep finds it missing."""
+        queued = self._lease.hand_back([run.ref for run in hand.unbegun], once=once)
+        if queued is None:
+            return
+        for ref in (run.ref for run in hand.unbegun if run.ref.id in queued):
+            logs.emit(logs.RUN_HANDED_BACK, run=ref.id, attempt=ref.attempt)
+        claims, hand.unbegun = [batch[run.ref.id] for run in hand.unbegun], []
+        try:
+            for claim in reversed(claims):
+                self._transport.put_back(claim)
+        except TransportAway as error:
+            self._redis_away(error)
+
+    def _ended(self, hand: Hand, batch: Mapping[RunId, Claim]) -> list[_Held]:
+        return [self._hold(batch[run.ref.id], run, ended, seconds) for run, ended, seconds in hand.ended]
+
+    def _hold(self, claim: Claim, run: StartedRun, ended: Ended, seconds: float = 0.0) -> _Held:
+        ref = run.ref
+        if self._worker.was_stopped and isinstance(ended, Outcome) and ended.reason == "ChildKilled":
+            ended = canceled("stopped through RQ")
         if isinstance(ended, Outcome):
             status = {"succeeded": "finished", "canceled": "stopped"}.get(ended.kind, "failed")
-            return _Held(_ending(claim, status, f"{ended.failure_class} {ended.reason}"), FinishedRun(ref, ended), started.task)
+            return _Held(Ending(claim, status, seconds, f"{ended.failure_class} {ended.reason}"), FinishedRun(ref, ended), run.task)
         if isinstance(ended, Dropped):
-            logs.emit(logs.RUN_ABANDONED, logging.WARNING, run=ref.id, attempt=ref.attempt, task=started.task, reason=ended.reason)
-            return _Held(_ending(claim, "failed", f"infra {ended.reason}"), task=started.task)
-        if ended.state is None:
-            logs.emit(logs.RUN_STALE, logging.WARNING, run=ref.id, attempt=ref.attempt, task=started.task)
-        else:
-            logs.emit(logs.RUN_FINISHED, run=ref.id, attempt=ref.attempt, task=started.task, state=ended.state, seconds=seconds)
-        return _Held(_ending(claim, "finished"), task=started.task)
+            logs.emit(logs.RUN_ABANDONED, logging.WARNING, run=ref.id, attempt=ref.attempt, task=run.task, reason=ended.reason)
+            return _Held(Ending(claim, "failed", seconds, f"infra {ended.reason}"), task=run.task)
+        return _Held(Ending(claim, "finished", seconds), task=run.task, settled=(ref, ended.state))
 
-    def _report(self, held: _Held, state: str | None) -> None:
-        if held.finished is None:
-            return
-        ref, outcome = held.finished.ref, held.finished.outcome
-        seconds = round(held.ending.ended_at - held.ending.claim.started_at, 4)
-        if state is None:
-            logs.emit(logs.RUN_STALE, logging.WARNING, run=ref.id, attempt=ref.attempt, task=held.task)
-        elif outcome.kind == "succeeded":
-            logs.emit(logs.RUN_FINISHED, run=ref.id, attempt=ref.attempt, task=held.task, state=state, seconds=seconds)
-        else:
-            fields: dict[str, Any] = {"class": outcome.failure_class, "reason": outcome.reason}
-            logs.emit(logs.RUN_FINISHED, run=ref.id, attempt=ref.attempt, task=held.task, state=state, seconds=seconds, **fields)
+    def _report(self, held: Sequence[_Held], states: Mapping[RunId, str]) -> None:
+        with logs.together():
+            for each in held:
+                seconds, fields = round(each.ending.seconds, 4), dict[str, Any]()
+                if each.finished is not None:
+                    ref, outcome = each.finished.ref, each.finished.outcome
+                    state = states.get(ref.id)
+                    if outcome.kind != "succeeded":
+                        fields = {"class": outcome.failure_class, "reason": outcome.reason}
+                elif each.settled is not None:
+                    ref, state = each.settled
+                else:
+                    continue
+                if state is None:
+                    logs.emit(logs.RUN_STALE, logging.WARNING, run=ref.id, attempt=ref.attempt, task=each.task)
+                else:
+                    logs.emit(logs.RUN_FINISHED, run=ref.id, attempt=ref.attempt, task=each.task, state=state, seconds=seconds, **fields)
 
     def _idle(self) -> str | None:
         """Waits about a second for an id, keeping lease and records."""
@@ -145,15 +205,15 @@ class Loop:
             self._redis_away(error)
             return None
 
-    def _leave(self, held: _Held | None, unstarted: Claim | None) -> None:
+    def _leave(self, held: Sequence[_Held], unstarted: Sequence[Claim]) -> None:
         self._attempts.close()
         self._lease.goodbye()
         try:
-            if unstarted is not None:
-                self._transport.put_back(unstarted)
-            self._transport.turn(held.ending if held else None, want=False)
+            for claim in reversed(unstarted):
+                self._transport.put_back(claim)
+            self._transport.turn([each.ending for each in held], want=0)
         except TransportAway:
-            pass  # RQ's own maintenance will call it abandoned
+            pass  # RQ's own maintenance will call them abandoned
         quietly(self._worker.depart)
         self._transport.close()
 
@@ -169,14 +229,15 @@ class Loop:
             quietly(self._worker.beat)
 
 
-def _ending(claim: Claim, status: str, note: str = "") -> Ending:
-    return Ending(claim, status, time.time(), note)
+def _finished(held: Sequence[_Held]) -> list[FinishedRun]:
+    return [each.finished for each in held if each.finished is not None]
 
 
-def _refused(claim: Claim, ref: RunRef | None) -> _Held:
+def _refused(claim: Claim) -> _Held:
     """The start fence did not hand it out (a duplicate, an old attempt, a canceled run), or the id is no run of ours."""
+    ref = parse_rq_id(claim.rq_id)
     if ref is None:
         logs.emit(logs.RUN_REFUSED, logging.WARNING, rq_id=claim.rq_id[:80], reason="NotARunId")
-        return _Held(_ending(claim, "failed", "NotARunId"))
+        return _Held(Ending(claim, "failed", 0.0, "NotARunId"))
     logs.emit(logs.RUN_REFUSED, run=ref.id, attempt=ref.attempt, reason="StartFence")
-    return _Held(_ending(claim, "finished"))
+    return _Held(Ending(claim, "finished", 0.0))

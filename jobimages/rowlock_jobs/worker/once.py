@@ -5,10 +5,11 @@ import time
 
 from rowlock_jobs import logs
 from rowlock_jobs.errors import GraceOver
-from rowlock_jobs.fence.values import FinishedRun, RunRef
-from rowlock_jobs.outcome import Outcome
+from rowlock_jobs.fence.values import FinishedRun, RunRef, StartedRun
+from rowlock_jobs.outcome import Outcome, failed
 from rowlock_jobs.worker.allowed import Allowed
-from rowlock_jobs.worker.attempts import Attempts, Ended
+from rowlock_jobs.worker.attempts import Attempts
+from rowlock_jobs.worker.hand import Ended
 from rowlock_jobs.worker.lease import Lease
 from rowlock_jobs.worker.perform import Settled
 from rowlock_jobs.worker.stopping import Stopping
@@ -19,16 +20,16 @@ def run_once(ref: RunRef, *, lease: Lease, attempts: Attempts, stopping: Stoppin
     stopping.holding = True
     try:
         lease.take()
-        started = lease.cycle(None, ref).started
-        if started is None:
+        found = lease.cycle((), [ref]).started
+        if not found:
             logs.emit(logs.RUN_REFUSED, run=ref.id, attempt=ref.attempt, reason="StartFence")
             return True
-        began = time.monotonic()
+        started, began = found[0], time.monotonic()
         logs.emit(logs.RUN_STARTED, run=ref.id, attempt=ref.attempt, task=started.task, tries=started.tries)
-        ended: Ended = allowed.refusal(started.task) or attempts.run(started)
+        ended: Ended = allowed.refusal(started.task) or _run(started, attempts)
         seconds = round(time.monotonic() - began, 4)
         if isinstance(ended, Outcome):
-            state = lease.cycle(FinishedRun(ref, ended), None).finished
+            state = lease.cycle([FinishedRun(ref, ended)], ()).finished.get(ref.id)
         elif isinstance(ended, Settled):
             state = ended.state
         else:
@@ -44,3 +45,8 @@ def run_once(ref: RunRef, *, lease: Lease, attempts: Attempts, stopping: Stoppin
     finally:
         attempts.close()
         lease.goodbye()
+
+
+def _run(started: StartedRun, attempts: Attempts) -> Ended:
+    hand = attempts.run([started], lambda hand: None)
+    return hand.ended[0][1] if hand.ended else failed("infra", "ChildKilled", "the process of the task was killed before the task began")

@@ -9,8 +9,8 @@ import mmap
 import struct
 
 PROGRESS_LIMIT_BYTES = 4_000
-_HEADER = struct.Struct("=QII")  # sequence of the run to cancel; version of the progress (odd: being written); its length
-_VERSION_AT, _LENGTH_AT = 8, 12
+_HEADER = struct.Struct("=QIII")  # sequence of the run to cancel; version of the progress (odd: being written); its length; 1: spent
+_VERSION_AT, _LENGTH_AT, _SPENT_AT = 8, 12, 16
 
 
 class SharedPage:
@@ -20,14 +20,23 @@ class SharedPage:
         self._memory = mmap.mmap(-1, _HEADER.size + PROGRESS_LIMIT_BYTES)
 
     def begin(self) -> None:
-        """Parent, before it sends a run: nothing canceled, no progress."""
-        self._memory[: _HEADER.size] = bytes(_HEADER.size)
+        """Child, before a run: no progress. A cancel of an earlier run needs no end, it bears that run's number."""
+        self._memory[_VERSION_AT:_SPENT_AT] = bytes(_SPENT_AT - _VERSION_AT)
 
     def cancel(self, sequence: int) -> None:
         struct.pack_into("=Q", self._memory, 0, sequence)
 
     def is_canceled(self, sequence: int) -> bool:
         return bool(struct.unpack_from("=Q", self._memory, 0)[0] == sequence)
+
+    def spend(self) -> None:
+        """Child: no other run may come to this process."""
+        struct.pack_into("=I", self._memory, _SPENT_AT, 1)
+
+    @property
+    def is_spent(self) -> bool:
+        """Parent, with the answer."""
+        return bool(struct.unpack_from("=I", self._memory, _SPENT_AT)[0])
 
     def write_progress(self, progress: bytes) -> None:
         """Child: replaces the progress (JSON). Raises ValueError above PROGRESS_LIMIT_BYTES."""
@@ -41,7 +50,7 @@ class SharedPage:
 
     def read_progress(self) -> str | None:
         """Parent: the newest progress; None where there is none or it is just being written (the next renewal takes it)."""
-        _, version, length = _HEADER.unpack_from(self._memory)
+        _, version, length, _ = _HEADER.unpack_from(self._memory)
         if version == 0 or version % 2 or length > PROGRESS_LIMIT_BYTES:
             return None
         text = self._memory[_HEADER.size : _HEADER.size + length]

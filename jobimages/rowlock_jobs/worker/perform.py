@@ -3,14 +3,15 @@
 import json
 import signal
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
 from rowlock_jobs import logs
-from rowlock_jobs.errors import FenceAway, FenceRefused, SoftTimeLimit
+from rowlock_jobs.errors import FenceAway, FenceRefused, SoftTimeLimit, StaleAttempt
 from rowlock_jobs.fence.connection import connection_lost
 from rowlock_jobs.fence.session import TaskSession
 from rowlock_jobs.fence.values import FinishedRun, RunnerToken, RunRef, StartedRun
@@ -30,33 +31,44 @@ class Unsettled:
     """The commit's answer was lost: only the ledger knows whether it took place."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Port:
-    """What a run may ask of its process (rowlock_jobs.task.RunPort)."""
+    """What a run may ask of its process (rowlock_jobs.task.RunPort), until it is over: a thread that outlives its task must not write
+    into the transaction of the next run."""
 
     session: TaskSession
     ref: RunRef
     token: RunnerToken
     is_canceled: Callable[[], bool]
     write_progress: Callable[[bytes], None]
+    over: bool = field(default=False, init=False)
 
     def cancelled(self) -> bool:
         return self.is_canceled()
 
     def progress(self, progress_json: str) -> None:
+        self._must_run()
         self.write_progress(progress_json.encode())
 
     def begin_effect(self, effect: str) -> bool:
+        self._must_run()
         return self.session.ledger.begin_effect(self.ref, token=self.token, effect=effect)
 
     def end_effect(self, result_json: str | None) -> bool:
+        self._must_run()
         return self.session.ledger.end_effect(self.ref, token=self.token, result=result_json)
 
     def transaction(self) -> AbstractContextManager[Any]:
+        self._must_run()
         return self.session.transaction()
 
     def connection(self) -> AbstractContextManager[Any]:
+        self._must_run()
         return self.session.connection()
+
+    def _must_run(self) -> None:
+        if self.over:
+            raise StaleAttempt("the run is over: what outlives its task (a thread, a callback) may not use it")
 
 
 class SoftLimit:
@@ -98,6 +110,7 @@ def perform(started: StartedRun, port: Port, limit: AbstractContextManager[None]
     """Calls the task and, where it opened run.transaction(), the finish fence in that transaction."""
     session = port.session
     outcome = _call(started, port, limit)
+    port.over = True
     if not session.in_transaction:
         return outcome
     if outcome.kind != "succeeded":
@@ -119,12 +132,18 @@ def _call(started: StartedRun, port: Port, limit: AbstractContextManager[None]) 
     if function is None:
         return failed("input", "TaskUnknown", f"no module of ROWLOCK_IMPORTS registers task {started.task!r}")
     try:
+        args = json.loads(started.args)
+    except (ValueError, RecursionError) as error:
+        return failed(
+            "input", "ArgsNotReadable", f"PostgreSQL holds these arguments, but Python cannot read them: {error}; correct the row"
+        )
+    try:
         run = Run(
             id=ref.id,
             attempt=ref.attempt,
             task=started.task,
             queue=started.queue,
-            args=json.loads(started.args),
+            args=args,
             source_key=started.source_key,
             tries=started.tries,
             log=logs.run_logger(run=ref.id, attempt=ref.attempt, task=started.task, queue=started.queue),
@@ -133,6 +152,8 @@ def _call(started: StartedRun, port: Port, limit: AbstractContextManager[None]) 
         with limit:
             result = function(run)
     except BaseException as error:  # noqa: BLE001 - a task's SystemExit and KeyboardInterrupt are its failures too
+        if isinstance(error, MemoryError):
+            traceback.clear_frames(error.__traceback__)  # what filled the memory must go before the failure can be told
         if isinstance(error, FenceAway) or connection_lost(error):
             return failed("infra", "DatabaseAway", f"the database went away under the task: {type(error).__name__}")
         return from_exception(error)

@@ -4,20 +4,25 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 from rowlock_jobs.errors import RowlockError
 from rowlock_jobs.outcome import Outcome, failed
 from rowlock_jobs.worker import wire
 from rowlock_jobs.worker.page import SharedPage
+from rowlock_jobs.worker.permits import Permits
+
+_LONGEST_ANSWER_BYTES = 16_000_000  # a result of the largest size, with every character escaped
 
 
 class Serve(Protocol):
     """The child's main function."""
 
-    def __call__(self, channel: socket.socket, page: SharedPage, parent_pid: int, *, inherited: Iterable[int]) -> NoReturn: ...
+    def __call__(
+        self, channel: socket.socket, page: SharedPage, permits: Permits, parent_pid: int, *, inherited: Iterable[int]
+    ) -> NoReturn: ...
 
 
 class ChildGone(RowlockError):
@@ -29,16 +34,19 @@ class ChildGone(RowlockError):
 
 
 class Child:
-    """One forked process and the run it holds. `inherited()` names the parent's sockets, which the child must not touch."""
+    """One forked process and the runs it holds. `inherited()` names the parent's sockets, which the child must not touch."""
 
     def __init__(self, serve: Serve, inherited: Callable[[], list[int]]) -> None:
         self.page = SharedPage()
         self.tasks = 0
+        self._permits = Permits()
+        self._given_back = 0
+        self._sent = 0
         ours, theirs = socket.socketpair()
         parent_pid = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
-            serve(theirs, self.page, parent_pid, inherited=[ours.fileno(), *inherited()])
+            serve(theirs, self.page, self._permits, parent_pid, inherited=[ours.fileno(), *inherited()])
         theirs.close()
         with suppress(OSError):
             os.setpgid(self.pid, self.pid)  # both sides do it: whoever comes first, a kill of the group finds it
@@ -48,28 +56,46 @@ class Child:
         self._poll = select.poll()
         self._poll.register(ours, select.POLLIN)
         self._poll.register(self._death, select.POLLIN)
+        self._done_poll = select.poll()
+        self._done_poll.register(self._permits.done, select.POLLIN)
+        self._done_poll.register(self._death, select.POLLIN)
         self._reaped = False
 
     def fileno(self) -> int:
         return self._channel.fileno()
 
-    def send(self, *parts: Any) -> int:
-        """Sends a run; returns its sequence number in this child. Raises OSError where the child is gone."""
-        self.tasks += 1
-        self.page.begin()
-        wire.send(self._channel, self.tasks, *parts)
-        return self.tasks
+    def send(self, runs: Sequence[wire.Message]) -> int:
+        """Sends runs, which the child begins in this order; returns the number of the first. Raises OSError where the child is gone."""
+        first = self._sent + 1
+        self._sent += len(runs)
+        self.tasks += len(runs)
+        self._permits.grant(len(runs))
+        wire.send(self._channel, first, runs)
+        return first
+
+    def take_back(self) -> int:
+        """How many of the runs that were sent are not begun and never will be, the last ones. A child that lives says then that it leaves them."""
+        if not self._reaped:
+            self._give_back()
+        count, self._given_back = self._given_back, 0
+        self.tasks -= count
+        return count
+
+    def wait_done(self, timeout_seconds: float) -> None:
+        """Waits until the child says that a batch is done, or is dead. Waking for each answer would cost more than its run."""
+        if self._done_poll.poll(max(0.0, timeout_seconds) * 1000):
+            self._permits.hear_done()
 
     def receive(self, timeout_seconds: float) -> wire.Message | None:
         """The child's answer, or None after the timeout. Raises ChildGone (the child is reaped then)."""
-        message = self._reader.next_message()
+        message = self._next_message()
         if message is not None:
             return message
         for descriptor, _ in self._poll.poll(max(0.0, timeout_seconds) * 1000):
             if descriptor == self._death:
                 # It may have answered before it died: read what is there first.
                 self._channel.setblocking(False)
-                while self._reader.fill() and (message := self._reader.next_message()) is None and _readable(self._channel):
+                while self._reader.fill() and (message := self._next_message()) is None and _readable(self._channel):
                     pass
                 if message is not None:
                     self._channel.setblocking(True)
@@ -77,8 +103,16 @@ class Child:
                 raise ChildGone(self._meaning(self._reap()))
             if not self._reader.fill():
                 raise ChildGone(self._meaning(self._reap_soon()))
-            return self._reader.next_message()
+            return self._next_message()
         return None
+
+    def _next_message(self) -> wire.Message | None:
+        try:
+            return self._reader.next_message(_LONGEST_ANSWER_BYTES)
+        except ValueError:
+            self.kill()
+            message = "the task wrote into the channel between its process and the worker: it uses a file descriptor that is not its own"
+            raise ChildGone(failed("app", "ChannelSpoiled", message)) from None
 
     def kill(self) -> None:
         """Kills the child and everything it started in its process group, and reaps it."""
@@ -106,9 +140,14 @@ class Child:
         self._reaped = True
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)  # grandchildren outlive their parent otherwise
+        self._give_back()
+        self._permits.close()
         os.close(self._death)
         self._channel.close()
         return status
+
+    def _give_back(self) -> None:
+        self._given_back += self._permits.take_back()
 
     def _meaning(self, status: int | None) -> Outcome:
         if status is None:

@@ -41,9 +41,10 @@ def run() -> None:
     page, ended = SharedPage(), threading.Event()
     renewer = threading.Thread(target=_renew, args=(settings, runner, ref.id, page, ended), daemon=True)
     try:
-        started = ledger.start(ref, runner=runner, token=token)
-        if started is None:
+        found = ledger.start([ref], runner=runner, token=token)
+        if not found:
             return
+        started = found[0]
         renewer.start()
         answer: Outcome | Settled | Unsettled | None = Allowed.of(settings, registered_tasks()).refusal(started.task)
         if answer is None:
@@ -52,7 +53,7 @@ def run() -> None:
         if isinstance(answer, Unsettled):
             answer = failed("infra", "CommitLost", "the database went away while the task's transaction was committed")
         if isinstance(answer, Outcome):
-            ledger.finish(FinishedRun(ref, answer), token=token)
+            ledger.finish([FinishedRun(ref, answer)], token=token)
             if answer.kind != "succeeded":
                 raise RunFailed(f"{answer.failure_class} {answer.reason}") from None
     finally:

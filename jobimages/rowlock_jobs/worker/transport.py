@@ -1,12 +1,12 @@
-"""The hot path to Redis: one Lua call a run on a connection of its own, one blocking wait while nothing is queued.
+"""The hot path to Redis: one Lua call a batch on a connection of its own, one blocking wait while nothing is queued.
 
 A reply that was lost is recovered: finish and claim are one atomic step, so the worker's own set of executions tells afterwards
-whether the step took place, and which id it claimed.
+whether the step took place, and which ids it claimed.
 """
 
 import time
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -38,7 +38,7 @@ class Ending:
 
     claim: Claim
     status: str  # finished | failed | stopped
-    ended_at: float
+    seconds: float  # at work
     note: str = ""
 
 
@@ -55,37 +55,31 @@ class Transport:
         worker = f"rq:worker:{worker_name}"
         self._executions, self._wip = f"{worker}:executions", f"rq:wip:{rq_queue}"
         self._keys = (queue, self._intermediate, worker, self._executions, self._wip, f"rq:finished:{rq_queue}", f"rq:failed:{rq_queue}")
-        self._script = _read("turn.lua")
+        self._script, self._put_back_script = _read("turn.lua"), _read("put_back.lua")
         self._digest = ""
-        self._unsent: Ending | None = None
-        self._recovered: Claim | None = None
+        self._unsent: list[Ending] = []
+        self._recovered: list[Claim] = []
+        self._in_hand: set[str] = set()  # claims that were handed out here and have neither ended nor gone back
         self._in_doubt = False
         self.suspended = False
 
-    def turn(self, ending: Ending | None, *, want: bool, moved: str | None = None) -> Claim | None:
-        """Records the ending of the last claim and claims the next id: `moved`, or the head of the queue.
+    def turn(self, endings: Sequence[Ending], *, want: int, moved: str | None = None) -> list[Claim]:
+        """Records how the last claims ended and claims up to `want` ids: `moved`, and from the head of the queue.
 
-        With `moved` and not `want`, that id goes back to the queue.
+        With `moved` and nothing wanted, that id goes back to the queue.
         """
-        if ending is not None:
-            self._unsent = ending
-        mode = ("take" if want else "return") if moved else ("next" if want else "none")
+        self._unsent += endings
         connection = self._connection or self._connect()
-        if self._recovered is not None:
-            claim, self._recovered = self._recovered, None
-            if want and not moved:
-                self._record(connection, self._unsent)
-                return claim
-            self._put_back(connection, claim)
-        if mode == "none" and self._unsent is None:
-            return None
-        now = time.time()
-        self._in_doubt = True
-        reply = self._evaluate(connection, self._unsent, now, mode, moved or "")
-        self._in_doubt, self._unsent = False, None
-        rq_id, execution, suspended = reply
-        self.suspended = bool(suspended)
-        return Claim(rq_id.decode(), execution.decode(), now) if rq_id else None
+        keep = 0 if moved else want
+        while len(self._recovered) > keep:
+            self._put_back(connection, self._recovered[-1])
+            self._recovered.pop()
+        if self._recovered:
+            want = 0
+        claims = self._evaluate(connection, want, moved or "") if want or moved or self._unsent else []
+        claims, self._recovered = self._recovered + claims, []
+        self._in_hand.update(map(_composite, claims))
+        return claims
 
     def wait(self) -> str | None:
         """Waits up to BLOCK_SECONDS for an id and moves it to RQ's intermediate list: one waiter wakes for one id, and an id whose
@@ -106,44 +100,31 @@ class Transport:
         if connection is not None:
             connection.disconnect()
 
-    def _record(self, connection: Any, ending: Ending | None) -> None:
-        if ending is not None:
-            self._evaluate(connection, ending, time.time(), "none", "")
-            self._unsent = None
-
     def put_back(self, claim: Claim) -> None:
         """Returns a claim that will not be run to the head of the queue."""
         self._put_back(self._connection or self._connect(), claim)
 
     def _put_back(self, connection: Any, claim: Claim) -> None:
         keys = (self._queue, self._executions, self._wip)
-        self._ask(connection, "EVAL", _read("put_back.lua"), len(keys), *keys, claim.rq_id, claim.execution)
+        self._ask(connection, "EVAL", self._put_back_script, len(keys), *keys, claim.rq_id, claim.execution)
+        self._in_hand.discard(_composite(claim))
 
-    def _evaluate(self, connection: Any, ending: Ending | None, now: float, mode: str, moved: str) -> Any:
-        if ending is None:
-            ended: tuple[str, ...] = ("", "", "", "", "", "")
-        else:
-            claim = ending.claim
-            working = f"{max(0.0, ending.ended_at - claim.started_at):.6f}"
-            note = b64encode(compress(ending.note.encode())).decode() if ending.status != "finished" else ""
-            ended = (claim.rq_id, claim.execution, ending.status, f"{claim.started_at:.6f}", working, note)
-        arguments = (
-            *self._keys,
-            self._rq_time(),
-            f"{now:.6f}",
-            self._name,
-            WORKER_SECONDS,
-            EXECUTION_SECONDS,
-            mode,
-            moved,
-            uuid4().hex,
-            *ended,
-        )
+    def _evaluate(self, connection: Any, want: int, moved: str) -> list[Claim]:
+        now, endings = time.time(), self._unsent
+        head = (*self._keys, self._rq_time(), f"{now:.6f}", self._name, WORKER_SECONDS, EXECUTION_SECONDS, want, moved, len(endings))
+        ended = [value for ending in endings for value in _recorded(ending)]
+        arguments = (*head, *ended, *(uuid4().hex for _ in range(want)))
+        self._in_doubt = True
         try:
-            return self._ask(connection, "EVALSHA", self._digest, len(self._keys), *arguments)
+            reply = self._ask(connection, "EVALSHA", self._digest, len(self._keys), *arguments)
         except NoScriptError:
             self._digest = self._ask(connection, "SCRIPT LOAD", self._script).decode()
-            return self._ask(connection, "EVALSHA", self._digest, len(self._keys), *arguments)
+            reply = self._ask(connection, "EVALSHA", self._digest, len(self._keys), *arguments)
+        self._in_doubt, self._unsent = False, []
+        self._in_hand.difference_update(_composite(ending.claim) for ending in endings)
+        suspended, *claimed = reply
+        self.suspended = bool(suspended)
+        return [Claim(rq_id.decode(), execution.decode(), now) for rq_id, execution in zip(claimed[::2], claimed[1::2], strict=True)]
 
     def _ask(self, connection: Any, *command: Any) -> Any:
         try:
@@ -168,21 +149,23 @@ class Transport:
         return connection
 
     def _settle_doubt(self, connection: Any) -> None:
-        """A turn's reply was lost. Its ending is still in our set: it did not take place. Another execution is there: that is its claim."""
+        """A turn's reply was lost. Where its endings are still in our set, it did not take place. Other executions there: those are its claims."""
         held = {member.decode() for member in self._ask(connection, "SMEMBERS", self._executions)}
         self._in_doubt = False
-        if self._unsent is not None:
-            mine = f"{self._unsent.claim.rq_id}:{self._unsent.claim.execution}"
-            if mine not in held:
-                self._unsent = None
-            held.discard(mine)
-        for composite in held:
+        self._unsent = [ending for ending in self._unsent if _composite(ending.claim) in held]
+        for composite in sorted(held - self._in_hand):
             rq_id, _, execution = composite.rpartition(":")
-            claim = Claim(rq_id, execution, time.time())
-            if self._recovered is None:
-                self._recovered = claim
-            else:
-                self._put_back(connection, claim)
+            self._recovered.append(Claim(rq_id, execution, time.time()))
+
+
+def _composite(claim: Claim) -> str:
+    return f"{claim.rq_id}:{claim.execution}"
+
+
+def _recorded(ending: Ending) -> tuple[str, ...]:
+    claim = ending.claim
+    note = b64encode(compress(ending.note.encode())).decode() if ending.status != "finished" else ""
+    return (claim.rq_id, claim.execution, ending.status, f"{claim.started_at:.6f}", f"{ending.seconds:.6f}", note)
 
 
 def _read(name: str) -> str:

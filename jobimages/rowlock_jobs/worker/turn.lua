@@ -1,38 +1,35 @@
--- turn: one round trip a run. Ends the previous execution in RQ's records and claims the next id, atomically: there is no moment in
+-- turn: one round trip a batch. Ends the previous executions in RQ's records and claims the next ids, atomically: there is no moment in
 -- which an id is in no list and in no worker's hands.
 -- The records are those RQ 3.0 writes itself (tests/integration/jobs/test_parity.py compares them), without dependents, repeats,
 -- callbacks and rate limits, which Rowlock's ids never have. Keys of an id are derived from it: not for Redis Cluster (nor is RQ).
 -- KEYS  1 queue list  2 intermediate list  3 worker hash  4 worker's executions  5 wip  6 finished  7 failed
 -- ARGV  1 now, RQ's format  2 now, unix seconds  3 worker name  4 seconds the worker hash lives  5 seconds an execution lives
---       6 want: none | next | take (an id moved to the intermediate list) | return (put that id back)
---       7 that id  8 id for a new execution
---       9 id that ended, or ''  10 its execution  11 status: finished | failed | stopped  12 started, unix seconds
---       13 working seconds  14 RQ's exc_string (failed, stopped)
--- return {claimed id or '', its execution or '' (its hash is gone: run it, record nothing), 1 where RQ is suspended}
+--       6 how many ids are wanted  7 an id moved to the intermediate list, or '': the first of them (none wanted: it goes back)
+--       8 how many executions ended, then for each: its id  its execution  status: finished | failed | stopped  started, unix seconds
+--       working seconds  RQ's exc_string (failed, stopped); then ids for as many new executions as are wanted
+-- return {1 where RQ is suspended, claimed id, its execution or '' (its hash is gone: run it, record nothing), the next...}
 local queue, intermediate, worker, executions, wip = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local now_text, now, name = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local now_text, now, name, lives = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[5])
 local call = redis.call
 
-local ended = ARGV[9]
-if ended ~= '' then
-  local execution, status = ARGV[10], ARGV[11]
+local function record(ended, execution, status, started, working, exc_string)
   local composite, key, results = ended .. ':' .. execution, 'rq:job:' .. ended, 'rq:results:' .. ended
   local good = status == 'finished'
   call('HINCRBY', worker, good and 'successful_job_count' or 'failed_job_count', 1)
-  call('HINCRBYFLOAT', worker, 'total_working_time', ARGV[13])
-  local ttl = call('HGET', key, good and 'result_ttl' or 'failure_ttl')
-  if execution ~= '' and call('HEXISTS', key, 'created_at') == 1 then
-    ttl = tonumber(ttl or '') or 3600
+  call('HINCRBYFLOAT', worker, 'total_working_time', working)
+  local kept = call('HMGET', key, 'created_at', good and 'result_ttl' or 'failure_ttl')
+  if execution ~= '' and kept[1] then
+    local ttl = tonumber(kept[2] or '') or 3600
     if ttl == 0 then
       call('DEL', key, results)
     else
       call('HSET', key, 'status', status, 'ended_at', now_text, 'last_heartbeat', now_text)
       if good then
         call('XADD', results, 'MAXLEN', '~', 10, '*', 'type', 1, 'worker_name', name,
-             'execution_id', execution, 'execution_started_at', ARGV[12], 'execution_ended_at', ARGV[2])
+             'execution_id', execution, 'execution_started_at', started, 'execution_ended_at', ARGV[2])
       else
-        call('XADD', results, 'MAXLEN', '~', 10, '*', 'type', 2, 'worker_name', name, 'exc_string', ARGV[14],
-             'execution_id', execution, 'execution_started_at', ARGV[12], 'execution_ended_at', ARGV[2])
+        call('XADD', results, 'MAXLEN', '~', 10, '*', 'type', 2, 'worker_name', name, 'exc_string', exc_string,
+             'execution_id', execution, 'execution_started_at', started, 'execution_ended_at', ARGV[2])
       end
       if ttl > 0 then
         call('EXPIRE', key, ttl)
@@ -49,35 +46,42 @@ if ended ~= '' then
   end
 end
 
-local want, suspended = ARGV[6], call('EXISTS', 'rq:suspended')
-local id
-if want == 'take' or want == 'return' then
-  -- 0: somebody's maintenance took the id out of the intermediate list meanwhile; then it is not ours.
-  if call('LREM', intermediate, 1, ARGV[7]) == 1 then
-    if want == 'return' or suspended == 1 then call('LPUSH', queue, ARGV[7]) else id = ARGV[7] end
-  end
-elseif want == 'next' and suspended == 0 then
-  id = call('LPOP', queue)
+local function claim(id, execution)
+  local key = 'rq:job:' .. id
+  if call('HEXISTS', key, 'created_at') == 0 then return '' end
+  local composite = id .. ':' .. execution
+  call('HSET', key, 'last_heartbeat', now_text, 'status', 'started', 'started_at', now_text, 'worker_name', name)
+  call('PERSIST', key)
+  call('HSET', 'rq:execution:' .. composite, 'id', execution, 'job_id', id, 'created_at', now, 'last_heartbeat', now, 'worker_name', name)
+  call('EXPIRE', 'rq:execution:' .. composite, lives)
+  call('ZADD', 'rq:executions:' .. id, now + lives + 60, execution)
+  call('EXPIRE', 'rq:executions:' .. id, lives + 60)
+  call('ZADD', wip, now + lives, composite)
+  call('SADD', executions, composite)
+  return execution
 end
 
-local claimed = ''
-if id then
-  local key = 'rq:job:' .. id
-  if call('HEXISTS', key, 'created_at') == 1 then
-    claimed = ARGV[8]
-    local composite, lives = id .. ':' .. claimed, tonumber(ARGV[5])
-    call('HSET', key, 'last_heartbeat', now_text, 'status', 'started', 'started_at', now_text, 'worker_name', name)
-    call('PERSIST', key)
-    local execution = 'rq:execution:' .. composite
-    call('HSET', execution, 'id', claimed, 'job_id', id, 'created_at', now, 'last_heartbeat', now, 'worker_name', name)
-    call('EXPIRE', execution, lives)
-    call('ZADD', 'rq:executions:' .. id, now + lives + 60, claimed)
-    call('EXPIRE', 'rq:executions:' .. id, lives + 60)
-    call('ZADD', wip, now + lives, composite)
-    call('SADD', executions, composite)
-    call('EXPIRE', executions, lives + 60)
-  end
+local at = 9
+for _ = 1, tonumber(ARGV[8]) do
+  record(unpack(ARGV, at, at + 5))
+  at = at + 6
 end
-call('HSET', worker, 'state', id and 'busy' or 'idle', 'last_heartbeat', now_text)
+
+local want, moved, suspended = tonumber(ARGV[6]), ARGV[7], call('EXISTS', 'rq:suspended')
+local ids = {}
+-- 0: somebody's maintenance took the id out of the intermediate list meanwhile; then it is not ours.
+if moved ~= '' and call('LREM', intermediate, 1, moved) == 1 then
+  if want == 0 or suspended == 1 then call('LPUSH', queue, moved) else ids[1] = moved end
+end
+if want > #ids and suspended == 0 then
+  for _, id in ipairs(call('LPOP', queue, want - #ids) or {}) do ids[#ids + 1] = id end
+end
+local reply = {suspended}
+for number, id in ipairs(ids) do
+  reply[#reply + 1] = id
+  reply[#reply + 1] = claim(id, ARGV[at + number - 1])
+end
+if #ids > 0 then call('EXPIRE', executions, lives + 60) end
+call('HSET', worker, 'state', #ids > 0 and 'busy' or 'idle', 'last_heartbeat', now_text)
 call('EXPIRE', worker, ARGV[4])
-return {id or '', claimed, suspended}
+return reply

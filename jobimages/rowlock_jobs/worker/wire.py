@@ -24,11 +24,14 @@ class Reader:
         self._channel = channel
         self._buffer = bytearray()
 
-    def next_message(self) -> Message | None:
-        """A message that has arrived whole, or None."""
+    def next_message(self, longest_bytes: int = 1 << 32) -> Message | None:
+        """A message that has arrived whole, or None. Raises ValueError where the bytes are none."""
         if len(self._buffer) < _LENGTH.size:
             return None
-        end = _LENGTH.size + _LENGTH.unpack_from(self._buffer)[0]
+        length = _LENGTH.unpack_from(self._buffer)[0]
+        if length > longest_bytes:
+            raise ValueError(f"a message of {length} bytes")
+        end = _LENGTH.size + length
         if len(self._buffer) < end:
             return None
         message: Message = json.loads(self._buffer[_LENGTH.size : end])

@@ -132,8 +132,8 @@ class Filter(ApiModel):
     """Which articles are looked at."""
 
     tab: Text | None = Field(default=None, description="mymoment: home, alle, or the id of a class. Absent: the driver's whole list.")
-    category: Annotated[int, Field(ge=1)] | None = Field(default=None, description="mymoment: number of the Kategorie.")
-    task: Annotated[int, Field(ge=1)] | None = Field(default=None, description="mymoment: number of the Aufgabe.")
+    category: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(default=None, description="mymoment: number of the Kategorie.")
+    task: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(default=None, description="mymoment: number of the Aufgabe.")
     search: Text | None = Field(default=None, description="Only articles whose title holds this, upper and lower case alike.")
     sort: Literal["newest", "oldest"] = Field(default="newest", description="Which come first.")
     limit: int = Field(default=20, ge=1, le=100, description="Articles a discovery takes for each login.")

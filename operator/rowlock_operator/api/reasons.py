@@ -136,7 +136,7 @@ DEAD_LETTERS = Reason("DeadLetters", "{count} runs are dead or unknown: see `row
 HEALTHY = Reason("Healthy", "Nothing needs attention.")
 
 # monitoring
-PROCESS_STARTING = Reason("Starting", "It was asked to start; the first worker that is free begins.")
+PROCESS_STARTING = Reason("ProcessStarting", "It was asked to start; the first worker that is free begins.")
 PROCESS_RUNNING = Reason("Running", "Articles are looked for, comments are written, and posted where that is allowed.")
 PROCESS_STOPPED = Reason("Stopped", "It does not run: set spec.state to Running, or change spec.startRequest, to start it.")
 DURATION_REACHED = Reason("DurationReached", "It has run for spec.maxDurationMinutes. Change spec.startRequest to start it again.")

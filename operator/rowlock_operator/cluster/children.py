@@ -35,6 +35,31 @@ def _owned(manifest: Manifest) -> _Owned:
     )
 
 
+class _Owners:
+    """Which WorkQueue each object of a kind is of, and the other way round: a look at one queue must not read the pods of all."""
+
+    def __init__(self) -> None:
+        self._owner: dict[ObjectKey, str] = {}
+        self._of: defaultdict[tuple[str, str], set[ObjectKey]] = defaultdict(set)
+
+    def of(self, namespace: str, work_queue: str) -> tuple[ObjectKey, ...]:
+        return tuple(self._of.get((namespace, work_queue), ()))
+
+    def note(self, key: ObjectKey, work_queue: str | None) -> str | None:
+        """Takes in whose the object is (None: it is gone); returns whose it is, or was."""
+        before = self._owner.get(key)
+        if before is not None and before != work_queue:
+            place = (key.namespace, before)
+            self._of[place].discard(key)
+            if not self._of[place]:
+                del self._of[place]
+            del self._owner[key]
+        if work_queue is not None:
+            self._owner[key] = work_queue
+            self._of[key.namespace, work_queue].add(key)
+        return before if work_queue is None else work_queue
+
+
 class Children:
     """`on_queue(namespace, name)` is told when something of a WorkQueue changed, `on_run()` when a kube job or its pod did."""
 
@@ -42,6 +67,7 @@ class Children:
         self, client: KubeClient, namespaces: Sequence[str | None], *, on_queue: Callable[[str, str], None], on_run: Callable[[], None]
     ) -> None:
         self._on_queue, self._on_run = on_queue, on_run
+        self._pod_owners, self._kube_job_owners = _Owners(), _Owners()
         self._deployments: Informer[DeploymentSeen] = Informer(
             client,
             DEPLOYMENTS,
@@ -89,12 +115,20 @@ class Children:
         return {(seen.run_id, seen.attempt): seen for _, seen in self._kube_jobs.items() if isinstance(seen, KubeJobSeen)}
 
     def unfinished_kube_jobs(self, namespace: str, work_queue: str) -> int:
-        return sum(
-            1 for seen in self.kube_jobs().values() if (seen.namespace, seen.work_queue) == (namespace, work_queue) and not seen.ended
-        )
+        owned = (self._kube_jobs.get(key) for key in self._kube_job_owners.of(namespace, work_queue))
+        return sum(1 for seen in owned if isinstance(seen, KubeJobSeen) and not seen.ended)
+
+    def podless_kube_jobs(self, namespace: str, work_queue: str) -> list[KubeJobSeen]:
+        """Unfinished kube jobs of which there is no pod (yet)."""
+        owned = (self._kube_jobs.get(key) for key in self._kube_job_owners.of(namespace, work_queue))
+        pods = (self._pods.get(key) for key in self._pod_owners.of(namespace, work_queue))
+        attempts = {pod.attempt for pod in pods if pod is not None}
+        unfinished = (seen for seen in owned if isinstance(seen, KubeJobSeen) and not seen.ended and not seen.deleting)
+        return [seen for seen in unfinished if (seen.run_id, seen.attempt) not in attempts]
 
     def queue_pods(self, namespace: str, work_queue: str) -> list[PodSeen]:
-        return [owned.pod for key, owned in self._pods.items() if key.namespace == namespace and owned.work_queue == work_queue]
+        found = (self._pods.get(key) for key in self._pod_owners.of(namespace, work_queue))
+        return [owned.pod for owned in found if owned is not None]
 
     def pods(self) -> dict[Attempt, PodSeen]:
         """The pods of kube jobs, by attempt."""
@@ -108,12 +142,15 @@ class Children:
         # The name says whose it is (names.py); a deleted one has no labels to ask any more.
         self._on_queue(key.namespace, key.name.removesuffix("-worker"))
 
-    def _run_changed(self, _key: ObjectKey) -> None:
+    def _run_changed(self, key: ObjectKey) -> None:
+        seen = self._kube_jobs.get(key)
+        self._kube_job_owners.note(key, seen.work_queue if isinstance(seen, KubeJobSeen) else None)
         self._on_run()
 
     def _pod_changed(self, key: ObjectKey) -> None:
         owned = self._pods.get(key)
+        queue = self._pod_owners.note(key, owned.work_queue if owned is not None else None)
         if owned is None or owned.attempt is not None:
             self._on_run()
-        if owned is not None:
-            self._on_queue(key.namespace, owned.work_queue)
+        if queue is not None:
+            self._on_queue(key.namespace, queue)

@@ -38,8 +38,8 @@ class ClientSettings:
     """In flight at once: 20 connections create some 340 objects a second, more only burden the server."""
     patience_seconds: float = 10.0
     """How long one call may wait in all when the server answers 429 or 503 with Retry-After, before the caller is told."""
-    page_size: int = 500
-    """Objects a list page; keeps the memory of a list of 10,000 objects small."""
+    page_size: int = 200
+    """Objects a list page: some ten times its text in memory while it is read, and a pod's memory does not shrink again."""
     watch_seconds: int = 600
     """The server ends a watch after this long; it is then continued where it was."""
     silence_seconds: float = 70.0

@@ -63,7 +63,9 @@ class LeaseStore(Protocol):
 
 
 class Elector:
-    """One candidate. `run()` until cancelled; `lead` is the leader's work, cancelled when the Lease is lost."""
+    """One candidate. `run()` until cancelled; `lead` is the leader's work, cancelled when the Lease is lost.
+
+    `on_rival` is awaited whenever somebody else is seen to hold the Lease: a Lease that was lost because nobody answers has no rival yet."""
 
     def __init__(
         self,
@@ -74,13 +76,14 @@ class Elector:
         settings: ElectorSettings | None = None,
         on_change: Callable[[bool], None] = lambda _leading: None,
         on_stuck: Callable[[], None] = lambda: None,
+        on_rival: Callable[[], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
         self.identity = identity
         self.settings = settings or ElectorSettings()
         self._store, self._lead, self._on_change, self._on_stuck = store, lead, on_change, on_stuck
-        self._clock, self._rng = clock, rng or random.Random()
+        self._on_rival, self._clock, self._rng = on_rival, clock, rng or random.Random()
         self._record: LeaseRecord | None = None
         self._changed_at = float("-inf")  # when we saw the record change last, by our clock
         self._renewed_at = float("-inf")  # when we sent our last successful renewal
@@ -164,6 +167,8 @@ class Elector:
         record = await self._look()
         lapsed = self._clock() >= self._changed_at + record.lease_seconds
         if record.holder and record.holder != self.identity and not lapsed:
+            if self._on_rival is not None:
+                await self._on_rival()
             return False
         now = datetime.now(UTC)
         mine = LeaseRecord(self.identity, self.settings.lease_seconds, now, now, record.transitions + 1, record.version)

@@ -1,13 +1,17 @@
 """The Lease object as the elector's store."""
 
+import time
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from rowlock_operator.cluster.client import ClientSettings, KubeClient
 from rowlock_operator.cluster.credentials import Credentials
 from rowlock_operator.cluster.kinds import LEASES, Manifest
 from rowlock_operator.cluster.lease import LeaseRecord
+from rowlock_operator.errors import ApiUnavailable, RowlockError
 
 REQUEST_SECONDS = 3.0
+GAP_SECONDS = 15.0  # asked every two seconds, three seconds a request at most: so long without an answer, nobody answers
 MICRO_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -17,18 +21,42 @@ def lease_client(credentials: Credentials) -> KubeClient:
 
 
 class KubeLease:
-    """One Lease object; `read` and `write` take at most 3 s each."""
+    """One Lease object; `read` and `write` take at most 3 s each. Every replica asks for it all the time, so it is also the proof that
+    the API server answers at all."""
 
-    def __init__(self, client: KubeClient, namespace: str, name: str) -> None:
-        self._client, self._namespace, self._name = client, namespace, name
+    def __init__(self, client: KubeClient, namespace: str, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client, self._namespace, self._name, self._clock = client, namespace, name, clock
+        self._answered_at = self._answering_since = clock()
+
+    def answering_seconds(self) -> float:
+        """How long the API server has been answering without a gap; 0 while it does not."""
+        now = self._clock()
+        return 0.0 if now - self._answered_at > GAP_SECONDS else now - self._answering_since
 
     async def read(self) -> LeaseRecord:
-        return record_of(await self._client.get(LEASES, self._namespace, self._name))
+        return record_of(await self._asked(self._client.get(LEASES, self._namespace, self._name)))
 
     async def write(self, record: LeaseRecord) -> LeaseRecord:
         manifest = manifest_of(record, namespace=self._namespace, name=self._name)
         send = self._client.replace if record.version else self._client.create
-        return record_of(await send(LEASES, manifest))
+        return record_of(await self._asked(send(LEASES, manifest)))
+
+    async def _asked(self, request: Awaitable[Manifest]) -> Manifest:
+        try:
+            answer = await request
+        except ApiUnavailable:
+            raise
+        except RowlockError:
+            self._answered()  # a conflict, a refusal: an answer, too
+            raise
+        self._answered()
+        return answer
+
+    def _answered(self) -> None:
+        now = self._clock()
+        if now - self._answered_at > GAP_SECONDS:
+            self._answering_since = now
+        self._answered_at = now
 
 
 def record_of(manifest: Manifest) -> LeaseRecord:

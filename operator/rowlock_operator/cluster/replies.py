@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from rowlock_operator.api import reasons
 from rowlock_operator.cluster.kinds import Kind
-from rowlock_operator.errors import ApiUnavailable, Conflict, Forbidden, GiveUp, NotFound, RowlockError
+from rowlock_operator.errors import ApiUnavailable, Conflict, Forbidden, NotFound, RowlockError
 
 
 class WatchExpired(RowlockError):
@@ -42,9 +43,9 @@ def error_of(call: Call, status: int, body: Any, retry_after_seconds: float | No
     if status == 403 and "is being terminated" in message:
         return NotFound(f"{call}: namespace {call.namespace} is being deleted, nothing can be created in it")
     if status == 403 and ("quota" in message or "admission" in message or "PodSecurity" in message):
-        return GiveUp(f"{call}: the cluster's policy refused it: {message}", "RefusedByPolicy")
+        return reasons.REFUSED_BY_POLICY.error(call=call, why=message)
     if status == 403:
-        return Forbidden(f"{call}: forbidden; the operator's Role lacks {call.rule}")
+        return Forbidden(reasons.FORBIDDEN.says(call=call, right=call.rule))
     if status == 404:
         return NotFound(f"{call}: not found ({message})")
     if status == 409:
@@ -53,10 +54,10 @@ def error_of(call: Call, status: int, body: Any, retry_after_seconds: float | No
         return WatchExpired(f"{call}: {message}")
     if status in (400, 413, 415, 422) or "failed to create typed patch object" in message:
         # Server-side apply answers 500 to a field that the schema does not have (seen with 1.37): no repetition helps.
-        return GiveUp(f"{call}: the API server refused the object: {message}", "ObjectRefused")
+        return reasons.OBJECT_REFUSED.error(call=call, why=message)
     if status in (429, 500, 502, 503, 504):
         return ApiUnavailable(f"{call}: the API server is not able to answer now (HTTP {status}: {message})", retry_after_seconds)
-    return GiveUp(f"{call}: HTTP {status}: {message}", "UnexpectedReply")
+    return reasons.UNEXPECTED_REPLY.error(call=call, status=status, why=message)
 
 
 def patience_seconds(header: str | None, body: Any) -> float | None:

@@ -167,6 +167,8 @@ def _never_started(pod: PodSeen | None, message: str) -> Failed:
     if pod is not None and pod.waiting_reason in _NEVER_STARTS:
         text = f"{pod.waiting_reason}: {pod.waiting_message}".rstrip(": ")
         return Failed(failure_class="infra", reason=_NEVER_STARTS[pod.waiting_reason], message=_cut(text))
+    if pod is None and not message:
+        message = "no pod was made within startingDeadlineSeconds: a ResourceQuota or an admission rule of the namespace refuses it"
     return Failed(
         failure_class="infra", reason="NotStarted", message=_cut(message or "the pod did not start within startingDeadlineSeconds")
     )

@@ -4,6 +4,7 @@ from typing import Final
 
 from sqlglot import exp
 
+from rowlock_operator.api import reasons
 from rowlock_operator.api.row_source import StatusColumn
 from rowlock_operator.decide.pending import FIELD, column_name, parse
 from rowlock_operator.errors import InvalidSpec
@@ -27,16 +28,16 @@ def check_status_values(pending: str, status: StatusColumn) -> None:
         raise InvalidSpec(
             FIELD,
             f"it does not look at {status.name}, so a row would be pending again after its run: add a condition on {status.name}",
-            "PendingStaysTrue",
+            reasons.PENDING_STAYS_TRUE.name,
         )
-    for field in ("claimed", "succeeded", "failed", "canceled"):
+    for field in ("claimed", "succeeded", "failed", "canceled", "unknown"):
         value = getattr(status, field)
         if value is not None and truth_with(pending, column=status.name, value=value) is True:
             raise InvalidSpec(
                 FIELD,
                 f"it is still true once Rowlock has written {status.name} = {value!r} (statusColumn.{field}), so the row would be "
                 "taken again: change the condition or the value",
-                "PendingStaysTrue",
+                reasons.PENDING_STAYS_TRUE.name,
             )
 
 

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from rowlock_operator.errors import GiveUp
+from rowlock_operator.api import reasons
 
 # The API server allows 256 KiB of annotations on one object; Linux allows 128 KiB for one variable; etcd 1.5 MiB for one object.
 ANNOTATION_BYTES = 200 * 1024
@@ -38,10 +38,7 @@ def row_variables(run: RunToLaunch) -> dict[str, str]:
     for column, value in sorted(run.args.items()):
         name = "ROW_" + re.sub(r"[^A-Za-z0-9]", "_", column).upper()
         if name in made:
-            raise GiveUp(
-                f"Columns {origin[name]!r} and {column!r} would both become {name}: give them other names with spec.args of the RowSource.",
-                "RowNamesCollide",
-            )
+            raise reasons.ROW_NAMES_COLLIDE.error(one=origin[name], other=column, name=name)
         made[name], origin[name] = _text(value), column
     return made
 
@@ -55,7 +52,7 @@ def check_size(run: RunToLaunch, *, by_secret: bool) -> None:
         remedy = "give the task the key only and let it read the row itself"
         if not by_secret and whole <= SECRET_BYTES and largest <= VARIABLE_BYTES:
             remedy = "set spec.rowDelivery of the WorkQueue to Secret, or " + remedy
-        raise GiveUp(f"The row of run {run.run_id} has {whole} bytes, more than a pod can be given ({most}): {remedy}.", "RowTooLarge")
+        raise reasons.ROW_TOO_LARGE.error(run=run.run_id, bytes=whole, most=most, remedy=remedy)
 
 
 def _text(value: Any) -> str:

@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rowlock_operator.dispatch.feeder import Feeder
+from rowlock_operator.dispatch.feeder import Fed, Feeder
 from rowlock_operator.dispatch.state import QueueEntry, SharedState
 from rowlock_operator.errors import RetryLater
+from rowlock_operator.rows.hint import HintListener
 from rowlock_operator.rows.ledger import Claimed, Ledger
 from rowlock_operator.transport.redis_queues import RedisQueues
 
@@ -15,13 +16,19 @@ REDIS = "redis"  # key of the state's errors
 
 @dataclass(frozen=True)
 class ClaimerSettings:
-    busy_seconds: float = 0.02  # pause after a round that moved something
+    busy_seconds: float = 0.02  # pause after a round that moved something; none where there was more than a batch
     idle_seconds: float = 0.05
     smallest_depth: int = 64  # claims a Workers queue may have in Redis, at least
     largest_depth: int = 4000  # and at most; more would only take the order away from priorities
+    largest_round: int = 1000  # claims of one queue in one round: 8 ms for 500; a round holds up all the other queues
     counts_seconds: float = 0.1
+    counts_share: float = 0.05  # of the time that counting may take: it reads every run in hand
     redis_pause_seconds: float = 1.0
     floor_seconds: float = 5.0  # the inbox is read from its beginning this often, for transactions that committed late
+    many_queues: int = 32  # with more, a round that follows an idle one first asks whether there is anything to do at all
+    hint: bool = True  # listen for NOTIFY, so that a pause ends when a row comes
+    hint_gap_seconds: float = 0.005  # pause after a round that moved something, hinted or not: bounds what hints may cost
+    hint_most: int = 16  # a round that moved more than this needs no hint for the next
 
 
 @dataclass
@@ -34,7 +41,7 @@ class _Hand:
 
 
 class Claimer:
-    """`run_once` is one round. `launch` gets the claims of Jobs queues; it must only take note of them."""
+    """`run_once` is one round, `pause` the time between two. `launch` gets the claims of Jobs queues; it must only take note of them."""
 
     def __init__(
         self,
@@ -44,34 +51,55 @@ class Claimer:
         feeder: Feeder,
         settings: ClaimerSettings,
         launch: Callable[[QueueEntry, list[Claimed]], None],
+        hints: HintListener,
         on_duplicate: Callable[[str, int], None] = lambda queue, n: None,
     ) -> None:
         self._state, self._ledger, self._redis, self._feeder, self._settings = state, ledger, redis, feeder, settings
-        self._launch, self._on_duplicate = launch, on_duplicate
+        self._launch, self._hints, self._on_duplicate = launch, hints, on_duplicate
+        self._moved = 0  # by the last round
+        self._hinted = False
         self._hands: dict[int, _Hand] = {}
-        self._counted = self._floor_read = -1e9
+        self._count_at = self._floor_read = -1e9
         self._floor = "0"
         self._redis_away_until = 0.0
 
     def run_once(self) -> float:
         """One look at the sources and one round; returns the seconds until the next."""
         feeding_error: RetryLater | None = None
-        fed = 0
+        fed = Fed()
+        hinted, self._hinted = self._hinted, False
         try:
-            fed = self._feeder.run_once()
+            fed = self._feeder.run_once(hinted=hinted)
         except RetryLater as error:
             feeding_error = error  # what is in the ledger already must still go on
-        claimed = self._round()
+        claimed, more = self._round()
+        self._moved = max(fed.rows, claimed)
         if feeding_error is not None:
             raise feeding_error
-        return self._settings.busy_seconds if fed or claimed else self._settings.idle_seconds
+        if fed.more or more:
+            return 0.0
+        return self._settings.busy_seconds if self._moved else self._settings.idle_seconds
 
-    def _round(self) -> int:
+    def pause(self, seconds: float) -> None:
+        """Up to so many seconds; ends early when somebody hints at a row, unless so many come that hints would only cost."""
+        settings = self._settings
+        self._hints.ask(settings.hint and self._moved <= settings.hint_most)
+        if self._moved:
+            time.sleep(min(settings.hint_gap_seconds, seconds))
+            seconds -= settings.hint_gap_seconds
+        self._hinted = seconds > 0 and self._hints.wait(seconds)
+
+    def _round(self) -> tuple[int, bool]:
+        """How many were claimed, and whether there may be more."""
         now = time.monotonic()
-        if now - self._floor_read > self._settings.floor_seconds:
+        whole = now - self._floor_read > self._settings.floor_seconds
+        if whole:
             self._floor, self._floor_read = "0", now
-        if now - self._counted > self._settings.counts_seconds:
+        if now > self._count_at:
             self._count()
+        many = len(self._state.queues) > self._settings.many_queues
+        if many and not (whole or self._moved) and not self._ledger.stirs(self._floor):
+            return 0, False
         queues = {q.queue_id: q for q in self._state.queue_entries() if not q.suspended}
         wanted = {queue_id: self._wanted(entry) for queue_id, entry in queues.items()}
         given = self._ledger.round(wanted, self._floor)
@@ -79,9 +107,12 @@ class Claimer:
         by_queue: dict[int, list[Claimed]] = {}
         for claim in given.claimed:
             by_queue.setdefault(claim.queue_id, []).append(claim)
+        more = False
         for queue_id, claims in by_queue.items():
-            self._hand_over(queues[queue_id], claims, full=len(claims) >= wanted[queue_id])
-        return len(given.claimed)
+            full = len(claims) >= wanted[queue_id]
+            self._hand_over(queues[queue_id], claims, full=full)
+            more = more or (full and self._wanted(queues[queue_id]) > 0)
+        return len(given.claimed), more
 
     def _hand_over(self, entry: QueueEntry, claims: list[Claimed], *, full: bool) -> None:
         hand = self._hands[entry.queue_id]
@@ -105,19 +136,22 @@ class Claimer:
             self._on_duplicate(entry.name, len(claims) - pushed)
 
     def _wanted(self, entry: QueueEntry) -> int:
-        hand = self._hands.setdefault(entry.queue_id, _Hand(depth=self._settings.smallest_depth))
+        settings = self._settings
+        hand = self._hands.setdefault(entry.queue_id, _Hand(depth=settings.smallest_depth))
         if entry.jobs_mode:
-            return max(0, entry.parallelism - hand.queued - hand.rest)
+            return min(settings.largest_round, max(0, entry.parallelism - hand.queued - hand.rest))
         if time.monotonic() < self._redis_away_until:
             return 0
         if REDIS in self._state.errors:
             return 1  # one claim finds out whether it is back
-        return max(0, hand.depth - hand.queued)
+        return min(settings.largest_round, max(0, hand.depth - hand.queued))
 
     def _count(self) -> None:
+        began = time.monotonic()
         counts = self._ledger.claimed_counts()
         for queue_id, hand in self._hands.items():
             hand.queued, hand.rest = counts.get(queue_id, (0, 0))
             if hand.queued > 3 * hand.depth // 4:
                 hand.depth = max(self._settings.smallest_depth, hand.depth * 9 // 10)
-        self._counted = time.monotonic()
+        now = time.monotonic()
+        self._count_at = now + max(self._settings.counts_seconds, (now - began) / self._settings.counts_share)

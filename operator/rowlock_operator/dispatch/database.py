@@ -1,8 +1,9 @@
 """The dispatcher of one database: its pool, its registrations, its duties."""
 
 import logging
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rowlock_operator.dispatch.claimer import Claimer, ClaimerSettings
@@ -12,11 +13,13 @@ from rowlock_operator.dispatch.housekeeper import Housekeeper, HousekeeperSettin
 from rowlock_operator.dispatch.scribe import Scribe, ScribeSettings
 from rowlock_operator.dispatch.state import QueueEntry, SharedState, SourceEntry
 from rowlock_operator.dispatch.sweeper import Sweeper, SweeperSettings
+from rowlock_operator.rows.hint import HintListener
+from rowlock_operator.rows.inspection import inspect
 from rowlock_operator.rows.ledger import Claimed, Ledger
 from rowlock_operator.rows.migrations import migrate
 from rowlock_operator.rows.pool import Pool
 from rowlock_operator.rows.source import Source
-from rowlock_operator.rows.source_table import Inspection, SourceLimitKey, SourcePlan, inspect
+from rowlock_operator.rows.source_table import Inspection, SourceLimitKey, SourcePlan, read_row
 from rowlock_operator.transport.redis_queues import RedisQueues
 
 log = logging.getLogger("rowlock.dispatch")
@@ -26,7 +29,7 @@ log = logging.getLogger("rowlock.dispatch")
 class DispatchSettings:
     """Each duty's own settings; `pool_size` bounds the connections to one database, whatever the number of its sources."""
 
-    pool_size: int = 6  # four duties, the launcher, a reconciler
+    pool_size: int = 7  # five duties, the launcher, a reconciler; the hint has one beside it
     claimer: ClaimerSettings = field(default_factory=ClaimerSettings)
     feeder: FeederSettings = field(default_factory=FeederSettings)
     sweeper: SweeperSettings = field(default_factory=SweeperSettings)
@@ -62,20 +65,32 @@ class DatabaseDispatcher:
         self.pool = Pool(url, settings.pool_size)
         self.ledger = Ledger(self.pool)
         self.state = SharedState()
-        feeder = Feeder(self.state, settings.feeder, idle_seconds=settings.claimer.idle_seconds)
+        idle_seconds = settings.claimer.idle_seconds
+        feeder = Feeder(self.state, settings.feeder, idle_seconds=idle_seconds)
+        slow_feeder = Feeder(self.state, settings.feeder, idle_seconds=idle_seconds, slow=True)
+        stop = threading.Event()
+        self._hints = HintListener(self.pool, stop)
         self.claimer = Claimer(
-            self.state, self.ledger, redis, feeder, settings.claimer, lambda queue, claims: launch(self, queue, claims), on_duplicate
+            self.state,
+            self.ledger,
+            redis,
+            feeder,
+            settings.claimer,
+            lambda queue, claims: launch(self, queue, claims),
+            self._hints,
+            on_duplicate,
         )
         self.sweeper = Sweeper(self.state, self.ledger, redis, settings.sweeper)
         scribe = Scribe(self.state, self.ledger, settings.scribe)
         housekeeper = Housekeeper(self.ledger, settings.housekeeper)
         duties: dict[str, Callable[[], float]] = {
-            "claimer": self.claimer.run_once,
+            "slow feeder": lambda: 0.0 if slow_feeder.run_once().more else idle_seconds,
             "sweeper": self.sweeper.run_once,
             "scribe": scribe.run_once,
             "housekeeper": housekeeper.run_once,
         }
         self._duties = [Duty(name, self.state, run_once, on_error=on_error) for name, run_once in duties.items()]
+        self._duties += [Duty("claimer", self.state, self.claimer.run_once, on_error=on_error, stop=stop, pause=self.claimer.pause)]
 
     def migrate(self) -> list[str]:
         """Brings the ledger to this version; raises RetryLater or GiveUp."""
@@ -91,6 +106,7 @@ class DatabaseDispatcher:
             duty.stop()
         for duty in self._duties:
             duty.join()
+        self._hints.close()
         self.pool.close()
 
     def register_queue(self, entry: QueueEntry, *, retry: dict[str, Any], succeeded_seconds: int, dead_seconds: int) -> QueueEntry:
@@ -103,40 +119,42 @@ class DatabaseDispatcher:
             succeeded_seconds=succeeded_seconds,
             dead_seconds=dead_seconds,
         )
-        entry = QueueEntry(**{**vars(entry), "queue_id": queue_id})
-        with self.state.lock:
-            self.state.queues[queue_id] = entry
+        entry = replace(entry, queue_id=queue_id)
+        self.state.put_queue(entry)
         return entry
 
     def unregister_queue(self, name: str) -> None:
         """The WorkQueue is gone: nothing of it is claimed any more; its runs stay in the ledger."""
-        with self.state.lock:
-            self.state.queues = {i: q for i, q in self.state.queues.items() if q.name != name}
+        self.state.drop_queue(name)
         self.ledger.delete_queue(name)
 
     def queue_named(self, name: str) -> QueueEntry | None:
-        return next((q for q in self.state.queue_entries() if q.name == name), None)
+        return self.state.queue_named(name)
 
     def register_source(self, plan: SourcePlan, rules: list[LimitRule], *, queue_id: int, suspended: bool) -> Inspection:
         """Looks at the table and registers the source; raises GiveUp where the table cannot serve. Figures survive a re-registration."""
         found = inspect(self.pool, plan)
-        source_id = self.ledger.upsert_source(
-            name=plan.name, queue_id=queue_id, spec={"table": f"{plan.schema}.{plan.table}", "task": plan.task}
-        )
+        spec = {"table": f"{plan.schema}.{plan.table}", "task": plan.task, "read_row": read_row(plan, found)}
+        source_id = self.ledger.upsert_source(name=plan.name, queue_id=queue_id, spec=spec)
         keys = []
         for rule in rules:
             ledger_name = f"{source_id}.{rule.name}"
             self.ledger.set_limit(name=ledger_name, max_running=rule.concurrency, rate=rule.rate_per_second, burst=rule.burst)
             keys.append(SourceLimitKey(ledger_name, rule.column))
-        source = Source(self.pool, SourcePlan(**{**vars(plan), "limits": tuple(keys)}), found, source_id=source_id, queue_id=queue_id)
+        source = Source(self.pool, replace(plan, limits=tuple(keys)) if keys else plan, found, source_id=source_id, queue_id=queue_id)
         with self.state.lock:
             old = self.state.sources.get(plan.name)
             entry = SourceEntry(source, suspended)
             if old is not None:
                 entry.done, entry.failed, entry.pending = old.done, old.failed, old.pending
+                entry.left_out, entry.refused = old.left_out if source.may_leave_out else (0, 0), old.refused
+                entry.slow = old.slow
+                entry.troubles = dict(old.troubles)  # a look at the table mends nothing: each duty takes back its own
             self.state.sources[plan.name] = entry
+            self.state.version += 1
         return found
 
     def unregister_source(self, name: str) -> None:
         with self.state.lock:
             self.state.sources.pop(name, None)
+            self.state.version += 1

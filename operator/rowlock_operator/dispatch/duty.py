@@ -16,10 +16,18 @@ class Duty:
     """`run_once` returns the seconds until the next call; an error backs off with jitter and is shown in the state until it is gone."""
 
     def __init__(
-        self, name: str, state: SharedState, run_once: Callable[[], float], *, on_error: Callable[[str], None] = lambda name: None
+        self,
+        name: str,
+        state: SharedState,
+        run_once: Callable[[], float],
+        *,
+        on_error: Callable[[str], None] = lambda name: None,
+        stop: threading.Event | None = None,
+        pause: Callable[[float], object] | None = None,
     ) -> None:
         self.name, self._state, self._run_once, self._on_error = name, state, run_once, on_error
-        self._stop = threading.Event()
+        self._stop = stop or threading.Event()
+        self._pause = pause or self._stop.wait  # an own pause may end early; it lasts no longer than it is asked to
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -29,6 +37,7 @@ class Duty:
     def _run(self) -> None:
         backoff = _FIRST_BACKOFF_SECONDS
         while not self._stop.is_set():
+            pause = self._pause
             try:
                 wait = self._run_once()
                 backoff = _FIRST_BACKOFF_SECONDS
@@ -40,10 +49,10 @@ class Duty:
                     log.warning("duty_failed", extra={"duty": self.name, "why": str(error)}, exc_info=not expected)
                 self._state.errors[self.name] = str(error)
                 self._on_error(self.name)
-                wait = backoff * random.uniform(0.8, 1.2)
+                wait, pause = backoff * random.uniform(0.8, 1.2), self._stop.wait
                 backoff = min(_LONGEST_BACKOFF_SECONDS, backoff * 2)
             if wait > 0:
-                self._stop.wait(wait)
+                pause(wait)
 
     def stop(self) -> None:
         """Asks the thread to end after the call it is in."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from rowlock_operator.api import reasons
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.kinds import KUBE_JOBS, SECRETS
@@ -32,7 +33,7 @@ from rowlock_operator.dispatch.state import QueueEntry
 from rowlock_operator.errors import GiveUp, InvalidSpec, RowlockError
 from rowlock_operator.observed.kube_jobs import KubeJobSeen
 from rowlock_operator.observed.pods import PodSeen
-from rowlock_operator.observed.queues import Trouble
+from rowlock_operator.observed.queues import Trouble, trouble
 from rowlock_operator.rows.ledger import Claimed, KubeRun, Launchable
 from rowlock_operator.telemetry.metrics import Metrics
 
@@ -189,7 +190,7 @@ class Launcher:
             except GiveUp as error:
                 self._metrics.launches.labels("refused").inc()
                 self._refused_until[entry.name] = time.monotonic() + self._settings.refused_pause_seconds
-                self.troubles[entry.name] = Trouble(reason="KubeJobRefused", message=f"the API server refuses the kube job: {error}")
+                self.troubles[entry.name] = trouble(reasons.KUBE_JOB_REFUSED, why=error)
                 log.warning("launch_refused", extra={"queue": entry.name, "why": str(error)})
                 return
             self.troubles.pop(entry.name, None)

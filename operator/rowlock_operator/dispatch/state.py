@@ -5,11 +5,14 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
+from rowlock_operator.api import reasons
+from rowlock_operator.errors import GiveUp, RowlockError
+from rowlock_operator.observed.queues import Trouble, trouble
 from rowlock_operator.rows.ledger import Depth, Ended
 from rowlock_operator.rows.source import Source
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class QueueEntry:
     """A work queue as the duties need it."""
 
@@ -22,20 +25,47 @@ class QueueEntry:
     starting_deadline_seconds: int = 300
 
 
-@dataclass
+@dataclass(slots=True)
 class SourceEntry:
     """A registered source and what is known of it; written by the feeder and the scribe only."""
 
     source: Source
     suspended: bool
+    slow: bool = False  # its looks take long: fed by a thread of its own, so that nobody waits for them
     waiting_in_ledger: int = 0
-    pending: int | None = None  # in the user's table, capped
-    error: str | None = None
-    error_reason: str | None = None
-    done: int = 0
-    failed: int = 0
+    pending: int | None = None  # in the user's table, capped; None = not counted yet
+    idle: bool = False  # the last look found no pending row: nothing to count
+    troubles: dict[str, Trouble] = field(default_factory=dict)  # by the duty that met it; each takes back its own
+    left_out: tuple[int, int] = (0, 0)  # pending rows without a key, and too large ones
+    left_out_at: float = -1e9
+    refused: dict[str, str] = field(default_factory=dict)  # key of a row that the database refuses -> why, as of the last whole look
+    done: int | None = None
+    failed: int | None = None
     running: int = 0
     throttled: int = 0
+
+    @property
+    def counted(self) -> bool:
+        """Whether its figures are known at all."""
+        return self.pending is not None and self.done is not None
+
+    @property
+    def trouble(self) -> Trouble | None:
+        return next(iter(list(self.troubles.values())), None)
+
+    @property
+    def error(self) -> str | None:
+        return self.trouble.message if self.trouble else None
+
+    def met(self, duty: str, error: RowlockError) -> None:
+        """What kept a duty from its work on this source."""
+        if isinstance(error, GiveUp):
+            self.troubles[duty] = Trouble(reason=error.reason, message=str(error))
+        else:
+            self.troubles[duty] = trouble(reasons.DATABASE_UNREACHABLE, why=error)
+
+    def worked(self, duty: str) -> None:
+        self.troubles.pop(duty, None)
 
 
 @dataclass
@@ -43,11 +73,13 @@ class SharedState:
     """Registrations come from the reconcilers' thread, figures go to it."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
+    version: int = 0  # grows with every registration
     queues: dict[int, QueueEntry] = field(default_factory=dict)
+    queue_ids: dict[str, int] = field(default_factory=dict)
     sources: dict[str, SourceEntry] = field(default_factory=dict)
-    depths: dict[int, Depth] = field(default_factory=dict)
+    depths: dict[int, Depth] = field(default_factory=dict)  # of queues that have runs
     depths_at: float = 0.0  # monotonic; 0 = never
-    failures: dict[int, int] = field(default_factory=dict)
+    failures: dict[int, int] | None = None  # of queues that have some; None = never counted
     ended: deque[Ended] = field(default_factory=lambda: deque(maxlen=10_000))  # since somebody last took them out
     errors: dict[str, str] = field(default_factory=dict)  # duty -> last error, absent while it works
 
@@ -58,6 +90,26 @@ class SharedState:
     def source_entries(self) -> list[SourceEntry]:
         with self.lock:
             return list(self.sources.values())
+
+    def queue_named(self, name: str) -> QueueEntry | None:
+        with self.lock:
+            return self.queues.get(self.queue_ids.get(name, -1))
+
+    def put_queue(self, entry: QueueEntry) -> None:
+        with self.lock:
+            self.queues[entry.queue_id] = entry
+            self.queue_ids[entry.name] = entry.queue_id
+            self.version += 1
+
+    def drop_queue(self, name: str) -> None:
+        with self.lock:
+            self.queues.pop(self.queue_ids.pop(name, -1), None)
+            self.version += 1
+
+    def touch(self) -> None:
+        """Who feeds which source changed."""
+        with self.lock:
+            self.version += 1
 
     def depth_age_seconds(self) -> float | None:
         """How old the depths are; None = never read."""

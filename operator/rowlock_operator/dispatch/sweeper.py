@@ -82,10 +82,13 @@ class Sweeper:
         """A row that its application deleted while it waited must not be run."""
         n = 0
         for entry in self._state.source_entries():
+            if not entry.waiting_in_ledger:  # as of the scribe's last figures
+                entry.worked("sweeper")
+                continue
             try:
                 n += self._ledger.cancel(entry.source.vanished(self._settings.batch), "SourceRowDeleted")
             except GiveUp as error:
-                entry.error, entry.error_reason = str(error), error.reason
-            except RetryLater:
-                raise
+                entry.met("sweeper", error)
+            else:
+                entry.worked("sweeper")
         return n

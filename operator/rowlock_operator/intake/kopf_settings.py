@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import kopf
+from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory  # not public: the lock file holds kopf's version, and a test this
 
 SERVER_TIMEOUT_SECONDS, SERVER_TIMEOUT_JITTER_SECONDS = 600, 60
 
@@ -41,6 +42,15 @@ class NullProgress(kopf.ProgressStorage):
         return essence
 
 
+class NoMemories(ResourceMemories):
+    """Remembers nothing of an object: 2 kB each that only daemons, timers and changing handlers would read."""
+
+    async def recall(
+        self, raw_body: Any, *, memobase: Any = None, noticed_by_listing: bool = False, ephemeral: bool = False
+    ) -> ResourceMemory:
+        return await super().recall(raw_body, memobase=memobase, noticed_by_listing=noticed_by_listing, ephemeral=True)
+
+
 class InfiniteJitteredBackoff:
     """Endless waits, doubling from `first` to `cap` seconds, each a quarter up or down. Iterable again and again: kopf iterates it anew
     for every request, and with a finite list it gives up after a minute of outage and ends the process."""
@@ -66,7 +76,7 @@ def watch_only_settings(rng: random.Random | None = None) -> kopf.OperatorSettin
     settings.persistence.progress_storage = NullProgress()
     settings.queueing.worker_limit = None  # a small limit is a rate of limit / idle_timeout objects a second
     settings.queueing.idle_timeout = 0.5
-    settings.watching.chunk_size = 500  # an unchunked list of 10,000 objects is 20 MB in memory
+    settings.watching.chunk_size = 200  # an unchunked list of 10,000 objects is 20 MB in memory
     settings.watching.initial_streaming = False  # loses objects when its stream is cut (1.45.2)
     settings.watching.inactivity_timeout = 70  # silence may be a dead stream, and reopening costs little
     # Whole seconds: the API server refuses a fraction.

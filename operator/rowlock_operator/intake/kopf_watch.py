@@ -20,7 +20,7 @@ from rowlock_operator.cluster.credentials import Credentials
 from rowlock_operator.cluster.kinds import Kind
 from rowlock_operator.cluster.pulse import Pulse
 from rowlock_operator.cluster.session import open_session
-from rowlock_operator.intake.kopf_settings import watch_only_settings
+from rowlock_operator.intake.kopf_settings import NoMemories, watch_only_settings
 from rowlock_operator.intake.primaries import Seen, sighting
 
 log = logging.getLogger("rowlock.intake")
@@ -81,6 +81,7 @@ class KopfWatch:
         roots = await kopf.spawn_tasks(
             registry=registry,
             settings=watch_only_settings(self._rng),
+            memories=NoMemories(),
             standalone=True,
             clusterwide=everywhere,
             namespaces=() if everywhere else [name for name in self._namespaces if name],

@@ -1,45 +1,51 @@
 """What we last saw of the users' objects, and whether something seen now is news."""
 
-import json
+import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from rowlock_operator.cluster.kinds import Kind, Manifest, ObjectKey
+from rowlock_operator.intake.packing import pack, unpack
+
+BURIED = 5000  # uids; more deletions than happen during one list
 
 
 @dataclass(frozen=True, slots=True)
 class Primary:
-    """One WorkQueue or RowSource. Spec and status are kept as JSON text: a tenth of the memory of dicts, and compared at once."""
+    """One of the users' objects. Spec and status are kept packed: a hundredth of the memory of dicts, and compared at once."""
 
     uid: str
     generation: int
     resource_version: str
     deletion_timestamp: str | None
-    spec_json: bytes
-    status_json: bytes
+    packed_spec: bytes
+    packed_status: bytes
+    work_queue: str | None = None
+    """The WorkQueue that a RowSource names."""
 
     @property
     def spec(self) -> dict[str, Any]:
         """A fresh copy of the spec."""
-        value: dict[str, Any] = json.loads(self.spec_json)
+        value: dict[str, Any] = unpack(self.packed_spec)
         return value
 
     @property
     def status(self) -> dict[str, Any]:
         """A fresh copy of the status as we last saw or wrote it."""
-        value: dict[str, Any] = json.loads(self.status_json)
+        value: dict[str, Any] = unpack(self.packed_status)
         return value
 
     def asks_the_same(self, other: "Primary") -> bool:
         """Whether the user's part is equal: the same object, spec and wish to be deleted."""
-        mine = (self.uid, self.generation, self.deletion_timestamp, self.spec_json)
-        return mine == (other.uid, other.generation, other.deletion_timestamp, other.spec_json)
+        mine = (self.uid, self.generation, self.deletion_timestamp, self.packed_spec)
+        return mine == (other.uid, other.generation, other.deletion_timestamp, other.packed_spec)
 
     def says_the_same(self, other: "Primary") -> bool:
         """Whether nothing that a reconcile reads differs."""
-        return self.asks_the_same(other) and self.status_json == other.status_json
+        return self.asks_the_same(other) and self.packed_status == other.packed_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +59,16 @@ class Seen:
 
 def primary_of(manifest: Manifest) -> Primary:
     """Keeps what a reconcile reads; managed fields, labels and annotations are dropped."""
-    metadata = manifest["metadata"]
+    metadata, spec = manifest["metadata"], manifest.get("spec") or {}
+    queue = (spec.get("workQueueRef") or {}).get("name")
     return Primary(
         uid=metadata["uid"],
         generation=int(metadata.get("generation", 0)),
         resource_version=metadata["resourceVersion"],
         deletion_timestamp=metadata.get("deletionTimestamp"),
-        spec_json=_packed(manifest.get("spec") or {}),
-        status_json=_packed(manifest.get("status") or {}),
+        packed_spec=pack(spec),
+        packed_status=pack(manifest.get("status") or {}),
+        work_queue=None if queue is None else sys.intern(queue),
     )
 
 
@@ -75,7 +83,9 @@ class Primaries:
     def __init__(self, on_news: Callable[[ObjectKey], None]) -> None:
         self._on_news = on_news
         self._known: dict[ObjectKey, Primary] = {}
+        self._buried: dict[str, None] = {}  # uids seen deleted, in order; a uid never comes back
         self._held: dict[ObjectKey, Primary | None] = {}  # keys we are writing, and what was seen of them meanwhile
+        self._sources: defaultdict[tuple[str, str], set[ObjectKey]] = defaultdict(set)  # (namespace, WorkQueue) -> RowSources that name it
 
     def get(self, key: ObjectKey) -> Primary | None:
         return self._known.get(key)
@@ -87,6 +97,10 @@ class Primaries:
         """All keys, or those of one kind."""
         return (key for key in tuple(self._known) if plural is None or key.kind == plural)
 
+    def sources_of(self, work_queue: ObjectKey) -> tuple[ObjectKey, ...]:
+        """The RowSources that name a WorkQueue: without this index every changed queue would have all sources looked at."""
+        return tuple(self._sources.get((work_queue.namespace, work_queue.name), ()))
+
     def observe(self, seen: Seen) -> bool:
         """Takes a sighting in; True (and told) where it is news. The echo of an own write is none."""
         known, primary = self._known.get(seen.key), seen.primary
@@ -94,7 +108,9 @@ class Primaries:
             return False  # a watch behind what a reply or the resync has shown us
         if seen.gone:
             return self.drop(seen.key, uid=primary.uid)
-        self._known[seen.key] = primary
+        if primary.uid in self._buried:
+            return False  # a page of a list that is older than the deletion
+        self._remember(seen.key, primary)
         if known is not None and known.says_the_same(primary):
             return False
         if seen.key in self._held and known is not None and known.asks_the_same(primary):
@@ -117,7 +133,7 @@ class Primaries:
             held = self._held.pop(key)
             known = self._known.get(key)
             if reply and known is not None and known.uid == reply[0].uid and not _older(reply[0], known):
-                self._known[key] = reply[0]
+                self._remember(key, reply[0])
                 if not known.asks_the_same(reply[0]):
                     self._on_news(key)  # the reply overtook the watch with a change of the user's: its event will look like our echo
             elif held is not None and not (reply and held.says_the_same(reply[0])):
@@ -125,16 +141,36 @@ class Primaries:
 
     def drop(self, key: ObjectKey, *, uid: str) -> bool:
         """Forgets the object with that uid, and tells; False where it was not known (or the name belongs to another object by now)."""
+        self._bury(uid)
         known = self._known.get(key)
         if known is None or known.uid != uid:
             return False
+        self._index(key, known, None)
         del self._known[key]
         self._on_news(key)
         return True
 
+    def _bury(self, uid: str) -> None:
+        self._buried[uid] = None
+        if len(self._buried) > BURIED:
+            del self._buried[next(iter(self._buried))]
 
-def _packed(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
+    def _remember(self, key: ObjectKey, primary: Primary) -> None:
+        self._index(key, self._known.get(key), primary)
+        self._known[key] = primary
+
+    def _index(self, key: ObjectKey, before: Primary | None, after: Primary | None) -> None:
+        old = before.work_queue if before is not None else None
+        new = after.work_queue if after is not None else None
+        if old == new:
+            return
+        if old is not None:
+            named = self._sources[key.namespace, old]
+            named.discard(key)
+            if not named:
+                del self._sources[key.namespace, old]
+        if new is not None:
+            self._sources[key.namespace, new].add(key)
 
 
 def _older(one: Primary, other: Primary) -> bool:

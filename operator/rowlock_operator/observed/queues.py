@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from rowlock_operator.api.reasons import Reason
 from rowlock_operator.observed.deployments import DeploymentSeen
 
 
@@ -39,6 +40,11 @@ class Trouble:
 
     reason: str
     message: str
+
+
+def trouble(reason: Reason, **gaps: object) -> Trouble:
+    """The reason with its message filled; raises KeyError for a gap without a value."""
+    return Trouble(reason=reason.name, message=reason.says(**gaps))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

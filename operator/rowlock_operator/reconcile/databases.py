@@ -7,11 +7,12 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 
+from rowlock_operator.api import reasons
 from rowlock_operator.api.work_queue import DatabaseRef
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.kinds import SECRETS, Manifest, ObjectKey
 from rowlock_operator.dispatch.database import DatabaseDispatcher
-from rowlock_operator.errors import Forbidden, GiveUp
+from rowlock_operator.errors import Forbidden
 
 log = logging.getLogger("rowlock.reconcile")
 SECRET_SECONDS = 10.0  # a rotated password is noticed this late
@@ -79,30 +80,22 @@ class Databases:
         try:
             secret = await self._kube.find(SECRETS, namespace, name)
         except Forbidden as error:
-            raise GiveUp(
-                f"the operator may not read Secret {namespace}/{name}: add its name to rbac.secretNames of the chart if it is the right one, "
-                "or correct spec.databaseRef.secretName",
-                "Forbidden",
-            ) from error
+            raise reasons.SECRET_FORBIDDEN.error(secret=f"{namespace}/{name}") from error
         if secret is not None:
             self._secrets[namespace, name] = (time.monotonic(), secret)
         return secret
 
     async def _url(self, namespace: str, ref: DatabaseRef) -> str:
         secret = await self._secret(namespace, ref.secret_name)
-        where = f"Secret {namespace}/{ref.secret_name}"
+        name = f"{namespace}/{ref.secret_name}"
         if secret is None:
-            raise GiveUp(
-                f"{where} does not exist: create it with the keys {ref.key} and {ref.worker_key}, or correct spec.databaseRef",
-                "SecretMissing",
-            )
+            remedy = f"create it with the keys {ref.key} and {ref.worker_key}"
+            raise reasons.SECRET_MISSING.error(secret=name, fact="does not exist", remedy=remedy)
         data = secret.get("data") or {}
         for key in (ref.key, ref.worker_key):
             if not data.get(key):
-                raise GiveUp(
-                    f"{where} has no key {key}: add it (a PostgreSQL URL), or name another key in spec.databaseRef", "SecretMissing"
-                )
+                raise reasons.SECRET_MISSING.error(secret=name, fact=f"has no key {key}", remedy="add it (a PostgreSQL URL)")
         try:
             return base64.b64decode(data[ref.key]).decode().strip()
         except (binascii.Error, UnicodeDecodeError) as error:
-            raise GiveUp(f"{where}: key {ref.key} is not text: store the URL as it is", "SecretMissing") from error
+            raise reasons.SECRET_MALFORMED.error(fact=f"Key {ref.key} of Secret {name} is not text") from error

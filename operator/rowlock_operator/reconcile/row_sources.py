@@ -1,11 +1,14 @@
 """One look at one RowSource: check the spec, look at the table, register it with its database's dispatcher, report."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
+from typing import Any
 
+from rowlock_operator.api import reasons
 from rowlock_operator.api.parse import parse_row_source, parse_work_queue
 from rowlock_operator.api.row_source import RowSource
 from rowlock_operator.api.work_queue import WorkQueue
@@ -14,15 +17,17 @@ from rowlock_operator.decide.sources import CheckedSource, check_source
 from rowlock_operator.dispatch.database import DatabaseDispatcher, LimitRule
 from rowlock_operator.dispatch.state import SourceEntry
 from rowlock_operator.errors import GiveUp, RetryLater
-from rowlock_operator.observed.queues import SourceObservation, Trouble
+from rowlock_operator.observed.queues import SourceObservation, Trouble, trouble
 from rowlock_operator.reconcile.databases import Databases
+from rowlock_operator.reconcile.patience import PATIENCE_SECONDS, Patience
 from rowlock_operator.reconcile.reporting import PrimaryCache, Reporter, manifest_of
-from rowlock_operator.rows.source_table import Inspection, SourcePlan
+from rowlock_operator.rows.source_table import LARGEST_VALUE_BYTES, Inspection, SourcePlan
 from rowlock_operator.status.row_sources import fold_row_source_status
 
-PATIENCE_SECONDS, SOON_SECONDS = 10.0, 0.3
-BUSY_SECONDS, IDLE_SECONDS, TROUBLE_SECONDS = 2.0, 30.0, 5.0
-INSPECT_SECONDS = 60.0  # a table may change under us: columns, indexes, privileges
+BUSY_SECONDS, IDLE_SECONDS, TROUBLE_SECONDS = 2.0, 60.0, 5.0
+# A table may change under us. What stops its source is seen at once by the duties; an index that was asked for, within a minute.
+INSPECT_SECONDS, ADVISED_SECONDS = 300.0, 60.0
+REFUSED_SECONDS = 20.0  # rows that were refused are tried again
 PENDING_CAP = 1000
 
 
@@ -45,7 +50,7 @@ class RowSources:
         self._cache, self._databases, self._reporter = cache, databases, reporter
         self._default_secret, self._now = default_secret, now
         self._registered: dict[ObjectKey, tuple[DatabaseDispatcher, object, float, Inspection]] = {}
-        self._waiting: dict[ObjectKey, float] = {}  # since when its WorkQueue is waited for
+        self._queue_patience, self._figures_patience = Patience(), Patience()
 
     async def reconcile(self, key: ObjectKey) -> float | None:
         """Returns when to look again, in seconds."""
@@ -61,32 +66,38 @@ class RowSources:
             queue = self._queue(source)
             checked = check_source(source, queue, default_database_secret=self._default_secret)
             inspection = await self._register(key, source, checked)
-            self._waiting.pop(key, None)
+            self._queue_patience.settle(key)
             if inspection.advice:
-                advice.append(
-                    Trouble(
-                        reason="IndexMissing",
-                        message=f"{inspection.estimated_rows:.0f} rows are read to find those that wait; {inspection.advice}",
-                    )
-                )
+                advice.append(trouble(reasons.INDEX_MISSING, rows=inspection.estimated_rows, statement=inspection.advice))
         except GiveUp as error:
             self._forget(key)  # what is registered is not what the user asks for
             troubles.append(Trouble(reason=error.reason, message=str(error)))
         except QueueNotOpen as error:
-            # At the start of a term its WorkQueue is looked at in the same moment: no trouble unless it lasts.
-            if time.monotonic() - self._waiting.setdefault(key, time.monotonic()) < PATIENCE_SECONDS:
-                return SOON_SECONDS
-            troubles.append(Trouble(reason="DatabaseUnreachable", message=str(error)))
+            # At the start of a term its WorkQueue is looked at in the same moment, and then it is our turn again: no trouble unless it lasts.
+            if left := self._queue_patience.left(key):
+                return left
+            troubles.append(trouble(reasons.DATABASE_UNREACHABLE, why=error))
         except RetryLater as error:
-            troubles.append(Trouble(reason="DatabaseUnreachable", message=str(error)))
+            troubles.append(trouble(reasons.DATABASE_UNREACHABLE, why=error))
         entry = self._entry(key)
-        if entry is not None and entry.error is not None:
-            troubles.append(Trouble(reason=entry.error_reason or "InvalidQuery", message=entry.error))
+        if entry is not None and entry.trouble is not None:
+            troubles.append(entry.trouble)
+        if entry is not None and (why := why_left_out(entry)):
+            advice.insert(0, trouble(reasons.ROWS_LEFT_OUT, why=why))
+        if entry is not None and not troubles and not entry.counted and (left := self._until_counted(key)):
+            return left
+        if entry is not None and entry.counted:
+            self._figures_patience.settle(key)
         observation = self._observe(entry, queue, troubles, advice)
         await self._reporter.report(ROW_SOURCES, key, primary, fold_row_source_status(source, observation))
-        if troubles:
+        if troubles or (entry is not None and entry.refused):
             return TROUBLE_SECONDS
         return BUSY_SECONDS if entry is not None and (entry.pending or entry.waiting_in_ledger) else IDLE_SECONDS
+
+    def _until_counted(self, key: ObjectKey) -> float:
+        """How long to wait for the first figures: while its database is being counted the turn of each source comes, among thousands later."""
+        age = self._registered[key][0].state.depth_age_seconds()
+        return PATIENCE_SECONDS if age is not None and age < PATIENCE_SECONDS else self._figures_patience.left(key)
 
     def _queue(self, source: RowSource) -> WorkQueue | None:
         """The WorkQueue it names, None where there is none; raises GiveUp where its spec cannot be read."""
@@ -110,7 +121,7 @@ class RowSources:
             known is not None
             and seen is not None
             and known[:2] == (dispatcher, wanted)
-            and time.monotonic() - known[2] < INSPECT_SECONDS
+            and time.monotonic() - known[2] < _good_for(seen, known[3])
             and seen.error is None
         ):
             return known[3]
@@ -144,10 +155,36 @@ class RowSources:
         )
 
     def _forget(self, key: ObjectKey) -> None:
-        self._waiting.pop(key, None)
+        self._queue_patience.settle(key)
+        self._figures_patience.settle(key)
         known = self._registered.pop(key, None)
         if known is not None:
             known[0].unregister_source(f"{key.namespace}/{key.name}")
+
+
+def _good_for(entry: SourceEntry, inspection: Inspection) -> float:
+    """How many seconds what was seen of a table is good for."""
+    if entry.refused:
+        return REFUSED_SECONDS
+    return ADVISED_SECONDS if inspection.advice else INSPECT_SECONDS
+
+
+def why_left_out(entry: SourceEntry) -> str:
+    """Why some pending rows never become runs as they are; empty where none is left out."""
+    keyless, large = entry.left_out
+    plan, refused = entry.source.plan, entry.refused
+    said = []
+    if keyless:
+        said.append(f"{keyless} without a value in {plan.key} (give them one)")
+    if large:
+        columns = ", ".join(entry.source.inspection.large_columns)
+        said.append(
+            f"{large} with more than {LARGEST_VALUE_BYTES // 1024} KiB in one of {columns} (leave it out of spec.columns and let the task read it)"
+        )
+    if refused:
+        key, why = next(iter(refused.items()))
+        said.append(f"{len(refused)} refused by the database, such as {plan.key} {key}: {why}")
+    return "; ".join(said)
 
 
 def plan_of(source: RowSource, checked: CheckedSource) -> tuple[SourcePlan, list[LimitRule]]:
@@ -183,6 +220,14 @@ def plan_of(source: RowSource, checked: CheckedSource) -> tuple[SourcePlan, list
             succeeded=status.succeeded,
             failed=status.failed,
             canceled=status.canceled or "",
+            unknown=status.unknown or "",
             error_column=status.error_column,
         )
-    return plan, rules
+    return _sharing(plan), rules
+
+
+def _sharing(plan: SourcePlan) -> SourcePlan:
+    """The same plan with one copy of every word for all sources: thousands of them say the same column names and values."""
+    words: dict[str, Any] = {each.name: sys.intern(text) for each in fields(plan) if isinstance(text := getattr(plan, each.name), str)}
+    arguments = tuple((sys.intern(name), sys.intern(column)) for name, column in plan.arguments)
+    return replace(plan, arguments=arguments, **words)

@@ -1,10 +1,12 @@
 """One look at one WorkQueue: gather, decide, apply, report."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from rowlock_operator.api import reasons
 from rowlock_operator.api.parse import parse_work_queue
 from rowlock_operator.api.work_queue import DatabaseRef, WorkQueue
 from rowlock_operator.cluster.client import KubeClient
@@ -17,9 +19,10 @@ from rowlock_operator.dispatch.claimer import REDIS
 from rowlock_operator.dispatch.database import DatabaseDispatcher
 from rowlock_operator.dispatch.state import QueueEntry
 from rowlock_operator.errors import Conflict, GiveUp, InvalidSpec, RetryLater
-from rowlock_operator.observed.deployments import DeploymentSeen
-from rowlock_operator.observed.queues import Depth, PodProblem, QueueObservation, Trouble
+from rowlock_operator.observed.deployments import DeploymentSeen, observe_deployment
+from rowlock_operator.observed.queues import Depth, PodProblem, QueueObservation, Trouble, trouble
 from rowlock_operator.reconcile.databases import Databases
+from rowlock_operator.reconcile.patience import Patience
 from rowlock_operator.reconcile.reporting import PrimaryCache, Reporter, manifest_of
 from rowlock_operator.status.work_queues import fold_work_queue_status
 
@@ -50,10 +53,13 @@ class WorkQueues:
         installation: Installation,
         children: Callable[[ObjectKey], QueueChildren],
         launch_troubles: Mapping[str, Trouble],
+        on_opened: Callable[[ObjectKey], None] = lambda _key: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """`on_opened(key)` is told when a WorkQueue was registered: its RowSources wait for that."""
         self._kube, self._cache, self._databases, self._reporter = kube, cache, databases, reporter
         self._installation, self._children, self._launch_troubles, self._now = installation, children, launch_troubles, now
+        self._on_opened, self._patience = on_opened, Patience()
         self._registered: dict[ObjectKey, tuple[DatabaseDispatcher, object]] = {}
 
     def database_ref(self, queue: WorkQueue) -> DatabaseRef:
@@ -77,18 +83,20 @@ class WorkQueues:
         if queue.spec.is_workers:
             deployment, decision = await self._apply(queue, children.deployment, depth, troubles)
         if queue.spec.is_workers and dispatcher is not None and (redis_trouble := dispatcher.state.errors.get(REDIS)):
-            troubles.append(
-                Trouble(reason="RedisUnreachable", message=f"{redis_trouble}. Runs stay in the database and go on as soon as it answers.")
-            )
+            troubles.append(trouble(reasons.REDIS_UNREACHABLE, why=redis_trouble))
         if key_trouble := self._launch_troubles.get(queue.metadata.key):
             troubles.append(key_trouble)
+        if depth is None and entry is not None and not troubles and (left := self._patience.left(key)):
+            return left
+        if depth is not None:
+            self._patience.settle(key)
         observation = QueueObservation(
             now=self._now(),
             depth=depth,
             depth_problem=depth_problem,
             deployment=deployment,
             kube_jobs=children.unfinished_kube_jobs if queue.spec.mode == "Jobs" else None,
-            failed=dispatcher.state.failures.get(entry.queue_id, 0) if dispatcher and entry else None,
+            failed=_failed(dispatcher, entry),
             pod_problems=children.pod_problems,
             troubles=tuple(troubles),
         )
@@ -114,7 +122,7 @@ class WorkQueues:
         except GiveUp as error:
             troubles.append(Trouble(reason=error.reason, message=str(error)))
         except RetryLater as error:
-            troubles.append(Trouble(reason="DatabaseUnreachable", message=str(error)))
+            troubles.append(trouble(reasons.DATABASE_UNREACHABLE, why=error))
         return self._databases.of(key), None
 
     async def _enter(self, key: ObjectKey, queue: WorkQueue, dispatcher: DatabaseDispatcher) -> QueueEntry:
@@ -132,7 +140,8 @@ class WorkQueues:
             name: {"limit": each.limit, "backoff_seconds": each.backoff_seconds, "max_backoff_seconds": each.max_backoff_seconds}
             for name, each in (("infra", spec.retry.infra), ("app", spec.retry.app), ("site", spec.retry.site))
         }
-        wanted = (entry, str(retry), spec.history)
+        # The same for most queues, so that one copy serves all.
+        wanted = (sys.intern(f"{retry} {spec.history}"), entry)
         known = dispatcher.queue_named(queue.metadata.key)
         if known is not None and self._registered.get(key) == (dispatcher, wanted):
             return known  # no write where nothing changed
@@ -144,17 +153,20 @@ class WorkQueues:
             dead_seconds=spec.history.dead_seconds,
         )
         self._registered[key] = (dispatcher, wanted)
+        self._on_opened(key)
         return registered
 
     def _depth(self, dispatcher: DatabaseDispatcher | None, entry: QueueEntry | None) -> tuple[Depth | None, str]:
         if dispatcher is None or entry is None:
             return None, "the database is not reached"
         age = dispatcher.state.depth_age_seconds()
-        seen = dispatcher.state.depths.get(entry.queue_id)
-        if age is None or seen is None:
+        if age is None or dispatcher.state.failures is None:  # two statements of one pass: a look between them would write twice
             return None, "it was not counted yet"
         if age > STALE_DEPTH_SECONDS:
             return None, dispatcher.state.errors.get("scribe", f"it was last counted {age:.0f} s ago")
+        seen = dispatcher.state.depths.get(entry.queue_id)
+        if seen is None:
+            return Depth(), ""
         oldest = None if seen.oldest_seconds is None else (self._now() - timedelta(seconds=seen.oldest_seconds)).replace(microsecond=0)
         return (
             Depth(
@@ -186,20 +198,15 @@ class WorkQueues:
         try:
             if seen is None:
                 first = build_first_worker_deployment(queue=queue, installation=self._installation, replicas=decision.replicas or 0)
-                await self._kube.create(DEPLOYMENTS, first)
-            elif seen.spec_hash != wanted["metadata"]["annotations"][SPEC_HASH]:
-                await self._kube.apply(DEPLOYMENTS, wanted)
+                return observe_deployment(await self._kube.create(DEPLOYMENTS, first)), decision
+            if seen.spec_hash != wanted["metadata"]["annotations"][SPEC_HASH]:
+                seen = observe_deployment(await self._kube.apply(DEPLOYMENTS, wanted))
             if seen is not None and decision.replicas is not None and decision.replicas != seen.spec_replicas:
                 await self._kube.patch_scale(DEPLOYMENTS, namespace, name, decision.replicas)
         except Conflict:
             raise RetryLater(f"Deployment {namespace}/{name} was made by somebody else meanwhile; looked at again", 0.5) from None
         except InvalidSpec as error:
-            troubles.append(
-                Trouble(
-                    reason="ChildRefused",
-                    message=f"the API server refused Deployment {name}: {error.why}. Correct the field it names in spec.template.",
-                )
-            )
+            troubles.append(trouble(reasons.CHILD_REFUSED, kind="Deployment", name=name, why=error.why))
         except GiveUp as error:
             troubles.append(Trouble(reason=error.reason, message=str(error)))
         return seen, decision
@@ -215,6 +222,14 @@ class WorkQueues:
         """Children go with their owner (garbage collection); runs stay in the ledger until the WorkQueue comes back or they are canceled."""
         dispatcher = self._databases.of(key)
         self._registered.pop(key, None)
+        self._patience.settle(key)
         if dispatcher is not None:
             await asyncio.to_thread(dispatcher.unregister_queue, f"{key.namespace}/{key.name}")
         await self._databases.release(key)
+
+
+def _failed(dispatcher: DatabaseDispatcher | None, entry: QueueEntry | None) -> int | None:
+    """Runs of the queue that wait for a human; None where they were not counted yet."""
+    if dispatcher is None or entry is None or dispatcher.state.failures is None:
+        return None
+    return dispatcher.state.failures.get(entry.queue_id, 0)

@@ -141,6 +141,10 @@ class Ledger:
         claimed = [Claimed(queue_id, run_id, attempt) for queue_id, run_id, attempt, _ in rows if run_id is not None]
         return Round(claimed, rows[-1][3] if rows else floor, bool(rows))
 
+    def stirs(self, floor: str) -> bool:
+        """Whether a round could find anything: a fraction of what a round over thousands of queues costs."""
+        return bool(self._value("stirs", floor=floor))
+
     def relane(self) -> int:
         return int(self._value("relane"))
 

@@ -9,10 +9,14 @@ import psycopg2
 import psycopg2.extensions
 from psycopg2 import sql
 
-from rowlock_operator.errors import GiveUp, RetryLater, RowlockError
+from rowlock_operator.api import reasons
+from rowlock_operator.api.reasons import Reason
+from rowlock_operator.errors import RetryLater, RowlockError
 from rowlock_operator.rows.statements import statements
 
 _VACUUM = statements("ledger_calls")["vacuum"]
+_BOUND = statements("ledger_calls")["bound"]
+_PATIENCE = statements("source")["patience"]
 
 # TCP gives up on a dead peer within about 10 s; a statement that hangs must not hold a duty for ever.
 _OPTIONS: dict[str, Any] = {
@@ -24,6 +28,25 @@ _OPTIONS: dict[str, Any] = {
     "application_name": "rowlock-operator",
 }
 _UNREACHABLE = (psycopg2.OperationalError, psycopg2.InterfaceError)
+# SQLSTATE classes that say something of the server, not of one table: connection, transaction, resources, shutdown, system.
+_AWAY = ("08", "25", "40", "53", "57", "58")
+_CANCELED = "57014"  # a statement_timeout of the role or the database: that table's alone
+# A value, a constraint, a trigger, a check option, a size: what refuses one row need not refuse the next.
+_ROW_CLASSES = ("22", "23", "39", "44", "54", "P0")
+_BY_CODE: dict[str, Reason] = {
+    "42501": reasons.NOT_ALLOWED,
+    "RW003": reasons.NOT_ALLOWED,
+    "42P01": reasons.TABLE_MISSING,
+    "3F000": reasons.TABLE_MISSING,
+    "42703": reasons.COLUMN_MISSING,
+    "55P03": reasons.TABLE_LOCKED,
+    "RW001": reasons.QUEUE_UNKNOWN,
+}
+_LOGIN_REFUSED = ("password authentication failed", "no pg_hba.conf entry", "no password supplied")
+_REMEDIES = {
+    "NotAllowed": {"remedy": "GRANT to the operator's role what is named here"},
+    "ColumnMissing": {"field": "the field that names it", "known": ""},
+}
 
 
 def safe(url: str) -> str:
@@ -32,29 +55,27 @@ def safe(url: str) -> str:
         parts = psycopg2.extensions.parse_dsn(url)
     except psycopg2.ProgrammingError:
         return "(not a PostgreSQL URL)"
+    if "@" in parts.get("host", ""):
+        return "(not a PostgreSQL URL)"  # a password with an @ in it
     return f"{parts.get('user', '?')}@{parts.get('host', 'localhost')}:{parts.get('port', '5432')}/{parts.get('dbname', '?')}"
 
 
 def translate(error: psycopg2.Error, what: str) -> RowlockError:
     """Our error for a library error: what failed, why, what to do. The first line only: details can hold row contents."""
     text = " ".join(str(error).strip().splitlines()[:1]) or type(error).__name__
-    hint = f" Hint: {error.diag.message_hint}" if error.diag and error.diag.message_hint else ""
-    code = error.pgcode or ""
-    if code == "42501":
-        return GiveUp(f"{what}: {text}. Grant the right to the operator's role.", "NotAllowed")
-    if code in ("42P01", "3F000"):
-        return GiveUp(f"{what}: {text}. Create the table.{hint}", "TableMissing")
-    if code == "42703":
-        return GiveUp(f"{what}: {text}.{hint}", "ColumnMissing")
-    if code.startswith("28") or "password authentication failed" in text:
-        return GiveUp(f"{what}: {text}. Correct the login in the Secret.", "WrongCredentials")
-    if code.startswith(("42", "22")):
-        return GiveUp(f"{what}: {text}.{hint}", "InvalidQuery")
-    if code == "RW001":
-        return GiveUp(f"{what}: {text}.{hint}", "UnknownQueue")
-    if code == "RW003":
-        return GiveUp(f"{what}: {text}.{hint}", "NotAllowed")
-    return RetryLater(f"{what}: {text}")
+    hint = f" (hint: {error.diag.message_hint.rstrip('.')})" if error.diag and error.diag.message_hint else ""
+    fact, code = f"{what}: {text}{hint}", error.pgcode or ""
+    if code.startswith("28") or any(words in text for words in _LOGIN_REFUSED):
+        return reasons.WRONG_CREDENTIALS.error(fact=fact)
+    if not code or (code.startswith(_AWAY) and code != _CANCELED):
+        return RetryLater(fact)
+    reason = _BY_CODE.get(code, reasons.ROW_REFUSED if refuses_row(error) else reasons.QUERY_REFUSED)
+    return reason.error(fact=fact, **_REMEDIES.get(reason.name, {}))
+
+
+def refuses_row(error: psycopg2.Error) -> bool:
+    """Whether it is one row that was refused, so that others may pass."""
+    return (error.pgcode or "").startswith(_ROW_CLASSES)
 
 
 class Pool:
@@ -78,8 +99,9 @@ class Pool:
                 self.in_use += 1
                 connection = self._free.pop() if self._free else None
             if connection is None:
-                connection = psycopg2.connect(self.url, **_OPTIONS)
+                connection = self.new_connection()
             with connection, connection.cursor() as cursor:
+                cursor.execute(_BOUND)
                 yield cursor
             with self._lock:
                 self._free.append(connection)
@@ -95,6 +117,24 @@ class Pool:
                 self.in_use -= 1
             self._slots.release()
 
+    @contextlib.contextmanager
+    def on_table(self, what: str) -> Iterator[psycopg2.extensions.cursor]:
+        """A transaction on a user's table: whoever holds a lock on it must not hold up the other tables. Raises GiveUp (TableLocked)."""
+        with self.transaction(what) as cursor:
+            cursor.execute(_PATIENCE)
+            yield cursor
+
+    def new_connection(self) -> psycopg2.extensions.connection:
+        """Raises GiveUp where the URL cannot be read; libpq's own words would show its password."""
+        try:
+            host = psycopg2.extensions.parse_dsn(self.url).get("host", "")
+        except psycopg2.ProgrammingError:
+            raise reasons.SECRET_MALFORMED.error(fact="The database's URL in the Secret cannot be read") from None
+        if "@" in host:
+            raise reasons.SECRET_MALFORMED.error(fact="The database's URL in the Secret has more than one @")
+        connection: psycopg2.extensions.connection = psycopg2.connect(self.url, **_OPTIONS)
+        return connection
+
     def rows(self, what: str, statement: str, parameters: object = None) -> list[tuple[Any, ...]]:
         """One statement, one transaction, all its rows ([] where it returns none)."""
         with self.transaction(what) as cursor:
@@ -104,7 +144,7 @@ class Pool:
     def vacuum(self, table: str) -> None:
         """VACUUM of one table of schema rowlock, on a connection of its own: it cannot run in a transaction."""
         try:
-            connection = psycopg2.connect(self.url, **_OPTIONS)
+            connection = self.new_connection()
         except psycopg2.Error as error:
             raise translate(error, f"database {self.name}: vacuum of {table}") from error
         try:

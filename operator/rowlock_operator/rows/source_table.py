@@ -1,19 +1,15 @@
-"""A user's table as a source: what it is, whether it can serve, and the statements compiled for it."""
+"""A user's table as a source: how it was found to be, and the statements compiled for it."""
 
-import json
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from psycopg2 import sql
 
-from rowlock_operator.errors import GiveUp
-from rowlock_operator.rows.pool import Pool
 from rowlock_operator.rows.statements import statements
 
 _SQL = statements("source")
-KEY_TYPES = ("smallint", "integer", "bigint", "uuid", "text", "character varying", "character", "numeric")
-_CLAIMABLE_RELATIONS = {"r": "table", "p": "partitioned table", "v": "view"}
+# A batch is one transaction of up to 500 rows; a task that needs more reads it by the row's key.
+LARGEST_VALUE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -24,7 +20,7 @@ class SourceLimitKey:
     column: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SourcePlan:
     """A RowSource as the rows room needs it: names and expressions that were checked before."""
 
@@ -44,6 +40,7 @@ class SourcePlan:
     succeeded: str = ""
     failed: str = ""
     canceled: str = ""
+    unknown: str = ""
     error_column: str | None = None
 
     @property
@@ -58,14 +55,15 @@ class SourcePlan:
             "claimed": self.claimed,
             "succeeded": self.succeeded,
             "dead": self.failed,
-            "unknown": self.failed,
+            "unknown": self.unknown or self.failed,
             "canceled": self.canceled or self.failed,
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Inspection:
-    """What the database said of the table. `advice` is a sentence with the index to create, or None."""
+    """What the database said of the table. `advice` is the statement of an index to create, or None. `large_columns`: argument columns whose
+    values nothing bounds. Rows of a table that is not `lockable` (some views) are taken without a lock."""
 
     key_type: str
     status_type: str | None
@@ -74,63 +72,16 @@ class Inspection:
     sorts: bool
     advice: str | None
     columns: dict[str, str] = field(default_factory=dict)
+    nullable_key: bool = False
+    lockable: bool = True
+    in_order: bool = False  # an index of the pending rows has them in the order of claiming
+    large_columns: tuple[str, ...] = ()
 
 
-def inspect(pool: Pool, plan: SourcePlan) -> Inspection:
-    """Looks at the table; raises GiveUp with reason and remedy where it cannot serve."""
-    what = f'table "{plan.schema}"."{plan.table}"'
-    with pool.transaction(f"looking at {what}") as cursor:
-        cursor.execute(_SQL["relation"], {"schema": plan.schema, "table": plan.table})
-        row = cursor.fetchone()
-        if row is None:
-            raise GiveUp(
-                f"{what} does not exist in database {pool.name}: create it, or delete this RowSource and make it again with the right "
-                "spec.table (schema.table, spelled as \\d shows it)",
-                "TableMissing",
-            )
-        oid, kind, estimated, may_select, may_update = row
-        if kind not in _CLAIMABLE_RELATIONS:
-            raise GiveUp(f"{what} is neither a table nor a view: name a table", "NotATable")
-        if not may_select or not may_update:
-            right = "SELECT" if not may_select else "UPDATE"
-            raise GiveUp(
-                f"{what}: the operator's role may not {right} (rows are locked while they are taken): GRANT SELECT, UPDATE ON {plan.schema}.{plan.table} to it",
-                "NotAllowed",
-            )
-        cursor.execute(_SQL["attributes"], {"oid": oid})
-        columns = {name: kind_of for name, kind_of, _ in cursor.fetchall()}
-        _check_columns(plan, what, columns)
-        key_type = columns[plan.key].split("(")[0]
-        if key_type not in KEY_TYPES:
-            raise GiveUp(
-                f"{what}: key column {plan.key} is of type {columns[plan.key]}; supported are {', '.join(KEY_TYPES)}", "KeyTypeNotSupported"
-            )
-        cursor.execute(_SQL["unique_keys"], {"oid": oid})
-        if kind != "v" and plan.key not in {name for (name,) in cursor.fetchall()}:
-            raise GiveUp(
-                f"{what}: column {plan.key} alone is not unique (no unique index on just it): name a column that is, or create a unique index on it",
-                "KeyNotUnique",
-            )
-        cursor.execute(compiled("explain", plan))
-        tree: Any = (cursor.fetchone() or (None,))[0]
-        sorts, scans, index = _shape((tree if isinstance(tree, list) else json.loads(tree))[0]["Plan"])
-        partial = False
-        if index:
-            cursor.execute(_SQL["index_is_partial"], {"index": index})
-            partial = bool((cursor.fetchone() or (False,))[0])
-    large = estimated > 10_000
-    advice = None
-    if large and (sorts or scans or (index and not partial)):
-        order = ", ".join(f"{_quoted(column)}{' desc' if descending else ''}" for column, descending in order_of(plan))
-        on = f"{_quoted(plan.schema)}.{_quoted(plan.table)}"
-        advice = f"an index would help: CREATE INDEX CONCURRENTLY ON {on} ({order}) WHERE {plan.pending}"
-    status_type = columns[plan.status_column] if plan.status_column else None
-    return Inspection(columns[plan.key], status_type, _CLAIMABLE_RELATIONS[kind], float(estimated), sorts, advice, columns)
-
-
-def _quoted(name: str) -> str:
-    """The name as a user types it: quoted only where it must be."""
-    return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
+def read_row(plan: SourcePlan, inspection: Inspection) -> str:
+    """The statement that the ledger keeps, to look at a row again when its run is requeued."""
+    # All of it is quoted text, so that no connection is asked.
+    return compiled("read_row", plan, inspection=inspection).as_string(None).replace("%%", "%")  # type: ignore[arg-type]
 
 
 def order_of(plan: SourcePlan) -> tuple[tuple[str, bool], ...]:
@@ -138,76 +89,113 @@ def order_of(plan: SourcePlan) -> tuple[tuple[str, bool], ...]:
     return plan.order_by or ((plan.key, False),)
 
 
-def _check_columns(plan: SourcePlan, what: str, columns: dict[str, str]) -> None:
-    named = [
-        ("spec.key", plan.key),
-        ("spec.fairnessKey", plan.fairness_key),
-        ("spec.statusColumn.name", plan.status_column),
-        ("spec.statusColumn.errorColumn", plan.error_column),
-    ]
-    named += [("spec.orderBy", column) for column, _ in plan.order_by] + [
-        ("spec.columns or spec.args", column) for _, column in plan.arguments
-    ]
-    named += [("spec.limits", limit.column) for limit in plan.limits]
-    for where, column in named:
-        if column is not None and column not in columns:
-            known = ", ".join(sorted(columns))
-            raise GiveUp(f'{what} has no column "{column}": correct {where}, or add the column; its columns are {known}', "ColumnMissing")
+def status_check(column: str, type_: str, checks: Iterable[str]) -> sql.Composed:
+    """Asks what becomes of a value in the status column, and whether the column's own CHECKs take it."""
+    conditions = [sql.SQL("({})").format(_raw(check)) for check in (*checks, "true")]
+    return sql.SQL(_SQL["status_check"]).format(status=_name(column), status_type=_raw(type_), checks=sql.SQL(" and ").join(conditions))
 
 
-def _shape(node: dict[str, Any]) -> tuple[bool, bool, str | None]:
-    """(sorts, scans the whole table, name of the index used) of a plan."""
-    kind = node.get("Node Type", "")
-    sorts, scans, index = kind in ("Sort", "Incremental Sort"), kind == "Seq Scan", node.get("Index Name")
-    for child in node.get("Plans", ()):
-        more = _shape(child)
-        sorts, scans, index = sorts or more[0], scans or more[1], index or more[2]
-    return sorts, scans, index
+def _raw(text: str) -> sql.SQL:
+    """SQL as it is; psycopg2 wants percent signs doubled where there are parameters."""
+    return sql.SQL(text.replace("%", "%%"))
 
 
-def compiled(name: str, plan: SourcePlan, *, inspection: Inspection | None = None, cursor_used: bool = True) -> sql.Composed:
-    """A statement of `source.sql` for this table: identifiers quoted, the checked condition put in as it is (its percent signs doubled)."""
+def _name(*parts: str) -> sql.SQL:
+    """A quoted identifier."""
+    return _raw(".".join('"' + part.replace('"', '""') + '"' for part in parts))
 
-    def column(name: str, alias: str = "t") -> sql.Composable:
-        return sql.SQL("{}.{}").format(sql.SQL(alias), sql.Identifier(name))
 
+def _text(value: str) -> sql.SQL:
+    """A literal, whatever standard_conforming_strings says."""
+    return _raw("E'" + value.replace("\\", "\\\\").replace("'", "''") + "'")
+
+
+def _column(name: str) -> sql.Composable:
+    return sql.SQL("t.") + _name(name)
+
+
+def _large(inspection: Inspection | None) -> sql.Composable:
+    """Whether a row holds a value too large for a run's arguments; sizes are read without unpacking the values."""
+    if inspection is None or not inspection.large_columns:
+        return sql.SQL("false")
+    sizes = []
+    for name in inspection.large_columns:
+        measure = "octet_length" if inspection.columns[name] in ("text", "character varying", "bytea") else "pg_column_size"
+        sizes.append(sql.SQL("coalesce({}({}), 0)").format(sql.SQL(measure), _column(name)))
+    return sql.SQL("greatest({}) > {}").format(sql.SQL(", ").join(sizes), sql.Literal(LARGEST_VALUE_BYTES))
+
+
+def _takeable(plan: SourcePlan, inspection: Inspection | None, refused: Iterable[str]) -> sql.Composable:
+    """Leaves out rows that cannot become runs, so that they hold up no others."""
+    conditions: list[sql.Composable] = []
+    if inspection is not None and inspection.nullable_key:
+        conditions.append(sql.SQL(" and {} is not null").format(_column(plan.key)))
+    if inspection is not None and inspection.large_columns:
+        conditions.append(sql.SQL(" and not ({})").format(_large(inspection)))
+    keys = [_text(key) for key in refused]
+    if keys:
+        conditions.append(sql.SQL(" and {}::text <> all(array[{}])").format(_column(plan.key), sql.SQL(", ").join(keys)))
+    return sql.SQL("").join(conditions)
+
+
+def compiled(
+    name: str,
+    plan: SourcePlan,
+    *,
+    inspection: Inspection | None = None,
+    cursor_used: bool = True,
+    lock: bool = True,
+    refused: Iterable[str] = (),
+) -> sql.Composed:
+    """A statement of `source.sql` for this table: identifiers quoted, the checked condition put in as it is. To be executed with parameters.
+
+    `refused`: keys of rows to leave out."""
     turn = plan.turn_column
-    fairness: sql.Composable = sql.SQL("coalesce({}::text, '')").format(column(turn)) if turn else sql.SQL("''")
+    fairness: sql.Composable = sql.SQL("coalesce({}::text, '')").format(_column(turn)) if turn else sql.SQL("''")
     limits: sql.Composable = sql.SQL("null::text[]")
     if plan.limits:
         names = [
-            sql.SQL("{} || coalesce({}::text, '')").format(sql.Literal(limit.rule + ":"), column(limit.column))
+            sql.SQL("{} || coalesce({}::text, '')").format(_text(limit.rule + ":"), _column(limit.column))
             if limit.column
-            else sql.Literal(limit.rule + ":")
+            else _text(limit.rule + ":")
             for limit in plan.limits
         ]
         limits = sql.SQL("array[{}]::text[]").format(sql.SQL(", ").join(names))
-    pairs = [sql.SQL("{}, {}").format(sql.Literal(argument), column(of)) for argument, of in plan.arguments]
+    pairs = [sql.SQL("{}, {}").format(_text(argument), _column(of)) for argument, of in plan.arguments]
     # A function call takes at most 100 arguments: objects of 40 pairs are joined.
     objects = [sql.SQL("jsonb_build_object({})").format(sql.SQL(", ").join(pairs[i : i + 40])) for i in range(0, len(pairs), 40)]
-    order = sql.SQL(", ").join(sql.SQL("{} desc" if descending else "{}").format(column(name)) for name, descending in order_of(plan))
+    order = sql.SQL(", ").join(sql.SQL("{} desc" if descending else "{}").format(_column(name)) for name, descending in order_of(plan))
+    error = sql.SQL("")
+    if plan.error_column:
+        # The explicit cast cuts a message that is too long for a varchar.
+        type_ = _raw(inspection.columns[plan.error_column]) if inspection else sql.SQL("text")
+        error = sql.SQL(", {} = w.error::{}").format(_name(plan.error_column), type_)  # type: ignore[assignment]
     parts: dict[str, sql.Composable] = {
-        "table": sql.Identifier(plan.schema, plan.table),
-        "key": sql.Identifier(plan.key),
-        "pending": sql.SQL(plan.pending.replace("%", "%%")),
+        "table": _name(plan.schema, plan.table),
+        "key": _name(plan.key),
+        "pending": _raw(plan.pending),
         "order": order,
         "args": sql.SQL(" || ").join(objects),
         "fairness": fairness,
         "limits": limits,
-        "status": sql.Identifier(plan.status_column) if plan.status_column else sql.SQL(""),
-        "error": sql.SQL(", {} = w.error").format(sql.Identifier(plan.error_column)) if plan.error_column else sql.SQL(""),
-        "key_type": sql.SQL(inspection.key_type) if inspection else sql.SQL("text"),
-        "status_type": sql.SQL(inspection.status_type or "text") if inspection else sql.SQL("text"),
+        "status": _name(plan.status_column) if plan.status_column else sql.SQL(""),
+        "error": error,
+        "key_type": _raw(inspection.key_type) if inspection else sql.SQL("text"),
+        "status_type": _raw(inspection.status_type or "text") if inspection else sql.SQL("text"),
+        "lock": sql.SQL(_SQL["lock"] if lock and (inspection is None or inspection.lockable) else ""),
+        "keyless": sql.SQL("{} is null").format(_column(plan.key)) if inspection and inspection.nullable_key else sql.SQL("false"),
+        "large": _large(inspection),
+        "takeable": _takeable(plan, inspection, refused),
     }
     parts["unseen"] = (
         sql.SQL(_SQL["unseen"] if cursor_used else _SQL["unseen"].rsplit(" and (", 1)[0]).format(**parts)
         if not plan.status_column
         else sql.SQL("")
     )
+    parts["in_order"] = sql.SQL(_SQL["in_order"] + ";" if inspection and inspection.in_order else "")
+    parts["inactive"], parts["new_id"] = sql.SQL(_SQL["inactive"]).format(**parts), sql.SQL(_SQL["new_id"])
     parts["unsaturated"] = sql.SQL(_SQL["unsaturated"]).format(**parts) if turn else sql.SQL("")
-    parts["mark"] = sql.SQL(_SQL["mark_status" if plan.status_column else "mark_seen"]).format(**parts)
+    parts["mark"] = sql.SQL(_SQL["mark_status"]).format(**parts) if plan.status_column else sql.SQL("")
+    parts["remember_key"], parts["fresh"] = (sql.SQL("" if plan.status_column else _SQL[each]) for each in ("remember_key", "fresh"))
     parts["prefilter"] = sql.SQL(_SQL["prefilter"]).format(**parts) if inspection and inspection.sorts else sql.SQL("")
-    # Without parameters psycopg2 leaves percent signs alone, with parameters it wants them doubled.
-    if name == "explain":
-        parts["pending"] = sql.SQL(plan.pending)
     return sql.SQL(_SQL[name]).format(**parts)

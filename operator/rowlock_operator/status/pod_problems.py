@@ -1,7 +1,10 @@
 """What Kubernetes' words about pods mean to the owner of a WorkQueue."""
 
+from datetime import datetime, timedelta
+
 from rowlock_operator.api import reasons
 from rowlock_operator.api.reasons import Reason
+from rowlock_operator.observed.kube_jobs import KubeJobSeen
 from rowlock_operator.observed.pods import PodSeen
 from rowlock_operator.observed.queues import PodProblem, QueueObservation
 from rowlock_operator.status.conditions import Verdict
@@ -17,7 +20,9 @@ _MEANING: dict[str, Reason] = {
     "RunContainerError": reasons.CONFIG_MISSING,
     "OOMKilled": reasons.OUT_OF_MEMORY,
     "Unschedulable": reasons.UNSCHEDULABLE,
+    "NoPod": reasons.PODS_NOT_MADE,
 }
+_POD_WITHIN = timedelta(seconds=10)  # the job controller makes it within a second; where it is refused, Kubernetes says so in Events only
 
 
 def pod_problems(pods: list[PodSeen]) -> tuple[PodProblem, ...]:
@@ -29,6 +34,12 @@ def pod_problems(pods: list[PodSeen]) -> tuple[PodProblem, ...]:
             found.setdefault(kind, []).append(message)
     ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
     return tuple(PodProblem(kind=kind, message=sorted(messages)[0], count=len(messages)) for kind, messages in ordered)
+
+
+def missing_pods(podless: list[KubeJobSeen], now: datetime) -> tuple[PodProblem, ...]:
+    """The trouble of kube jobs that should have a pod by now."""
+    late = sorted(kube_job.name for kube_job in podless if now - kube_job.created_at > _POD_WITHIN)
+    return (PodProblem(kind="NoPod", message=late[0], count=len(late)),) if late else ()
 
 
 def verdict_on_pods(seen: QueueObservation) -> Verdict | None:

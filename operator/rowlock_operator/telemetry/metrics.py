@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from rowlock_operator.telemetry.queue_gauges import QueueGauges
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 # From one poll (20 ms) to minutes: a row waits milliseconds for a warm worker, half a minute for a pod.
@@ -23,8 +25,8 @@ class Metrics:
         self.kube_job_to_running_seconds = self._histogram(
             "rowlock_kube_job_to_running_seconds", "From a Kubernetes Job being created to its container running.", ["queue"]
         )
-        self.queue_depth = self._gauge("rowlock_queue_depth", "Runs of a queue by state.", ["queue", "state"])
-        self.oldest_waiting_seconds = self._gauge("rowlock_oldest_waiting_seconds", "Age of the oldest due run not started.", ["queue"])
+        self.queue_gauges = QueueGauges()
+        self.registry.register(self.queue_gauges)
         self.launches = self._counter("rowlock_launches_total", "Creations of Kubernetes Jobs by result.", ["result"])
         self.throttled = self._counter("rowlock_throttled_total", "Launches put off by a limit.", ["queue"])
         self.duplicate_prevented = self._counter(
@@ -51,11 +53,20 @@ class Metrics:
         self.database_up.set(1)
         self.db_pool_in_use = self._gauge("rowlock_db_pool_in_use", "Database connections in use.", [])
         self.leader = self._gauge("rowlock_leader", "1 in the replica that leads, 0 in a standby.", [])
+        self._of_queues = (
+            self.row_to_start_seconds,
+            self.row_to_kube_job_seconds,
+            self.kube_job_to_running_seconds,
+            self.throttled,
+            self.duplicate_prevented,
+            self.runs_finished,
+            self.dead_letter,
+        )
 
     def forget_queue(self, queue: str) -> None:
-        """Removes the gauges of a WorkQueue that is gone, so that its last depth is not shown for ever."""
-        self.queue_depth.remove_by_labels({"queue": queue})
-        self.oldest_waiting_seconds.remove_by_labels({"queue": queue})
+        """Removes what was counted of a WorkQueue that is gone; a queue that comes and goes must not cost memory for ever."""
+        for metric in self._of_queues:
+            metric.remove_by_labels({"queue": queue})
 
     def observe_api_request(self, verb: str, resource: str, status: str, seconds: float) -> None:
         """One request to the Kubernetes API; fits the client's `observe`."""

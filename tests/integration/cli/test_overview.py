@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
+from rowlock_operator.rows.migrations import ledger_files
 from tests.integration.cli.stage import BAD_ROW, Invoke, Worker, enqueued
 from tests.services.postgres import connect
 from tests.services.process import wait_until
 
 pytestmark = pytest.mark.integration
+*_, BEFORE_IT, NEWEST = [version for version, _ in ledger_files()]
 PROGRAM = os.path.join(os.path.dirname(sys.executable), "rowlock")
 
 
@@ -52,7 +54,7 @@ def test_info_shows_versions_queues_sources_and_workers(invoke: Invoke, worker: 
     enqueued(invoke)
     worker.claim()
     said = invoke("info").stdout
-    assert "The ledger has the version this command expects (0007_purge)." in said
+    assert f"The ledger has the version this command expects ({NEWEST})." in said
     assert "1 worker holds a lease now." in said
     assert ["demo/documents", "Workers", "no", "0", "0", "2", "0"] in [line.split()[:7] for line in said.splitlines()]
     assert ["demo/mail", "Workers", "yes"] in [line.split()[:3] for line in said.splitlines()]
@@ -67,10 +69,10 @@ def test_info_shows_versions_queues_sources_and_workers(invoke: Invoke, worker: 
 
 def test_info_and_health_tell_a_ledger_that_is_older_or_newer_than_the_command(invoke: Invoke, database: str) -> None:
     with connect(database) as cur:
-        cur.execute("delete from rowlock.migration where version = '0007_purge'")
-        assert "The ledger is older than this command: it has 0006_rights and lacks 0007_purge" in invoke("info").stdout
+        cur.execute("delete from rowlock.migration where version = %s", (NEWEST,))
+        assert f"The ledger is older than this command: it has {BEFORE_IT} and lacks {NEWEST}" in invoke("info").stdout
         assert finding(invoke, "ledger")["level"] == "problem"
-        cur.execute("insert into rowlock.migration(version) values ('0007_purge'), ('9999_future')")
+        cur.execute("insert into rowlock.migration(version) values (%s), ('9999_future')", (NEWEST,))
     assert "The ledger is newer than this command: it has 9999_future" in invoke("info").stdout
     assert finding(invoke, "ledger")["level"] == "note"
 

@@ -59,7 +59,7 @@ def claimed(stage: Stage) -> RunRef:
 def test_a_start_that_happened_and_was_not_answered_is_handed_back(stage: Stage, connection: UnreliableConnection, lease: Lease) -> None:
     ref = claimed(stage)
     connection.word, connection.carried_out = "cycle_v1", True
-    assert lease.cycle(None, ref).started is None
+    assert not lease.cycle((), [ref]).started
     found = stage.look(ref.id)
     assert (found["state"], found["attempt"], found["infra_tries"], found["app_tries"]) == ("pending", 2, 1, 0)
 
@@ -69,8 +69,8 @@ def test_without_handing_it_back_such_a_run_stays_running_in_nobodys_hands(stage
     ref, ledger = claimed(stage), Ledger(connection)
     runner = ledger.hello(name="twin", lease_seconds=10)
     token = RunnerToken(str(uuid4()))
-    assert ledger.start(ref, runner=runner, token=token) is not None  # carried out; imagine that the answer was lost
-    assert ledger.start(ref, runner=runner, token=token) is None
+    assert ledger.start([ref], runner=runner, token=token)  # carried out; imagine that the answer was lost
+    assert not ledger.start([ref], runner=runner, token=token)
     stage.sweep()
     assert stage.look(ref.id)["state"] == "running"
 
@@ -78,11 +78,10 @@ def test_without_handing_it_back_such_a_run_stays_running_in_nobodys_hands(stage
 def test_a_start_that_did_not_happen_is_asked_again_and_costs_nothing(stage: Stage, connection: UnreliableConnection, lease: Lease) -> None:
     ref = claimed(stage)
     connection.word, connection.carried_out = "cycle_v1", False
-    started = lease.cycle(None, ref).started
-    assert started is not None
+    (started,) = lease.cycle((), [ref]).started
     assert started.ref == ref
     assert stage.look(ref.id)["infra_tries"] == 0
-    assert lease.cycle(FinishedRun(ref, succeeded(None)), None).finished == "succeeded"
+    assert lease.cycle([FinishedRun(ref, succeeded(None))], ()).finished == {ref.id: "succeeded"}
 
 
 @pytest.mark.parametrize("carried_out", [True, False], ids=["lost after", "lost before"])
@@ -90,15 +89,15 @@ def test_a_finish_that_was_not_answered_counts_once(
     stage: Stage, connection: UnreliableConnection, lease: Lease, carried_out: bool
 ) -> None:
     ref = claimed(stage)
-    assert lease.cycle(None, ref).started is not None
+    assert lease.cycle((), [ref]).started
     connection.word, connection.carried_out = "cycle_v1", carried_out
     following = claimed(stage)
-    answer = lease.cycle(FinishedRun(ref, succeeded({"a": 1})), following)
+    answer = lease.cycle([FinishedRun(ref, succeeded({"a": 1}))], [following])
     assert stage.look(ref.id)["state"] == "succeeded"
     assert stage.look(ref.id)["result"] == {"a": 1}
     assert stage.sql("select count(*) from rowlock.done where id = %s", ref.id) == [(1,)]
     # The start in the same call took place with it, or is repeated under a new lease.
-    assert (answer.started is None) == carried_out
+    assert (not answer.started) == carried_out
     assert stage.look(following.id)["state"] == ("pending" if carried_out else "running")
 
 
@@ -106,8 +105,7 @@ def test_a_refused_start_of_a_runner_that_was_given_up_is_asked_again_under_a_ne
     ref = claimed(stage)
     before = lease.take()
     stage.sql("update rowlock.runner set dead = true where id > 0")
-    started = lease.cycle(None, ref).started
-    assert started is not None
+    assert lease.cycle((), [ref]).started
     assert lease.take() != before
 
 
@@ -120,7 +118,7 @@ def test_renewal_of_a_runner_that_was_given_up_says_so(stage: Stage, lease: Leas
 
 def test_progress_that_cannot_be_stored_does_not_cost_the_lease(stage: Stage, lease: Lease) -> None:
     ref = claimed(stage)
-    assert lease.cycle(None, ref).started is not None
+    assert lease.cycle((), [ref]).started
     stage.sql("update rowlock.runner set lease_until = clock_timestamp() + interval '1 second' where id > 0")
     lease._renew_at = 0.0
     lease.renew((ref.id, '{"note": "a\\u0000b"}'))

@@ -231,7 +231,7 @@ def test_without_the_start_fence_a_doubled_id_runs_twice(stage: Stage) -> None:
       create or replace function rowlock.start_v1(p_ids uuid[], p_attempts int[], p_runner bigint, p_token uuid)
       returns table(id uuid, attempt int, task text, args jsonb, queue text, source_key text, tries int) language sql security definer as $$
         with a as (update rowlock.active r set state = 'running', token = p_token, runner = p_runner where r.id = any(p_ids) returning r.id)
-        select p_ids[1], p_attempts[1], 'noop', jsonb_build_object('journal', '{journal}'), 'demo/jobs', null, 0 $$""")
+        select w.id, w.attempt, 'noop', jsonb_build_object('journal', '{journal}'), 'demo/jobs', null, 0 from unnest(p_ids, p_attempts) w(id, attempt) $$""")
     ids = stage.run("noop", 20)
     stage.push([f"{run_id}-1" for run_id in ids])
     for _ in range(2):

@@ -44,6 +44,7 @@ class MonitoringStage:
         self.keys.write_text(KEY + "\n")
         self.workers: list[RunningWorker] = []
         self._tasks: dict[str, list[str]] = {}
+        self._imports: dict[str, list[str]] = {}
         queues = RedisQueues(redis_url)
         settings = DispatchSettings(sweeper=SweeperSettings(every_seconds=0.2, stale_seconds=0.5, relane_seconds=1.0, slow_seconds=2.0))
         self.dispatcher = DatabaseDispatcher(url, lambda: queues, settings, launch=lambda dispatcher, queue, claims: None)
@@ -59,6 +60,7 @@ class MonitoringStage:
             if manifest["kind"] == "WorkQueue":
                 parsed[name] = parse_work_queue(manifest)
                 self._tasks[name] = list(parsed[name].spec.tasks)
+                self._imports[name] = list(parsed[name].spec.imports)
                 entry = QueueEntry(0, f"{NAMESPACE}/{name}", False, False, 600)
                 ids[name] = self.dispatcher.register_queue(entry, retry=RETRY, succeeded_seconds=3600, dead_seconds=86400).queue_id
         for manifest in pipeline(posting=FAST):
@@ -78,7 +80,7 @@ class MonitoringStage:
             folder=self.folder,
             tasks=",".join(self._tasks[queue]),
         ) | {
-            "ROWLOCK_IMPORTS": "rowlock_jobs.work.monitoring.tasks",
+            "ROWLOCK_IMPORTS": ",".join(self._imports[queue]),
             "ROWLOCK_ENCRYPTION_KEYS_FILE": str(self.keys),
             "ROWLOCK_ALLOW_PRIVATE_ADDRESSES": "true",
             "ROWLOCK_ALIVE_FILE": str(self.folder / f"alive-{len(self.workers)}"),
@@ -87,6 +89,10 @@ class MonitoringStage:
         worker = RunningWorker(environment, self.folder / f"worker-{len(self.workers)}.log")
         self.workers.append(worker)
         return worker
+
+    def imports(self, queue: str) -> list[str]:
+        """Modules that the queue's workers import."""
+        return self._imports[queue]
 
     def work(self, *queues: str) -> "MonitoringStage":
         """A worker for each queue (by default those of the pipeline), once all of them listen."""

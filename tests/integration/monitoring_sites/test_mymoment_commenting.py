@@ -51,6 +51,23 @@ def test_the_same_words_of_three_logins_are_three_comments_with_their_own_ids(si
     assert look.find_comment("1", f"{PREFIX} Schön!", "Cleo Meier") is None
 
 
+def test_the_same_words_of_two_logins_at_the_same_moment_keep_their_own_ids(
+    site: Site, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another login's comment comes after ours, before we look for it."""
+    ben, ada = visit("ben"), visit("ada")
+    send = ben.fetcher.post
+
+    def sent_just_before_ada(*given: object, **more: object) -> Page:
+        answer: Page = send(*given, **more)  # type: ignore[arg-type]
+        ada.driver.comment("1", disclosed("Schön!"), hidden=False)
+        return answer
+
+    monkeypatch.setattr(ben.fetcher, "post", sent_just_before_ada)
+    receipt = ben.driver.comment("1", disclosed("Schön!"), hidden=False)
+    assert {c["login"]: str(c["id"]) for c in site.comment_log}["ben"] == receipt.comment_id
+
+
 @pytest.mark.parametrize(
     ("fault", "posted"),
     [

@@ -6,6 +6,7 @@ import pytest
 
 from tests.integration.operator.orders import every_row_ran_once
 from tests.services.kube import KubeControlPlane
+from tests.services.manifests import row_source
 from tests.services.operator import OperatorRoom
 from tests.services.process import wait_until
 from tests.services.rows import add_orders, statuses
@@ -25,17 +26,58 @@ def test_after_an_outage_longer_than_the_lease_the_operator_leads_again(flowing:
     every_row_ran_once(flowing, 40)
 
 
-def test_a_frozen_api_server_is_told_by_the_liveness_probe_and_forgotten_once_it_thaws(
+def test_rows_flow_on_while_the_lease_cannot_be_renewed_and_one_operator_leads_afterwards(
     flowing: OperatorRoom, plane: KubeControlPlane
 ) -> None:
-    operator = flowing.leader()
-    assert operator.page("/livez")[0] == 200
-    plane.freeze_api_server()
-    frozen = time.monotonic()
+    """What needs no API server goes on without one: rows, warm workers, outcomes."""
+    leader = flowing.leader()
+    plane.stop_api_server()
     try:
-        wait_until(lambda: operator.page("/livez")[0] == 503, "liveness fails", 240)
+        wait_until(lambda: not leader.leads(), "it gave its leadership up", 30)
+        add_orders(flowing.url, 20)
+        wait_until(lambda: statuses(flowing.url) == {"done": 40}, "rows flow without a leader", 20)
+        assert leader.page("/livez")[0] == 200, "an API server that is away is no reason to restart the operator"
+    finally:
+        plane.start_api_server()
+    flowing.leader()
+    add_orders(flowing.url, 20)
+    wait_until(lambda: statuses(flowing.url) == {"done": 60}, "rows flow under the new term", 60)
+    every_row_ran_once(flowing, 60)
+
+
+def test_a_leader_that_was_frozen_past_its_lease_dispatches_no_longer_beside_its_successor(flowing: OperatorRoom) -> None:
+    """The other side of the same coin: a rival ends what a lost Lease alone does not."""
+    first = flowing.leader()
+    second = flowing.operator()
+    first.freeze()
+    wait_until(second.leads, "the other one leads", 40)
+    first.thaw()
+    wait_until(lambda: first.events("lease_lost"), "the first one finds out", 30)
+    # One claimer, sweeper, scribe and housekeeper each: what the first one had open is closed.
+    wait_until(lambda: first.events("dispatch_ended"), "it dispatches no longer", 20)
+    add_orders(flowing.url, 20)
+    wait_until(lambda: statuses(flowing.url) == {"done": 40}, "rows flow", 20)
+    every_row_ran_once(flowing, 40)
+
+
+def test_a_silent_api_server_for_three_minutes_stops_no_row_and_restarts_nobody(flowing: OperatorRoom, plane: KubeControlPlane) -> None:
+    """Nothing answers, nothing is refused: told by readiness and not by liveness, because a restart would only stop the rows."""
+    operator = flowing.leader()
+    plane.freeze_api_server()
+    frozen, rows = time.monotonic(), 20
+    try:
+        while operator.page("/readyz")[0] == 200:
+            assert time.monotonic() - frozen < 240, "readiness fails"
+            assert operator.page("/livez")[0] == 200
+            rows += 1
+            add_orders(flowing.url, 1)
+            wait_until(lambda expected=rows: statuses(flowing.url) == {"done": expected}, "rows flow", 20)
         took = time.monotonic() - frozen
     finally:
         plane.thaw_api_server()
-    assert 60 < took < 200, "sooner would restart a healthy operator"
-    wait_until(lambda: operator.page("/livez")[0] == 200, "liveness is well again", 60)
+    assert took > 170, "sooner would call a healthy operator unready"
+    assert operator.page("/livez")[0] == 200
+    wait_until(lambda: operator.page("/readyz")[0] == 200, "it is ready again", 90)
+    flowing.create(row_source("more", workQueueRef={"name": "orders"}, task="count", columns=["id"], pending="amount < 6"))
+    flowing.wait_condition("RowSource", "more", status="True", deadline_seconds=90)
+    assert operator.page("/livez")[0] == 200

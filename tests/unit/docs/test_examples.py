@@ -1,12 +1,13 @@
 """Examples work as they stand: manifests are accepted by the operator's own reading and by the API server's rules, tasks register."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
 
 from rowlock_jobs.task import Run
-from rowlock_operator.api.parse import parse_row_source, parse_work_queue
+from rowlock_operator.api.parse import parse_monitoring_process, parse_row_source, parse_work_queue
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.decide.pending import check_pending
 from rowlock_operator.decide.sources import check_source
@@ -17,6 +18,11 @@ from tests.unit.docs.pages import page, pages
 Manifest = dict[str, Any]
 # The contracts draw interfaces, with dots in them; all others must work.
 PAGES = [found for found in pages() if found.name != "docs/contracts.md"]
+PARSERS: dict[str, Callable[[Manifest], Any]] = {
+    "WorkQueue": parse_work_queue,
+    "RowSource": parse_row_source,
+    "MonitoringProcess": parse_monitoring_process,
+}
 BLOCKS = [(found.name, text) for found in PAGES for text in found.blocks("yaml") if "apiVersion: rowlock.dev" in text]
 TASKS = [(found.name, text) for found in PAGES for text in found.blocks("python") if "\n@task(" in text]
 
@@ -67,8 +73,9 @@ def test_every_manifest_is_accepted(name: str, text: str) -> None:
 @pytest.mark.parametrize(("name", "text"), BLOCKS)
 def test_no_manifest_has_a_field_we_do_not_know(name: str, text: str) -> None:
     for manifest in manifests(text):
-        parse = parse_work_queue if manifest["kind"] == "WorkQueue" else parse_row_source
-        understood = parse({**manifest, "metadata": {**manifest["metadata"], "namespace": "demo"}}).spec.model_dump(by_alias=True)
+        understood = PARSERS[manifest["kind"]]({**manifest, "metadata": {**manifest["metadata"], "namespace": "demo"}}).spec.model_dump(
+            by_alias=True
+        )
         assert unknown_fields(manifest["spec"], understood) == [], name
 
 

@@ -67,8 +67,10 @@ def test_every_rowlock_command_named_exists_with_its_options(found: Page) -> Non
     wrong = []
     for command in found.commands:
         for words in re.findall(r"(?:^|-- |bin/|kubectl )rowlock ([a-z][^`]*)", command):
-            name, *rest = words.split()
+            name, *rest = re.split(r" [|>&]", words)[0].split()
             known = rowlock.get_command(click.Context(rowlock), name)
+            while isinstance(known, click.Group) and rest:
+                known, rest = known.get_command(click.Context(known), rest[0]), rest[1:]
             options = {option for parameter in known.params for option in parameter.opts} if known else set()
             wrong += [f"rowlock {words}"] if known is None or not {word for word in rest if word.startswith("-")} <= options else []
     assert wrong == []

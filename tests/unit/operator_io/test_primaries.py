@@ -1,11 +1,13 @@
 """What is news about a user's object."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from rowlock_operator.cluster.kinds import WORK_QUEUES, Manifest, ObjectKey
-from rowlock_operator.intake.kopf_settings import InfiniteJitteredBackoff, NullDiffBase, watch_only_settings
+from rowlock_operator.cluster.kinds import ROW_SOURCES, WORK_QUEUES, Manifest, ObjectKey
+from rowlock_operator.intake.kopf_settings import InfiniteJitteredBackoff, NoMemories, NullDiffBase, watch_only_settings
+from rowlock_operator.intake.packing import pack, unpack
 from rowlock_operator.intake.primaries import Primaries, sighting
 
 KEY = ObjectKey("workqueues", "shop", "orders")
@@ -160,3 +162,51 @@ def test_the_backoff_is_endless_bounded_and_begins_anew_for_every_request() -> N
         assert waits[0] < 0.7
         assert all(wait <= 30 * 1.25 for wait in waits)
         assert min(waits[10:]) >= 30 * 0.75
+
+
+def test_a_list_older_than_a_deletion_does_not_bring_the_object_back() -> None:
+    """The pages of a long list are all as old as its first one; the watch may be ahead of them."""
+    cache = Cache()
+    cache.see(seen_object(5), "DELETED")
+    assert not cache.see(seen_object(4), None)
+    assert cache.primaries.get(KEY) is None
+    assert cache.see(seen_object(8, uid="u2"))  # another object of that name lives
+
+
+def test_the_sources_of_a_work_queue_are_found_without_reading_all() -> None:
+    cache = Cache()
+
+    def source(name: str, queue: str, version: int, event_type: str = "MODIFIED") -> None:
+        manifest = seen_object(version, uid=name, spec={"workQueueRef": {"name": queue}})
+        manifest["metadata"]["name"] = name
+        cache.primaries.observe(sighting(ROW_SOURCES, event_type, manifest))
+
+    source("a", "orders", 1)
+    source("b", "orders", 2)
+    source("c", "other", 3)
+    named = [ObjectKey("rowsources", "shop", name) for name in "abc"]
+    assert set(cache.primaries.sources_of(KEY)) == set(named[:2])
+    source("a", "other", 4)
+    source("b", "orders", 5, "DELETED")
+    assert cache.primaries.sources_of(KEY) == ()
+    assert set(cache.primaries.sources_of(ObjectKey("workqueues", "shop", "other"))) == {named[0], named[2]}
+    assert cache.primaries.sources_of(ObjectKey("workqueues", "elsewhere", "other")) == ()
+
+
+def test_what_is_packed_comes_back_whole_and_equal_values_are_equal_bytes() -> None:
+    message = "Nothing waits; the first run starts a worker. ä\u0000 " * 50
+    value = {"b": [1, 2.5, None, True], "a": {"message": message, "empty": {}}}
+    assert unpack(pack(value)) == value
+    assert pack(value) == pack(dict(reversed(value.items())))
+    assert pack(value) != pack({**value, "c": 1})
+
+
+def test_kopf_remembers_nothing_of_an_object() -> None:
+    """Its memories of ten thousand objects were 20 MB."""
+
+    async def recalled() -> NoMemories:
+        memories = NoMemories()
+        await memories.recall(seen_object(1), noticed_by_listing=True)  # type: ignore[arg-type]
+        return memories
+
+    assert list(asyncio.run(recalled()).iter_all_memories()) == []

@@ -29,6 +29,7 @@ def test_every_variable_of_the_contract_is_read() -> None:
         "ROWLOCK_LEASE_SECONDS",
         "ROWLOCK_POLL_BUSY_MS",
         "ROWLOCK_POLL_IDLE_MS",
+        "ROWLOCK_ENCRYPTION_KEYS_FILE",
     }
 
 

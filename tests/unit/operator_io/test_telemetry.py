@@ -16,6 +16,7 @@ from rowlock_operator.telemetry import logging as telemetry_logging
 from rowlock_operator.telemetry.logging import EventName, JsonFormatter, TextFormatter, configure
 from rowlock_operator.telemetry.metrics import Metrics
 from rowlock_operator.telemetry.probes import ProbeServer
+from rowlock_operator.telemetry.queue_gauges import AT_REST, QueueFigures
 
 PACKAGE = Path(telemetry_logging.__file__).parents[1]
 
@@ -46,20 +47,25 @@ NAMES = {
 def test_metrics_have_these_names_and_labels_and_none_that_could_hold_a_row_or_an_account() -> None:
     metrics = Metrics()
     found = {each._name: each._labelnames for each in vars(metrics).values() if hasattr(each, "_labelnames")}
+    found |= {each.name: each._labelnames for each in metrics.queue_gauges.collect()}
     assert found == NAMES
 
 
-def test_metrics_are_read_as_text_and_a_queue_that_is_gone_leaves_no_depth() -> None:
+def test_metrics_are_read_as_text_and_a_queue_that_is_gone_leaves_nothing() -> None:
     metrics = Metrics()
-    metrics.queue_depth.labels("shop/orders", "pending").set(3)
-    metrics.queue_depth.labels("shop/other", "pending").set(4)
-    metrics.oldest_waiting_seconds.labels("shop/orders").set(9)
+    figures = [QueueFigures("shop/orders", {"waiting": 3, "running": 1}, 9.0), QueueFigures("shop/other", AT_REST)]
+    metrics.queue_gauges.read = lambda: figures
+    metrics.runs_finished.labels("shop/orders", "succeeded").inc()
+    metrics.row_to_start_seconds.labels("shop/orders").observe(0.1)
     metrics.observe_api_request("patch", "deployments", "200", 0.01)
-    assert b'rowlock_queue_depth{queue="shop/orders",state="pending"} 3.0' in metrics.render()
+    assert b'rowlock_queue_depth{queue="shop/orders",state="waiting"} 3.0' in metrics.render()
+    assert b'rowlock_oldest_waiting_seconds{queue="shop/orders"} 9.0' in metrics.render()
+    assert b'rowlock_runs_finished_total{queue="shop/orders",state="succeeded"} 1.0' in metrics.render()
     assert b'rowlock_kube_requests_total{resource="deployments",status="200",verb="patch"} 1.0' in metrics.render()
+    del figures[0]
     metrics.forget_queue("shop/orders")
     assert b"shop/orders" not in metrics.render()
-    assert b"shop/other" in metrics.render()
+    assert b'rowlock_queue_depth{queue="shop/other",state="waiting"} 0.0' in metrics.render()
 
 
 def test_two_instances_do_not_share_a_registry() -> None:

@@ -35,14 +35,20 @@ class SiteGate:
     def pass_(self) -> None:
         """Before each request. Raises ProcessStopped, Canceled, SiteError Busy (more waits than two minutes hold)."""
         self._run.check()
-        wait = self._ask("gate", site_interval=self._interval, login_interval=0.0, longest=LONGEST_WAIT_SECONDS)
-        if wait > LONGEST_WAIT_SECONDS:
-            raise SiteError("Busy", f"the pace of {self._site} lets the next request go in {wait:.0f} s", after_seconds=wait)
+        wait = self._reserve()
         while wait > 0:
             self._sleep(min(wait, SLICE_SECONDS))
             self._run.check()
-            # Somebody may have been told to wait (429) while we did, or the process was stopped.
-            wait = max(wait - SLICE_SECONDS, self._ask("still"))
+            wait -= SLICE_SECONDS
+            # The process may have been stopped while we waited, or somebody told to wait (429): then everybody needs another turn, or all come at once.
+            if self._ask("still") > max(wait, 0):
+                wait = self._reserve()
+
+    def _reserve(self) -> float:
+        wait = self._ask("gate", site_interval=self._interval, login_interval=0.0, longest=LONGEST_WAIT_SECONDS)
+        if wait > LONGEST_WAIT_SECONDS:
+            raise SiteError("Busy", f"the pace of {self._site} lets the next request go in {wait:.0f} s", after_seconds=wait)
+        return wait
 
     def hold(self, seconds: float) -> None:
         """The site said 429: everybody waits."""

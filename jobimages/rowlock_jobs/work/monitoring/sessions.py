@@ -116,7 +116,7 @@ class SiteSession:
                 raise SiteError(
                     "LoginBackingOff", f"login {login.name} was refused; the next try comes later", after_seconds=login.wait_seconds
                 )
-            if ask(self._run, "login_turn", login_id=login.id):
+            if ask(self._run, "login_turn", login_id=login.id, run_id=self._run.id):
                 self._full_login(login)
                 return True
             if time.monotonic() > deadline:

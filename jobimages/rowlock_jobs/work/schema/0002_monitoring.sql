@@ -56,7 +56,8 @@ alter table mymoment_logins
   add column if not exists state text not null default 'ok',
   add column if not exists failed_logins int not null default 0,
   add column if not exists next_login_at timestamptz,              -- not before: after a failed login
-  add column if not exists login_started_at timestamptz,           -- whose turn it is to log in: one at a time
+  add column if not exists login_started_at timestamptz,           -- somebody logs in at the moment: one at a time
+  add column if not exists login_run uuid,                         -- and this is the run that does
   add column if not exists full_logins bigint not null default 0,
   add column if not exists last_error text;
 do $$
@@ -123,7 +124,8 @@ alter table monitoring_processes
   add column if not exists discovery_state text not null default 'idle',
   add column if not exists discovery_error text,
   add column if not exists last_error text,
-  add column if not exists last_error_at timestamptz;
+  add column if not exists last_error_at timestamptz,
+  add column if not exists generation_stopped text;                -- why the model is asked no more (key, model, quota, budget), until the process is applied or started anew
 do $$
 declare c record;
 begin
@@ -224,6 +226,9 @@ alter table ai_comments
   add constraint ai_comments_posted check (status <> 'posted' or (posted_at is not null and mymoment_comment_id is not null and mymoment_login_id is not null)) not valid,
   add constraint ai_comments_failed check (status <> 'failed' or error_message is not null) not valid;
 create unique index if not exists ai_comments_once on ai_comments(mymoment_article_id, monitoring_process_id, mymoment_login_id, prompt_template_id);
+-- Two sites may well call a comment by the same number.
+alter table ai_comments drop constraint if exists ai_comments_mymoment_comment_id_key;
+create unique index if not exists ai_comments_at_site on ai_comments(site, mymoment_comment_id);
 create index if not exists ai_comments_process on ai_comments(monitoring_process_id, status);
 create index if not exists ai_comments_to_prepare on ai_comments(created_at, id) where status = 'discovered' and runnable and prepares;
 create index if not exists ai_comments_to_generate on ai_comments(created_at, id) where status = 'prepared' and runnable;

@@ -1,10 +1,15 @@
 -- name: upsert_queue
 -- Registers a WorkQueue; the id stays for ever. Nothing is written where nothing changed.
-insert into rowlock.queue as q (name, mode, retry, suspended, succeeded_seconds, dead_seconds)
-  values (%(name)s, %(mode)s, %(retry)s, %(suspended)s, %(succeeded_seconds)s, %(dead_seconds)s)
-  on conflict (name) do update set mode = excluded.mode, retry = excluded.retry, suspended = excluded.suspended, deleted = false,
-    succeeded_seconds = excluded.succeeded_seconds, dead_seconds = excluded.dead_seconds, changed_at = clock_timestamp()
-  returning id
+with same as (
+  select id from rowlock.queue where name = %(name)s and not deleted
+     and (mode, retry, suspended, succeeded_seconds, dead_seconds) = (%(mode)s, %(retry)s::jsonb, %(suspended)s, %(succeeded_seconds)s, %(dead_seconds)s)),
+written as (
+  insert into rowlock.queue(name, mode, retry, suspended, succeeded_seconds, dead_seconds)
+    select %(name)s, %(mode)s, %(retry)s::jsonb, %(suspended)s, %(succeeded_seconds)s, %(dead_seconds)s where not exists (select from same)
+    on conflict (name) do update set mode = excluded.mode, retry = excluded.retry, suspended = excluded.suspended, deleted = false,
+      succeeded_seconds = excluded.succeeded_seconds, dead_seconds = excluded.dead_seconds, changed_at = clock_timestamp()
+    returning id)
+select id from same union all select id from written
 
 -- name: delete_queue
 -- A WorkQueue that is gone claims nothing more; its runs stay until it comes back or they are canceled.
@@ -14,9 +19,13 @@ update rowlock.queue set suspended = true, deleted = true, changed_at = clock_ti
 select name from rowlock.queue where not deleted
 
 -- name: upsert_source
-insert into rowlock.source as s (name, queue_id, spec) values (%(name)s, %(queue_id)s, %(spec)s)
-  on conflict (name) do update set queue_id = excluded.queue_id, spec = excluded.spec, changed_at = clock_timestamp()
-  returning id
+-- Registers a RowSource; the id stays for ever. Nothing is written where nothing changed.
+with same as (select id from rowlock.source where name = %(name)s and queue_id = %(queue_id)s and spec = %(spec)s::jsonb),
+written as (
+  insert into rowlock.source(name, queue_id, spec) select %(name)s, %(queue_id)s, %(spec)s::jsonb where not exists (select from same)
+    on conflict (name) do update set queue_id = excluded.queue_id, spec = excluded.spec, changed_at = clock_timestamp()
+    returning id)
+select id from same union all select id from written
 
 -- name: set_limit
 select rowlock.set_limit_v1(%(name)s, %(max_running)s, %(rate)s, %(burst)s)
@@ -25,6 +34,12 @@ select rowlock.set_limit_v1(%(name)s, %(max_running)s, %(rate)s, %(burst)s)
 -- One round of the claimer; no row: another claimer holds the lock.
 select queue_id, id::text, attempt, floor::text from rowlock.round_v1(%(queues)s::int[], %(ns)s::int[], %(floor)s::xid8)
 
+-- name: stirs
+-- Whether there is an event to fold, a lane to look at, a bucket to wake.
+select exists (select from rowlock.inbox where x >= %(floor)s::xid8)
+    or exists (select from rowlock.lane where blocked_by is null and at <= clock_timestamp())
+    or exists (select from rowlock.bucket where wake_at <= clock_timestamp())
+
 -- name: relane
 select rowlock.relane_v1()
 
@@ -32,7 +47,9 @@ select rowlock.relane_v1()
 select rowlock.sweep_v1(1000, %(slow)s)
 
 -- name: depth
-select queue_id, queue, waiting, ready, blocked, queued, launching, running, extract(epoch from clock_timestamp() - oldest) from rowlock.depth_v1()
+-- Queues that have runs; a queue that is not there has none.
+select queue_id, queue, waiting, ready, blocked, queued, launching, running, extract(epoch from clock_timestamp() - oldest)
+  from rowlock.depth_v1() where waiting + queued + launching + running > 0
 
 -- name: claimed_counts
 -- Runs in hand, by queue.
@@ -112,3 +129,8 @@ select q.name, d.state, count(*), coalesce(array_agg(extract(epoch from d.starte
 -- name: outbox_sources
 -- Sources with outcomes to write back: asked once, so that idle ones cost nothing.
 select distinct source_id from rowlock.outbox
+
+-- name: bound
+-- First in every transaction. Whoever is frozen or cut off between two statements would keep its locks, the claimer's among them, for as long as TCP
+-- believes in it (two hours); `local`, because PgBouncer lends the session to others.
+set local idle_in_transaction_session_timeout = '10s'

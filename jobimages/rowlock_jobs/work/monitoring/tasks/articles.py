@@ -24,15 +24,14 @@ def prepare_article_content(run: Run) -> dict[str, Any]:
     try:
         with site_session(run, process, login_of(run, login_id)) as session:
             article = session.do(lambda driver: driver.article(row.article_id))
+        if not article.text.strip():
+            raise InputError("NoText", "the article has no text that could be commented on")
     except ProcessStopped as stopped:
         raise put_back(stopped.reason) from None
     except InputError as gone:
-        ask(run, "article_gone", process_id=process.id, article_id=row.article_id, login_id=login_id, message=str(gone))
+        ask(run, "article_gone", process_id=process.id, article_id=row.article_id, login_id=login_id, comment_id=row.id, message=str(gone))
+        ask(run, "runnable", process_id=process.id)
         raise
-    if not article.text.strip():
-        empty = InputError("NoText", "the article has no text that could be commented on")
-        ask(run, "article_gone", process_id=process.id, article_id=row.article_id, login_id=login_id, message=str(empty))
-        raise empty
     with run.transaction() as cur:
         execute(
             cur,

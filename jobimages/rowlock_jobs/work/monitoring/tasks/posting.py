@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from rowlock_jobs.task import InputError, Run, TaskError, task
+from rowlock_jobs.task import InputError, Run, SoftTimeLimit, TaskError, task
 from rowlock_jobs.work.monitoring.gate import ProcessStopped
 from rowlock_jobs.work.monitoring.records import CommentRow, Process
 from rowlock_jobs.work.monitoring.sessions import SiteSession, site_session
@@ -30,6 +30,8 @@ def post_comments_for_process(run: Run) -> dict[str, Any]:
     by_hand = row.approved_by != "process"
     refusal = _refusal(process, row, by_hand)
     if refusal is not None:
+        if refusal == "GenerateOnly":  # changed while it ran: approved no more, or its source would take it again and again
+            ask(run, "withdraw", comment_id=row.id)
         raise put_back(refusal)
     if row.login_id is None or not row.comment:
         raise InputError("LoginGone" if row.comment else "NoComment", "the row has no login or no comment any more")
@@ -70,6 +72,8 @@ def _posted(run: Run, process: Process, row: CommentRow, text: DisclosedText, se
         raise put_back("this attempt is over")
     try:
         receipt = session.do(lambda driver: driver.comment(row.article_id, text, hidden=process.hide_comments))
+    except SoftTimeLimit:
+        raise  # it may have struck in the middle of the POST: the effect stays begun, and the run ends as unknown
     except PostUnknown as unknown:
         found = _found_later(run, look)
         if found is None:

@@ -83,18 +83,20 @@ def health_check_sessions(run: Run) -> dict[str, Any]:
 
 @task("rotate_credentials")
 def rotate_credentials(run: Run) -> dict[str, Any]:
-    """Everything that is encrypted under the first key of the key file; what a person changes meanwhile is left alone."""
+    """Everything that is encrypted under the first key of the key file; what a person changes meanwhile is left alone. `check` only counts."""
     vault = Vault.load(settings_from(os.environ).keys_file)
-    current = vault.key_ids()[0]
-    rotated, unreadable = 0, 0
+    current, only_look = vault.key_ids()[0], run.args.get("check") is True
+    rotated, unreadable, opened_by = 0, 0, dict.fromkeys(vault.key_ids(), 0)
     rows = ask(run, "encrypted")
     for number, (kind, identity, token) in enumerate(rows):
         run.check()
-        run.progress(done=number, total=len(rows), note="encrypting anew")
+        run.progress(done=number, total=len(rows), note="looking" if only_look else "encrypting anew")
         try:
-            if vault.key_id(token) != current:
+            key = vault.key_id(token)
+            opened_by[key] = opened_by.get(key, 0) + 1
+            if key != current and not only_look:
                 ask(run, f"reencrypt_{kind}", id=identity, old=token, new=vault.rotate(token).decode())
                 rotated += 1
         except CredentialsUnreadable:
             unreadable += 1
-    return {"key": current, "encrypted_anew": rotated, "unreadable": unreadable, "looked_at": len(rows)}
+    return {"key": current, "encrypted_anew": rotated, "unreadable": unreadable, "looked_at": len(rows), "opened_by": opened_by}

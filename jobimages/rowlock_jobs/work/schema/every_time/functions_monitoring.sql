@@ -21,7 +21,9 @@ begin
       site_driver = excluded.site_driver, base_url = excluded.base_url, generate_only = excluded.generate_only, hide_comments = excluded.hide_comments,
       category_filter = excluded.category_filter, task_filter = excluded.task_filter, search_filter = excluded.search_filter, tab_filter = excluded.tab_filter,
       sort_option = excluded.sort_option, article_limit = excluded.article_limit, max_duration_minutes = excluded.max_duration_minutes,
-      settings = excluded.settings, is_active = true, updated_at = clock_timestamp();
+      settings = excluded.settings, is_active = true, updated_at = clock_timestamp(),
+      -- A change is another chance for a model that refused everything, or for a budget that was spent.
+      last_error = case when m.generation_stopped is null then m.last_error end, generation_stopped = null;
   for e in select * from jsonb_array_elements(p->'logins') loop
     insert into mymoment_logins as l(id, name, base_url, username_encrypted, password_encrypted, credentials_hash)
       values ((e->>'id')::uuid, e->>'name', p->>'base_url', e->>'username_encrypted', e->>'password_encrypted', e->>'credentials_hash')
@@ -53,7 +55,7 @@ end $$;
 create or replace function monitoring.mark_runnable(p_id uuid) returns void
 language sql security definer set search_path = public, pg_catalog, pg_temp as $$
   with wanted as (
-    select c.id, m.status = 'running' and m.is_active and exists (select from monitoring_process_logins l where l.monitoring_process_id = m.id and l.mymoment_login_id = c.mymoment_login_id and l.is_active)
+    select c.id, m.status = 'running' and m.is_active and (c.status not in ('prepared', 'generating') or m.generation_stopped is null) and exists (select from monitoring_process_logins l where l.monitoring_process_id = m.id and l.mymoment_login_id = c.mymoment_login_id and l.is_active)
              and exists (select from monitoring_process_prompts t where t.monitoring_process_id = m.id and t.prompt_template_id = c.prompt_template_id and t.is_active) as runnable
       from ai_comments c join monitoring_processes m on m.id = c.monitoring_process_id
      where m.id = p_id and c.status in ('discovered', 'preparing', 'prepared', 'generating', 'generated')),
@@ -78,7 +80,7 @@ begin
     return 'TooManyRunning';
   end if;
   update monitoring_processes set start_requested_at = clock_timestamp(), status = 'created', status_reason = 'Starting', error_message = null, last_error = null,
-      last_error_at = null, started_at = null, stopped_at = null, discovery_empty_streak = 0, discovery_error = null, updated_at = clock_timestamp() where id = p_id;
+      last_error_at = null, started_at = null, stopped_at = null, discovery_empty_streak = 0, discovery_error = null, generation_stopped = null, updated_at = clock_timestamp() where id = p_id;
   perform rowlock.enqueue_v1(m.namespace || '/monitoring', 'start_monitoring_process', jsonb_build_object('process_id', p_id), 'start:' || p_id);
   return null;
 end $$;
@@ -143,7 +145,7 @@ returns table(id uuid, status text, reason text, message text, requested_at time
 language sql stable security definer set search_path = public, pg_catalog, pg_temp as $$
   select m.id, m.status, m.status_reason, m.error_message, m.start_requested_at, m.started_at, m.started_at + make_interval(mins => m.max_duration_minutes), m.stopped_at, m.next_discovery_at,
          m.last_activity_at, coalesce(c.articles, 0), coalesce(c.counts, '{}'), coalesce(c.waiting, 0), coalesce(c.approved, 0), coalesce(c.active, 0) + (m.discovery_state = 'queued')::int,
-         coalesce(c.recent, 0) / 5.0, coalesce(m.last_error, m.discovery_error, c.last_error),
+         coalesce(c.recent, 0) / 5.0, coalesce(m.generation_stopped, m.last_error, m.discovery_error, c.last_error),
          array(select l.name::text from mymoment_logins l join monitoring_process_logins p on p.mymoment_login_id = l.id
                 where p.monitoring_process_id = m.id and p.is_active and l.state = 'needs_reauth' order by 1)
     from monitoring_processes m
@@ -218,12 +220,18 @@ language sql security definer set search_path = public, pg_catalog, pg_temp as $
     on conflict (key) do update set hold_until = greatest(pace.hold_until, excluded.hold_until)
 $$;
 
--- One more use of a login, or false where the allowed number is in use. Uses of dead pods end by their time.
+-- Whether a run that held something has let go of it by ending or by being lost: the ledger knows within seconds. Runs that the ledger does not know count as alive.
+create or replace function monitoring.run_is_over(p_run uuid) returns bool
+language sql stable security definer set search_path = public, pg_catalog, pg_temp as $$
+  select exists (select from rowlock.run r where r.id = p_run and r.state <> 'running')
+$$;
+
+-- One more use of a login, or false where the allowed number is in use. The use of a pod that died ends with its run, at the latest by its time.
 create or replace function monitoring.use_login_v1(p_login uuid, p_run uuid, p_allowed int, p_seconds float8 default 900) returns bool
 language plpgsql security definer set search_path = public, pg_catalog, pg_temp as $$
 begin
   perform 1 from mymoment_logins where id = p_login for update;
-  delete from monitoring.login_use where login_id = p_login and (until < clock_timestamp() or run_id = p_run);
+  delete from monitoring.login_use where login_id = p_login and (until < clock_timestamp() or run_id = p_run or monitoring.run_is_over(run_id));
   if (select count(*) from monitoring.login_use where login_id = p_login) >= p_allowed then return false; end if;
   insert into monitoring.login_use(login_id, run_id, until) values (p_login, p_run, clock_timestamp() + make_interval(secs => p_seconds));
   return true;

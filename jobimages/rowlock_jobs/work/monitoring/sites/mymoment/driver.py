@@ -129,9 +129,13 @@ def _leads_to_login(location: str) -> bool:
 
 
 def _new_comment(page: Page, text: DisclosedText, known: set[str]) -> str | None:
-    """The id of a comment with this text that was not there before; another login may well have written the same words."""
-    wanted = visible(text.text)
-    new = [c.id for c in articles.comments(page.text) if c.id and c.id not in known and c.visible == wanted]
+    """The id of this login's comment with this text that was not there before; another login may well write the same words at the same moment."""
+    wanted, own = visible(text.text), text_of(LexborHTMLParser(page.text), _OWN_NAME).casefold()
+    new = [
+        c.id
+        for c in articles.comments(page.text)
+        if c.id and c.id not in known and c.visible == wanted and own in ("", c.author.casefold())
+    ]
     return new[-1] if new else None
 
 

@@ -1,0 +1,201 @@
+"""Processes, logins and comments of the monitoring, as the database knows them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from rowlock_cli.connection import Cursor, sql
+from rowlock_cli.errors import Failed
+from rowlock_cli.runs import id_bounds, rows
+
+STATUSES = ("discovered", "preparing", "prepared", "generating", "generated", "posting", "posted", "unknown", "failed", "deleted")
+APPROVALS = ("waiting", "approved", "rejected")
+SHORT_ID_CHARACTERS = 8
+"""Ids are random: among ten thousand comments two with the same eight digits are rare, and told apart by one more."""
+_KNOWN_SHOWN = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessName:
+    """A process as it is called."""
+
+    id: str
+    namespace: str
+    name: str
+
+    @property
+    def full(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessStatus:
+    """What `rowlock process status` tells; `counts` are comments by status. None: not known, or not now."""
+
+    id: str
+    namespace: str
+    name: str
+    is_active: bool
+    site: str | None
+    generate_only: bool
+    phase: str
+    reason: str
+    message: str | None
+    requested_at: datetime | None
+    started_at: datetime | None
+    ends_at: datetime | None
+    stopped_at: datetime | None
+    discovery_state: str
+    next_discovery_at: datetime | None
+    last_activity_at: datetime | None
+    articles: int
+    counts: Mapping[str, int]
+    waiting: int
+    approved: int
+    active: int
+    per_minute: float
+    last_error: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoginRow:
+    """A login and its session. `session_since` is None where the next use of it logs in."""
+
+    id: str
+    name: str
+    site: str | None
+    state: str
+    failed_logins: int
+    next_login_at: datetime | None
+    last_error: str | None
+    full_logins: int
+    session_since: datetime | None
+    session_expires: datetime | None
+    uses: int
+    processes: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommentLine:
+    """A comment in a list."""
+
+    id: str
+    process: str | None
+    article_title: str
+    login: str | None
+    prompt: str | None
+    status: str
+    approval: str
+    approved_by: str | None
+    error_message: str | None
+    created_at: datetime
+    posted_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comment:
+    """A comment with its article. `phase` is its process's."""
+
+    id: str
+    namespace: str | None
+    process: str | None
+    phase: str | None
+    article_id: str
+    article_title: str
+    article_author: str
+    article_url: str | None
+    article_content: str | None
+    login: str | None
+    prompt: str | None
+    status: str
+    approval: str
+    approved_by: str | None
+    approved_at: datetime | None
+    comment_content: str | None
+    reasoning_content: str | None
+    provider: str | None
+    model: str | None
+    tokens: int | None
+    generation_time_ms: int | None
+    error_message: str | None
+    created_at: datetime
+    updated_at: datetime
+    posting_started_at: datetime | None
+    posted_at: datetime | None
+    comment_id_at_site: str | None
+
+    @property
+    def short_id(self) -> str:
+        return self.id[:SHORT_ID_CHARACTERS]
+
+
+def check_installed(cur: Cursor) -> None:
+    """Failed where this database has no tables of monitoring, or those of an older version."""
+    cur.execute(sql("monitoring_installed"))
+    if not cur.fetchall()[0][0]:
+        raise Failed(
+            "this database has no tables for monitoring, or those of an older version: install the chart with "
+            "domain.monitoring.enabled=true; its migration makes them (see `kubectl get jobs` in the operator's namespace)"
+        )
+
+
+def find_process(cur: Cursor, name: str, *, namespace: str | None) -> ProcessName:
+    """The process NAME or NAMESPACE/NAME; where one name is deleted and made again, the living one. Failed, with the known ones, otherwise."""
+    given, slash, last = name.rpartition("/")
+    cur.execute(sql("processes_named"), {"name": last, "namespace": given if slash else namespace})
+    found = [ProcessName(**row) for row in rows(cur)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise Failed(f"the process {name} is in more than one namespace; say which: {', '.join(one.full for one in found)}")
+    cur.execute(sql("processes_known"), {"limit": _KNOWN_SHOWN + 1})
+    known = [full for (full,) in cur.fetchall()]
+    listed = ", ".join(known[:_KNOWN_SHOWN]) + (", ..." if len(known) > _KNOWN_SHOWN else "") if known else "none yet"
+    where = f" in the namespace {namespace}" if namespace and not slash else ""
+    raise Failed(
+        f"there is no process {name}{where}; known: {listed}. A MonitoringProcess appears here once the operator has taken it "
+        f"(`kubectl describe monitoringprocess {last}`: its condition Ready says what hinders)"
+    )
+
+
+def process_status(cur: Cursor, process_id: str) -> ProcessStatus:
+    """Failed where it vanished this moment."""
+    cur.execute(sql("process_status"), {"id": process_id})
+    found = rows(cur)
+    if not found:
+        raise Failed("the process was removed from the database just now")
+    return ProcessStatus(**found[0])
+
+
+def list_logins(cur: Cursor, process_id: str | None) -> list[LoginRow]:
+    """The logins of a process, or all."""
+    cur.execute(sql("logins"), {"process": process_id})
+    return [LoginRow(**row) for row in rows(cur)]
+
+
+def list_comments(
+    cur: Cursor, *, process_id: str | None, statuses: Sequence[str], approvals: Sequence[str], limit: int
+) -> list[CommentLine]:
+    """The newest comments that match."""
+    values = {"process": process_id, "statuses": list(statuses) or None, "approvals": list(approvals) or None, "limit": limit}
+    cur.execute(sql("comments"), values)
+    return [CommentLine(**row) for row in rows(cur)]
+
+
+def find_comment(cur: Cursor, beginning: str) -> Comment:
+    """The one comment whose id begins so. Failed where there is none or more than one."""
+    try:
+        low, high = id_bounds(beginning)
+    except ValueError:
+        raise Failed(f"{beginning!r} is not (the beginning of) a comment's id: ids are hexadecimal digits and dashes") from None
+    cur.execute(sql("comments_begin"), {"low": low, "high": high})
+    found: list[dict[str, Any]] = rows(cur)
+    if not found:
+        raise Failed(f"no comment begins with {beginning}; `rowlock comments list` lists them")
+    if len(found) > 1:
+        some = ", ".join(row["id"] for row in found[:5])
+        raise Failed(
+            f"{beginning} is the beginning of more than one comment: {some}{', ...' if len(found) > 5 else ''}; give more of the id"
+        )
+    return Comment(**found[0])

@@ -1,0 +1,115 @@
+"""From the dispatchers' figures to keys and metrics: whose figures moved is looked at, what ended is counted."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rowlock_operator.cluster.kinds import ROW_SOURCES, WORK_QUEUES, ObjectKey
+from rowlock_operator.dispatch.claimer import REDIS
+from rowlock_operator.dispatch.database import DatabaseDispatcher
+from rowlock_operator.dispatch.state import SourceEntry
+from rowlock_operator.reconcile.databases import Databases
+from rowlock_operator.rows.ledger import Depth, Ended
+from rowlock_operator.telemetry.metrics import Metrics
+from rowlock_operator.telemetry.queue_gauges import AT_REST, QueueFigures
+
+DATABASE_SILENT_SECONDS = 15.0
+
+
+class Figures:
+    """`look(key)` is told of every key whose figures differ from those of the last reading. Used by the leader only; for one event loop."""
+
+    def __init__(self, databases: Databases, metrics: Metrics, look: Callable[[ObjectKey], None]) -> None:
+        self._databases, self._metrics, self._look = databases, metrics, look
+        self._queues: dict[str, tuple[Any, ...]] = {}
+        self._sources: dict[str, tuple[Any, ...]] = {}
+        self._blocked: dict[str, int] = {}
+        self._health: dict[int, tuple[bool, bool, bool]] = {}
+
+    def read(self) -> None:
+        """One reading of all dispatchers."""
+        in_use, reachable = 0, True
+        queues: dict[str, tuple[Any, ...]] = {}
+        sources: dict[str, tuple[Any, ...]] = {}
+        health: dict[int, tuple[bool, bool, bool]] = {}
+        for dispatcher in self._databases:
+            in_use += dispatcher.pool.in_use
+            age = dispatcher.state.depth_age_seconds()
+            silent = age is not None and age >= DATABASE_SILENT_SECONDS
+            reachable = reachable and not silent
+            health[id(dispatcher)] = (dispatcher.state.failures is not None, silent, REDIS in dispatcher.state.errors)
+            self._read(dispatcher, queues, sources)
+            if health[id(dispatcher)] != self._health.get(id(dispatcher), (False, False, False)):
+                self._look_at_users(dispatcher)
+        self._tell(WORK_QUEUES.plural, self._queues, queues)
+        self._tell(ROW_SOURCES.plural, self._sources, sources)
+        self._queues, self._sources, self._health = queues, sources, health
+        self._blocked = {name: n for name, n in self._blocked.items() if name in queues}
+        self._metrics.db_pool_in_use.set(in_use)
+        self._metrics.database_up.set(int(reachable))
+
+    def gauges(self) -> Iterator[QueueFigures]:
+        """Every queue that is served, for a scrape."""
+        for dispatcher in self._databases:
+            depths = dispatcher.state.depths
+            for entry in dispatcher.state.queue_entries():
+                depth = depths.get(entry.queue_id)
+                if depth is None:
+                    yield QueueFigures(entry.name, AT_REST)
+                else:
+                    yield QueueFigures(entry.name, _runs(depth), depth.oldest_seconds or 0.0)
+
+    def _read(self, dispatcher: DatabaseDispatcher, queues: dict[str, tuple[Any, ...]], sources: dict[str, tuple[Any, ...]]) -> None:
+        state = dispatcher.state
+        while state.ended:
+            self._count_ended(state.ended.popleft())
+        for depth in state.depths.values():
+            if depth.queue_id not in state.queues:
+                continue  # another operator's, or its WorkQueue is gone
+            queues[depth.queue] = (depth.waiting, depth.ready, depth.blocked, depth.queued, depth.launching, depth.running)
+            self._metrics.throttled.labels(depth.queue).inc(max(0, depth.blocked - self._blocked.get(depth.queue, 0)))
+            self._blocked[depth.queue] = depth.blocked
+        for queue_id, failed in (state.failures or {}).items():
+            entry = state.queues.get(queue_id)
+            if entry is not None:
+                queues[entry.name] = (*queues.get(entry.name, ()), failed)
+        for source in state.source_entries():
+            if source.troubles or source.counted:
+                sources[source.source.plan.name] = _seen(source)
+
+    def _tell(self, plural: str, before: dict[str, tuple[Any, ...]], after: dict[str, tuple[Any, ...]]) -> None:
+        """Those that differ; also those that are no longer there: their figures are zero now."""
+        moved = [name for name, figures in after.items() if before.get(name) != figures]
+        for name in (*moved, *(before.keys() - after.keys())):
+            namespace, _, short = name.partition("/")
+            self._look(ObjectKey(plural, namespace, short))
+
+    def _look_at_users(self, dispatcher: DatabaseDispatcher) -> None:
+        """The database was counted for the first time, fell silent, came back, or Redis did: all its queues have something to say."""
+        for entry in dispatcher.state.queue_entries():
+            namespace, _, name = entry.name.partition("/")
+            self._look(ObjectKey(WORK_QUEUES.plural, namespace, name))
+
+    def _count_ended(self, ended: Ended) -> None:
+        self._metrics.runs_finished.labels(ended.queue, ended.state).inc(ended.count)
+        if ended.state in ("dead", "unknown"):
+            self._metrics.dead_letter.labels(ended.queue).inc(ended.count)
+        for seconds in ended.start_seconds:
+            self._metrics.row_to_start_seconds.labels(ended.queue).observe(seconds)
+
+
+def _runs(depth: Depth) -> dict[str, int]:
+    return {name: getattr(depth, name) for name in ("waiting", "queued", "launching", "running", "blocked")}
+
+
+def _seen(entry: SourceEntry) -> tuple[Any, ...]:
+    left_out = (entry.left_out, len(entry.refused))
+    return (
+        entry.pending,
+        entry.waiting_in_ledger,
+        entry.running,
+        entry.done,
+        entry.failed,
+        entry.throttled,
+        entry.error if entry.troubles else None,
+        left_out,
+    )

@@ -1,0 +1,56 @@
+"""The harness's own Kubernetes: what an installation has before its operators start."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.chaos import workload
+from tests.chaos.workload import NAMESPACE
+from tests.services.kube import KubeControlPlane
+from tests.services.operator import GROUP
+from tests.services.process import wait_until
+from tests.services.worker import ROOT
+
+_PLURALS = {"WorkQueue": "workqueues", "RowSource": "rowsources"}
+
+
+def write_kubeconfig(plane: KubeControlPlane, path: Path, *, port: int) -> None:
+    """The administrator's kubeconfig, towards the same API server behind another port."""
+    config = json.loads(plane.kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(config))
+
+
+def prepare(plane: KubeControlPlane, *, database: dict[str, str], redis: dict[str, str]) -> None:
+    """Definitions, namespace, the two Secrets, WorkQueues and RowSources."""
+    for arguments in (("apply", "--server-side"), ("wait", "--for=condition=Established", "--timeout=30s")):
+        done = plane.kubectl(*arguments, "-f", str(ROOT / "crds"))
+        if done.returncode:
+            raise RuntimeError(f"the definitions of crds/ were not taken: {done.stderr}")
+    _must(plane, "POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    account = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/default"
+    wait_until(lambda: plane.request("GET", account)[0] == 200, "the default service account", 30)
+    for name, values in (("rowlock-database", database), ("rowlock-redis", redis)):
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values}
+        _must(plane, "POST", f"/api/v1/namespaces/{NAMESPACE}/secrets", secret)
+    for manifest in (*workload.queues(jobs=True), *workload.sources(jobs=True)):
+        _must(plane, "POST", f"{GROUP}/namespaces/{NAMESPACE}/{_PLURALS[manifest['kind']]}?fieldValidation=Strict", manifest)
+
+
+def lease_holder(plane: KubeControlPlane) -> str:
+    """The identity of the leader; empty where nobody leads."""
+    status, lease = plane.request("GET", f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/rowlock-operator")
+    return str(lease["spec"].get("holderIdentity") or "") if status == 200 else ""
+
+
+def kube_jobs(plane: KubeControlPlane) -> int:
+    """How many there are, ended ones too."""
+    return len(_must(plane, "GET", f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs")["items"])
+
+
+def _must(plane: KubeControlPlane, method: str, path: str, body: Any = None) -> Any:
+    status, answer = plane.request(method, path, body)
+    if not 200 <= status < 300:
+        raise RuntimeError(f"{method} {path}: {status} {answer}")
+    return answer

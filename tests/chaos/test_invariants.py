@@ -1,0 +1,92 @@
+"""The checks themselves: each finds the damage it is for, and nothing where there is none."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.chaos.facts import Ended, Facts
+from tests.chaos.invariants import WORDS, check, few, most_at_once, most_beyond_rate
+from tests.chaos.plan import KINDS, blows
+from tests.chaos.tasklog import Line
+
+RUN = Ended("r1", 2, "succeeded", "bills", "7", {"attempt": 2, "pid": 20}, 100.0, 103.0)
+LINES = [
+    Line(101.0, "r1", 1, 10, "begin", "bills", 7, "hot"),  # killed
+    Line(102.0, "r1", 2, 20, "begin", "bills", 7, "hot"),
+    Line(102.5, "r1", 2, 20, "end", "bills", 7, "hot"),
+]
+
+
+def facts(run: Ended = RUN, **changes: object) -> Facts:
+    whole = Facts(
+        ended=[run],
+        rows={("bills", 7): ("done" if run.state == "succeeded" else "error", 100.0)},
+        kinds={("bills", 7): "transaction"},
+        receipts=[("r1", 2)],
+    )
+    return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+def seen(lines: list[Line], given: Facts) -> set[str]:
+    return {violation.what for violation in check(lines, given)}
+
+
+def test_a_run_that_was_lost_once_and_ended_is_no_violation() -> None:
+    assert seen(LINES, facts()) == set()
+
+
+@pytest.mark.parametrize(
+    ("what", "lines", "given"),
+    [
+        ("row_lost", LINES, facts(ended=[], receipts=[])),
+        ("row_run_twice", LINES, facts(ended=[RUN, replace(RUN, run="r1")], receipts=[("r1", 2), ("r1", 2)])),
+        ("attempt_begun_twice", [*LINES, replace(LINES[1], pid=30)], facts()),
+        ("stale_finish", LINES, facts(replace(RUN, result={"attempt": 1, "pid": 10}))),
+        ("stale_finish", LINES, facts(replace(RUN, result={"attempt": 2, "pid": 10}))),
+        ("writes_of_another_attempt", LINES, facts(receipts=[("r1", 1), ("r1", 2)])),
+        ("writes_of_another_attempt", LINES, facts(receipts=[])),
+        ("effect_twice", [*LINES, replace(LINES[0], what="effect"), replace(LINES[1], what="effect")], facts()),
+        ("effect_twice", [replace(LINES[0], at=101.5, what="effect"), *LINES], facts()),
+        ("wrong_end", LINES, facts(replace(RUN, state="dead"), receipts=[])),
+        ("wrong_end", LINES, facts(replace(RUN, state="unknown"), receipts=[])),
+        ("row_not_told", LINES, facts(rows={("bills", 7): ("queued", 100.0)})),
+        ("left_over", LINES, facts(rests={"runners": 1})),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_damage_is_found(what: str, lines: list[Line], given: Facts) -> None:
+    assert what in seen(lines, given)
+    assert what in WORDS
+
+
+def test_a_limit_of_two_is_exceeded_by_three_at_once() -> None:
+    lines, runs = [], []
+    for n in range(3):
+        lines += [Line(at, f"r{n}", 1, n, what, "bills", n, "hot") for at, what in ((100.0 + n, "begin"), (110.0, "end"))]
+        runs.append(Ended(f"r{n}", 1, "succeeded", "bills", str(n), {"attempt": 1, "pid": n}, 99.0, 111.0))
+    rows = {("bills", n): ("done", 99.0) for n in range(3)}
+    given = Facts(ended=runs, rows=rows, kinds=dict.fromkeys(rows, "plain"))
+    assert seen(lines, given) == {"limit_exceeded"}
+    assert seen(lines[:4], replace(given, ended=runs[:2], rows=dict(list(rows.items())[:2]))) == set()
+
+
+def test_spans_that_touch_do_not_overlap() -> None:
+    assert most_at_once([(1.0, 2.0), (2.0, 3.0), (2.5, 4.0)]) == 2
+
+
+def test_starts_beyond_a_rate_are_counted_over_the_worst_stretch_of_time() -> None:
+    assert most_beyond_rate([0.0, 10.0, 10.0, 10.0, 20.0], rate=1.0) == 3.0
+    assert most_beyond_rate([], rate=1.0) == 0.0
+
+
+def test_few_examples_of_each_kind_are_shown_and_the_rest_counted() -> None:
+    violations = check([], facts(ended=[], rows={("bills", n): ("new", 0.0) for n in range(10)}, receipts=[]))
+    assert [violation.detail for violation in few(violations)][-1] == "and 7 more"
+
+
+def test_a_seed_deals_the_same_blows_again_and_no_kind_is_missing_in_a_deck() -> None:
+    deck = sum(cards for cards, _ in KINDS.values())
+    first, again = (list(zip(range(deck), blows(7, jobs=True), strict=False)) for _ in range(2))
+    assert first == again
+    assert {blow.kind for _, blow in first} == set(KINDS)
+    assert first != list(zip(range(deck), blows(8, jobs=True), strict=False))

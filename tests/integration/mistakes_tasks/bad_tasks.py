@@ -1,0 +1,287 @@
+"""Tasks that do what a task should not. What each leaves behind is the point of a test."""
+
+import collections
+import contextlib
+import ctypes
+import itertools
+import locale
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import psycopg2
+
+from rowlock_jobs.task import InputError, Retry, Run, StaleAttempt, task
+
+NAMES = ("describe", "returns", "raises_badly", "prints", "spoils", "leaves", "ends", "eats", "stays", "outlives", "echo_args")
+MEGABYTE = 1_000_000
+
+
+@task("describe")
+def describe(_run: Run) -> dict[str, Any]:
+    """What the next run meets."""
+    return {
+        "pid": os.getpid(),
+        "parent": os.getppid(),
+        "folder": os.getcwd(),
+        "variable": os.environ.get("CUSTOMER_KEY"),
+        "locale": locale.setlocale(locale.LC_ALL),
+        "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+        "umask": os.umask(os.umask(0o022)) and None,
+        "socket_timeout": socket.getdefaulttimeout(),
+        "exit_code": subprocess.run(["false"], check=False).returncode,
+        "memory_limit": resource.getrlimit(resource.RLIMIT_AS)[0],
+        "stdout": sys.stdout.write("said\n"),
+        "threads": threading.active_count(),
+    }
+
+
+@task("echo_args")
+def echo_args(run: Run) -> dict[str, Any]:
+    return {name: value for name, value in run.args.items() if name != "journal"}
+
+
+class _Lazy(dict[str, Any]):
+    def items(self) -> Any:
+        raise ConnectionError("the cursor is closed")
+
+
+@task("returns")
+def returns(run: Run) -> Any:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    match run.args["what"]:
+        case "100 MB of text":
+            return "x" * (100 * MEGABYTE)
+        case "100 MB of numbers":
+            return list(range(15 * MEGABYTE))
+        case "a date":
+            return {"at": time}
+        case "bytes":
+            return b"abc"
+        case "a set":
+            return {1, 2}
+        case "a lazy object":
+            return _Lazy(a=1)
+        case "deep":
+            return deep
+        case "half a character":
+            return "\ud800"
+        case "a huge number":
+            return 10**200_000
+    raise AssertionError(run.args["what"])
+
+
+class _Rude(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class _Ruder(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(1)
+
+
+class _OfMyOwn(BaseException):
+    pass
+
+
+@task("raises_badly")
+def raises(run: Run) -> NoReturn:
+    errors: dict[str, BaseException] = {
+        "BaseException": BaseException("at the very top"),
+        "KeyboardInterrupt": KeyboardInterrupt(),
+        "GeneratorExit": GeneratorExit(),
+        "own BaseException": _OfMyOwn("own"),
+        "SystemExit": SystemExit("a message"),
+        "__str__ raises": _Rude(),
+        "__str__ exits": _Ruder(),
+        "10 MB message": ValueError("m" * (10 * MEGABYTE)),
+        "no number of seconds": Retry("again", after_seconds=float("nan")),
+        "endless seconds": Retry("again", after_seconds=float("inf")),
+        "seconds as text": Retry("again", after_seconds="soon"),  # type: ignore[arg-type]
+        "reason is no text": InputError(404, "not found"),  # type: ignore[arg-type]
+        "message is no text": InputError("NoText", {"a": 1}),  # type: ignore[arg-type]
+        "group": ExceptionGroup("several", [ValueError("one"), KeyError("two")]),
+        "StopIteration": StopIteration("ended"),
+    }
+    raise errors[run.args["what"]]
+
+
+@task("prints")
+def prints(run: Run) -> str:
+    """100 MB, by one of the ways."""
+    for _ in range(100):
+        if run.args["how"] == "print":
+            print("p" * (MEGABYTE - 1))
+        elif run.args["how"] == "stderr":
+            sys.stderr.write("e" * (MEGABYTE - 1) + "\n")
+        else:
+            run.log.info("l" * MEGABYTE)
+    return "printed"
+
+
+@task("spoils")
+def spoils(run: Run) -> str:
+    """Leaves something changed in its process."""
+    match run.args["what"]:
+        case "folder":
+            os.chdir("/")
+        case "folder that is gone":
+            os.mkdir(run.args["path"])
+            os.chdir(run.args["path"])
+            os.rmdir(run.args["path"])
+        case "variable":
+            os.environ["CUSTOMER_KEY"] = "of the customer before"
+        case "locale":
+            locale.setlocale(locale.LC_ALL, "C.UTF-8")
+        case "umask":
+            os.umask(0)
+        case "signals":
+            signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals))
+        case "SIGCHLD":
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        case "socket timeout":
+            socket.setdefaulttimeout(0.001)
+        case "memory limit":
+            resource.setrlimit(resource.RLIMIT_AS, (10**12, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        case "sys.stdout":
+            sys.stdout = sys.stderr = None
+        case "sys.stdout closed":
+            sys.stdout.close()
+        case "descriptor 1 closed":
+            os.close(1)
+        case "descriptor 1 replaced":
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        case "half a line":
+            os.write(1, b'{"event": "no end')
+        case "binary noise":
+            os.write(1, bytes(range(256)) * 40)
+    return "spoiled"
+
+
+@task("ends")
+def ends(run: Run) -> None:
+    """Its process, or its way to the worker."""
+    match run.args["how"]:
+        case "os._exit(0)":
+            os._exit(0)
+        case "os.abort":
+            os.abort()
+        case "sys.exit in a thread":
+            thread = threading.Thread(target=sys.exit, args=(3,))
+            thread.start()
+            thread.join()
+        case "every descriptor closed":
+            os.closerange(0, 4096)
+            time.sleep(600)
+        case "noise in the channel":
+            for descriptor in range(3, 64):
+                if _is_socket(descriptor):
+                    os.write(descriptor, b"\xff" * 64)
+            time.sleep(600)
+        case "execv":
+            os.execv("/bin/sh", ["sh", "-c", "exit 0"])
+        case "null pointer":
+            ctypes.string_at(0)
+
+
+def _is_socket(descriptor: int) -> bool:
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}").startswith("socket:")
+    except OSError:
+        return False
+
+
+@task("leaves")
+def leaves(run: Run) -> int:
+    """A process of its own that goes on; returns its id."""
+    match run.args["what"]:
+        case "fork":
+            return _forked(lambda: time.sleep(600))
+        case "daemon":
+            return _forked(lambda: time.sleep(600), leave_group=True)
+        case "program":
+            return subprocess.Popen(["sleep", "600"]).pid
+        case "zombie":
+            return _forked(lambda: None)
+        case "fork that exits properly":
+            pid = os.fork()
+            if pid == 0:
+                sys.exit(0)  # runs through the worker's own code on its way out
+            os.waitpid(pid, 0)
+            return pid
+    raise AssertionError(run.args["what"])
+
+
+def _forked(go_on: Callable[[], None], *, leave_group: bool = False) -> int:
+    pid = os.fork()
+    if pid == 0:
+        try:
+            if leave_group:
+                os.setsid()
+            go_on()
+        finally:
+            os._exit(0)
+    return pid
+
+
+@task("eats")
+def eats(run: Run) -> None:
+    """Memory up to a limit of its own, in large pieces or in small ones."""
+    soft = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (int(run.args["bytes"]), soft[1]))
+    eaten: list[Any] = []
+    while True:
+        eaten.append(bytearray(MEGABYTE) if run.args["pieces"] == "large" else [len(eaten)])
+
+
+@task("stays")
+def stays(run: Run) -> None:
+    """Does not stop for a polite word."""
+    match run.args["how"]:
+        case "ignores SIGTERM":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        case "blocks signals":
+            signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals))
+        case "swallows everything":
+            while True:
+                with contextlib.suppress(BaseException):
+                    time.sleep(600)
+        case "is deep in C":
+            collections.deque(itertools.repeat(None), maxlen=0)
+    while True:
+        with contextlib.suppress(Exception):
+            time.sleep(600)
+
+
+@task("outlives")
+def outlives(run: Run) -> str:
+    """A thread goes on when the task has returned, and tries to use the run."""
+    kept = Path(run.args["note"])
+
+    def go_on() -> None:
+        while not Path(run.args["release"]).exists():
+            time.sleep(0.01)
+        said = []
+        for use in (run.transaction, run.connection, lambda: run.begin_effect("late"), lambda: run.progress(done=1)):
+            try:
+                use()
+            except StaleAttempt as error:
+                said.append(type(error).__name__)
+            except psycopg2.Error as error:
+                said.append(str(error))
+        kept.write_text(",".join(said))
+        threading.Event().wait()
+
+    threading.Thread(target=go_on).start()
+    return "returned"
