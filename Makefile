@@ -4,16 +4,19 @@ PY := .venv/bin/python
 CLUSTER ?= dev
 PYTEST := $(PY) -m pytest -q
 
-.PHONY: help setup check format lint types imports unit integration chart cluster test demo demo-down up down bench chaos generate verify golden lock
+.PHONY: help setup check format lint types imports unit integration chart cluster test demo demo-monitoring demo-down up down bench chaos generate verify golden lock
 
 help: ## this help
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 setup: ## development environment: .venv, and the servers that tests start
 	@sh tools/setup.sh
 
-demo: setup ## the main job on a real cluster: documents, orders, a dead letter; prints what was verified
+demo: setup ## the main jobs on a real cluster: documents, orders, a dead letter; comments on a site; prints what was verified
 	@$(PY) -m tools.demo up --cluster $(CLUSTER)
+
+demo-monitoring: setup ## its second act alone: MonitoringProcesses against a stand-in site and a stand-in model
+	@$(PY) -m tools.demo monitoring --cluster $(CLUSTER)
 
 demo-down: setup ## removes all of it
 	@$(PY) -m tools.demo down --cluster $(CLUSTER)

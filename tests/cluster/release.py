@@ -22,6 +22,8 @@ _GROUPS = {
     "deployments": ("apps", "v1"),
     "workqueues": ("rowlock.dev", "v1alpha1"),
     "rowsources": ("rowlock.dev", "v1alpha1"),
+    "monitoringprocesses": ("rowlock.dev", "v1alpha1"),
+    "cronjobs": ("batch", "v1"),
 }
 
 Object = dict[str, Any]

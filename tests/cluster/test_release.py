@@ -14,7 +14,7 @@ from tests.services.process import wait_until
 from tests.services.real_cluster import ROOT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
-CRDS = ("workqueues.rowlock.dev", "rowsources.rowlock.dev")
+CRDS = ("workqueues.rowlock.dev", "rowsources.rowlock.dev", "monitoringprocesses.rowlock.dev")
 
 
 def test_helm_test_passes(release: Release) -> None:

@@ -1,5 +1,6 @@
 """The second act: articles appear on a site, a model writes comments, a person approves some, and a process of one minute posts by itself."""
 
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ def expected(name: str, articles: dict[int, int]) -> int:
 def act(session: Session, standins: StandIns) -> Seen:
     """All of it; raises DemoFailed where something does not come in time."""
     session.step("A writing platform with three accounts, and a language model: stand-ins, as pods of the cluster")
-    _start_over(session)
+    session.kubectl("delete", "monitoringprocess", CIRCLE, MINUTE, "--ignore-not-found")
     standins.deploy()
     say("  the accounts' names and passwords, and the model's key, are in Secrets")
     session.step(f"{CIRCLE} finds articles and writes comments; nothing is posted before somebody approves it")
@@ -49,11 +50,13 @@ def act(session: Session, standins: StandIns) -> Seen:
     session.step(f"{MINUTE} posts by itself, for one minute; it shares the accounts, their sessions and their pace")
     _apply(session, MINUTE)
     _written(table, session, standins, CIRCLE, MINUTE)
+    standins.write(13)
+    say("  somebody publishes another article in class 13")
     session.step("Somebody reads the comments and approves some")
     approved = _approve(session)
     table.watch("posting of approved comments", lambda: _count(session, CIRCLE, "posted") == approved, deadline_seconds=60)
-    standins.write(13)
-    say("  somebody publishes another article in class 13")
+    said = next(comment for comment in standins.posted() if comment.login == "ada")
+    say(f"  as readers of the site see it, by {said.login}: {' '.join(re.sub('<[^>]*>', ' ', said.text).split())[:110]}...")
     _written(table, session, standins, CIRCLE, MINUTE)
     wanted_of_minute = expected(MINUTE, standins.articles())
     table.watch(f"posting of {MINUTE}", lambda: _count(session, MINUTE, "posted") == wanted_of_minute, deadline_seconds=40)
@@ -70,21 +73,6 @@ def act(session: Session, standins: StandIns) -> Seen:
     say(f"  {CIRCLE} is stopped; two more articles appear, and nobody asks for them")
     time.sleep(max(0.0, last_stop + SILENT_SECONDS + 6 - time.time()))  # longer than two discoveries would be apart
     return Seen({CIRCLE: expected(CIRCLE, _but(standins.articles(), 2)), MINUTE: wanted_of_minute}, approved, last_stop)
-
-
-def remove(session: Session, standins: StandIns) -> None:
-    """Both processes and the stand-ins; the records stay in the database."""
-    session.kubectl("delete", "monitoringprocess", CIRCLE, MINUTE, "--ignore-not-found")
-    standins.remove()
-
-
-def _start_over(session: Session) -> None:
-    """Also after an earlier run. The site begins anew, so its ids of comments are used again."""
-    session.kubectl("delete", "monitoringprocess", CIRCLE, MINUTE, "--ignore-not-found")
-    session.psql(
-        f"""delete from ai_comments c using monitoring_processes m where m.id = c.monitoring_process_id and m.namespace = '{NAMESPACE}'
-              and m.name in ('{CIRCLE}', '{MINUTE}')"""
-    )
 
 
 def _apply(session: Session, name: str) -> None:
@@ -111,7 +99,7 @@ def _approve(session: Session) -> int:
     )
     waiting = [row for row in rows_of(session, CIRCLE) if row.status == "generated"]
     chosen = [row.id for login in LOGINS[CIRCLE] for row in [w for w in waiting if w.login == login][:APPROVED_EACH]]
-    say(f"  rowlock comments approve {chosen[0][:13]} ... ({len(chosen)} of {len(waiting)}, {APPROVED_EACH} of each account)")
+    say(f"  rowlock comments approve {chosen[0][:8]} ... ({len(chosen)} of {len(waiting)}, {APPROVED_EACH} of each account)")
     session.rowlock("comments", "approve", *chosen, "--by", "demo")
     return len(chosen)
 

@@ -10,6 +10,7 @@ from tools.demo.session import ROOT, Session
 _MANIFEST = Path(__file__).parent / "manifests/standins.yaml"
 _PROGRAMS = ROOT / "tests/standins"
 LABEL = "app=demo-standins"
+SITE = "demo-site:8080"
 # Inside the stand-in's own pod: nothing of it is reachable from outside the cluster. The body comes on standard input.
 _ASK = "import sys, urllib.request as u; body = sys.stdin.buffer.read() or None; sys.stdout.write(u.urlopen(u.Request(sys.argv[1], body)).read().decode())"
 
@@ -32,7 +33,10 @@ class StandIns:
         self._session = session
 
     def deploy(self) -> None:
-        """Anew, where they are there already. Raises DemoFailed where they do not get ready."""
+        """Anew, where they are there already. Raises DemoFailed where they do not get ready.
+
+        The site begins to count its comments at one again, so what earlier processes posted there is forgotten with it.
+        """
         self._session.kubectl("delete", "pods", "-l", LABEL, "--ignore-not-found", "--grace-period=1")
         programs = {name: (_PROGRAMS / name).read_text() for name in ("site.py", "llm.py")}
         metadata = {"name": "demo-standins", "labels": {"app": "demo-standins"}}
@@ -40,6 +44,7 @@ class StandIns:
         # Server-side: the programs are too long for the annotation of the other way.
         self._session.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", data=json.dumps(config_map).encode())
         self._session.kubectl("apply", "-f", str(_MANIFEST))
+        self._session.psql(f"delete from ai_comments where site = '{SITE}'")
         self._session.kubectl("wait", "--for=condition=Ready", "pods", "-l", LABEL, "--timeout=60s")
 
     def remove(self) -> None:

@@ -111,9 +111,7 @@ class Feeder:
         if began < self._part_due:
             return
         if not self._parts:
-            if (
-                began - self._turn_began < self._idle / 4
-            ):  # the claimer's own pauses set the pace; this keeps rounds that follow each other from asking
+            if began - self._turn_began < self._idle / 4:  # the claimer's pauses set the pace; rounds without a pause need not ask
                 return
             sleeping, size = list(self._asleep.values()), self._settings.part
             self._parts = [sleeping[at : at + size] for at in range(0, len(sleeping), size)][::-1]
@@ -131,8 +129,9 @@ class Feeder:
             raise
         except GiveUp:
             found = {entry.source.source_id for entry in part}  # one of the tables is in trouble: each alone, so that only that one suffers
-        if not self._slow and time.monotonic() - began > self._settings.slow_seconds:
-            found = {entry.source.source_id for entry in part}  # likewise: each alone shows which it is
+        took = time.monotonic() - began
+        if not self._slow and took > self._settings.slow_seconds:
+            found, took = {entry.source.source_id for entry in part}, 0.0  # likewise: each alone shows which it is, and that one goes
         for entry in part:
             entry.idle = entry.source.source_id not in found
             if entry.idle:
@@ -141,8 +140,8 @@ class Feeder:
                 entry.worked(DUTY)
             else:
                 self._awake[id(entry)] = self._asleep.pop(id(entry))
-        now = time.monotonic()
-        self._part_due = now + (now - began) * (1 / self._settings.poll_share - 1)
+        pause = took * (1 / self._settings.poll_share - 1)
+        self._part_due = time.monotonic() + min(pause, self._settings.longest_pause_seconds)
 
     def _feed(self, entry: SourceEntry, pace: _Pace) -> int:
         settings, began = self._settings, time.monotonic()

@@ -4,7 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from rowlock_cli.main import rowlock
 from tests.integration.cli.monitored import comment, state_of, watched
 from tests.integration.cli.stage import Invoke
 from tests.integration.monitoring.processes import prepare, sql
@@ -36,13 +38,13 @@ def test_comments_are_listed_with_what_a_person_needs(domain: str, watch: dict[s
     comment(domain, watch, "3", id="33333333-aaaa-4000-8000-000000000003", approval="approved", approved_by="bea", article_title="An owl")
     other = watched(domain, "other", owner="ben")
     comment(domain, other, "4", id="44444444-aaaa-4000-8000-000000000004", status="discovered", article_content=None, comment_content=None)
-    sql(domain, "update ai_comments set created_at = now() - interval '1 minute' * left(id::text, 1)::int")
+    sql(domain, "update ai_comments set created_at = now() - interval '1 hour' * left(id::text, 1)::int")
     assert invoke("comments", "list").stdout == (
-        "COMMENT    PROCESS      ARTICLE   LOGIN   STATUS       APPROVAL          AGE    ERROR\n"
-        "11111111   demo/watch   The fox   ada     generated    waiting           60s\n"
-        "22222222   demo/watch   A bear    ada     failed       -                 2m0s   the site said no\n"
-        "33333333   demo/watch   An owl    ada     generated    approved by bea   3m0s\n"
-        "44444444   demo/other   The fox   ada     discovered   -                 4m0s\n"
+        "COMMENT    PROCESS      ARTICLE   LOGIN   STATUS       APPROVAL          AGE   ERROR\n"
+        "11111111   demo/watch   The fox   ada     generated    waiting           1h\n"
+        "22222222   demo/watch   A bear    ada     failed       -                 2h    the site said no\n"
+        "33333333   demo/watch   An owl    ada     generated    approved by bea   3h\n"
+        "44444444   demo/other   The fox   ada     discovered   -                 4h\n"
     )
 
     def ids(*words: str) -> list[str]:
@@ -67,13 +69,14 @@ def test_a_comment_is_shown_with_its_article_and_its_cost(domain: str, watch: di
         domain, watch, id="11111111-aaaa-4000-8000-000000000001", article_content="word " * 500, article_author="Ada", ai_provider_name="openai",
         ai_model_name="small", generation_tokens=1234, generation_time_ms=2500, reasoning_content="it is a fox", article_url="http://site.example/1",
     )  # fmt: skip
+    sql(domain, "update ai_comments set updated_at = now() - interval '3 hours'")
     lines = invoke("comments", "show", "1111").stdout.splitlines()
     assert lines[:10] == [
         f"Comment:  {made}",
         "Process:  demo/watch (running)",
         "Login:    ada",
         "Prompt:   kind",
-        "Status:   generated, 0s ago",
+        "Status:   generated, 3h ago",
         "Approval: waiting",
         "Model:    openai small, 1,234 tokens, 2.5 s",
         "Article:  The fox by Ada",
@@ -230,10 +233,6 @@ def test_without_the_tables_of_monitoring_every_command_says_how_to_get_them(dat
 
 
 def test_words_of_the_shell_complete_commands_below_commands() -> None:
-    from click.testing import CliRunner
-
-    from rowlock_cli.main import rowlock
-
     def offered(words: str) -> list[str]:
         environment = {"_ROWLOCK_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
         lines = CliRunner().invoke(rowlock, [], prog_name="rowlock", env=environment).stdout.splitlines()

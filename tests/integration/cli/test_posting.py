@@ -64,9 +64,9 @@ def test_an_unknown_one_is_looked_for_at_the_article_before_it_is_posted(
     stage.site.fault(**{fault: 1})
     stage.sql("select monitoring.decide_v1(array[%s]::uuid[], 'approved', 'ada')", first)
     wait_until(lambda: not stage.site.faults.get(fault), "the answer of the POST was lost", 40)
-    stage.site.fault(error=100)
+    stage.site.fault(errors={"times": 1000, "status": 500, "path": "/article/", "method": "GET"})
     stage.wait_count("unknown", 1)
-    stage.site.fault(error=None)
+    stage.site.fault(errors=None)
     assert len(stage.posted()) == posted_before
     done = invoke("comments", "post", first, answer="y\n")
     assert "of which nobody knows whether it was posted" in done.stderr

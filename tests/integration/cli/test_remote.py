@@ -1,5 +1,6 @@
 """Outside the cluster: the words travel into the operator's pod, its answer and exit code travel back."""
 
+import getpass
 import os
 import subprocess
 import sys
@@ -10,6 +11,9 @@ from uuid import uuid4
 import pytest
 from kubernetes import client, config
 
+from rowlock_cli.cluster import connected
+from rowlock_cli.key_lines import digest
+from rowlock_cli.key_mounts import mounts_of
 from rowlock_cli.remote import OPERATOR_LABELS
 from tests.services.process import wait_until
 
@@ -18,6 +22,7 @@ pytestmark = pytest.mark.cluster
 # Stands where the operator's image has `rowlock`: says what it was called with, much, in another alphabet, on both streams.
 ANSWER = r"""#!/bin/sh
 case "$*" in
+*comments*--dry-run*) echo '{"verb": "approved", "process": "demo/watch", "count": 2, "until": "2026-03-01T12:00:00.000000+00:00"}'; exit 0 ;;
 *--dry-run*) echo '{"verb": "purge", "queue": "demo/documents", "what": "dead", "age": "", "count": 2}'; exit 0 ;;
 *--yes*) echo "$*"; exit 0 ;;
 *--ticks*) echo '{"at": "2026-03-01T12:00:00+00:00", "runners_alive": 0, "queues": []}'; exit 4 ;;
@@ -112,3 +117,39 @@ def test_the_question_is_asked_here_and_only_a_yes_travels(operator_pod: str, na
 def test_the_monitor_in_the_pod_ends_by_itself_and_its_exit_code_travels_back(operator_pod: str, namespace: str, rowlock: Rowlock) -> None:
     done = rowlock("monitor", "-n", namespace, "-o", "json")
     assert (done.returncode, done.stdout) == (4, '{"at": "2026-03-01T12:00:00+00:00", "runners_alive": 0, "queues": []}\n')
+
+
+def test_who_approves_and_what_was_counted_travel_with_the_yes(operator_pod: str, namespace: str, rowlock: Rowlock) -> None:
+    done = rowlock("comments", "approve", "--process", "watch", "--all", "-n", namespace, answer="y\n")
+    assert "2 comments of demo/watch would be approved and posted" in done.stderr
+    words = f"comments approve --process watch --all -n {namespace} --by {getpass.getuser()} --yes --until 2026-03-01T12:00:00.000000+00:00"
+    assert (done.returncode, done.stdout) == (0, f"--direct {words}\n")
+    one = rowlock("-n", namespace, "comments", "reject", "01", "--by", "bea")
+    assert one.stdout.startswith(f"--direct|comments|-n|{namespace}|reject|01|--by|bea|grüße")
+
+
+def test_the_digest_of_a_mounted_secret_is_seen_and_follows_the_secret(
+    kubeconfig: str, core: client.CoreV1Api, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `credentials rotate` waits for: a real kubelet brings a changed Secret into the pod, within its minute."""
+    monkeypatch.setenv("KUBECONFIG", kubeconfig)
+    core.create_namespaced_secret(namespace, {"metadata": {"name": "ours"}, "stringData": {"keys": "one\n"}})
+    container = {
+        "name": "worker", "image": "docker.io/library/python:3.13-slim-trixie", "imagePullPolicy": "IfNotPresent",
+        "command": ["sleep", "3600"], "volumeMounts": [{"name": "keys", "mountPath": "/var/run/encryption"}],
+    }  # fmt: skip
+    volume = {"name": "keys", "secret": {"secretName": "ours", "items": [{"key": "keys", "path": "keys"}]}}
+    spec = {"terminationGracePeriodSeconds": 0, "containers": [container], "volumes": [volume]}
+    core.create_namespaced_pod(namespace, {"metadata": {"name": "worker-0"}, "spec": spec})
+    with connected(namespace=namespace, context=None, needs="everything") as cluster:
+        wait_until(lambda: mounts_of(cluster.pods(), "ours"), "the pod runs", 90)
+        (mount,) = mounts_of(cluster.pods(), "ours")
+
+        def seen() -> str:
+            return cluster.sha256_in_pod(mount.pod, mount.container, mount.path)
+
+        assert seen() == digest("one\n")
+        assert cluster.sha256_in_pod(mount.pod, mount.container, "/nowhere") == ""
+        assert cluster.sha256_in_pod("gone-0", mount.container, mount.path) == ""
+        cluster.write_secret(cluster.secret("ours"), data={"keys": "two\n"}, annotations={})
+        wait_until(lambda: seen() == digest("two\n"), "the kubelet brought it", 180)

@@ -40,7 +40,11 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "blank prefix": (monitoring_process(comment={"prefix": "   "}), "spec.comment.prefix", "an AI wrote the comment"),
     "prefix of two lines": (monitoring_process(comment={"prefix": "an AI\nwrote"}), "spec.comment.prefix", "one line"),
     "text of others in system": (monitoring_process(prompts=prompt("x", system="{article_content}")), "spec.prompts[0].system", "remove"),
-    "shortest over longest": (monitoring_process(comment={"minLength": 600, "maxLength": 500}), "minLength", "lower minLength or raise maxLength"),
+    "shortest over longest": (
+        monitoring_process(comment={"minLength": 600, "maxLength": 500}),
+        "minLength",
+        "lower minLength or raise maxLength",
+    ),
     "unknown provider": (monitoring_process(llm=LLM | {"provider": "oracle"}), "spec.llm.provider", '"openai"'),
     "no model": (monitoring_process(llm={"provider": "openai"}), "spec.llm.model", "Required"),
     "openai without a key": (

@@ -2,22 +2,24 @@
 
 `ROWLOCK_TEST_CRASH_TASKS`: tasks that die, comma-separated; `ROWLOCK_TEST_CRASH_STEPS`: words of the steps that count (empty: all of them);
 `ROWLOCK_TEST_CRASH_JOURNAL`: a file with the steps that somebody died at already; `ROWLOCK_TEST_CRASH_WHOM`: child, or worker (its parent, too);
-`ROWLOCK_TEST_NO_EFFECT`: begin_effect says yes and records nothing. `ROWLOCK_TEST_BLIND`: the site shows a comment later than anybody looks.
+`ROWLOCK_TEST_NO_EFFECT`: begin_effect says yes and records nothing. `ROWLOCK_TEST_NO_GATE`: requests wait for nobody.
+`ROWLOCK_TEST_BLIND`: the site shows a comment later than anybody looks.
 A step is a moment before or after a statement, a request to the site or the model, an effect or the commit of the finish.
 """
 
+import fcntl
 import os
 import re
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from rowlock_jobs.fence.ledger import Ledger
 from rowlock_jobs.fence.session import TaskSession
 from rowlock_jobs.task import find_task
 from rowlock_jobs.work.monitoring import store
+from rowlock_jobs.work.monitoring.gate import SiteGate
 from rowlock_jobs.work.monitoring.llm.client import LlmClient
 from rowlock_jobs.work.monitoring.sites.fetcher import Fetcher
 from rowlock_jobs.work.monitoring.sites.mymoment.driver import MyMoment
@@ -30,11 +32,13 @@ def _arrive(step: str) -> None:
     words = os.environ.get("ROWLOCK_TEST_CRASH_STEPS", "").split(",")
     if _now["task"] not in os.environ["ROWLOCK_TEST_CRASH_TASKS"].split(",") or not any(word in step for word in words):
         return
-    journal, line = Path(os.environ["ROWLOCK_TEST_CRASH_JOURNAL"]), f"{_now['task']}: {step}"
-    if journal.exists() and line in journal.read_text().splitlines():
-        return
-    descriptor = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.write(descriptor, f"{line}\n".encode())
+    line = f"{_now['task']}: {step}"
+    with open(os.environ["ROWLOCK_TEST_CRASH_JOURNAL"], "a+", encoding="utf-8") as journal:
+        fcntl.flock(journal, fcntl.LOCK_EX)  # two who come to a step at once: one of them dies
+        journal.seek(0)
+        if line in journal.read().splitlines():
+            return
+        journal.write(f"{line}\n")
     if os.environ.get("ROWLOCK_TEST_CRASH_WHOM") == "worker":
         os.kill(os.getppid(), signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -86,5 +90,7 @@ if "ROWLOCK_TEST_CRASH_TASKS" in os.environ:
     perform._call = _note_task(perform._call)
 if "ROWLOCK_TEST_NO_EFFECT" in os.environ:
     Ledger.begin_effect = lambda self, *_, **__: True  # type: ignore[method-assign]
+if "ROWLOCK_TEST_NO_GATE" in os.environ:
+    SiteGate.pass_ = lambda self: None  # type: ignore[method-assign]
 if "ROWLOCK_TEST_BLIND" in os.environ:
     MyMoment.find_comment = lambda self, *_: None  # type: ignore[method-assign]

@@ -28,7 +28,7 @@ from tests.standins.site import Site
 
 NAMESPACE = "default"
 RETRY = {each: {"limit": 3, "backoff_seconds": 0.3, "max_backoff_seconds": 1.0} for each in ("app", "site")} | {
-    "infra": {"limit": 100, "backoff_seconds": 0.1, "max_backoff_seconds": 0.5}
+    "infra": {"limit": 100, "backoff_seconds": 0.05, "max_backoff_seconds": 0.1}
 }
 FAST = [{"name": "per-login", "key": "mymoment_login_id", "concurrency": 1, "rate": {"count": 100, "perSeconds": 1}}]
 
@@ -36,7 +36,10 @@ FAST = [{"name": "per-login", "key": "mymoment_login_id", "concurrency": 1, "rat
 class MonitoringStage:
     """Everything started here is ended by `close`, by process id."""
 
-    def __init__(self, url: str, redis_url: str, folder: Path, site: Site, llm: RunningLlm) -> None:
+    def __init__(
+        self, url: str, redis_url: str, folder: Path, site: Site, llm: RunningLlm, posting: list[dict[str, Any]] | None = None
+    ) -> None:
+        """`posting`: other limits of the posting source."""
         self.url, self.redis_url, self.folder, self.site, self.llm = url, redis_url, folder, site, llm
         migrate(url)
         self.worker_url = worker_login(url)
@@ -49,13 +52,13 @@ class MonitoringStage:
         settings = DispatchSettings(sweeper=SweeperSettings(every_seconds=0.2, stale_seconds=0.5, relane_seconds=1.0, slow_seconds=2.0))
         self.dispatcher = DatabaseDispatcher(url, lambda: queues, settings, launch=lambda dispatcher, queue, claims: None)
         self.dispatcher.migrate()
-        self._register()
+        self._register(posting or FAST)
         self.dispatcher.start()
 
-    def _register(self) -> None:
+    def _register(self, posting: list[dict[str, Any]]) -> None:
         parsed = {}
         ids = {}
-        for manifest in pipeline(posting=FAST):
+        for manifest in pipeline(posting=posting):
             name = manifest["metadata"]["name"]
             if manifest["kind"] == "WorkQueue":
                 parsed[name] = parse_work_queue(manifest)
@@ -63,7 +66,7 @@ class MonitoringStage:
                 self._imports[name] = list(parsed[name].spec.imports)
                 entry = QueueEntry(0, f"{NAMESPACE}/{name}", False, False, 600)
                 ids[name] = self.dispatcher.register_queue(entry, retry=RETRY, succeeded_seconds=3600, dead_seconds=86400).queue_id
-        for manifest in pipeline(posting=FAST):
+        for manifest in pipeline(posting=posting):
             if manifest["kind"] == "RowSource":
                 source = parse_row_source(manifest)
                 queue = source.spec.work_queue_ref.name

@@ -134,6 +134,30 @@ def test_a_login_is_used_by_the_allowed_number_of_runs_and_a_dead_ones_use_ends(
     assert one(domain, use, login, second) is True
 
 
+def test_the_use_of_a_run_that_was_lost_ends_with_it(domain: str) -> None:
+    wanted = process()
+    apply(domain, wanted)
+    login, use = wanted["logins"][0]["id"], "select monitoring.use_login_v1(%s, %s, 1, 900)"
+    lost = one(domain, "select rowlock.enqueue_v1('demo/monitoring', 'any')::text")
+    assert one(domain, use, login, lost) is True
+    sql(domain, "update rowlock.active set state = 'running'")
+    assert one(domain, use, login, str(uuid4())) is False
+    sql(domain, "update rowlock.active set state = 'pending'")
+    assert one(domain, use, login, str(uuid4())) is True
+
+
+def test_a_model_that_was_given_up_is_not_offered_again_until_the_process_is_applied(domain: str) -> None:
+    wanted = process()
+    identity = started(domain, wanted)
+    (row,) = article(domain, wanted, status="prepared", article_content="text")
+    sql(domain, "update monitoring_processes set generation_stopped = 'LlmKeyInvalid: the key', last_error = null")
+    sql(domain, "select monitoring.mark_runnable(%s)", identity)
+    assert one(domain, "select runnable from ai_comments where id = %s", row) is False
+    assert one(domain, "select last_error from monitoring.status_v1(array[%s]::uuid[])", identity) == "LlmKeyInvalid: the key"
+    apply(domain, wanted)
+    assert one(domain, "select runnable from ai_comments where id = %s", row) is True
+
+
 def test_a_doubled_tick_is_one_run_also_after_it_has_ended(domain: str) -> None:
     tick = "select monitoring.tick_v1('maintenance', '2026-11-23T00:00', 'demo/scheduler', 'system_maintenance')"
     assert one(domain, tick) is not None

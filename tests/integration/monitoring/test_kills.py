@@ -96,7 +96,7 @@ def test_starting_discovering_and_stopping_killed_at_each_step_go_on(stage: Moni
 
 
 def test_a_worker_killed_with_its_parent_around_the_post_leaves_nothing_behind(stage: MonitoringStage) -> None:
-    stage.start(stage.wanted())
+    stage.start(stage.wanted(logins=("ada", "ben", "cleo"), article_limit=1))  # a login posts one at a time: all three at once
     stage.work()
     stage.wait_count("generated", 3)
     stage.workers.pop(1).stop()

@@ -131,8 +131,8 @@ def test_a_quiet_installation_writes_nothing(room: OperatorRoom) -> None:
     room.worker("orders", ready=False)
     wait_until(lambda: statuses(room.url) == {"done": 50}, "the rows are done", 30)
     room.wait_condition("RowSource", "wrong", status="False", reason="TableMissing")
-    wait_until(lambda: room.get("RowSource", "orders")["status"].get("done") == 50, "the figures have settled", 20)
+    wait_until(lambda: room.get("RowSource", "orders").get("status", {}).get("done") == 50, "the figures have settled", 20)
     wait_until(lambda: counted_for(3, room.status_writes) == 0, "the statuses have settled", 60)
     assert counted_for(12, room.status_writes) == 0
     add_orders(room.url, 1)
-    wait_until(lambda: room.get("RowSource", "orders")["status"].get("done") == 51, "the twin: work is written", 20)
+    wait_until(lambda: room.get("RowSource", "orders").get("status", {}).get("done") == 51, "the twin: work is written", 20)

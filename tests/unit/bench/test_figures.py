@@ -51,6 +51,11 @@ def test_a_figure_that_misses_its_target_says_so() -> None:
     ]
 
 
+def test_a_figure_of_a_busy_machine_says_so() -> None:
+    busy = {"steps_per_s": 99.0, "measured": {"walking": {"load_before": 7.0}}}
+    assert "| **99 steps/s** (missed, on a busy machine) |" in table.render(busy, [Measured])
+
+
 def test_only_what_is_between_the_markers_is_rewritten() -> None:
     page = f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n"
     assert table.replaced(page, "| new |") == f"before\n{table.BEGIN}\n\n| new |\n\n{table.END}\nafter\n"

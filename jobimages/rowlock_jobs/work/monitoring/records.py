@@ -30,6 +30,8 @@ class Process:
     article_limit: int
     discovery_empty_streak: int
     settings: Mapping[str, Any]
+    generation_stopped: str | None
+    """Why the model is asked no more, as `Reason: sentence`; None = it may be asked."""
 
     @property
     def site(self) -> str:

@@ -208,6 +208,7 @@ alter table ai_comments
   add column if not exists prepares bool not null default true,    -- of the rows of one article the one that fetches it for all
   add column if not exists site text,                              -- host of the site: what its pace is counted by
   add column if not exists posting_started_at timestamptz,
+  add column if not exists generating_since timestamptz,           -- the model is being asked (a row in `generating` may still wait for a worker)
   add column if not exists updated_at timestamptz not null default now();
 do $$
 declare c record;

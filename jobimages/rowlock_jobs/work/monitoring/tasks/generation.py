@@ -1,7 +1,7 @@
 """generate_comments_for_process: has the model write one comment."""
 
 import os
-from typing import Any
+from typing import Any, NoReturn
 
 from rowlock_jobs.task import InputError, Run, TaskError, task
 from rowlock_jobs.work.monitoring.llm.budget import Budget, may_generate
@@ -30,6 +30,8 @@ def generate_comments_for_process(run: Run) -> dict[str, Any]:
     process = process_of(run, row.process_id)
     if not process.running:
         raise put_back("NotRunning")
+    if process.generation_stopped is not None:
+        _stop_generating(run, process, process.generation_stopped)  # this row was claimed before the others were stopped
     model = model_of(run, process.id)
     _within_budget(run, process, model, row)
     meter = Meter()
@@ -38,8 +40,9 @@ def generate_comments_for_process(run: Run) -> dict[str, Any]:
     except TaskError as error:
         if meter.usage.tokens:
             ask(run, "tokens", comment_id=row.id, tokens=meter.usage.tokens)
+        ask(run, "generation_ends", comment_id=row.id)
         if error.reason in DEGRADES:
-            _stop_generating(run, process, error.reason, str(error))
+            _stop_generating(run, process, f"{error.reason}: {error}")
         raise
     with run.transaction() as cur:
         kept = execute(
@@ -110,13 +113,16 @@ def _within_budget(run: Run, process: Process, model: Model, row: CommentRow) ->
     budget = Budget(max_tokens=model.settings.get("max_total_tokens"), max_comments=max_comments)
     if budget.max_tokens is None and budget.max_comments is None:
         return
-    ((tokens, comments),) = ask(run, "spent", process_id=process.id, comment_id=row.id)
-    decision = may_generate(budget, tokens=int(tokens), comments=int(comments))
+    with run.connection() as connection, connection.cursor() as cur:
+        ((tokens, comments),) = execute(cur, "spent", process_id=process.id, comment_id=row.id)
+        decision = may_generate(budget, tokens=int(tokens), comments=int(comments))
+        if decision.allowed:
+            execute(cur, "generation_begins", comment_id=row.id)
     if not decision.allowed:
-        _stop_generating(run, process, decision.reason, decision.sentence)
+        _stop_generating(run, process, f"{decision.reason}: {decision.sentence}")
 
 
-def _stop_generating(run: Run, process: Process, reason: str, sentence: str) -> None:
-    """What concerns every comment of the process: told once, nothing more is asked until the process is changed. Always raises."""
-    ask(run, "stop_generating", process_id=process.id, error=f"{reason}: {sentence}"[:1000])
-    raise put_back(reason)
+def _stop_generating(run: Run, process: Process, why: str) -> NoReturn:
+    """What concerns every comment of the process: told once, nothing more is asked until the process is changed."""
+    ask(run, "stop_generating", process_id=process.id, error=why[:1000])
+    raise put_back(why.partition(":")[0])

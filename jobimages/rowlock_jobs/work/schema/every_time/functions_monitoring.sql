@@ -67,7 +67,8 @@ language sql security definer set search_path = public, pg_catalog, pg_temp as $
    where c.id = w.id and (c.runnable, c.prepares) is distinct from (w.runnable, case when c.status = 'discovered' then exists (select from first f where f.id = c.id) else c.prepares end)
 $$;
 
--- Asks for a start. Null: it was taken (or it runs already); else the reason why not. The task start_monitoring_process makes it running.
+-- Asks for a start. Null: it was taken (or it runs already); else the reason why not. The task start_monitoring_process makes it running; it goes before what
+-- other processes have waiting.
 create or replace function monitoring.start_v1(p_id uuid, p_per_owner int default 10) returns text
 language plpgsql security definer set search_path = public, pg_catalog, pg_temp as $$
 declare m monitoring_processes;
@@ -81,7 +82,7 @@ begin
   end if;
   update monitoring_processes set start_requested_at = clock_timestamp(), status = 'created', status_reason = 'Starting', error_message = null, last_error = null,
       last_error_at = null, started_at = null, stopped_at = null, discovery_empty_streak = 0, discovery_error = null, generation_stopped = null, updated_at = clock_timestamp() where id = p_id;
-  perform rowlock.enqueue_v1(m.namespace || '/monitoring', 'start_monitoring_process', jsonb_build_object('process_id', p_id), 'start:' || p_id);
+  perform rowlock.enqueue_v1(m.namespace || '/monitoring', 'start_monitoring_process', jsonb_build_object('process_id', p_id), 'start:' || p_id, 20);
   return null;
 end $$;
 
@@ -107,7 +108,7 @@ begin
     where id = p_id and (status = 'running' or start_requested_at is not null) returning namespace into v_namespace;
   if not found then return false; end if;
   perform monitoring.mark_runnable(p_id);
-  perform rowlock.enqueue_v1(v_namespace || '/monitoring', 'stop_monitoring_process', jsonb_build_object('process_id', p_id), 'stop:' || p_id);
+  perform rowlock.enqueue_v1(v_namespace || '/monitoring', 'stop_monitoring_process', jsonb_build_object('process_id', p_id), 'stop:' || p_id, 20);
   return true;
 end $$;
 
@@ -222,9 +223,10 @@ $$;
 
 -- Whether a run that held something has let go of it by ending or by being lost: the ledger knows within seconds. Runs that the ledger does not know count as alive.
 create or replace function monitoring.run_is_over(p_run uuid) returns bool
-language sql stable security definer set search_path = public, pg_catalog, pg_temp as $$
-  select exists (select from rowlock.run r where r.id = p_run and r.state <> 'running')
-$$;
+language plpgsql stable security definer set search_path = public, pg_catalog, pg_temp as $$
+begin
+  return exists (select from rowlock.run r where r.id = p_run and r.state <> 'running');   -- not in language sql: the ledger may be made later than this
+end $$;
 
 -- One more use of a login, or false where the allowed number is in use. The use of a pod that died ends with its run, at the latest by its time.
 create or replace function monitoring.use_login_v1(p_login uuid, p_run uuid, p_allowed int, p_seconds float8 default 900) returns bool
