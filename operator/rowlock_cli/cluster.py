@@ -109,10 +109,10 @@ def connected(*, namespace: str | None, context: str | None, needs: str) -> Iter
     from kubernetes.config.config_exception import ConfigException
     from urllib3.exceptions import HTTPError
 
-    from rowlock_cli.remote import current_namespace
+    from rowlock_cli.remote import current_namespace, kubeconfig
 
     try:
-        api_client = config.new_client_from_config(context=context)
+        api_client = config.new_client_from_config(kubeconfig(), context=context)
         yield Cluster(api_client, namespace or current_namespace(config, context))
     except ConfigException as error:
         raise Failed(

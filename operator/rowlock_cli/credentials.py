@@ -97,6 +97,8 @@ def reencrypt(check: bool, timeout_seconds: float, output: str) -> None:
         click.echo("\n".join(_opened_lines(result)))
     else:
         click.echo(f"{result['encrypted_anew']} of {result['looked_at']} stored values were encrypted anew with the key {result['key']}.")
+    if result["unreadable"] and output == "json":
+        raise click.exceptions.Exit(1)
     if result["unreadable"]:
         raise Failed(
             f"{result['unreadable']} stored values are opened by none of the keys: bring back the key, or change the Secrets of their logins"

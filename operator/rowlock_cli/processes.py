@@ -91,13 +91,11 @@ def _change(
         click.echo(show.to_json(facts))
     elif step.well:
         click.echo(f"{full} {step.sentence}" + ("" if wanted or no_wait else " (nothing had to be changed)"))
+    if not step.well and not step.over:
+        more = f"`kubectl -n {cluster.namespace} describe monitoringprocess {last}` tells more"
+        raise Failed(f"after {timeout_seconds:g} s {full} {step.sentence.rstrip('.')}; {more}")
     if not step.well:
-        late = (
-            ""
-            if step.over
-            else f" after {timeout_seconds:g} s; `kubectl -n {cluster.namespace} describe monitoringprocess {last}` tells more"
-        )
-        raise Failed(f"{full} {step.sentence}{late}")
+        raise Failed(f"{full} {step.sentence}")
 
 
 def _follow(cluster: Cluster, name: str, look: Callable[[dict[str, Any]], Step], timeout_seconds: float) -> tuple[dict[str, Any], Step]:

@@ -1,5 +1,6 @@
 """Outside the cluster: the same words, said inside the operator's pod."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,7 +22,7 @@ def run_in_operator(words: Sequence[str], *, namespace: str | None, context: str
     from urllib3.exceptions import HTTPError
 
     try:
-        api_client = config.new_client_from_config(context=context)
+        api_client = config.new_client_from_config(kubeconfig(), context=context)
         space = namespace or current_namespace(config, context)
         core = client.CoreV1Api(api_client)
         pods = core.list_namespaced_pod(space, label_selector=OPERATOR_LABELS).items
@@ -38,6 +39,11 @@ def run_in_operator(words: Sequence[str], *, namespace: str | None, context: str
         ) from error
     except (HTTPError, OSError) as error:
         raise Failed(f"the cluster does not answer: {error}") from error
+
+
+def kubeconfig() -> str | None:
+    """KUBECONFIG as it is now (the client keeps what it was when it was imported); None = the usual place."""
+    return os.environ.get("KUBECONFIG") or None
 
 
 def choose_pod(pods: Sequence[Any], namespace: str) -> tuple[str, str]:
@@ -58,7 +64,7 @@ def choose_pod(pods: Sequence[Any], namespace: str) -> tuple[str, str]:
 
 def current_namespace(config: Any, context: str | None) -> str:
     """What kubectl would take: the namespace of the context, else default."""
-    contexts, active = config.list_kube_config_contexts()
+    contexts, active = config.list_kube_config_contexts(kubeconfig())
     chosen = next((item for item in contexts if item["name"] == context), active) if context else active
     return str(chosen["context"].get("namespace") or "default")
 

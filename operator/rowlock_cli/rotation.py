@@ -115,8 +115,8 @@ class Rotation:
             names = ", ".join(sorted({mount.pod for mount in late}))
             if time.monotonic() > end:
                 raise Failed(
-                    f"after {self._timeout_seconds:g} s these pods do not have the Secret {self._name} as it is: {names}. Delete them (a Deployment "
-                    "makes new ones), then run this again: it goes on where it is"
+                    f"after {self._timeout_seconds:g} s these pods do not have the Secret {self._name} as it is, or no program sha256sum to tell: {names}. "
+                    "Delete them (a Deployment makes new ones), then run this again: it goes on where it is"
                 )
             said = f"  waiting for {len(late)} of {count} pods to see it (kubelets look about once a minute): {names}"
             if said != told:

@@ -129,9 +129,8 @@ def _check(stage: MonitoringStage, processes: int) -> None:
     """What a user would count."""
     each = stage.sql("select monitoring_process_id, count(*) from ai_comments where status = 'generated' group by 1")
     assert [count for _, count in each] == [LOGINS * PROMPTS * ARTICLES] * processes, "a process has too few or too many comments"
-    text = "replace(replace(comment_content, '&lt;', '<'), '&gt;', '>')"
-    undisclosed = f"select count(*) from ai_comments where {text} not like %s"
-    assert stage.sql(undisclosed, f"<p>{DISCLOSURE}%") == [(0,)], "a comment does not begin with the disclosure"
+    undisclosed = "select count(*) from ai_comments where not starts_with(comment_content, %s)"
+    assert stage.sql(undisclosed, f"<p>{DISCLOSURE}") == [(0,)], "a comment does not begin with the disclosure"
     assert stage.sql("select count(*) from rowlock.run where state in ('dead', 'unknown')") == [(0,)]
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kubernetes import client, config
+from kubernetes import config
 
 from tests.bench.frame import Bench, Target, percentile
 from tests.bench.kube_stage import JobWatch, commit_row, install_definitions, stage
@@ -105,14 +105,9 @@ class HostPlane:
     def request(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json") -> tuple[int, Any]:
         """One call as administrator: the HTTP status and the answer."""
         headers = {"Content-Type": content_type, "Accept": "application/json"}
-        try:
-            answer = self._api.call_api(
-                path, method, header_params=headers, body=body, auth_settings=["BearerToken"], _preload_content=False
-            )  # fmt: skip
-        except client.ApiException as refused:
-            return int(refused.status or 0), refused.body
-        raw = answer[0].data
-        return int(answer[1]), json.loads(raw) if raw[:1] in (b"{", b"[") else raw.decode()
+        answer = self._api.rest_client.request(method, self._api.configuration.host + path, headers=headers, body=body)
+        raw = answer.read()
+        return int(answer.status), json.loads(raw) if raw[:1] in (b"{", b"[") else raw.decode()
 
     def kubectl(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         program = str(ensure_programs(("kubernetes",))["kubectl"])

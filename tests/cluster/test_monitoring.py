@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 CRON_JOB = "rowlock-check-process-timeouts"
 SECRET = "rowlock-encryption"  # noqa: S105 - its name
 KILLED = "faults-killed"
-SEED, KILLING_SECONDS, PAUSE_SECONDS = 20261123, 45.0, 4.0
+SEED, KILLING_SECONDS, PAUSE_SECONDS = 5, 45.0, 2.5
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def test_a_minute_of_the_schedule_is_one_run_however_often_its_pod_comes(release
     assert f"tick {tick} was taken before" in run_tick(release, tick)
     assert owned(release, count) == [["1"]]
     another = f"faults-tick-{random.randrange(10**6)}"  # noqa: S311
-    assert "run " in run_tick(release, another), "another name is another tick"
+    assert re.search(r"run [0-9a-f-]{36}", run_tick(release, another)), "another name is another tick"
     release.delete("job", another)
 
 
@@ -118,7 +119,7 @@ def test_an_upgrade_that_takes_monitoring_away_and_back_keeps_the_key_of_what_wa
 def test_comments_are_posted_once_each_while_worker_pods_are_killed_at_random(
     release: Release, off_and_on: Upgraded, standins: StandIns
 ) -> None:
-    dice, killed, hardened = random.Random(SEED), 0, set[str]()  # noqa: S311
+    dice, killed, not_hardened = random.Random(SEED), 0, set[str]()  # noqa: S311
     ticks_before, began = ticks(release), time.monotonic()
     standins.write(12, 13)
     release.kubectl("patch", "monitoringprocess", KILLED, "--type=merge", "-p", '{"spec": {"state": "Running"}}')
@@ -126,12 +127,12 @@ def test_comments_are_posted_once_each_while_worker_pods_are_killed_at_random(
     while time.monotonic() < end:
         time.sleep(PAUSE_SECONDS * dice.uniform(0.5, 1.5))
         there = release.pods(WORKERS)
-        hardened |= {f"{name}: {wrong}" for name, pod in there.items() for wrong in privileges(pod)}
+        not_hardened |= {f"{name}: {wrong}" for name, pod in there.items() for wrong in privileges(pod)}
         if there:
             release.force_delete(dice.choice(sorted(there)))
             killed += 1
     assert killed >= 5, "there was nothing to kill"
-    assert hardened == set()
+    assert not_hardened == set()
     articles = standins.articles()
     comments = 2 * wanted(articles).total()
 
@@ -150,8 +151,8 @@ def test_comments_are_posted_once_each_while_worker_pods_are_killed_at_random(
     assert times(posted) == Counter({pair: 2 * n for pair, n in wanted(articles).items()}), f"nothing twice, nothing lost; {told}"
     assert all(discloses(comment.text) for comment in posted)
     assert {comment.login for comment in posted} == set(LOGINS)
-    assert time.monotonic() - began > 61, "a minute has passed"
-    assert ticks(release) == ticks_before, "a suspended schedule has ticked"
+    wait_until(lambda: time.monotonic() > began + 65, "the moment of a tick is over", 70)
+    assert set(ticks(release)) <= set(ticks_before), "a suspended schedule has ticked"
 
 
 def resolve_unknown(release: Release) -> None:

@@ -56,9 +56,9 @@ def checks(session: Session, pdfs: list[Pdf], dead: dict[str, object]) -> list[C
 def report(found: list[Check]) -> bool:
     """Prints the table; true where everything is as expected."""
     width = max(len(c.what) for c in found)
-    say(f"\n  {'verified':<{width}}  {'expected':>12}  {'found':>12}")
+    say(f"\n  {'verified':<{width}}  {'expected':>15}  {'found':>15}")
     for check in found:
-        say(f"  {check.what:<{width}}  {check.expected!s:>12}  {check.found!s:>12}  {'ok' if check.ok else '<-- WRONG'}")
+        say(f"  {check.what:<{width}}  {check.expected!s:>15}  {check.found!s:>15}  {'ok' if check.ok else '<-- WRONG'}")
     return all(c.ok for c in found)
 
 

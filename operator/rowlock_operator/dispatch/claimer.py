@@ -29,6 +29,8 @@ class ClaimerSettings:
     hint: bool = True  # listen for NOTIFY, so that a pause ends when a row comes
     hint_gap_seconds: float = 0.005  # pause after a round that moved something, hinted or not: bounds what hints may cost
     hint_most: int = 16  # a round that moved more than this needs no hint for the next
+    hint_vain: int = 8  # so many hints in a row without a row (another kind of rows is added): no more for a while
+    hint_rest_seconds: float = 2.0
 
 
 @dataclass
@@ -58,6 +60,8 @@ class Claimer:
         self._launch, self._hints, self._on_duplicate = launch, hints, on_duplicate
         self._moved = 0  # by the last round
         self._hinted = False
+        self._vain = 0  # hints in a row that nothing came of
+        self._rest_until = 0.0
         self._hands: dict[int, _Hand] = {}
         self._count_at = self._floor_read = -1e9
         self._floor = "0"
@@ -74,6 +78,7 @@ class Claimer:
             feeding_error = error  # what is in the ledger already must still go on
         claimed, more = self._round()
         self._moved = max(fed.rows, claimed)
+        self._vain = 0 if self._moved else self._vain + hinted
         if feeding_error is not None:
             raise feeding_error
         if fed.more or more:
@@ -83,7 +88,9 @@ class Claimer:
     def pause(self, seconds: float) -> None:
         """Up to so many seconds; ends early when somebody hints at a row, unless so many come that hints would only cost."""
         settings = self._settings
-        self._hints.ask(settings.hint and self._moved <= settings.hint_most)
+        if self._vain >= settings.hint_vain:
+            self._rest_until, self._vain = time.monotonic() + settings.hint_rest_seconds, settings.hint_vain // 2
+        self._hints.ask(settings.hint and self._moved <= settings.hint_most and time.monotonic() >= self._rest_until)
         if self._moved:
             time.sleep(min(settings.hint_gap_seconds, seconds))
             seconds -= settings.hint_gap_seconds

@@ -27,7 +27,8 @@ class Vault:
         try:
             stamp = self._path.stat().st_mtime
             if self._known is None or self._known[0] != stamp:
-                lines = [line.strip() for line in self._path.read_text().splitlines() if line.strip()]
+                words = (line.strip() for line in self._path.read_text().splitlines())
+                lines = [word for word in words if word and not word.startswith("#")]
                 if not lines:
                     raise reasons.ENCRYPTION_KEY_MISSING.error(why="it is empty")
                 self._known = (stamp, lines[0])

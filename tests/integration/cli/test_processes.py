@@ -158,3 +158,10 @@ def test_a_session_that_is_over_is_none(domain: str, invoke: Invoke) -> None:
 def test_before_the_first_process_there_is_nothing_to_show(domain: str, invoke: Invoke) -> None:
     assert invoke("sessions").stdout == "No login is known yet: each MonitoringProcess brings its own.\n"
     assert "known: none yet" in invoke("process", "status", "watch").stderr
+
+
+def test_a_login_for_runs_alone_is_told_to_use_another_one(domain: str, invoke: Invoke, client_url: str) -> None:
+    watched(domain)
+    for words in (("sessions",), ("comments", "list"), ("process", "status", "watch")):
+        done = invoke(*words, url=client_url)
+        assert (done.exit_code, "this login may not do that" in done.stderr) == (1, True), done.output

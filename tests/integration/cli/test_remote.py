@@ -1,6 +1,8 @@
 """Outside the cluster: the words travel into the operator's pod, its answer and exit code travel back."""
 
+import base64
 import getpass
+import json
 import os
 import subprocess
 import sys
@@ -12,9 +14,10 @@ import pytest
 from kubernetes import client, config
 
 from rowlock_cli.cluster import connected
-from rowlock_cli.key_lines import digest
+from rowlock_cli.key_lines import digest, fingerprint
 from rowlock_cli.key_mounts import mounts_of
 from rowlock_cli.remote import OPERATOR_LABELS
+from tests.services.monitoring import KEY
 from tests.services.process import wait_until
 
 pytestmark = pytest.mark.cluster
@@ -23,6 +26,7 @@ pytestmark = pytest.mark.cluster
 ANSWER = r"""#!/bin/sh
 case "$*" in
 *comments*--dry-run*) echo '{"verb": "approved", "process": "demo/watch", "count": 2, "until": "2026-03-01T12:00:00.000000+00:00"}'; exit 0 ;;
+*reencrypt*) exec python3 -c "$REENCRYPT" ;;
 *--dry-run*) echo '{"verb": "purge", "queue": "demo/documents", "what": "dead", "age": "", "count": 2}'; exit 0 ;;
 *--yes*) echo "$*"; exit 0 ;;
 *--ticks*) echo '{"at": "2026-03-01T12:00:00+00:00", "runners_alive": 0, "queues": []}'; exit 4 ;;
@@ -32,6 +36,13 @@ printf 'grüße ☃\n'
 seq 1 20000
 echo 'one sentence' >&2
 exit 3
+"""
+# The task's report, of a worker that has nothing to do: which key its file has first.
+REENCRYPT = """
+import base64, hashlib, json
+key = open("/var/run/encryption/keys").read().split()[0]
+name = hashlib.sha256(b"rowlock credentials key id\\0" + base64.urlsafe_b64decode(key)).hexdigest()[:12]
+print(json.dumps({"key": name, "encrypted_anew": 0, "unreadable": 0, "looked_at": 0, "opened_by": {name: 0}}))
 """
 Rowlock = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -61,8 +72,8 @@ def namespace(core: client.CoreV1Api) -> Iterator[str]:
 def rowlock(kubeconfig: str) -> Rowlock:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ROWLOCK_")} | {"KUBECONFIG": kubeconfig}
     program = os.path.join(os.path.dirname(sys.executable), "rowlock")
-    return lambda *words, answer="": subprocess.run(
-        [program, *words], env=environment, capture_output=True, text=True, timeout=60, check=False, input=answer
+    return lambda *words, answer="", timeout=60: subprocess.run(
+        [program, *words], env=environment, capture_output=True, text=True, timeout=timeout, check=False, input=answer
     )
 
 
@@ -76,9 +87,13 @@ def operator_pod(core: client.CoreV1Api, namespace: str) -> str:
         "imagePullPolicy": "IfNotPresent",
         "command": ["sh", "-c", install],
         "readinessProbe": {"exec": {"command": ["test", "-x", program]}, "periodSeconds": 1},
+        "env": [{"name": "ROWLOCK_ENCRYPTION_KEYS_FILE", "value": "/var/run/encryption/keys"}, {"name": "REENCRYPT", "value": REENCRYPT}],
+        "volumeMounts": [{"name": "encryption", "mountPath": "/var/run/encryption", "readOnly": True}],
     }
+    core.create_namespaced_secret(namespace, {"metadata": {"name": "ours-encryption"}, "stringData": {"keys": f"{KEY}\n"}})
     labels = dict(pair.split("=") for pair in OPERATOR_LABELS.split(","))
-    spec = {"terminationGracePeriodSeconds": 0, "containers": [container]}
+    volume = {"name": "encryption", "secret": {"secretName": "ours-encryption"}}
+    spec = {"terminationGracePeriodSeconds": 0, "containers": [container], "volumes": [volume]}
     core.create_namespaced_pod(namespace, {"metadata": {"name": "operator-0", "labels": labels}, "spec": spec})
 
     def ready() -> bool:
@@ -153,3 +168,21 @@ def test_the_digest_of_a_mounted_secret_is_seen_and_follows_the_secret(
         assert cluster.sha256_in_pod("gone-0", mount.container, mount.path) == ""
         cluster.write_secret(cluster.secret("ours"), data={"keys": "two\n"}, annotations={})
         wait_until(lambda: seen() == digest("two\n"), "the kubelet brought it", 180)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # a kubelet looks about once a minute, and it has to twice
+def test_the_encryption_key_is_changed_with_real_kubelets(
+    operator_pod: str, namespace: str, rowlock: Rowlock, core: client.CoreV1Api
+) -> None:
+    check = rowlock("credentials", "rotate", "--check", "-n", namespace, "-o", "json")
+    assert (check.returncode, json.loads(check.stdout)["keys"], json.loads(check.stdout)["pods_with_other_keys"]) == (
+        0,
+        [fingerprint(KEY)],
+        [],
+    )
+    done = rowlock("credentials", "rotate", "-n", namespace, timeout=290)
+    assert done.returncode == 0, done.stdout + done.stderr
+    keys = base64.b64decode(core.read_namespaced_secret("ours-encryption", namespace).data["keys"]).decode().split()
+    assert (len(keys), KEY in keys, keys[0] in done.stdout + done.stderr) == (1, False, False)
+    assert f"Everything is encrypted with the key {fingerprint(keys[0])} now" in done.stdout

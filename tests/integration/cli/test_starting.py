@@ -112,7 +112,6 @@ def test_stop_and_start_are_followed_also_once_its_duration_is_over(served: Oper
     last = command(served, "start", "watch")
     assert (last.exit_code, last.stdout) == (0, f"{full} runs\n"), last.output
     assert spec(served)["startRequest"] != before
-    assert served.sql("select count(*) from rowlock.run where task = 'start_monitoring_process'") == [(3,)]
 
 
 def test_what_hinders_a_start_is_told_and_ends_the_wait(served: OperatorRoom) -> None:
@@ -126,9 +125,8 @@ def test_a_start_that_no_worker_takes_is_told_after_its_time_and_stopped_before_
     served.create(monitoring_process("watch"))
     wait_until(lambda: served.sql("select 1 from monitoring_processes where start_requested_at is not null"), "it was asked for", 30)
     late = command(served, "start", "watch", "--timeout", "1")
-    assert (late.exit_code, "is created: Starting: " in late.stderr, "after 1 s; `kubectl -n" in late.stderr) == (1, True, True), (
-        late.output
-    )
+    assert (late.exit_code, f"after 1 s {served.namespace}/watch is created: " in late.stderr) == (1, True), late.output
+    assert "begins; `kubectl -n" in late.stderr
     stopped = command(served, "stop", "watch")
     assert (stopped.exit_code, "has ended (stopped)" in stopped.stdout) == (0, True), stopped.output
 
@@ -138,7 +136,9 @@ def test_without_an_operator_the_wait_ends_and_without_waiting_nothing_is_waited
     asked = command(room, "stop", "watch", "--no-wait")
     assert (asked.exit_code, asked.stdout, spec(room)["state"]) == (0, f"{room.namespace}/watch is asked to stop\n", "Stopped")
     done = command(room, "stop", "watch", "--timeout", "0.5")
-    assert (done.exit_code, "waits for the operator to look at it after 0.5 s" in done.stderr) == (1, True), done.output
+    assert (done.exit_code, "after 0.5 s" in done.stderr and "waits for the operator to look at it" in done.stderr) == (1, True), (
+        done.output
+    )
 
 
 def test_a_process_that_is_not_there_and_a_user_who_may_not_are_told(

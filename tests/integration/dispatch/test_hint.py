@@ -97,6 +97,22 @@ def test_behind_pgbouncer_rows_are_found_by_polling_and_nothing_is_left_in_its_s
         assert value(url, "select count(*) from pg_listening_channels()") == 0
 
 
+def test_rows_that_do_not_wait_are_soon_hinted_at_no_more_and_later_again(database: str, redis_url: str) -> None:
+    """An insert with a NOTIFY is half as fast among many; for rows that are no work it would be for nothing."""
+    create_orders(database)
+    with connect(database) as cur, dispatching(database, redis_url) as bench:
+        cur.execute(TRIGGER)
+        bench.source()
+        wait_until(lambda: value(database, ASKED) == 1, "it asks for hints")
+
+        def asked_after_another() -> bool:
+            cur.execute("insert into orders(customer, amount, status) values ('Ada', 1, 'held')")
+            return bool(value(database, ASKED))
+
+        wait_until(lambda: not asked_after_another(), "it asks no more")
+        wait_until(lambda: value(database, ASKED) == 1, "it asks again")
+
+
 def test_nobody_notifies_while_nobody_asks(database: str, listener: HintListener) -> None:
     create_orders(database)
     with connect(database) as cur:

@@ -3,6 +3,7 @@
 `ROWLOCK_TEST_CRASH_TASKS`: tasks that die, comma-separated; `ROWLOCK_TEST_CRASH_STEPS`: words of the steps that count (empty: all of them);
 `ROWLOCK_TEST_CRASH_JOURNAL`: a file with the steps that somebody died at already; `ROWLOCK_TEST_CRASH_WHOM`: child, or worker (its parent, too);
 `ROWLOCK_TEST_NO_EFFECT`: begin_effect says yes and records nothing. `ROWLOCK_TEST_NO_GATE`: requests wait for nobody.
+`ROWLOCK_TEST_LATE`: a POST has reached the site, and its answer comes a minute later.
 `ROWLOCK_TEST_BLIND`: the site shows a comment later than anybody looks.
 A step is a moment before or after a statement, a request to the site or the model, an effect or the commit of the finish.
 """
@@ -12,6 +13,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -90,6 +92,9 @@ if "ROWLOCK_TEST_CRASH_TASKS" in os.environ:
     perform._call = _note_task(perform._call)
 if "ROWLOCK_TEST_NO_EFFECT" in os.environ:
     Ledger.begin_effect = lambda self, *_, **__: True  # type: ignore[method-assign]
+if "ROWLOCK_TEST_LATE" in os.environ:
+    _post = Fetcher.post
+    Fetcher.post = lambda self, path, fields, *, referer: (_post(self, path, fields, referer=referer), time.sleep(60))[0]  # type: ignore[method-assign]
 if "ROWLOCK_TEST_NO_GATE" in os.environ:
     SiteGate.pass_ = lambda self: None  # type: ignore[method-assign]
 if "ROWLOCK_TEST_BLIND" in os.environ:

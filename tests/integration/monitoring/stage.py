@@ -1,6 +1,7 @@
 """The whole pipeline on loopback: ledger and domain, the chart's queues and sources, real worker processes, the stand-in site and model."""
 
 import base64
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -157,7 +158,7 @@ class MonitoringStage:
             "name": name,
             "username_encrypted": self.encrypt(name),
             "password_encrypted": self.encrypt(password or known.password),
-            "credentials_hash": password or "right",
+            "credentials_hash": hashlib.sha256((password or known.password).encode()).hexdigest(),
         }
 
     def start(self, wanted: dict[str, Any]) -> str:

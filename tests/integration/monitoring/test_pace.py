@@ -61,10 +61,10 @@ def slow_posting(database: str, redis_url: str, tmp_path: Path, site: Site, llm:
 
 def test_after_a_wait_that_the_site_asked_for_requests_come_one_by_one_again(database: str) -> None:
     """Those who waited for their turn when everybody was told to wait: without new turns all of them would come at once."""
+    run = LedgerAttempt(database, enqueue(database, "any", {})).run
     url = prepare(database)
     wanted = process()
     identity, left, rate = started(url, wanted), [], 4
-    run = LedgerAttempt(url, enqueue(url, "any", {})).run
 
     def go() -> None:
         SiteGate(run, process_id=identity, site="site.example", login_id=wanted["logins"][0]["id"], requests_per_second=rate).pass_()
