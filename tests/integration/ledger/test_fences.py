@@ -89,6 +89,15 @@ def test_a_begun_effect_is_never_repeated(ledger: LedgerClient) -> None:
     assert ledger.field(run, "failure->>'effect'") == "post comment"
 
 
+def test_a_begun_effect_of_a_run_that_is_being_canceled_is_unknown_when_its_runner_is_lost(ledger: LedgerClient) -> None:
+    run = ledger.running()
+    assert ledger.value("select rowlock.begin_effect_v1(%s, 1, %s, 'post comment')", run, ledger.token)
+    ledger.value("select rowlock.cancel_v1(array[%s]::uuid[])", run)
+    ledger.lapse()
+    ledger.sweep()
+    assert ledger.state(run) == "unknown", "canceled would say that nothing was posted"
+
+
 def test_without_the_effect_mark_the_same_crash_repeats_it(ledger: LedgerClient) -> None:
     run = ledger.running()
     ledger.lapse()
