@@ -50,8 +50,9 @@ class JobWatch:
         return self._seen.get(timeout=seconds)
 
     def close(self) -> None:
-        self._stream.close()
+        self._stream.shutdown()  # close() would wait for the other thread's read, and nothing comes any more
         self._thread.join(5)
+        self._stream.close()
         self._api.rest_client.pool_manager.clear()
 
 
