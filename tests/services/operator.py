@@ -119,7 +119,7 @@ class OperatorRoom:
         self.secret("rowlock-redis", url=redis_url)
         if plane.with_controller_manager:  # a pod needs the account that the controllers make
             path = f"/api/v1/namespaces/{self.namespace}/serviceaccounts/default"
-            wait_until(lambda: plane.request("GET", path)[0] == 200, "the default service account", 30)
+            wait_until(lambda: plane.request("GET", path)[0] == 200, "the default service account", 90)
 
     # -- the cluster ---------------------------------------------------------------------------------------------------
 

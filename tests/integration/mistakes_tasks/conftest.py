@@ -1,5 +1,6 @@
 """A worker whose tasks misbehave, and a question to the process of the next run."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,11 @@ def stage(database: str, redis_url: str, tmp_path: Path) -> Iterator[BadStage]:
 def worker(stage: BadStage) -> WorkerProcess:
     """Soft limit 0.5 s, hard limit 3 s."""
     return stage.worker(soft_seconds="0.5", hard_seconds="3")
+
+
+def grown_bytes(pid: int) -> int:
+    """How much a worker held at most beyond what it was forked with: this process, which has whatever the tests before needed."""
+    return memory_bytes(pid) - memory_bytes(os.getpid(), "VmRSS")
 
 
 def memory_bytes(pid: int, what: str = "VmHWM") -> int:

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from tests.integration.jobs.stage import WorkerProcess, process_exists
-from tests.integration.mistakes_tasks.conftest import BadStage, memory_bytes
+from tests.integration.mistakes_tasks.conftest import BadStage, grown_bytes
 from tests.services.process import wait_until
 
 pytestmark = pytest.mark.integration
@@ -66,7 +66,7 @@ def test_memory_up_to_the_limit_is_the_platforms_failure_and_the_parent_stays_sm
     worker = stage.worker()
     failure = stage.fails("eats", pieces=pieces, bytes=600_000_000)
     assert (failure["class"], failure["reason"]) == ("infra", "MemoryError")
-    assert memory_bytes(worker.pid) < 150_000_000
+    assert grown_bytes(worker.pid) < 60_000_000
     stage.the_next_run_is_well(worker)
 
 

@@ -10,7 +10,14 @@ from tests.integration.work.ledger_attempt import worker_login
 from tests.services.postgres import PostgresServer, connect
 
 pytestmark = pytest.mark.integration
-TABLES = {"users", "groups", "workshop_documents", "workshop_chunks", "document_ingest_jobs"}
+BOTH = ["0001_domain", "0002_monitoring"]
+DOCUMENTS = {"users", "groups", "workshop_documents", "workshop_chunks", "document_ingest_jobs"}
+MONITORING = {"monitoring_processes", "monitoring_process_logins", "monitoring_process_prompts", "ai_comments", "prompt_templates"} | {
+    "mymoment_logins",
+    "mymoment_sessions",
+    "llm_provider_configurations",
+}
+TABLES = DOCUMENTS | MONITORING
 
 
 def rows(url: str, statement: str) -> list[tuple[Any, ...]]:
@@ -20,7 +27,7 @@ def rows(url: str, statement: str) -> list[tuple[Any, ...]]:
 
 
 def test_tables_are_made_once_and_a_second_migration_does_nothing(database: str) -> None:
-    assert migrate(database) == ["0001_domain"]
+    assert migrate(database) == BOTH
     assert {name for (name,) in rows(database, "select tablename from pg_tables where schemaname = 'public'")} == TABLES
     assert migrate(database) == []
 
@@ -41,7 +48,7 @@ def test_several_at_once_apply_everything_exactly_once(database: str) -> None:
     for thread in threads:
         thread.join(60)
     assert failures == []
-    assert sorted(results) == [[], [], [], [], [], ["0001_domain"]]
+    assert sorted(results) == [[], [], [], [], [], BOTH]
 
 
 def test_tables_that_exist_already_stay_exactly_as_they_are(database: str) -> None:
@@ -108,8 +115,9 @@ def test_a_login_that_may_not_create_extensions_goes_on_without_trigrams(postgre
         if not cur.fetchone():
             cur.execute("create role an_owner login")
         # pg_trgm is trusted: who may create in the database may create it. Here it may be made in no schema that is left.
-        cur.execute("create schema rowlock_domain authorization an_owner; grant create on schema public to an_owner")
-    assert migrate(url.replace("//postgres@", "//an_owner@")) == ["0001_domain"]
+        cur.execute("create schema rowlock_domain authorization an_owner; create schema monitoring authorization an_owner")
+        cur.execute("grant create on schema public to an_owner")
+    assert migrate(url.replace("//postgres@", "//an_owner@")) == BOTH
     assert rows(url, "select extname from pg_extension where extname = 'pg_trgm'") == []
     assert rows(url, "select 1 from pg_indexes where indexname = 'workshop_chunks_trigram'") == []
 

@@ -273,4 +273,4 @@ def test_the_migrate_command_of_the_worker_makes_the_tables(database: str) -> No
     done = subprocess.run(
         [sys.executable, "-m", "rowlock_jobs", "migrate"], env=environment, capture_output=True, text=True, timeout=60, check=False
     )
-    assert (done.returncode, done.stdout) == (0, "0001_domain\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "0001_domain\n0002_monitoring\n"), done.stderr
