@@ -35,7 +35,7 @@ MISTAKES = [
     Mistake("rowsources", "faults-no-column", "Ready", "ColumnMissing", ("prize", TABLE, "correct spec")),
     Mistake("rowsources", "faults-no-task", "Ready", "TaskNotAllowed", ("ship", "spec.tasks", "add it there")),
     # The chart lets the operator read named Secrets only, so whether another one exists is not its to know.
-    Mistake("workqueues", "faults-no-secret", "Ready", "Forbidden", ("faults-not-there", "rbac.secretNames", "spec.databaseRef")),
+    Mistake("workqueues", "faults-no-secret", "Ready", "SecretForbidden", ("faults-not-there", "rbac.secretNames", "spec.databaseRef")),
     Mistake("workqueues", "faults-no-image", "Degraded", "ImagePullFailed", ("1 pods", "Correct spec.template.image")),
     Mistake("workqueues", "faults-no-worker-image", "Ready", "ImagePullFailed", ("1 pods", "Correct spec.template.image")),
 ]

@@ -99,7 +99,8 @@ def test_a_pod_that_the_kernel_ends_for_its_memory_is_the_platforms_failure_with
     words = app.runs("failure->>'class'", "failure->>'reason'", "failure->>'message'")
     assert words == [["infra", "OutOfMemory", "the container ran out of memory: raise spec.template.resources.limits.memory"]]
     wait_until(lambda: app.statuses() == {"failed": 1}, "the row is told")
-    assert "DeadLetters" in str(condition(release.find("workqueues", "faults-memory"), "Degraded"))
+    degraded = lambda: condition(release.find("workqueues", "faults-memory"), "Degraded")  # noqa: E731
+    wait_until(lambda: degraded().get("reason") in ("DeadLetters", "OutOfMemory"), "its condition says so", 20)
     release.delete("workqueue", "faults-memory")
 
 
