@@ -12,14 +12,13 @@ from kubernetes import client, config
 
 from tests.bench.frame import Bench
 from tests.bench.row_to_start import TRIGGER
-from tests.services.kube import KubeControlPlane
+from tests.services.kube import KubeControlPlane, serving_definitions
 from tests.services.manifests import STATUS_COLUMN, exit_queue, row_source
 from tests.services.operator import OperatorRoom
 from tests.services.postgres import connect
 from tests.services.process import wait_until
 from tests.services.rows import create_orders
 
-CRDS = Path(__file__).parents[2] / "crds"
 QUEUE = "stamps"
 
 
@@ -82,18 +81,8 @@ def stage(bench: Bench, plane: Any, **queue_spec: Any) -> Iterator[tuple[Operato
 @contextlib.contextmanager
 def bare_control_plane() -> Iterator[KubeControlPlane]:
     """kube-apiserver with our definitions; no controller, no node."""
-    plane = KubeControlPlane().start()
-    try:
-        install_definitions(plane)
+    with serving_definitions() as plane:
         yield plane
-    finally:
-        plane.stop()
-
-
-def install_definitions(plane: Any) -> None:
-    for arguments in (("apply", "--server-side"), ("wait", "--for=condition=Established", "--timeout=30s")):
-        done = plane.kubectl(*arguments, "-f", str(CRDS))
-        assert done.returncode == 0, done.stderr
 
 
 def commit_row(room: OperatorRoom, rows: int = 1) -> int:

@@ -12,13 +12,12 @@ from pathlib import Path
 from rowlock_operator.cluster.client import ClientSettings, KubeClient
 from rowlock_operator.cluster.credentials import load_kubeconfig
 from rowlock_operator.cluster.kinds import ROW_SOURCES, WORK_QUEUES, Kind
-from tests.services.kube import KubeControlPlane
+from tests.services.kube import KubeControlPlane, install_definitions
 from tests.services.manifests import STATUS_COLUMN, Manifest, row_source, work_queue
 from tests.services.operator import OperatorProcess, OperatorRoom
 from tests.services.postgres import PostgresServer, connect
 from tests.services.process import wait_until
 
-CRDS = Path(__file__).parents[2] / "crds"
 WRITES = ("POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION")
 TABLES_A_TRANSACTION = 100  # each takes a few entries of the lock table
 
@@ -26,9 +25,7 @@ TABLES_A_TRANSACTION = 100  # each takes a few entries of the lock table
 def control_plane() -> KubeControlPlane:
     """A started API server with our definitions, without controllers: what is written there, we or the operator wrote."""
     plane = KubeControlPlane().start()
-    for arguments in (("apply", "--server-side"), ("wait", "--for=condition=Established", "--timeout=30s")):
-        done = plane.kubectl(*arguments, "-f", str(CRDS))
-        assert done.returncode == 0, done.stderr
+    install_definitions(plane)
     return plane
 
 

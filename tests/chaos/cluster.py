@@ -6,10 +6,9 @@ from typing import Any
 
 from tests.chaos import workload
 from tests.chaos.workload import NAMESPACE
-from tests.services.kube import KubeControlPlane
+from tests.services.kube import KubeControlPlane, install_definitions
 from tests.services.operator import GROUP
 from tests.services.process import wait_until
-from tests.services.worker import ROOT
 
 _PLURALS = {"WorkQueue": "workqueues", "RowSource": "rowsources"}
 
@@ -24,10 +23,7 @@ def write_kubeconfig(plane: KubeControlPlane, path: Path, *, port: int) -> None:
 
 def prepare(plane: KubeControlPlane, *, database: dict[str, str], redis: dict[str, str]) -> None:
     """Definitions, namespace, the two Secrets, WorkQueues and RowSources."""
-    for arguments in (("apply", "--server-side"), ("wait", "--for=condition=Established", "--timeout=30s")):
-        done = plane.kubectl(*arguments, "-f", str(ROOT / "crds"))
-        if done.returncode:
-            raise RuntimeError(f"the definitions of crds/ were not taken: {done.stderr}")
+    install_definitions(plane)
     _must(plane, "POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     account = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/default"
     wait_until(lambda: plane.request("GET", account)[0] == 200, "the default service account", 30)

@@ -3,6 +3,7 @@
 The programs are real upstream ones, from `ROWLOCK_PROGRAMS` (a folder) or from the cache that `python3 -m tools.cluster programs` fills.
 """
 
+import contextlib
 import json
 import os
 import secrets
@@ -22,6 +23,7 @@ import pytest
 from tests.services.process import Server, find_program, free_port, port_open
 from tools.cluster.programs import ensure_programs
 
+CRDS = Path(__file__).parents[2] / "crds"
 _SERVICE_RANGE = "10.97.0.0/24"
 
 
@@ -206,19 +208,29 @@ class KubeControlPlane:
         self.kubeconfig.write_text(json.dumps(config))
 
 
-@pytest.fixture(scope="session")
-def kube_control_plane() -> Iterator[KubeControlPlane]:
-    """etcd and kube-apiserver with the definitions of crds/ in place, shared by a session."""
-    plane = KubeControlPlane().start()
+def install_definitions(plane: Any) -> None:
+    """Our kinds, served: of a control plane here or of a whole cluster, whatever has `kubectl`."""
+    for arguments in (("apply", "--server-side"), ("wait", "--for=condition=Established", "--timeout=30s")):
+        done = plane.kubectl(*arguments, "-f", str(CRDS))
+        assert done.returncode == 0, done.stderr
+
+
+@contextlib.contextmanager
+def serving_definitions(*, controller_manager: bool = False) -> Iterator[KubeControlPlane]:
+    """A control plane with the definitions of crds/ in place, ended with the block."""
+    plane = KubeControlPlane(controller_manager=controller_manager).start()
     try:
-        crds = Path(__file__).parents[2] / "crds"
-        done = plane.kubectl("apply", "--server-side", "-f", str(crds))
-        assert done.returncode == 0, done.stderr
-        done = plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(crds))
-        assert done.returncode == 0, done.stderr
+        install_definitions(plane)
         yield plane
     finally:
         plane.stop()
+
+
+@pytest.fixture(scope="session")
+def kube_control_plane() -> Iterator[KubeControlPlane]:
+    """etcd and kube-apiserver, shared by a session."""
+    with serving_definitions() as plane:
+        yield plane
 
 
 @pytest.fixture(scope="session")

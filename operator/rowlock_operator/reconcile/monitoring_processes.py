@@ -18,7 +18,7 @@ from rowlock_operator.observed.monitoring import ProcessObservation, ProcessRow
 from rowlock_operator.observed.queues import Trouble, trouble
 from rowlock_operator.reconcile.databases import Databases
 from rowlock_operator.reconcile.login_secrets import LoginSecrets
-from rowlock_operator.reconcile.reporting import PrimaryCache, Reporter, manifest_of
+from rowlock_operator.reconcile.reporting import Primary, PrimaryCache, Reporter, manifest_of
 from rowlock_operator.rows.monitoring import MonitoringRows
 from rowlock_operator.rows.vault import Vault
 from rowlock_operator.status.monitoring_processes import fold_monitoring_process_status
@@ -60,7 +60,6 @@ class MonitoringProcesses:
         process = parse_monitoring_process(manifest_of(MONITORING_PROCESSES, key, primary))
         troubles: list[Trouble] = []
         row: ProcessRow | None = None
-        acted = False
         try:
             rows = self._rows_of(key)
             await asyncio.to_thread(rows.check_installed)
@@ -72,8 +71,7 @@ class MonitoringProcesses:
             await self._write(key, process)
             row = row or await self._row(rows, process)
             self._check_pipeline(key)
-            acted = await self._act(rows, process, row, troubles)
-            if acted:
+            if await self._act(rows, process, row, troubles):
                 row = await self._row(rows, process)
         except GiveUp as error:
             troubles.append(Trouble(reason=error.reason, message=str(error)))
@@ -95,15 +93,14 @@ class MonitoringProcesses:
 
     def _status(self, process: MonitoringProcess, row: ProcessRow | None, troubles: list[Trouble]) -> dict[str, object]:
         spec = process.spec
-        observation = ProcessObservation(now=self._now(), row=row, troubles=tuple(troubles))
-        if row is not None and (row.alive if spec.state == "Running" else not row.alive):
-            observation = ProcessObservation(
-                now=observation.now,
-                row=row,
-                troubles=observation.troubles,
-                acted_on_state=spec.state,
-                acted_on_request=spec.start_request if spec.state == "Running" else process.status.last_start_request,
-            )
+        acted = row is not None and row.alive == (spec.state == "Running")
+        observation = ProcessObservation(
+            now=self._now(),
+            row=row,
+            troubles=tuple(troubles),
+            acted_on_state=spec.state if acted else None,
+            acted_on_request=spec.start_request if spec.state == "Running" else process.status.last_start_request,
+        )
         return fold_monitoring_process_status(process, observation)
 
     def _rows_of(self, key: ObjectKey) -> MonitoringRows:
@@ -112,14 +109,18 @@ class MonitoringProcesses:
 
     def _dispatcher(self, namespace: str) -> DatabaseDispatcher:
         queue = ObjectKey(WORK_QUEUES.plural, namespace, QUEUES[0])
-        if self._cache.get(queue) is None:
-            raise reasons.NO_WORKER.error(
-                queue=QUEUES[0], why="it does not exist in this namespace. Enable domain.monitoring in the chart."
-            )
+        self._queue(queue)
         dispatcher = self._databases.of(queue)
         if dispatcher is None:
             raise RetryLater(f"WorkQueue {queue.name} has not reached its database yet: see its condition Ready")
         return dispatcher
+
+    def _queue(self, key: ObjectKey) -> Primary:
+        """Raises GiveUp (NoWorker) where there is no such WorkQueue."""
+        found: Primary | None = self._cache.get(key)
+        if found is None:
+            raise reasons.NO_WORKER.error(queue=key.name, why="it does not exist in this namespace. Enable domain.monitoring in the chart.")
+        return found
 
     async def _row(self, rows: MonitoringRows, process: MonitoringProcess) -> ProcessRow | None:
         return (await asyncio.to_thread(rows.status, [process.metadata.uid])).get(process.metadata.uid)
@@ -141,10 +142,8 @@ class MonitoringProcesses:
     def _check_pipeline(self, key: ObjectKey) -> None:
         """Raises GiveUp where no worker could serve it: a start that waits in silence is the old system's."""
         for name in QUEUES:
-            primary = self._cache.get(ObjectKey(WORK_QUEUES.plural, key.namespace, name))
-            if primary is None:
-                raise reasons.NO_WORKER.error(queue=name, why="it does not exist in this namespace. Enable domain.monitoring in the chart.")
-            ready = next((c for c in primary.status.get("conditions") or () if c.get("type") == "Ready"), None)
+            queue = self._queue(ObjectKey(WORK_QUEUES.plural, key.namespace, name))
+            ready = next((c for c in queue.status.get("conditions") or () if c.get("type") == "Ready"), None)
             if ready is not None and ready.get("status") == "False":
                 raise reasons.NO_WORKER.error(queue=name, why=str(ready.get("message", "it is not Ready")))
         for name in SOURCES:

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from rowlock_cli.main import rowlock
 from rowlock_jobs.work.migrate import migrate
-from tests.services.kube import KubeControlPlane
+from tests.services.kube import KubeControlPlane, serving_definitions
 from tests.services.manifests import monitoring_process
 from tests.services.monitoring import install
 from tests.services.operator import OperatorRoom
@@ -20,20 +20,13 @@ from tests.services.postgres import PostgresServer
 from tests.services.process import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
-CRDS = Path(__file__).parents[3] / "crds"
 
 
 @pytest.fixture(scope="module")
 def plane() -> Iterator[KubeControlPlane]:
     """With controllers: WorkQueues are Ready only where Deployments move."""
-    made = KubeControlPlane(controller_manager=True).start()
-    try:
-        for arguments in (("apply", "--server-side"), ("wait", "--for=condition=Established", "--timeout=30s")):
-            done = made.kubectl(*arguments, "-f", str(CRDS))
-            assert done.returncode == 0, done.stderr
+    with serving_definitions(controller_manager=True) as made:
         yield made
-    finally:
-        made.stop()
 
 
 class Starter(threading.Thread):

@@ -3,26 +3,17 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from rowlock_operator.cluster.credentials import Credentials, load_kubeconfig
-from tests.services.kube import KubeControlPlane
-
-CRDS = Path(__file__).parents[3] / "crds"
+from tests.services.kube import KubeControlPlane, serving_definitions
 
 
 @pytest.fixture(scope="module")
 def plane() -> Iterator[KubeControlPlane]:
-    plane = KubeControlPlane().start()
-    try:
-        for arguments in (("apply", "--server-side"), ("wait", "--for=condition=Established", "--timeout=30s")):
-            done = plane.kubectl(*arguments, "-f", str(CRDS))
-            assert done.returncode == 0, done.stderr
-        yield plane
-    finally:
-        plane.stop()
+    with serving_definitions() as made:
+        yield made
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from rowlock_operator.cluster.credentials import Credentials
 from rowlock_operator.cluster.kinds import ROW_SOURCES, WORK_QUEUES, Manifest, ObjectKey
 from rowlock_operator.intake import kopf_settings
 from rowlock_operator.intake.watcher import PrimaryWatcher
-from tests.integration.cluster_room.conftest import CRDS, until
-from tests.services.kube import KubeControlPlane
+from tests.integration.cluster_room.conftest import until
+from tests.services.kube import CRDS, KubeControlPlane, install_definitions
 
 pytestmark = pytest.mark.integration
 KINDS = (WORK_QUEUES, ROW_SOURCES)
@@ -184,9 +184,7 @@ def test_intake_comes_back_when_the_crds_were_removed_and_installed_again(
             removed = await asyncio.to_thread(plane.kubectl, "delete", "--wait=true", "-f", str(CRDS))
             assert removed.returncode == 0, removed.stderr
             await until(lambda: "intake_broken" in caplog.messages, "kopf ends", 60)
-            for arguments in (("apply", "--server-side"), ("wait", "--for=condition=Established", "--timeout=30s")):
-                done = await asyncio.to_thread(plane.kubectl, *arguments, "-f", str(CRDS))
-                assert done.returncode == 0, done.stderr
+            await asyncio.to_thread(install_definitions, plane)
             await kopf_watches(client, watcher, namespace)
 
     asyncio.run(scenario())

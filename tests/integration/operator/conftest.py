@@ -6,26 +6,18 @@ from pathlib import Path
 import pytest
 
 from tests.integration.operator.orders import QUEUE, SOURCE
-from tests.services.kube import KubeControlPlane
+from tests.services.kube import KubeControlPlane, serving_definitions
 from tests.services.operator import OperatorRoom
 from tests.services.postgres import PostgresServer
 from tests.services.process import wait_until
 from tests.services.redis import RedisServer
 from tests.services.rows import create_orders, statuses
 
-CRDS = Path(__file__).parents[3] / "crds"
-
 
 @pytest.fixture(scope="session")
 def plane() -> Iterator[KubeControlPlane]:
-    made = KubeControlPlane(controller_manager=True).start()
-    try:
-        for arguments in (("apply", "--server-side"), ("wait", "--for=condition=Established", "--timeout=30s")):
-            done = made.kubectl(*arguments, "-f", str(CRDS))
-            assert done.returncode == 0, done.stderr
+    with serving_definitions(controller_manager=True) as made:
         yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,6 @@ class Login:
     username_encrypted: str = field(repr=False)
     password_encrypted: str = field(repr=False)
     state: str
-    failed_logins: int
     wait_seconds: float
     """Seconds until another login may be tried; 0 = now."""
 

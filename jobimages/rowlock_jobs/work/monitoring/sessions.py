@@ -9,7 +9,7 @@ from typing import TypeVar
 from rowlock_jobs.task import NeedsReauth, Run, SiteError
 from rowlock_jobs.work.monitoring.gate import ProcessStopped, SiteGate
 from rowlock_jobs.work.monitoring.records import Login, Process
-from rowlock_jobs.work.monitoring.secrets.vault import CredentialsUnreadable, Vault
+from rowlock_jobs.work.monitoring.secrets.vault import CredentialsUnreadable, Vault, open_vault
 from rowlock_jobs.work.monitoring.settings import MonitoringSettings, settings_from
 from rowlock_jobs.work.monitoring.sites.cookies import Cookies
 from rowlock_jobs.work.monitoring.sites.driver import SiteDriver, open_site
@@ -153,8 +153,9 @@ class SiteSession:
 def site_session(run: Run, process: Process, login: Login, *, by_hand: bool = False) -> Iterator[SiteSession]:
     """A use of a login, one of the allowed number. Raises SiteError LoginBusy where none is free for a minute."""
     settings = settings_from(os.environ)
+    vault = open_vault(settings.keys_file)  # before the use begins: without keys there is none to end
     _take(run, login, int(process.setting("login_concurrency", _DEFAULT_CONCURRENCY)), None if by_hand else process.id)
-    session = SiteSession(run, Vault.load(settings.keys_file), settings, process, login, by_hand=by_hand)
+    session = SiteSession(run, vault, settings, process, login, by_hand=by_hand)
     try:
         yield session
     finally:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import fields
 from functools import cache
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -73,14 +72,8 @@ def follow_up(run: Run, task: str, queue: str, *, process_id: str = "") -> None:
     ask(run, "follow_up", queue=f"{namespace}/{queue}", task=task, args=arguments, key=f"{task}:{process_id}")
 
 
-def note_trouble(run: Run, process_id: str, error: str) -> None:
-    """`Reason: sentence`, shown in the status of the process."""
-    ask(run, "trouble", process_id=process_id, error=error)
-
-
 def _records(run: Run, kind: Callable[..., T], name: str, **parameters: Any) -> list[T]:
-    names = [entry.name for entry in fields(kind)]  # type: ignore[arg-type]
     with run.connection() as connection, connection.cursor() as cur:
         cur.execute(statement(name), parameters)
         columns = [column.name for column in cur.description]
-        return [kind(**{n: v for n, v in zip(columns, row, strict=True) if n in names}) for row in cur.fetchall()]
+        return [kind(**dict(zip(columns, row, strict=True))) for row in cur.fetchall()]

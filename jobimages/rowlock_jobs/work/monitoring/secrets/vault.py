@@ -3,6 +3,7 @@
 import base64
 import binascii
 import threading
+from functools import cache
 from pathlib import Path
 
 from cryptography.fernet import InvalidToken, MultiFernet
@@ -93,6 +94,12 @@ class Vault:
                 self._keys = read_keys(self._path)
                 self._seen = seen
             return self._keys
+
+
+@cache
+def open_vault(path: Path) -> Vault:
+    """The vault of this process: each use looks whether the file has changed, and only then reads it. KeyFileInvalid."""
+    return Vault.load(path)
 
 
 def _fernet(keys: list[Key]) -> MultiFernet:

@@ -13,7 +13,7 @@ from rowlock_jobs.work.monitoring.llm.templates import PromptValues, build_promp
 from rowlock_jobs.work.monitoring.llm.usage import Meter
 from rowlock_jobs.work.monitoring.llm.writing import Written, write_comment
 from rowlock_jobs.work.monitoring.records import CommentRow, Model, Process
-from rowlock_jobs.work.monitoring.secrets.vault import Vault
+from rowlock_jobs.work.monitoring.secrets.vault import open_vault
 from rowlock_jobs.work.monitoring.settings import MonitoringSettings, settings_from
 from rowlock_jobs.work.monitoring.store import ask, execute, login_of, model_of, process_of
 from rowlock_jobs.work.monitoring.tasks.arguments import optional_uuid, put_back, row_of, uuid_argument, whole_process
@@ -70,7 +70,7 @@ def generate_comments_for_process(run: Run) -> dict[str, Any]:
 
 def _written(run: Run, process: Process, model: Model, row: CommentRow, meter: Meter) -> Written:
     settings = settings_from(os.environ)
-    vault = Vault.load(settings.keys_file)
+    vault = open_vault(settings.keys_file)
     username = vault.decrypt(login_of(run, row.login_id).username_encrypted) if row.login_id else ""
     values = PromptValues(
         article_title=row.title,

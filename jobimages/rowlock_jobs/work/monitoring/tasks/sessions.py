@@ -5,7 +5,7 @@ from typing import Any
 
 from rowlock_jobs.task import NeedsReauth, Run, SiteError, TaskError, task
 from rowlock_jobs.work.monitoring.gate import ProcessStopped
-from rowlock_jobs.work.monitoring.secrets.vault import CredentialsUnreadable, Vault
+from rowlock_jobs.work.monitoring.secrets.vault import CredentialsUnreadable, open_vault
 from rowlock_jobs.work.monitoring.sessions import site_session
 from rowlock_jobs.work.monitoring.settings import settings_from
 from rowlock_jobs.work.monitoring.store import ask, execute, login_of, logins_of, process_of
@@ -84,7 +84,7 @@ def health_check_sessions(run: Run) -> dict[str, Any]:
 @task("rotate_credentials")
 def rotate_credentials(run: Run) -> dict[str, Any]:
     """Everything that is encrypted under the first key of the key file; what a person changes meanwhile is left alone. `check` only counts."""
-    vault = Vault.load(settings_from(os.environ).keys_file)
+    vault = open_vault(settings_from(os.environ).keys_file)
     current, only_look = vault.key_ids()[0], run.args.get("check") is True
     rotated, unreadable, opened_by = 0, 0, dict.fromkeys(vault.key_ids(), 0)
     rows = ask(run, "encrypted")

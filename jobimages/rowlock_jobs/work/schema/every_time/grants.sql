@@ -11,28 +11,8 @@ begin
   foreach v_grant in array array[
     'select, update on workshop_documents',
     'select, insert, update, delete on workshop_chunks',
-    'select, update on document_ingest_jobs'
-  ] loop
-    begin
-      execute format('grant %s to rowlock_worker', v_grant);
-    exception when insufficient_privilege then
-      raise notice 'this login may not "grant % to rowlock_worker"; ask the owner of the table to do it', v_grant;
-    end;
-  end loop;
-  -- A chunks table made elsewhere may number its rows from a sequence, which needs a grant of its own; an identity column does not.
-  if pg_get_serial_sequence('workshop_chunks', 'id') is not null then
-    execute format('grant usage on sequence %s to rowlock_worker', pg_get_serial_sequence('workshop_chunks', 'id'));
-  end if;
-exception when insufficient_privilege then
-  raise notice 'the grants to rowlock_worker are not complete (%); ask the owner of the tables', sqlerrm;
-end $$;
--- Monitoring: the tasks read and write their rows; what two sides share is a function.
-do $$
-declare
-  v_grant text;
-begin
-  if not exists (select from pg_roles where rolname = 'rowlock_worker') then return; end if;
-  foreach v_grant in array array[
+    'select, update on document_ingest_jobs',
+    -- Monitoring: the tasks read and write their rows; what two sides share is a function.
     'usage on schema monitoring',
     'select, insert, update on ai_comments',
     'select, update on monitoring_processes, mymoment_logins, llm_provider_configurations',
@@ -49,4 +29,10 @@ begin
       raise notice 'this login may not "grant % to rowlock_worker"; ask the owner of the table to do it', v_grant;
     end;
   end loop;
+  -- A chunks table made elsewhere may number its rows from a sequence, which needs a grant of its own; an identity column does not.
+  if pg_get_serial_sequence('workshop_chunks', 'id') is not null then
+    execute format('grant usage on sequence %s to rowlock_worker', pg_get_serial_sequence('workshop_chunks', 'id'));
+  end if;
+exception when insufficient_privilege then
+  raise notice 'the grants to rowlock_worker are not complete (%); ask the owner of the tables', sqlerrm;
 end $$;
