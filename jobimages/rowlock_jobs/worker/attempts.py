@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from rowlock_jobs import logs
 from rowlock_jobs.errors import LeaseLost
@@ -60,8 +61,8 @@ class Attempts:
                 on_slow(hand)
             self._watch(child, first, hand, began)
         except ChildGone as gone:
+            child, self._child = self._child, None
             assert child is not None
-            self._child = None
             logs.emit(logs.CHILD_ENDED, logging.WARNING, child=child.pid, reason=gone.outcome.reason)
             hand.keep(len(hand.open) - child.take_back())
             hand.end_all(gone.outcome, time.monotonic() - began)
@@ -120,7 +121,10 @@ class Attempts:
                 self._note(message, child, hand)
 
     def _note(self, message: wire.Message, child: Child, hand: Hand) -> None:
-        seconds, answer = read_answer(message)
+        try:
+            seconds, answer = read_answer(message)
+        except wire.Spoiled:
+            raise child.spoiled() from None
         if isinstance(answer, Left):
             hand.leaving = False
             hand.keep(len(hand.open) - child.take_back())
@@ -133,12 +137,12 @@ class Attempts:
     def _send(self, runs: Sequence[StartedRun]) -> tuple[Child, int]:
         orders = [order(run, self._lease.token) for run in runs]
         if self._child is not None:
-            try:
-                return self._child, self._child.send(orders)
-            except OSError:
-                # It died between two runs; that is nobody's failure.
-                logs.emit(logs.CHILD_ENDED, logging.WARNING, child=self._child.pid, reason="DiedIdle")
-                self._kill(self._child)
+            if self._child.is_fit:
+                with suppress(ChildGone):
+                    return self._child, self._child.send(orders)
+            # It died or spoke between two runs; that is nobody's failure.
+            logs.emit(logs.CHILD_ENDED, logging.WARNING, child=self._child.pid, reason="UnfitIdle")
+            self._kill(self._child)
         self._child = self._spawn()
         logs.emit(logs.CHILD_STARTED, logging.DEBUG, child=self._child.pid)
         return self._child, self._child.send(orders)

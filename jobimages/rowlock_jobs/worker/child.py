@@ -11,12 +11,12 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 from rowlock_jobs import logs
 from rowlock_jobs.fence.session import TaskSession
 from rowlock_jobs.fence.values import RunId, RunnerToken, RunRef, StartedRun
-from rowlock_jobs.outcome import Outcome
+from rowlock_jobs.outcome import Outcome, OutcomeKind
 from rowlock_jobs.worker import wire
 from rowlock_jobs.worker.output import bound_output
 from rowlock_jobs.worker.page import SharedPage
@@ -25,6 +25,7 @@ from rowlock_jobs.worker.permits import Permits
 from rowlock_jobs.worker.surroundings import Surroundings
 
 _PR_SET_PDEATHSIG = 1
+_KINDS = frozenset(get_args(OutcomeKind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,17 @@ def order(started: StartedRun, token: RunnerToken) -> wire.Message:
 
 
 def read_answer(message: wire.Message) -> tuple[float, Answer | Left]:
-    """The child's answer as the parent reads it, and how many seconds the run took."""
-    kind, seconds, *parts = message
-    if kind == "done":
-        return seconds, Outcome(*parts)
-    if kind == "settled":
-        return seconds, Settled(*parts)
-    return seconds, Unsettled() if kind == "unsettled" else Left()
+    """The child's answer as the parent reads it, and how many seconds the run took. Raises wire.Spoiled where it is none."""
+    match message:
+        case ["done", int() | float() as seconds, str() as kind, str() | None, str() | None, str(), str()] if kind in _KINDS:
+            return seconds, Outcome(*message[2:])
+        case ["settled", int() | float() as seconds, str() | None as state]:
+            return seconds, Settled(state)
+        case ["unsettled", int() | float() as seconds]:
+            return seconds, Unsettled()
+        case ["left", int() | float() as seconds]:
+            return seconds, Left()
+    raise wire.Spoiled("no answer")
 
 
 def serve(
@@ -86,7 +91,7 @@ def _take_runs(channel: socket.socket, page: SharedPage, permits: Permits, sessi
         for sequence, run in enumerate(runs, first):
             page.begin()  # before the permit: from then on what stands there is this run's
             if page.is_spent or not permits.take():
-                wire.send(channel, "left", 0.0)
+                _answer(channel, ["left", 0.0])
                 break
             run_id, attempt, task, args, queue, source_key, tries, token = run
             started = StartedRun(RunRef(RunId(run_id), attempt), task, args, queue, source_key, tries)
@@ -104,9 +109,17 @@ def _take_runs(channel: socket.socket, page: SharedPage, permits: Permits, sessi
                 logs.emit(logs.CHILD_CHANGED, logging.WARNING, run=run_id, attempt=attempt, task=task, changed=", ".join(changed))
             for output in outputs:
                 output.end()
-            wire.send(channel, *_write_answer(answer, time.monotonic() - began))
+            _answer(channel, _write_answer(answer, time.monotonic() - began))
         if len(runs) > 1:
             permits.say_done()
+
+
+def _answer(channel: socket.socket, message: wire.Message) -> None:
+    try:
+        wire.send(channel, *message)
+    except OSError:
+        # The task closed it, shut it down or put something else in its place: nobody hears us any more.
+        os._exit(wire.UNHEARD)
 
 
 def _write_answer(answer: Answer, seconds: float) -> wire.Message:

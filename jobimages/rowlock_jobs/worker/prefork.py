@@ -64,13 +64,22 @@ class Child:
     def fileno(self) -> int:
         return self._channel.fileno()
 
+    @property
+    def is_fit(self) -> bool:
+        """Whether an idle child lives and is silent. What it said unasked (a thread that outlived its task, a closed channel) is no
+        run's failure, so nobody may be sent to it."""
+        return self._reader.is_empty and not self._poll.poll(0)
+
     def send(self, runs: Sequence[wire.Message]) -> int:
-        """Sends runs, which the child begins in this order; returns the number of the first. Raises OSError where the child is gone."""
+        """Sends runs, which the child begins in this order; returns the number of the first. Raises ChildGone (the child is reaped then)."""
         first = self._sent + 1
         self._sent += len(runs)
         self.tasks += len(runs)
         self._permits.grant(len(runs))
-        wire.send(self._channel, first, runs)
+        try:
+            wire.send(self._channel, first, runs)
+        except OSError:
+            raise ChildGone(self._meaning(self._reap_soon())) from None
         return first
 
     def take_back(self) -> int:
@@ -109,10 +118,14 @@ class Child:
     def _next_message(self) -> wire.Message | None:
         try:
             return self._reader.next_message(_LONGEST_ANSWER_BYTES)
-        except ValueError:
-            self.kill()
-            message = "the task wrote into the channel between its process and the worker: it uses a file descriptor that is not its own"
-            raise ChildGone(failed("app", "ChannelSpoiled", message)) from None
+        except wire.Spoiled:
+            raise self.spoiled() from None
+
+    def spoiled(self) -> ChildGone:
+        """Kills a child whose words make no sense, and says what that means for its run."""
+        self.kill()
+        message = "the task wrote into the channel between its process and the worker: it uses a file descriptor that is not its own"
+        return ChildGone(failed("app", "ChannelSpoiled", message))
 
     def kill(self) -> None:
         """Kills the child and everything it started in its process group, and reaps it."""
@@ -150,7 +163,7 @@ class Child:
         self._given_back += self._permits.take_back()
 
     def _meaning(self, status: int | None) -> Outcome:
-        if status is None:
+        if status is None or (os.WIFEXITED(status) and os.WEXITSTATUS(status) == wire.UNHEARD):
             return failed("app", "ChildExited", "the task closed the channel of its process (os.closerange, a daemonizing library)")
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)

@@ -8,7 +8,7 @@ import sys
 import traceback
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +164,7 @@ class WorkerProcess:
             code = 70
             try:
                 os.setsid()
+                _leave_sockets()
                 faulthandler.disable()  # pytest's; a task that dies by SIGSEGV is no news
                 out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
                 os.dup2(out, 1)
@@ -223,6 +224,16 @@ class WorkerProcess:
 
     def close(self) -> None:
         self.kill()
+
+
+def _leave_sockets() -> None:
+    """A fork holds the test's sockets (to Redis, to servers that are gone), which a worker's process would not. Not closed: their
+    objects would close these numbers again, whoever has them by then."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
+                os.dup2(null, int(name))
 
 
 def process_exists(pid: int) -> bool:

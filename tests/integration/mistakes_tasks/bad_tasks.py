@@ -21,7 +21,7 @@ import psycopg2
 
 from rowlock_jobs.task import InputError, Retry, Run, StaleAttempt, task
 
-NAMES = ("describe", "returns", "raises_badly", "prints", "spoils", "leaves", "ends", "eats", "stays", "outlives", "echo_args")
+NAMES = ("describe", "returns", "raises_badly", "prints", "spoils", "leaves", "ends", "eats", "stays", "outlives", "whispers", "echo_args")
 MEGABYTE = 1_000_000
 
 
@@ -41,6 +41,7 @@ def describe(_run: Run) -> dict[str, Any]:
         "memory_limit": resource.getrlimit(resource.RLIMIT_AS)[0],
         "stdout": sys.stdout.write("said\n"),
         "threads": threading.active_count(),
+        "sockets": len(sockets()),
     }
 
 
@@ -185,21 +186,57 @@ def ends(run: Run) -> None:
             os.closerange(0, 4096)
             time.sleep(600)
         case "noise in the channel":
-            for descriptor in range(3, 64):
-                if _is_socket(descriptor):
-                    os.write(descriptor, b"\xff" * 64)
+            os.write(_channel(), b"\xff" * 64)
             time.sleep(600)
+        case "one byte in the channel":
+            os.write(_channel(), b"\0")
+        case "half a message in the channel":
+            os.write(_channel(), b"rwlk\0\0\0\x40[")
+        case "a number in the channel":
+            os.write(_channel(), b"rwlk\0\0\0\x011")
+        case "another answer in the channel":
+            body = b'["done",0,"well",null,null,"",""]'
+            os.write(_channel(), b"rwlk" + len(body).to_bytes(4, "big") + body)
+        case "channel closed":
+            os.close(_channel())
+        case "channel shut down":
+            socket.socket(fileno=os.dup(_channel())).shutdown(socket.SHUT_RDWR)
+        case "channel replaced":
+            os.dup2(os.open(os.devnull, os.O_RDWR), _channel())
         case "execv":
             os.execv("/bin/sh", ["sh", "-c", "exit 0"])
         case "null pointer":
             ctypes.string_at(0)
 
 
-def _is_socket(descriptor: int) -> bool:
+def sockets() -> list[int]:
+    """The sockets that this process holds."""
+    return [number for number in range(3, 256) if _target(number).startswith("socket:")]
+
+
+def _channel() -> int:
+    (descriptor,) = sockets()
+    return descriptor
+
+
+def _target(descriptor: int) -> str:
     try:
-        return os.readlink(f"/proc/self/fd/{descriptor}").startswith("socket:")
+        return os.readlink(f"/proc/self/fd/{descriptor}")
     except OSError:
-        return False
+        return ""
+
+
+@task("whispers")
+def whispers(run: Run) -> None:
+    """Says something into the channel once its run is over."""
+
+    def whisper() -> None:
+        while not os.path.exists(run.args["release"]):
+            time.sleep(0.01)
+        os.write(_channel(), b"\0")
+        Path(run.args["note"]).touch()
+
+    threading.Thread(target=whisper, daemon=True).start()
 
 
 @task("leaves")

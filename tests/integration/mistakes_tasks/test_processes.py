@@ -20,7 +20,14 @@ pytestmark = pytest.mark.integration
         ("os.abort", "infra", "ChildKilled", "signal 6"),
         ("null pointer", "infra", "ChildKilled", "signal 11"),
         ("every descriptor closed", "app", "ChildExited", "closed the channel"),
+        ("channel closed", "app", "ChildExited", "closed the channel"),
+        ("channel shut down", "app", "ChildExited", "closed the channel"),
+        ("channel replaced", "app", "ChildExited", "closed the channel"),
         ("noise in the channel", "app", "ChannelSpoiled", "file descriptor"),
+        ("one byte in the channel", "app", "ChannelSpoiled", "file descriptor"),
+        ("half a message in the channel", "app", "ChannelSpoiled", "file descriptor"),
+        ("a number in the channel", "app", "ChannelSpoiled", "file descriptor"),
+        ("another answer in the channel", "app", "ChannelSpoiled", "file descriptor"),
     ],
 )
 def test_a_task_that_ends_its_process_or_its_channel_fails_and_the_worker_goes_on(
@@ -31,6 +38,24 @@ def test_a_task_that_ends_its_process_or_its_channel_fails_and_the_worker_goes_o
     assert (failure["class"], failure["reason"]) == (failure_class, reason)
     assert words in failure["message"]
     stage.the_next_run_is_well(worker)
+
+
+def test_a_task_finds_no_socket_but_the_channel(stage: BadStage, worker: WorkerProcess) -> None:
+    """Neither the worker's own to Redis and the ledger, nor, in these tests, one of theirs."""
+    stage.the_next_run_is_well(worker)
+    assert stage.works("describe")["sockets"] == 1
+
+
+def test_what_is_said_between_two_runs_is_neither_ones_failure(stage: BadStage, worker: WorkerProcess) -> None:
+    note, release = stage.folder / "note", stage.folder / "go"
+    stage.works("whispers", note=str(note), release=str(release))
+    before = stage.works("describe")["pid"]
+    release.touch()
+    wait_until(note.exists, "the thread has said something")
+    (run_id,) = stage.run("describe")
+    found = stage.wait_state(run_id, "succeeded")
+    assert (found["attempt"], found["result"]["pid"] != before) == (1, True)
+    assert worker.wait_event("child_ended")["reason"] == "UnfitIdle"
 
 
 def test_an_exit_of_a_thread_is_no_exit_of_the_task(stage: BadStage, worker: WorkerProcess) -> None:
