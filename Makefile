@@ -2,9 +2,11 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 CLUSTER ?= dev
-PYTEST := $(PY) -m pytest -q
+PYTEST := $(PY) -m pytest -q --continue-on-collection-errors
 
-.PHONY: help setup check format lint types imports unit integration chart cluster test demo demo-monitoring demo-down up down bench chaos generate verify golden lock
+CHECKS := formatted lint types imports definitions reference synced unit
+
+.PHONY: help setup check $(CHECKS) format programs integration chart cluster test demo demo-monitoring demo-down up down bench chaos generate verify golden lock
 
 help: ## this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -21,22 +23,32 @@ demo-monitoring: setup ## its second act alone: MonitoringProcesses against a st
 demo-down: setup ## removes all of it
 	@$(PY) -m tools.demo down --cluster $(CLUSTER)
 
-test: setup ## every tier: check, integration, chart, cluster
-	@$(MAKE) --no-print-directory check
-	@$(PY) -m tools.cluster programs
-	@$(MAKE) --no-print-directory integration
-	@$(MAKE) --no-print-directory chart
-	@$(MAKE) --no-print-directory cluster
-	@echo "test: every tier passed"
+test: setup ## every tier to its end: check, integration, chart, cluster; the last lines list what failed
+	@$(PY) -m tools.tiers test $(CHECKS) programs integration chart cluster
 
 check: setup ## format, lint, types, import contracts, generated files, unit tests: under a minute, no network
+	@$(PY) -m tools.tiers check $(CHECKS)
+
+formatted:
 	@$(PY) -m ruff format --check -q . || { echo "run: make format"; exit 1; }
+
+lint:
 	@$(PY) -m ruff check -q .
+
+types:
 	@$(PY) -m mypy --no-error-summary
+
+imports:
 	@.venv/bin/lint-imports --no-logo >/dev/null || .venv/bin/lint-imports --no-logo
+
+definitions:
 	@$(PY) -m rowlock_operator.api.generate --check
+
+reference:
 	@$(PY) -m rowlock_operator.api.reference --check
-	@$(MAKE) --no-print-directory unit
+
+synced:
+	@sh charts/sync_crds.sh --check
 
 format: setup ## formats the Python code
 	@$(PY) -m ruff format -q .
@@ -45,11 +57,13 @@ format: setup ## formats the Python code
 unit: setup
 	@$(PYTEST) -m "not integration and not cluster" --ignore=tests/chart
 
+programs: setup
+	@$(PY) -m tools.cluster programs
+
 integration: setup ## real PostgreSQL, Redis, PgBouncer, kube-apiserver on loopback
 	@$(PYTEST) -m integration -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/chart
 
 chart: setup ## renderings, schema and lint of the chart
-	@sh charts/sync_crds.sh --check
 	@$(PYTEST) -m "not cluster" -n 2 --dist loadfile tests/chart
 
 cluster: setup ## the real cluster (root, or Docker): provider, demo, faults

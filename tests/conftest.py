@@ -1,6 +1,8 @@
 """Fixtures every tier shares: one PostgreSQL and one Redis a session, a fresh database a test."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    note_failure(report)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    note_failure(report)
+
+
+def note_failure(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """For `make test`, whose last lines name every test that failed (tools/tiers.py). On several processes the one that gathers writes."""
+    file = os.environ.get("ROWLOCK_FAILED_TESTS")
+    if file and report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        with Path(file).open("a", encoding="utf-8") as lines:
+            lines.write(f"{report.nodeid}\n")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,73 @@
+"""`make test` runs every tier to its end and says last what failed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+MAKEFILE = """
+good:
+\t@echo well
+broken:
+\t@echo lint says something; exit 3
+tests:
+\t@{python} -m pytest -q --continue-on-collection-errors -p no:cacheprovider -n {processes} --rootdir . -c {root}/pyproject.toml -p tests.conftest suite || exit 1
+last:
+\t@touch last-ran
+"""
+SUITE = """
+import pytest
+@pytest.mark.parametrize("n", range({count}))
+def test_fails(n): assert n < 0
+def test_passes(): pass
+@pytest.fixture
+def no_end():
+    yield
+    raise RuntimeError("its end fails")
+def test_fails_twice(no_end): raise AssertionError
+"""
+
+
+def tiers(folder: Path, *targets: str, count: int = 2, processes: int = 0) -> subprocess.CompletedProcess[str]:
+    (folder / "Makefile").write_text(MAKEFILE.format(python=sys.executable, root=ROOT, processes=processes))
+    (folder / "suite").mkdir()
+    (folder / "suite" / "test_suite.py").write_text(SUITE.format(count=count))
+    (folder / "suite" / "test_broken.py").write_text("import no_such_module\n")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for name in ("PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "MAKEFLAGS", "MAKELEVEL"):
+        environment.pop(name, None)
+    command = [sys.executable, "-m", "tools.tiers", "test", *targets]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_every_tier_runs_to_its_end_and_the_last_lines_list_what_failed(tmp_path: Path) -> None:
+    ended = tiers(tmp_path, "broken", "good", "tests", "last")
+    assert ended.returncode == 1
+    assert (tmp_path / "last-ran").exists()
+    assert "lint says something" in ended.stdout
+    lines = ended.stdout.split("test: failed\n")[1].splitlines()
+    assert lines[0] == "  broken (exit code 2; what it said is above)"
+    assert [line.split()[0] for line in lines[1:]] == ["tests"] * len(lines[1:])
+    assert {line.split("::")[-1].split("/")[-1] for line in lines[1:]} == {
+        "test_broken.py",
+        "test_fails[0]",
+        "test_fails[1]",
+        "test_fails_twice",
+    }
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_a_tier_with_many_failures_names_each_once_and_not_all(tmp_path: Path, processes: int) -> None:
+    ended = tiers(tmp_path, "tests", count=30, processes=processes)
+    lines = ended.stdout.split("test: failed\n")[1].splitlines()
+    assert len(lines) == len(set(lines)) == 21
+    assert lines[-1] == "  tests and 12 more"
+
+
+def test_where_all_passed_the_last_line_says_so(tmp_path: Path) -> None:
+    ended = tiers(tmp_path, "good", "last")
+    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "test: every tier passed")
