@@ -60,6 +60,11 @@ TABLE_MISSING = Reason(
     "{fact}: create it, or delete this RowSource and make it again with the right spec.table (schema.table, spelled as \\d shows it).",
 )
 TABLE_LOCKED = Reason("TableLocked", "{fact}. Somebody else holds a lock on it; rows flow again once it is released.")
+TABLE_SLOW = Reason(
+    "TableSlow",
+    "{fact}. A statement on one table is ended after 30 s, so that other sources do not wait for it: an index of the rows that wait helps "
+    "(condition Degraded names it), or a lighter trigger or view. Rowlock tries again by itself.",
+)
 NOT_A_TABLE = Reason("NotATable", "{table} is a {kind}: name a table or a view in spec.table.")
 VIEW_READ_ONLY = Reason(
     "ViewReadOnly",

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rowlock_operator.dispatch.claimer import Claimer, ClaimerSettings
+from rowlock_operator.dispatch.depths import DepthsReader, DepthsSettings
 from rowlock_operator.dispatch.duty import Duty
 from rowlock_operator.dispatch.feeder import Feeder, FeederSettings
+from rowlock_operator.dispatch.figures import FiguresReader, FiguresSettings
 from rowlock_operator.dispatch.housekeeper import Housekeeper, HousekeeperSettings
 from rowlock_operator.dispatch.scribe import Scribe, ScribeSettings
 from rowlock_operator.dispatch.state import QueueEntry, SharedState, SourceEntry
@@ -17,23 +19,27 @@ from rowlock_operator.rows.hint import HintListener
 from rowlock_operator.rows.inspection import inspect
 from rowlock_operator.rows.ledger import Claimed, Ledger
 from rowlock_operator.rows.migrations import migrate
-from rowlock_operator.rows.pool import Pool
+from rowlock_operator.rows.pool import Patience, Pool, patient
 from rowlock_operator.rows.source import Source
 from rowlock_operator.rows.source_table import Inspection, SourceLimitKey, SourcePlan, read_row
 from rowlock_operator.transport.redis_queues import RedisQueues
 
 log = logging.getLogger("rowlock.dispatch")
+REGISTERING = Patience(lock_ms=200, statement_ms=5_000)  # reconcilers wait in line behind a table that is looked at
 
 
 @dataclass(frozen=True)
 class DispatchSettings:
-    """Each duty's own settings; `pool_size` bounds the connections to one database, whatever the number of its sources."""
+    """Each duty's own settings; the two pools bound the connections to one database, whatever the number of its sources."""
 
-    pool_size: int = 7  # five duties, the launcher, a reconciler; the hint has one beside it
+    pool_size: int = 8  # one for each duty and for the launcher, so that none waits for another's; the hint has one beside it
+    reconciler_pool_size: int = 2  # of twenty reconcilers, who look at tables that may be locked
     claimer: ClaimerSettings = field(default_factory=ClaimerSettings)
     feeder: FeederSettings = field(default_factory=FeederSettings)
     sweeper: SweeperSettings = field(default_factory=SweeperSettings)
     scribe: ScribeSettings = field(default_factory=ScribeSettings)
+    depths: DepthsSettings = field(default_factory=DepthsSettings)
+    figures: FiguresSettings = field(default_factory=FiguresSettings)
     housekeeper: HousekeeperSettings = field(default_factory=HousekeeperSettings)
 
 
@@ -62,8 +68,8 @@ class DatabaseDispatcher:
         on_duplicate: Callable[[str, int], None] = lambda queue, n: None,
     ) -> None:
         self.url = url
-        self.pool = Pool(url, settings.pool_size)
-        self.ledger = Ledger(self.pool)
+        self.pool, self.reconciler_pool = Pool(url, settings.pool_size), Pool(url, settings.reconciler_pool_size)
+        self.ledger, self._registry = Ledger(self.pool), Ledger(self.reconciler_pool)
         self.state = SharedState()
         idle_seconds = settings.claimer.idle_seconds
         feeder = Feeder(self.state, settings.feeder, idle_seconds=idle_seconds)
@@ -87,6 +93,8 @@ class DatabaseDispatcher:
             "slow feeder": lambda: 0.0 if slow_feeder.run_once().more else idle_seconds,
             "sweeper": self.sweeper.run_once,
             "scribe": scribe.run_once,
+            "depths": DepthsReader(self.state, self.ledger, settings.depths).run_once,
+            "figures": FiguresReader(self.state, self.ledger, settings.figures).run_once,
             "housekeeper": housekeeper.run_once,
         }
         self._duties = [Duty(name, self.state, run_once, on_error=on_error) for name, run_once in duties.items()]
@@ -94,7 +102,7 @@ class DatabaseDispatcher:
 
     def migrate(self) -> list[str]:
         """Brings the ledger to this version; raises RetryLater or GiveUp."""
-        return migrate(self.pool)
+        return migrate(self.reconciler_pool)
 
     def start(self) -> None:
         for duty in self._duties:
@@ -108,10 +116,11 @@ class DatabaseDispatcher:
             duty.join()
         self._hints.close()
         self.pool.close()
+        self.reconciler_pool.close()
 
     def register_queue(self, entry: QueueEntry, *, retry: dict[str, Any], succeeded_seconds: int, dead_seconds: int) -> QueueEntry:
         """Makes the queue known to the ledger and the duties; returns the entry with its id."""
-        queue_id = self.ledger.upsert_queue(
+        queue_id = self._registry.upsert_queue(
             name=entry.name,
             mode="Jobs" if entry.jobs_mode else "Workers",
             retry=retry,
@@ -126,20 +135,21 @@ class DatabaseDispatcher:
     def unregister_queue(self, name: str) -> None:
         """The WorkQueue is gone: nothing of it is claimed any more; its runs stay in the ledger."""
         self.state.drop_queue(name)
-        self.ledger.delete_queue(name)
+        self._registry.delete_queue(name)
 
     def queue_named(self, name: str) -> QueueEntry | None:
         return self.state.queue_named(name)
 
     def register_source(self, plan: SourcePlan, rules: list[LimitRule], *, queue_id: int, suspended: bool) -> Inspection:
         """Looks at the table and registers the source; raises GiveUp where the table cannot serve. Figures survive a re-registration."""
-        found = inspect(self.pool, plan)
+        with patient(REGISTERING):
+            found = inspect(self.reconciler_pool, plan)
         spec = {"table": f"{plan.schema}.{plan.table}", "task": plan.task, "read_row": read_row(plan, found)}
-        source_id = self.ledger.upsert_source(name=plan.name, queue_id=queue_id, spec=spec)
+        source_id = self._registry.upsert_source(name=plan.name, queue_id=queue_id, spec=spec)
         keys = []
         for rule in rules:
             ledger_name = f"{source_id}.{rule.name}"
-            self.ledger.set_limit(name=ledger_name, max_running=rule.concurrency, rate=rule.rate_per_second, burst=rule.burst)
+            self._registry.set_limit(name=ledger_name, max_running=rule.concurrency, rate=rule.rate_per_second, burst=rule.burst)
             keys.append(SourceLimitKey(ledger_name, rule.column))
         source = Source(self.pool, replace(plan, limits=tuple(keys)) if keys else plan, found, source_id=source_id, queue_id=queue_id)
         with self.state.lock:

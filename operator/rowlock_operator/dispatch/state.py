@@ -27,7 +27,7 @@ class QueueEntry:
 
 @dataclass(slots=True)
 class SourceEntry:
-    """A registered source and what is known of it; written by the feeder and the scribe only."""
+    """A registered source and what is known of it; written by the duties only."""
 
     source: Source
     suspended: bool
@@ -78,6 +78,7 @@ class SharedState:
     queue_ids: dict[str, int] = field(default_factory=dict)
     sources: dict[str, SourceEntry] = field(default_factory=dict)
     depths: dict[int, Depth] = field(default_factory=dict)  # of queues that have runs
+    depths_unknown: dict[int, str] = field(default_factory=dict)  # queue -> why its depth cannot be read
     depths_at: float = 0.0  # monotonic; 0 = never
     failures: dict[int, int] | None = None  # of queues that have some; None = never counted
     ended: deque[Ended] = field(default_factory=lambda: deque(maxlen=10_000))  # since somebody last took them out

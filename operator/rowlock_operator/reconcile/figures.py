@@ -32,7 +32,7 @@ class Figures:
         sources: dict[str, tuple[Any, ...]] = {}
         health: dict[int, tuple[bool, bool, bool]] = {}
         for dispatcher in self._databases:
-            in_use += dispatcher.pool.in_use
+            in_use += dispatcher.pool.in_use + dispatcher.reconciler_pool.in_use
             age = dispatcher.state.depth_age_seconds()
             silent = age is not None and age >= DATABASE_SILENT_SECONDS
             reachable = reachable and not silent
@@ -50,9 +50,11 @@ class Figures:
     def gauges(self) -> Iterator[QueueFigures]:
         """Every queue that is served, for a scrape."""
         for dispatcher in self._databases:
-            depths = dispatcher.state.depths
+            depths, unknown = dispatcher.state.depths, dispatcher.state.depths_unknown
             for entry in dispatcher.state.queue_entries():
                 depth = depths.get(entry.queue_id)
+                if entry.queue_id in unknown:
+                    continue  # what is not known is not zero
                 if depth is None:
                     yield QueueFigures(entry.name, AT_REST)
                 else:
@@ -68,6 +70,9 @@ class Figures:
             queues[depth.queue] = (depth.waiting, depth.ready, depth.blocked, depth.queued, depth.launching, depth.running)
             self._metrics.throttled.labels(depth.queue).inc(max(0, depth.blocked - self._blocked.get(depth.queue, 0)))
             self._blocked[depth.queue] = depth.blocked
+        for queue_id, why in state.depths_unknown.items():
+            if queue_id in state.queues:
+                queues[state.queues[queue_id].name] = (why,)
         for queue_id, failed in (state.failures or {}).items():
             entry = state.queues.get(queue_id)
             if entry is not None:

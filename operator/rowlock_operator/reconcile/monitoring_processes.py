@@ -105,7 +105,7 @@ class MonitoringProcesses:
 
     def _rows_of(self, key: ObjectKey) -> MonitoringRows:
         dispatcher = self._dispatcher(key.namespace)
-        return self._rows.setdefault(dispatcher, MonitoringRows(dispatcher.pool))
+        return self._rows.setdefault(dispatcher, MonitoringRows(dispatcher.reconciler_pool))
 
     def _dispatcher(self, namespace: str) -> DatabaseDispatcher:
         queue = ObjectKey(WORK_QUEUES.plural, namespace, QUEUES[0])
@@ -181,7 +181,7 @@ class MonitoringProcesses:
         for namespace in {key.namespace for key in self._keys(WORK_QUEUES.plural) if key.name == QUEUES[0]}:
             with contextlib.suppress(RowlockError):
                 dispatcher = self._dispatcher(namespace)
-                self._rows.setdefault(dispatcher, MonitoringRows(dispatcher.pool))
+                self._rows.setdefault(dispatcher, MonitoringRows(dispatcher.reconciler_pool))
         return list(self._rows)
 
     def _tick(self, rows: MonitoringRows, known: dict[str, ObjectKey], look_for_gone: bool) -> list[str]:

@@ -160,10 +160,13 @@ class WorkQueues:
         if dispatcher is None or entry is None:
             return None, "the database is not reached"
         age = dispatcher.state.depth_age_seconds()
-        if age is None or dispatcher.state.failures is None:  # two statements of one pass: a look between them would write twice
+        if age is None or (dispatcher.state.failures is None and "figures" not in dispatcher.state.errors):
+            # Both come in the first moment, and a look between them would write twice; but scaling needs the depth alone.
             return None, "it was not counted yet"
         if age > STALE_DEPTH_SECONDS:
-            return None, dispatcher.state.errors.get("scribe", f"it was last counted {age:.0f} s ago")
+            return None, dispatcher.state.errors.get("depths", f"it was last counted {age:.0f} s ago")
+        if entry.queue_id in dispatcher.state.depths_unknown:
+            return None, dispatcher.state.depths_unknown[entry.queue_id]
         seen = dispatcher.state.depths.get(entry.queue_id)
         if seen is None:
             return Depth(), ""

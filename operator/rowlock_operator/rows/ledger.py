@@ -152,8 +152,9 @@ class Ledger:
         """Runs taken back from lapsed runners; `slow` also finds starts that raced with a sweep."""
         return int(self._value("sweep", slow=slow))
 
-    def depths(self) -> list[Depth]:
-        rows = self._rows("depth")
+    def depths(self, queue_id: int | None = None) -> list[Depth]:
+        """Of all queues that have runs, or of one."""
+        rows = self._rows("depth", queue=queue_id)
         return [
             Depth(queue_id, name, int(waits), int(ready), int(blocked), int(queued), int(launching), int(running), _seconds(oldest))
             for queue_id, name, waits, ready, blocked, queued, launching, running, oldest in rows

@@ -3,6 +3,8 @@
 import contextlib
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg2
@@ -30,7 +32,7 @@ _OPTIONS: dict[str, Any] = {
 _UNREACHABLE = (psycopg2.OperationalError, psycopg2.InterfaceError)
 # SQLSTATE classes that say something of the server, not of one table: connection, transaction, resources, shutdown, system.
 _AWAY = ("08", "25", "40", "53", "57", "58")
-_CANCELED = "57014"  # a statement_timeout of the role or the database: that table's alone
+_CANCELED = "57014"  # our patience with one table, or somebody's pg_cancel_backend: nobody else's trouble
 # A value, a constraint, a trigger, a check option, a size: what refuses one row need not refuse the next.
 _ROW_CLASSES = ("22", "23", "39", "44", "54", "P0")
 _BY_CODE: dict[str, Reason] = {
@@ -41,12 +43,36 @@ _BY_CODE: dict[str, Reason] = {
     "42703": reasons.COLUMN_MISSING,
     "55P03": reasons.TABLE_LOCKED,
     "RW001": reasons.QUEUE_UNKNOWN,
+    _CANCELED: reasons.TABLE_SLOW,
 }
 _LOGIN_REFUSED = ("password authentication failed", "no pg_hba.conf entry", "no password supplied")
 _REMEDIES = {
     "NotAllowed": {"remedy": "GRANT to the operator's role what is named here"},
     "ColumnMissing": {"field": "the field that names it", "known": ""},
 }
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a transaction on a user's table waits for a lock, and how long each of its statements may last, in milliseconds."""
+
+    lock_ms: int
+    statement_ms: int
+
+
+DEFAULT_PATIENCE = Patience(lock_ms=1_000, statement_ms=30_000)
+# Of the thread that works now: whoever looks at many tables in turn has little with each of them.
+_current: ContextVar[Patience] = ContextVar("patience", default=DEFAULT_PATIENCE)
+
+
+@contextlib.contextmanager
+def patient(patience: Patience) -> Iterator[None]:
+    """All that this thread does on users' tables within has this patience, unless it says otherwise."""
+    before = _current.set(patience)
+    try:
+        yield
+    finally:
+        _current.reset(before)
 
 
 def safe(url: str) -> str:
@@ -119,9 +145,12 @@ class Pool:
 
     @contextlib.contextmanager
     def on_table(self, what: str) -> Iterator[psycopg2.extensions.cursor]:
-        """A transaction on a user's table: whoever holds a lock on it must not hold up the other tables. Raises GiveUp (TableLocked)."""
+        """A transaction on a user's table, within the patience of this thread: neither somebody's lock on it nor its size holds up the other tables.
+
+        Raises GiveUp (TableLocked, TableSlow)."""
+        patience = _current.get()
         with self.transaction(what) as cursor:
-            cursor.execute(_PATIENCE)
+            cursor.execute(_PATIENCE, {"lock_ms": patience.lock_ms, "statement_ms": patience.statement_ms})
             yield cursor
 
     def new_connection(self) -> psycopg2.extensions.connection:

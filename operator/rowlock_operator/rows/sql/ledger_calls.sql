@@ -49,7 +49,7 @@ select rowlock.sweep_v1(1000, %(slow)s)
 -- name: depth
 -- Queues that have runs; a queue that is not there has none.
 select queue_id, queue, waiting, ready, blocked, queued, launching, running, extract(epoch from clock_timestamp() - oldest)
-  from rowlock.depth_v1() where waiting + queued + launching + running > 0
+  from rowlock.depth_v1() where waiting + queued + launching + running > 0 and (%(queue)s::int is null or queue_id = %(queue)s)
 
 -- name: claimed_counts
 -- Runs in hand, by queue.

@@ -116,8 +116,9 @@ delete from rowlock.outbox where id in (select id from rowlock.outbox where sour
 insert into rowlock.outbox(id, source_id, source_key, state, error) overriding system value values (%s, %s, %s, %s, %s)
 
 -- name: patience
--- Somebody else's lock on one table must not hold up the others. What we write hints at nothing, and an estimate that is wrong starts no compiler.
-set local lock_timeout = '1s'; set local rowlock.hint = off; set local jit = off
+-- Neither somebody else's lock on one table nor a statement that reads all of it must hold up the others. What we write hints at nothing, and an estimate
+-- that is wrong starts no compiler. All of it `local`, because PgBouncer lends the session to others.
+set local lock_timeout = %(lock_ms)s; set local statement_timeout = %(statement_ms)s; set local rowlock.hint = off; set local jit = off
 
 -- name: remember
 savepoint rowlock
