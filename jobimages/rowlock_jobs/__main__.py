@@ -6,8 +6,9 @@ import sys
 from collections.abc import Sequence
 
 from rowlock_jobs import logs
+from rowlock_jobs.addresses import read_database_address
 from rowlock_jobs.errors import RowlockError, SettingsError
-from rowlock_jobs.settings import alive_file, load_settings, names, read_secret
+from rowlock_jobs.settings import alive_file, load_settings, names, read_url
 from rowlock_jobs.worker.duties import ALIVE_FOR_SECONDS, is_alive
 
 COMMANDS = {
@@ -45,7 +46,7 @@ def _run(command: str) -> int:
     if command == "migrate":
         from rowlock_jobs.work.migrate import migrate
 
-        url = read_secret(os.environ, "ROWLOCK_DATABASE_URL")
+        url = read_url(os.environ, "ROWLOCK_DATABASE_URL", read_database_address)
         if not url:
             raise SettingsError("neither ROWLOCK_DATABASE_URL_FILE nor ROWLOCK_DATABASE_URL is set: migrate needs a database")
         for line in migrate(url):

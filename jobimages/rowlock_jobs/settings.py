@@ -1,9 +1,10 @@
 """Typed settings of a worker process, read from the environment once by `wiring`. Imports nothing of ours but the error tree."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rowlock_jobs.addresses import AddressMalformed, read_database_address, read_redis_address
 from rowlock_jobs.errors import SettingsError
 
 
@@ -57,7 +58,7 @@ class Settings:
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Reads and checks the variables of docs/contracts.md section 3. Raises SettingsError naming the variable."""
-    database_url = read_secret(environ, "ROWLOCK_DATABASE_URL")
+    database_url = read_url(environ, "ROWLOCK_DATABASE_URL", read_database_address)
     if not database_url:
         raise SettingsError("neither ROWLOCK_DATABASE_URL_FILE nor ROWLOCK_DATABASE_URL is set: a worker needs the ledger")
     soft, hard = _seconds(environ, "ROWLOCK_SOFT_SECONDS", 300.0), _seconds(environ, "ROWLOCK_HARD_SECONDS", 600.0)
@@ -69,7 +70,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     attempt = environ.get("ROWLOCK_ATTEMPT")
     return Settings(
         database_url=database_url,
-        redis_url=read_secret(environ, "ROWLOCK_REDIS_URL"),
+        redis_url=read_url(environ, "ROWLOCK_REDIS_URL", read_redis_address),
         queue=_queue(environ),
         imports=names(environ, "ROWLOCK_IMPORTS"),
         tasks=names(environ, "ROWLOCK_TASKS"),
@@ -93,9 +94,21 @@ def read_secret(environ: Mapping[str, str], name: str) -> str | None:
     if not path:
         return environ.get(name) or None
     try:
-        return Path(path).read_text(encoding="utf-8").strip() or None
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip() or None
     except OSError as error:
         raise SettingsError(f"{name}_FILE points to {path}, which cannot be read: {error.strerror}") from error
+
+
+def read_url(environ: Mapping[str, str], name: str, check: Callable[[str], object]) -> str | None:
+    """The same for an address that `check` can read. Raises SettingsError, with no part of it."""
+    url = read_secret(environ, name)
+    try:
+        if url:
+            check(url)
+        return url
+    except AddressMalformed as error:
+        malformed = str(error)
+    raise SettingsError(f"{name} (or the file of {name}_FILE) cannot be read: {malformed}")
 
 
 def _queue(environ: Mapping[str, str]) -> str:

@@ -11,6 +11,9 @@ import psycopg2
 import psycopg2.extensions
 
 from rowlock_cli.errors import Failed, LedgerMissing
+from rowlock_operator.addresses import DatabaseAddress
+from rowlock_operator.errors import GiveUp
+from rowlock_operator.rows.connecting import connect, read_address
 
 Cursor = psycopg2.extensions.cursor
 _NO_LEDGER = ("3F000", "42P01", "42883")  # no such schema, table, function
@@ -22,8 +25,8 @@ def database_url(environment: Mapping[str, str] = os.environ) -> str | None:
     file = environment.get("ROWLOCK_DATABASE_URL_FILE")
     if file:
         try:
-            return Path(file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
+            return Path(file).read_text(encoding="utf-8", errors="replace").strip()
+        except OSError as error:
             raise Failed(f"the file of ROWLOCK_DATABASE_URL_FILE cannot be read: {error}; correct the variable or the file") from error
     return environment.get("ROWLOCK_DATABASE_URL", "").strip() or None
 
@@ -32,7 +35,8 @@ class Ledger:
     """Opened at the first use and closed with the command."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        """Raises Failed for an address that cannot be read; no part of it is in the error."""
+        self._address = _read(url)
         self._connection: psycopg2.extensions.connection | None = None
 
     @contextmanager
@@ -40,7 +44,7 @@ class Ledger:
         """A cursor in a transaction that commits at the end of the block. Failed, with the remedy, for whatever the database refuses."""
         try:
             if self._connection is None:
-                self._connection = psycopg2.connect(self._url, connect_timeout=10, application_name="rowlock-cli")
+                self._connection = connect(self._address, {"connect_timeout": 10, "application_name": "rowlock-cli"})
             with self._connection, self._connection.cursor() as cur:
                 cur.execute(sql("timeout"))
                 yield cur
@@ -51,6 +55,14 @@ class Ledger:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _read(url: str) -> DatabaseAddress:
+    try:
+        return read_address(url)
+    except GiveUp as error:
+        why = str(error)
+    raise Failed(why)
 
 
 def _translated(error: psycopg2.Error) -> Failed:

@@ -31,7 +31,7 @@ def secret_url(environment: Mapping[str, str] = os.environ, account: Path = ACCO
             request, timeout=10
         ) as answer:
             data = json.load(answer).get("data") or {}
-        return base64.b64decode(data["url"]).decode().strip()
+        return base64.b64decode(data["url"]).decode(errors="replace").strip()
     except KeyError as error:
         raise Failed(f"the Secret {namespace}/{name} has no key url; add the operator's database address under it") from error
     except (OSError, ValueError, urllib.error.URLError) as error:

@@ -18,6 +18,7 @@ from rowlock_operator.cluster.credentials import load_credentials
 from rowlock_operator.cluster.kinds import MONITORING_PROCESSES, ROW_SOURCES, WORK_QUEUES, ObjectKey
 from rowlock_operator.cluster.lease import Elector, ElectorSettings
 from rowlock_operator.cluster.lease_store import KubeLease, lease_client
+from rowlock_operator.errors import RetryLater
 from rowlock_operator.intake.watcher import PrimaryWatcher
 from rowlock_operator.leading import Leading
 from rowlock_operator.settings import BadSetting, Settings, load
@@ -42,10 +43,14 @@ class RedisByFile:
         self._known: tuple[float, RedisQueues] | None = None
 
     def __call__(self) -> RedisQueues:
-        stamp = self._path.stat().st_mtime
-        if self._known is None or self._known[0] != stamp:
-            self._known = (stamp, RedisQueues(self._path.read_text().strip()))
-        return self._known[1]
+        """Raises GiveUp (SecretMalformed) for a URL that cannot be read, RetryLater where the file is not there."""
+        try:
+            stamp = self._path.stat().st_mtime
+            if self._known is None or self._known[0] != stamp:
+                self._known = (stamp, RedisQueues(self._path.read_text(errors="replace")))
+            return self._known[1]
+        except OSError as error:
+            raise RetryLater(f"Redis: the file {self._path} of its Secret cannot be read: {error.strerror}") from error
 
 
 async def operate(settings: Settings) -> None:

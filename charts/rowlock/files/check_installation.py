@@ -11,17 +11,21 @@ from collections.abc import Callable
 import psycopg2
 import redis
 
+from rowlock_jobs.addresses import AddressMalformed, without_arguments
+from rowlock_jobs.fence.connection import connect
+from rowlock_jobs.worker.rq_worker import connect_redis
+
 WAIT_SECONDS = float(os.environ.get("WAIT_SECONDS", "60"))
 FUNCTIONS = ["hello_v1", "renew_v1", "goodbye_v1", "start_v1", "finish_v1", "cycle_v1", "begin_effect_v1", "end_effect_v1"]
 
 
 def url_of(service: str) -> str:
-    return pathlib.Path(os.environ[f"ROWLOCK_{service}_URL_FILE"]).read_text().strip()
+    return pathlib.Path(os.environ[f"ROWLOCK_{service}_URL_FILE"]).read_text(errors="replace")
 
 
 def ledger() -> str:
     """The worker role connects and may call each of its functions."""
-    connection = psycopg2.connect(url_of("DATABASE"), connect_timeout=5)
+    connection = connect(url_of("DATABASE"), "rowlock-test")
     with connection.cursor() as cursor:
         cursor.execute(
             "select p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace"
@@ -37,7 +41,7 @@ def ledger() -> str:
 
 
 def transport() -> str:
-    redis.Redis.from_url(url_of("REDIS"), socket_timeout=5).ping()
+    connect_redis(url_of("REDIS")).ping()
     return "Redis answers"
 
 
@@ -56,9 +60,12 @@ def until_true(check: Callable[[], str]) -> bool:
         try:
             print("ok:", check(), flush=True)
             return True
+        except AddressMalformed as malformed:
+            print(f"FAILED ({check.__name__}): the URL in the Secret cannot be read: {malformed}", flush=True)
+            return False
         except (psycopg2.Error, redis.RedisError, LookupError, urllib.error.URLError, OSError) as error:
             if time.monotonic() > deadline:
-                print(f"FAILED ({check.__name__}):", str(error).strip(), flush=True)
+                print(f"FAILED ({check.__name__}):", without_arguments(str(error)).strip(), flush=True)
                 return False
             time.sleep(1)
 

@@ -7,19 +7,24 @@ import time
 
 import psycopg2
 
+from rowlock_jobs.addresses import AddressMalformed
+from rowlock_jobs.fence.connection import connect
+
 WAIT_SECONDS = float(os.environ.get("WAIT_SECONDS", "150"))
-URL = pathlib.Path(os.environ["ROWLOCK_DATABASE_URL_FILE"]).read_text().strip()
+URL = pathlib.Path(os.environ["ROWLOCK_DATABASE_URL_FILE"]).read_text(errors="replace")
 
 deadline = time.monotonic() + WAIT_SECONDS
 while True:
     try:
-        connection = psycopg2.connect(URL, connect_timeout=5)
+        connection = connect(URL, "rowlock-migrate")
         with connection.cursor() as cursor:
             cursor.execute("select exists (select from pg_roles where rolname = 'rowlock_worker')")
             if cursor.fetchone()[0]:
                 sys.exit(0)
         connection.close()
         trouble = "role rowlock_worker is missing: the operator makes it at its first start; see the operator's log"
+    except AddressMalformed as malformed:
+        sys.exit(f"the database's URL in the Secret cannot be read: {malformed}")
     except psycopg2.OperationalError as error:
         trouble = f"cannot connect: {error}".strip()
     if time.monotonic() > deadline:

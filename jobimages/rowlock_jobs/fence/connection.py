@@ -6,6 +6,7 @@ from typing import Any
 import psycopg2
 import psycopg2.extensions
 
+from rowlock_jobs.addresses import cause_of, read_database_address
 from rowlock_jobs.errors import FenceAway, FenceRefused
 
 # A database that is cut off without a word is noticed within about ten seconds, not after the kernel's fifteen minutes.
@@ -27,10 +28,14 @@ def load_statement(name: str) -> str:
 
 
 def connect(url: str, application_name: str) -> psycopg2.extensions.connection:
-    """A new connection, bounded in its waits. Raises psycopg2.Error."""
-    parameters: dict[str, Any] = {"application_name": application_name, **NETWORK}
-    connection: psycopg2.extensions.connection = psycopg2.connect(url, **parameters)
-    return connection
+    """A new connection, bounded in its waits. Raises psycopg2.OperationalError in our words: libpq's quote whatever it took for a host."""
+    parameters: dict[str, Any] = {**read_database_address(url).parameters, "application_name": application_name, **NETWORK}
+    try:
+        connection: psycopg2.extensions.connection = psycopg2.connect(**parameters)
+        return connection
+    except psycopg2.Error as error:
+        cause = cause_of(str(error))
+    raise psycopg2.OperationalError(cause)
 
 
 def connection_lost(error: BaseException) -> bool:

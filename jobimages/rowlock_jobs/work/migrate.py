@@ -7,6 +7,7 @@ from importlib.resources.abc import Traversable
 import psycopg2
 
 from rowlock_jobs.errors import RowlockError
+from rowlock_jobs.fence.connection import connect
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ def migrate(url: str) -> list[str]:
     schema = files("rowlock_jobs.work").joinpath("schema")
     step = "connecting"
     try:
-        connection = psycopg2.connect(url, connect_timeout=10, application_name="rowlock-migrate")
+        connection = connect(url, "rowlock-migrate")
         try:
             with connection, connection.cursor() as cur:
                 step = "preparing"

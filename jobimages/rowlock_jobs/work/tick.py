@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 import psycopg2
 
+from rowlock_jobs.addresses import read_database_address
 from rowlock_jobs.errors import RowlockError, SettingsError
-from rowlock_jobs.settings import read_secret
+from rowlock_jobs.fence.connection import connect
+from rowlock_jobs.settings import read_url
 
 _TICK = "select monitoring.tick_v1(%(schedule)s, %(tick)s, %(queue)s, %(task)s)::text"
 
@@ -19,7 +21,7 @@ def tick(environment: Mapping[str, str]) -> str:
 
     ROWLOCK_TICK names the scheduled moment (the name of the CronJob's Job ends with its minute), not the moment the pod came.
     """
-    url = read_secret(environment, "ROWLOCK_DATABASE_URL")
+    url = read_url(environment, "ROWLOCK_DATABASE_URL", read_database_address)
     if not url:
         raise SettingsError("neither ROWLOCK_DATABASE_URL_FILE nor ROWLOCK_DATABASE_URL is set: tick needs a database")
     values = {}
@@ -31,7 +33,7 @@ def tick(environment: Mapping[str, str]) -> str:
     if not values["queue"]:
         raise SettingsError("ROWLOCK_QUEUE is not set")
     try:
-        connection = psycopg2.connect(url, connect_timeout=10, application_name="rowlock-tick")
+        connection = connect(url, "rowlock-tick")
         try:
             with connection, connection.cursor() as cur:
                 cur.execute(_TICK, values)

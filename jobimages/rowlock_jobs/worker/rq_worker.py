@@ -21,6 +21,7 @@ from rq.executions import Execution
 from rq.utils import now, utcformat
 from rq.worker_registration import register
 
+from rowlock_jobs.addresses import read_redis_address, without_arguments
 from rowlock_jobs.errors import TransportAway
 from rowlock_jobs.worker.transport import EXECUTION_SECONDS, WORKER_SECONDS, Claim
 
@@ -31,8 +32,10 @@ _SOCKET_SECONDS = 3.0
 
 def connect_redis(url: str) -> "redis.Redis":
     """A client without retries of its own: nothing may hold the parent longer than its lease allows."""
+    address = read_redis_address(url)
     return redis.Redis.from_url(
-        url,
+        address.url,
+        **address.login,
         socket_timeout=_SOCKET_SECONDS,
         socket_connect_timeout=2.0,
         socket_keepalive=True,
@@ -148,7 +151,7 @@ def open_worker(queue: str, connection: "redis.Redis", *, name: str, child_pid: 
         worker.announce()
         return worker
     except (RedisError, OSError) as error:
-        raise TransportAway(f"Redis cannot be reached: {error}") from error
+        raise TransportAway(f"Redis cannot be reached: {without_arguments(str(error))}") from None
 
 
 def quietly(action: Callable[[], None]) -> bool:

@@ -16,6 +16,7 @@ from zlib import compress
 import redis
 from redis.exceptions import NoScriptError, RedisError
 
+from rowlock_jobs.addresses import without_arguments
 from rowlock_jobs.errors import TransportAway
 
 BLOCK_SECONDS = 1  # how late an idle worker sees SIGTERM
@@ -134,14 +135,14 @@ class Transport:
             raise
         except (RedisError, OSError) as error:
             self.close()
-            raise TransportAway(f"Redis did not answer {command[0]}: {error}") from error
+            raise TransportAway(f"Redis did not answer {command[0]}: {without_arguments(str(error))}") from None
 
     def _connect(self) -> Any:
         try:
             connection: Any = self._pool.make_connection()
             connection.connect()
         except (RedisError, OSError) as error:
-            raise TransportAway(f"Redis cannot be reached: {error}") from error
+            raise TransportAway(f"Redis cannot be reached: {without_arguments(str(error))}") from None
         self._connection = connection
         self._digest = self._ask(connection, "SCRIPT LOAD", self._script).decode()
         if self._in_doubt:

@@ -51,7 +51,7 @@ SECRET_FORBIDDEN = Reason(
 )
 SECRET_MALFORMED = Reason(
     "SecretMalformed",
-    "{fact}: store postgresql://USER:PASSWORD@HOST:PORT/DATABASE as it is, with %40 for @, %2F for / and %25 for % in the password.",
+    "{fact}. Store {form} as it is, with %40 for @, %2F for /, %3F for ?, %23 for # and %25 for % in user and password.",
 )
 WRONG_CREDENTIALS = Reason("WrongCredentials", "{fact}. Correct the login in the Secret.")
 NOT_ALLOWED = Reason("NotAllowed", "{fact}. As the owner: {remedy}.")

@@ -4,14 +4,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rowlock_operator.api import reasons
 from rowlock_operator.dispatch.feeder import Fed, Feeder
-from rowlock_operator.dispatch.state import QueueEntry, SharedState
-from rowlock_operator.errors import RetryLater
+from rowlock_operator.dispatch.state import QueueEntry, SharedState, trouble_of
+from rowlock_operator.errors import RetryLater, RowlockError
 from rowlock_operator.rows.hint import HintListener
 from rowlock_operator.rows.ledger import Claimed, Ledger
 from rowlock_operator.transport.redis_queues import RedisQueues
-
-REDIS = "redis"  # key of the state's errors
 
 
 @dataclass(frozen=True)
@@ -133,12 +132,12 @@ class Claimer:
         hand.queued += len(claims)
         try:
             pushed = self._redis().push(entry.name, [c.rq_job_id for c in claims], hard_seconds=entry.hard_seconds)
-        except RetryLater as error:
+        except RowlockError as error:
             # The claims are the sweeper's now. Queues without Redis go on; the others are not claimed from for a moment.
-            self._state.errors[REDIS] = str(error)
+            self._state.redis = trouble_of(error, reasons.REDIS_UNREACHABLE)
             self._redis_away_until = time.monotonic() + self._settings.redis_pause_seconds
             return
-        self._state.errors.pop(REDIS, None)
+        self._state.redis = None
         if pushed < len(claims):
             self._on_duplicate(entry.name, len(claims) - pushed)
 
@@ -149,7 +148,7 @@ class Claimer:
             return min(settings.largest_round, max(0, entry.parallelism - hand.queued - hand.rest))
         if time.monotonic() < self._redis_away_until:
             return 0
-        if REDIS in self._state.errors:
+        if self._state.redis is not None:
             return 1  # one claim finds out whether it is back
         return min(settings.largest_round, max(0, hand.depth - hand.queued))
 

@@ -6,10 +6,18 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from rowlock_operator.api import reasons
+from rowlock_operator.api.reasons import Reason
 from rowlock_operator.errors import GiveUp, RowlockError
 from rowlock_operator.observed.queues import Trouble, trouble
 from rowlock_operator.rows.ledger import Depth, Ended
 from rowlock_operator.rows.source import Source
+
+
+def trouble_of(error: RowlockError, otherwise: Reason) -> Trouble:
+    """An error as a condition says it: by its own reason, or by `otherwise` where repeating may help."""
+    if isinstance(error, GiveUp):
+        return Trouble(reason=error.reason, message=str(error))
+    return trouble(otherwise, why=error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +67,7 @@ class SourceEntry:
 
     def met(self, duty: str, error: RowlockError) -> None:
         """What kept a duty from its work on this source."""
-        if isinstance(error, GiveUp):
-            self.troubles[duty] = Trouble(reason=error.reason, message=str(error))
-        else:
-            self.troubles[duty] = trouble(reasons.DATABASE_UNREACHABLE, why=error)
+        self.troubles[duty] = trouble_of(error, reasons.DATABASE_UNREACHABLE)
 
     def worked(self, duty: str) -> None:
         self.troubles.pop(duty, None)
@@ -82,6 +87,7 @@ class SharedState:
     depths_at: float = 0.0  # monotonic; 0 = never
     failures: dict[int, int] | None = None  # of queues that have some; None = never counted
     ended: deque[Ended] = field(default_factory=lambda: deque(maxlen=10_000))  # since somebody last took them out
+    redis: Trouble | None = None  # why Redis takes no claims
     errors: dict[str, str] = field(default_factory=dict)  # duty -> last error, absent while it works
 
     def queue_entries(self) -> list[QueueEntry]:

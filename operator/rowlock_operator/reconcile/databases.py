@@ -2,11 +2,11 @@
 
 import asyncio
 import base64
-import binascii
 import logging
 import time
 from collections.abc import Callable, Iterator
 
+from rowlock_operator.addresses import DATABASE_FORM, AddressMalformed, read_database_address
 from rowlock_operator.api import reasons
 from rowlock_operator.api.work_queue import DatabaseRef
 from rowlock_operator.cluster.client import KubeClient
@@ -95,7 +95,21 @@ class Databases:
         for key in (ref.key, ref.worker_key):
             if not data.get(key):
                 raise reasons.SECRET_MISSING.error(secret=name, fact=f"has no key {key}", remedy="add it (a PostgreSQL URL)")
-        try:
-            return base64.b64decode(data[ref.key]).decode().strip()
-        except (binascii.Error, UnicodeDecodeError) as error:
-            raise reasons.SECRET_MALFORMED.error(fact=f"Key {ref.key} of Secret {name} is not text") from error
+            why = _unreadable(data[key])
+            if why:  # the workers' address as well: their pods could only say it in their logs
+                raise reasons.SECRET_MALFORMED.error(fact=f"Key {key} of Secret {name} cannot be read: {why}", form=DATABASE_FORM)
+        return _text(data[ref.key])
+
+
+def _unreadable(encoded: str) -> str:
+    """Why an address cannot be read, "" where it can."""
+    try:
+        read_database_address(_text(encoded))
+    except AddressMalformed as error:
+        return error.why
+    return ""
+
+
+def _text(encoded: str) -> str:
+    # Replaced, not refused: an error of Python's carries the bytes that it met.
+    return base64.b64decode(encoded).decode(errors="replace").strip()

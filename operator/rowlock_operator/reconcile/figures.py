@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rowlock_operator.cluster.kinds import ROW_SOURCES, WORK_QUEUES, ObjectKey
-from rowlock_operator.dispatch.claimer import REDIS
 from rowlock_operator.dispatch.database import DatabaseDispatcher
 from rowlock_operator.dispatch.state import SourceEntry
 from rowlock_operator.reconcile.databases import Databases
@@ -36,7 +35,7 @@ class Figures:
             age = dispatcher.state.depth_age_seconds()
             silent = age is not None and age >= DATABASE_SILENT_SECONDS
             reachable = reachable and not silent
-            health[id(dispatcher)] = (dispatcher.state.failures is not None, silent, REDIS in dispatcher.state.errors)
+            health[id(dispatcher)] = (dispatcher.state.failures is not None, silent, dispatcher.state.redis is not None)
             self._read(dispatcher, queues, sources)
             if health[id(dispatcher)] != self._health.get(id(dispatcher), (False, False, False)):
                 self._look_at_users(dispatcher)

@@ -15,7 +15,6 @@ from rowlock_operator.decide.scaling import ScalingDecision, decide_replicas
 from rowlock_operator.desired.deployments import build_first_worker_deployment, build_worker_deployment
 from rowlock_operator.desired.installation import Installation
 from rowlock_operator.desired.names import SPEC_HASH, selector_text, worker_deployment_name, worker_selector
-from rowlock_operator.dispatch.claimer import REDIS
 from rowlock_operator.dispatch.database import DatabaseDispatcher
 from rowlock_operator.dispatch.state import QueueEntry
 from rowlock_operator.errors import Conflict, GiveUp, InvalidSpec, RetryLater
@@ -82,8 +81,8 @@ class WorkQueues:
         decision: ScalingDecision | None = None
         if queue.spec.is_workers:
             deployment, decision = await self._apply(queue, children.deployment, depth, troubles)
-        if queue.spec.is_workers and dispatcher is not None and (redis_trouble := dispatcher.state.errors.get(REDIS)):
-            troubles.append(trouble(reasons.REDIS_UNREACHABLE, why=redis_trouble))
+        if queue.spec.is_workers and dispatcher is not None and (redis_trouble := dispatcher.state.redis):
+            troubles.append(redis_trouble)
         if key_trouble := self._launch_troubles.get(queue.metadata.key):
             troubles.append(key_trouble)
         if depth is None and entry is not None and not troubles and (left := self._patience.left(key)):

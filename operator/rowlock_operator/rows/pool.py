@@ -14,6 +14,7 @@ from psycopg2 import sql
 from rowlock_operator.api import reasons
 from rowlock_operator.api.reasons import Reason
 from rowlock_operator.errors import RetryLater, RowlockError
+from rowlock_operator.rows.connecting import connect, read_address
 from rowlock_operator.rows.statements import statements
 
 _VACUUM = statements("ledger_calls")["vacuum"]
@@ -75,17 +76,6 @@ def patient(patience: Patience) -> Iterator[None]:
         _current.reset(before)
 
 
-def safe(url: str) -> str:
-    """The URL as it may appear in a message: no password."""
-    try:
-        parts = psycopg2.extensions.parse_dsn(url)
-    except psycopg2.ProgrammingError:
-        return "(not a PostgreSQL URL)"
-    if "@" in parts.get("host", ""):
-        return "(not a PostgreSQL URL)"  # a password with an @ in it
-    return f"{parts.get('user', '?')}@{parts.get('host', 'localhost')}:{parts.get('port', '5432')}/{parts.get('dbname', '?')}"
-
-
 def translate(error: psycopg2.Error, what: str) -> RowlockError:
     """Our error for a library error: what failed, why, what to do. The first line only: details can hold row contents."""
     text = " ".join(str(error).strip().splitlines()[:1]) or type(error).__name__
@@ -108,7 +98,9 @@ class Pool:
     """At most `size` connections; a broken one is replaced, and its user sees RetryLater."""
 
     def __init__(self, url: str, size: int = 4) -> None:
-        self.url, self.name = url, safe(url)
+        """Raises GiveUp (SecretMalformed) for an address that cannot be read."""
+        self._address = read_address(url)
+        self.name = self._address.name
         self._free: list[psycopg2.extensions.connection] = []
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(size)
@@ -154,15 +146,8 @@ class Pool:
             yield cursor
 
     def new_connection(self) -> psycopg2.extensions.connection:
-        """Raises GiveUp where the URL cannot be read; libpq's own words would show its password."""
-        try:
-            host = psycopg2.extensions.parse_dsn(self.url).get("host", "")
-        except psycopg2.ProgrammingError:
-            raise reasons.SECRET_MALFORMED.error(fact="The database's URL in the Secret cannot be read") from None
-        if "@" in host:
-            raise reasons.SECRET_MALFORMED.error(fact="The database's URL in the Secret has more than one @")
-        connection: psycopg2.extensions.connection = psycopg2.connect(self.url, **_OPTIONS)
-        return connection
+        """Raises psycopg2.OperationalError where nobody answers or the login is refused."""
+        return connect(self._address, _OPTIONS)
 
     def rows(self, what: str, statement: str, parameters: object = None) -> list[tuple[Any, ...]]:
         """One statement, one transaction, all its rows ([] where it returns none)."""

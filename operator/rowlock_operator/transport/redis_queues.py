@@ -9,6 +9,8 @@ from typing import Any, cast
 
 import redis
 
+from rowlock_operator.addresses import REDIS_FORM, AddressMalformed, read_redis_address
+from rowlock_operator.api import reasons
 from rowlock_operator.errors import RetryLater
 
 RQ_FUNCTION = "rowlock_jobs.worker.stock.run"
@@ -16,6 +18,7 @@ _DATA = zlib.compress(json.dumps([RQ_FUNCTION, None, [], {}]).encode())
 # Results live in the ledger; here they are for rq-dashboard alone. An hour of them would be gigabytes at 500 runs/s.
 _RESULT_TTL_SECONDS, _FAILURE_TTL_SECONDS = 300, 3600
 _BATCH = 500
+_PATIENCE: dict[str, Any] = {"socket_timeout": 5, "socket_connect_timeout": 3, "health_check_interval": 15}
 
 
 def rq_queue_name(work_queue: str) -> str:
@@ -31,7 +34,8 @@ class RedisQueues:
     """Raises RetryLater where Redis is away; the ledger keeps the claim, the sweeper pushes it again."""
 
     def __init__(self, url: str) -> None:
-        self._client = redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=3, health_check_interval=15)
+        """Raises GiveUp (SecretMalformed) for an address that cannot be read; no part of it is in the error."""
+        self._client = _client(url)
         self._enqueue = self._client.register_script(_script("enqueue.lua"))
         self._lost = self._client.register_script(_script("lost.lua"))
 
@@ -63,7 +67,23 @@ class RedisQueues:
         try:
             return script(keys=keys, args=args)
         except redis.RedisError as error:
-            raise RetryLater(f"Redis: {what}: {type(error).__name__}: check its pod and the URL in the Redis Secret") from error
+            kind = type(error).__name__
+        # The library's own words stay with it: a server that does not know AUTH answers with its arguments.
+        raise RetryLater(f"Redis: {what}: {kind}: check its pod and the URL in the Redis Secret")
+
+
+def _client(url: str) -> redis.Redis:
+    try:
+        address = read_redis_address(url)
+        client = redis.Redis.from_url(address.url, **address.login, **_PATIENCE)
+        client.connection_pool.make_connection()  # not opened: it refuses options that this library does not know
+        return client
+    except AddressMalformed as error:
+        why = error.why
+    except (redis.RedisError, TypeError, ValueError):
+        why = "it has an option that the library does not know"
+    # Outside of the handlers: an error that stays behind as the context of ours would carry what it quotes.
+    raise reasons.SECRET_MALFORMED.error(fact=f"The URL of Redis in its Secret cannot be read: {why}", form=REDIS_FORM)
 
 
 def _batches(ids: list[str]) -> Iterable[list[str]]:
