@@ -42,6 +42,7 @@ class Vitals:
     days_ahead: int | None = None
     suspended: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
+    left_over: tuple[tuple[str, int], ...] = ()  # why outcomes of a source that is gone cannot be written, and how many wait
 
 
 @click.command("health")
@@ -88,11 +89,14 @@ def take_vitals(cur: Cursor) -> Vitals:
     days_ahead = int(rows(cur)[0]["days_ahead"])
     cur.execute(sql("oldest_due"))
     oldest = next(iter(cur.fetchall()), None)
+    cur.execute(sql("source_troubles"))
+    left_over = tuple((trouble, int(outcomes)) for trouble, outcomes in cur.fetchall())
     return Vitals(
         answer_seconds=answer_seconds, versions=known, dead=dead, oldest=oldest, runners_alive=alive, lapsed_seconds=lapsed_seconds,
         operator_visible=visible, operator_seconds=operator_seconds, days_ahead=days_ahead,
         suspended=tuple(q.queue for q in figures if q.suspended and not q.deleted),
         deleted=tuple(q.queue for q in figures if q.deleted),
+        left_over=left_over,
     )  # fmt: skip
 
 
@@ -113,6 +117,7 @@ def judge(vitals: Vitals, *, max_wait_seconds: float, max_dead: int | None) -> l
         _finding("note", "deleted", f"The WorkQueue of {queue} is deleted and has runs left: `rowlock why queue {queue}` says what to do.")
         for queue in vitals.deleted
     ]
+    found += [_finding("problem", "outcomes", f"{outcomes} waiting: {why}") for why, outcomes in vitals.left_over]
     found.append(_dead(vitals.dead, max_dead))
     found.append(_finding("note", "redis", "Redis is not checked here; the condition Ready of each WorkQueue tells about it."))
     return found

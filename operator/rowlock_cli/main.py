@@ -4,7 +4,7 @@ from importlib.metadata import version as installed_version
 
 import click
 
-from rowlock_cli import changing, health, info, monitor, reading, removing, show
+from rowlock_cli import changing, forgetting, health, info, monitor, reading, removing, show
 from rowlock_cli.comments import comments
 from rowlock_cli.completion import completion
 from rowlock_cli.credentials import credentials
@@ -18,6 +18,7 @@ _OWN_CODES = {
     "requeue": "Exit codes: 0 all are pending again, 1 some were left or not found, 2 wrong usage.",
     "cancel": "Exit codes: 0 all are canceled or told to end, 1 some were left or not found, or the answer was no, 2 wrong usage.",
     "purge": "Exit codes: 0 done or nothing to do, 1 failed or the answer was no, 2 wrong usage.",
+    "forget-keys": "Exit codes: 0 done or nothing to do, 1 not found, failed or the answer was no, 2 wrong usage.",
     "health": "Exit codes: 0 well, 1 there is a problem (the sentence says which), 2 wrong usage.",
     "process start": "Exit codes: 0 it runs (with --no-wait: it was asked to), 1 it does not run in time, or at all, 2 wrong usage.",
     "process stop": "Exit codes: 0 it has ended (with --no-wait: it was asked to), 1 it has not in time, or was not found, 2 wrong usage.",
@@ -72,7 +73,7 @@ def _told(command: click.Command, words: str) -> click.Command:
 
 for _command in (
     info.info, health.health, monitor.monitor, reading.list_command, reading.why, reading.dead_letters,
-    changing.enqueue, changing.requeue, changing.cancel, removing.purge, process, comments, sessions, credentials, completion, version,
+    changing.enqueue, changing.requeue, changing.cancel, removing.purge, forgetting.forget_keys, process, comments, sessions, credentials, completion, version,
 ):  # fmt: skip
     rowlock.add_command(_told(_command, _command.name or ""))
 

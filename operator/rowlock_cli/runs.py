@@ -109,7 +109,20 @@ def find_queue(cur: Cursor, name: str, *, namespace: str | None = None) -> str:
     if not readable and "/" in name:
         return name  # this login sees only queues that have a run; enqueue_v1 knows all and lists them
     cur.execute(sql("queues" if readable else "queues_seen"))
-    known: list[str] = [full for (full,) in cur.fetchall()]
+    return _among([full for (full,) in cur.fetchall()], name, namespace, what="queue", kind="WorkQueue")
+
+
+def find_source(cur: Cursor, name: str, *, namespace: str | None = None) -> str:
+    """The full name of a RowSource that the ledger knows, also of one that is gone. Failed, with the known ones, otherwise."""
+    if not may_read_tables(cur):
+        if "/" not in name:
+            raise Failed(f"this login may read only the view rowlock.run: say namespace/{name}")
+        return name  # the functions know all and list them
+    cur.execute(sql("sources"))
+    return _among([full for (full,) in cur.fetchall()], name, namespace, what="source", kind="RowSource")
+
+
+def _among(known: list[str], name: str, namespace: str | None, *, what: str, kind: str) -> str:
     if name in known:
         return name
     same = [full for full in known if full.partition("/")[2] == name]
@@ -118,8 +131,8 @@ def find_queue(cur: Cursor, name: str, *, namespace: str | None = None) -> str:
     if f"{namespace}/{name}" in same:
         return f"{namespace}/{name}"
     if same:
-        raise Failed(f"the queue {name} is in more than one namespace; say which: {', '.join(same)}")
+        raise Failed(f"the {what} {name} is in more than one namespace; say which: {', '.join(same)}")
     listed = ", ".join(known) if known else "none yet"
     raise Failed(
-        f"there is no queue {name}; known: {listed}. A WorkQueue appears here once the operator has read it (see its condition Ready)."
+        f"there is no {what} {name}; known: {listed}. A {kind} appears here once the operator has read it (see its condition Ready)."
     )

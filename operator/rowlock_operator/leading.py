@@ -186,7 +186,12 @@ class Leading:
     def _dispatcher(self, url: str) -> DatabaseDispatcher:
         poll = self._settings.poll
         settings = DispatchSettings(claimer=ClaimerSettings(busy_seconds=poll.busy_ms / 1000, idle_seconds=poll.idle_ms / 1000))
-        return DatabaseDispatcher(url, self._redis, settings, launch=self._launch, on_duplicate=self._duplicate)
+        return DatabaseDispatcher(url, self._redis, settings, launch=self._launch, on_duplicate=self._duplicate, ours=self._ours)
+
+    def _ours(self, name: str) -> bool:
+        """Whether an object of that name (namespace/name) is in a namespace that we watch."""
+        watched = self._settings.watched_namespaces
+        return None in watched or name.partition("/")[0] in watched
 
     def _launch(self, dispatcher: DatabaseDispatcher, queue: QueueEntry, claims: list[Claimed]) -> None:
         """From the claimer's thread. Between two terms the claims wait as `launching` for the next launcher."""
@@ -237,14 +242,20 @@ class Leading:
             await asyncio.sleep(max(FIGURES_SECONDS, (time.monotonic() - began) / FIGURES_SHARE))
 
     async def _forget_gone(self, databases: Databases) -> None:
-        """WorkQueues that were deleted while nobody led are still in the ledger as if they were there."""
-        watched = self._settings.watched_namespaces
+        """What was deleted while nobody led is still in the ledger as if it were there; and databases that nobody uses any more are closed
+        once what is left there is written."""
         while True:
             await asyncio.sleep(GONE_SECONDS)
             for dispatcher in databases:
                 with contextlib.suppress(RowlockError):
                     for name in await asyncio.to_thread(dispatcher.ledger.queue_names):
-                        namespace, _, short = name.partition("/")
-                        ours = None in watched or namespace in watched
-                        if ours and self._watcher.primaries.get(ObjectKey(WORK_QUEUES.plural, namespace, short)) is None:
+                        if self._gone(WORK_QUEUES.plural, name):
                             await asyncio.to_thread(dispatcher.unregister_queue, name)
+                    for name in await asyncio.to_thread(dispatcher.ledger.source_names):
+                        if self._gone(ROW_SOURCES.plural, name):
+                            await asyncio.to_thread(dispatcher.retire_source, name)
+            await databases.close_unused()
+
+    def _gone(self, plural: str, name: str) -> bool:
+        namespace, _, short = name.partition("/")
+        return self._ours(name) and self._watcher.primaries.get(ObjectKey(plural, namespace, short)) is None

@@ -86,13 +86,23 @@ class Bench:
 
 @contextlib.contextmanager
 def dispatching(
-    url: str, redis_url: str, *, settings: DispatchSettings | None = None, jobs_mode: bool = False, retry: dict[str, Any] | None = None
+    url: str,
+    redis_url: str,
+    *,
+    settings: DispatchSettings | None = None,
+    jobs_mode: bool = False,
+    retry: dict[str, Any] | None = None,
+    ours: Callable[[str], bool] = lambda name: True,
 ) -> Iterator[Bench]:
     """A dispatcher of this database; its threads are ended."""
     queues = RedisQueues(redis_url)
     launched: list[str] = []
     dispatcher = DatabaseDispatcher(
-        url, lambda: queues, settings or DispatchSettings(), launch=lambda d, queue, claims: launched.extend(c.run_id for c in claims)
+        url,
+        lambda: queues,
+        settings or DispatchSettings(),
+        launch=lambda d, queue, claims: launched.extend(c.run_id for c in claims),
+        ours=ours,
     )
     dispatcher.migrate()
     entry = dispatcher.register_queue(

@@ -138,6 +138,16 @@ NOT_THROTTLED = Reason("NotThrottled", "No run waits behind a limit.")
 
 # Degraded
 DEAD_LETTERS = Reason("DeadLetters", "{count} runs are dead or unknown: see `rowlock dead-letters`, then `rowlock requeue`.")
+OUTCOMES_NOT_WRITTEN = Reason(
+    "OutcomesNotWritten",
+    "Outcomes of runs of RowSource {source}, which takes no rows any more, cannot be written to its table {table}: {why} They are kept, and "
+    "written once the table takes them.",
+)
+PLAN_NOT_STORED = Reason(
+    "PlanNotStored",
+    "Outcomes of runs of RowSource {source} wait, but an operator of an older version registered it: make the RowSource again, and they are "
+    "written; then delete it.",
+)
 HEALTHY = Reason("Healthy", "Nothing needs attention.")
 
 # monitoring

@@ -12,16 +12,18 @@ from rowlock_operator.dispatch.duty import Duty
 from rowlock_operator.dispatch.feeder import Feeder, FeederSettings
 from rowlock_operator.dispatch.figures import FiguresReader, FiguresSettings
 from rowlock_operator.dispatch.housekeeper import Housekeeper, HousekeeperSettings
+from rowlock_operator.dispatch.leftovers import Leftovers, LeftoversSettings
 from rowlock_operator.dispatch.scribe import Scribe, ScribeSettings
 from rowlock_operator.dispatch.state import QueueEntry, SharedState, SourceEntry
 from rowlock_operator.dispatch.sweeper import Sweeper, SweeperSettings
 from rowlock_operator.rows.hint import HintListener
-from rowlock_operator.rows.inspection import inspect
+from rowlock_operator.rows.inspection import inspect, quoted
 from rowlock_operator.rows.ledger import Claimed, Ledger
 from rowlock_operator.rows.migrations import migrate
 from rowlock_operator.rows.pool import Patience, Pool, patient
 from rowlock_operator.rows.source import Source
 from rowlock_operator.rows.source_table import Inspection, SourceLimitKey, SourcePlan, read_row
+from rowlock_operator.rows.stored_plan import stored
 from rowlock_operator.transport.redis_queues import RedisQueues
 
 log = logging.getLogger("rowlock.dispatch")
@@ -32,7 +34,7 @@ REGISTERING = Patience(lock_ms=200, statement_ms=5_000)  # reconcilers wait in l
 class DispatchSettings:
     """Each duty's own settings; the two pools bound the connections to one database, whatever the number of its sources."""
 
-    pool_size: int = 8  # one for each duty and for the launcher, so that none waits for another's; the hint has one beside it
+    pool_size: int = 9  # one for each duty and for the launcher, so that none waits for another's; the hint has one beside it
     reconciler_pool_size: int = 2  # of twenty reconcilers, who look at tables that may be locked
     claimer: ClaimerSettings = field(default_factory=ClaimerSettings)
     feeder: FeederSettings = field(default_factory=FeederSettings)
@@ -40,6 +42,7 @@ class DispatchSettings:
     scribe: ScribeSettings = field(default_factory=ScribeSettings)
     depths: DepthsSettings = field(default_factory=DepthsSettings)
     figures: FiguresSettings = field(default_factory=FiguresSettings)
+    leftovers: LeftoversSettings = field(default_factory=LeftoversSettings)
     housekeeper: HousekeeperSettings = field(default_factory=HousekeeperSettings)
 
 
@@ -66,7 +69,9 @@ class DatabaseDispatcher:
         launch: Callable[["DatabaseDispatcher", QueueEntry, list[Claimed]], None],
         on_error: Callable[[str], None] = lambda duty: None,
         on_duplicate: Callable[[str, int], None] = lambda queue, n: None,
+        ours: Callable[[str], bool] = lambda name: True,
     ) -> None:
+        """`ours(name)`: whether a source of that name (namespace/name) is this operator's; another one may share the database."""
         self.url = url
         self.pool, self.reconciler_pool = Pool(url, settings.pool_size), Pool(url, settings.reconciler_pool_size)
         self.ledger, self._registry = Ledger(self.pool), Ledger(self.reconciler_pool)
@@ -88,6 +93,7 @@ class DatabaseDispatcher:
         )
         self.sweeper = Sweeper(self.state, self.ledger, redis, settings.sweeper)
         scribe = Scribe(self.state, self.ledger, settings.scribe)
+        leftovers = Leftovers(self.state, self.ledger, settings.leftovers, ours)
         housekeeper = Housekeeper(self.ledger, settings.housekeeper)
         duties: dict[str, Callable[[], float]] = {
             "slow feeder": lambda: 0.0 if slow_feeder.run_once().more else idle_seconds,
@@ -95,6 +101,7 @@ class DatabaseDispatcher:
             "scribe": scribe.run_once,
             "depths": DepthsReader(self.state, self.ledger, settings.depths).run_once,
             "figures": FiguresReader(self.state, self.ledger, settings.figures).run_once,
+            "leftovers": leftovers.run_once,
             "housekeeper": housekeeper.run_once,
         }
         self._duties = [Duty(name, self.state, run_once, on_error=on_error) for name, run_once in duties.items()]
@@ -144,8 +151,9 @@ class DatabaseDispatcher:
         """Looks at the table and registers the source; raises GiveUp where the table cannot serve. Figures survive a re-registration."""
         with patient(REGISTERING):
             found = inspect(self.reconciler_pool, plan)
-        spec = {"table": f"{plan.schema}.{plan.table}", "task": plan.task, "read_row": read_row(plan, found)}
-        source_id = self._registry.upsert_source(name=plan.name, queue_id=queue_id, spec=spec)
+        spec = {"table": f"{plan.schema}.{plan.table}", "task": plan.task, "read_row": read_row(plan, found), **stored(plan, found)}
+        relation = f"{quoted(plan.schema)}.{quoted(plan.table)}"
+        source_id = self._registry.register_source(name=plan.name, queue_id=queue_id, relation=relation, key=plan.key, spec=spec)
         keys = []
         for rule in rules:
             ledger_name = f"{source_id}.{rule.name}"
@@ -155,16 +163,23 @@ class DatabaseDispatcher:
         with self.state.lock:
             old = self.state.sources.get(plan.name)
             entry = SourceEntry(source, suspended)
-            if old is not None:
+            if old is not None and old.source.source_id == source_id:
                 entry.done, entry.failed, entry.pending = old.done, old.failed, old.pending
                 entry.left_out, entry.refused = old.left_out if source.may_leave_out else (0, 0), old.refused
                 entry.slow = old.slow
                 entry.troubles = dict(old.troubles)  # a look at the table mends nothing: each duty takes back its own
             self.state.sources[plan.name] = entry
+            self.state.leftovers.pop(source_id, None)
             self.state.version += 1
         return found
 
     def unregister_source(self, name: str) -> None:
+        """Nothing is taken from it any more; what the ledger holds of it goes on, and its outcomes are written."""
         with self.state.lock:
             self.state.sources.pop(name, None)
             self.state.version += 1
+
+    def retire_source(self, name: str) -> None:
+        """The RowSource is gone; raises RetryLater where the database is away (the next look at what is gone repeats it)."""
+        self.unregister_source(name)
+        self._registry.retire_source(name)

@@ -82,6 +82,7 @@ class SharedState:
     queues: dict[int, QueueEntry] = field(default_factory=dict)
     queue_ids: dict[str, int] = field(default_factory=dict)
     sources: dict[str, SourceEntry] = field(default_factory=dict)
+    leftovers: dict[int, SourceEntry] = field(default_factory=dict)  # by id: sources that nobody feeds, with something left in the ledger
     depths: dict[int, Depth] = field(default_factory=dict)  # of queues that have runs
     depths_unknown: dict[int, str] = field(default_factory=dict)  # queue -> why its depth cannot be read
     depths_at: float = 0.0  # monotonic; 0 = never
@@ -97,6 +98,14 @@ class SharedState:
     def source_entries(self) -> list[SourceEntry]:
         with self.lock:
             return list(self.sources.values())
+
+    def leftover_entries(self) -> list[SourceEntry]:
+        with self.lock:
+            return list(self.leftovers.values())
+
+    def left_over_trouble(self, queue_id: int) -> Trouble | None:
+        """What keeps outcomes from being written to a table that a queue served once."""
+        return next((entry.trouble for entry in self.leftover_entries() if entry.source.queue_id == queue_id and entry.trouble), None)
 
     def queue_named(self, name: str) -> QueueEntry | None:
         with self.lock:

@@ -12,10 +12,11 @@ from rowlock_operator.api.work_queue import DatabaseRef
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.kinds import SECRETS, Manifest, ObjectKey
 from rowlock_operator.dispatch.database import DatabaseDispatcher
-from rowlock_operator.errors import Forbidden
+from rowlock_operator.errors import Forbidden, RowlockError
 
 log = logging.getLogger("rowlock.reconcile")
 SECRET_SECONDS = 10.0  # a rotated password is noticed this late
+LINGER_SECONDS = 600.0  # a database that no WorkQueue uses any more stays open this long at most, for the outcomes of its last runs
 
 
 class Databases:
@@ -29,6 +30,7 @@ class Databases:
         self._users: dict[ObjectKey, str] = {}  # WorkQueue -> URL
         self._secrets: dict[tuple[str, str], tuple[float, Manifest]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._unused_since: dict[str, float] = {}  # by URL
 
     def __iter__(self) -> Iterator[DatabaseDispatcher]:
         return iter(tuple(self._dispatchers.values()))
@@ -54,18 +56,31 @@ class Databases:
                 self._dispatchers[url] = dispatcher
         self._users[work_queue] = url
         if before is not None and before != url:
-            await self._close_unused()
+            await self.close_unused(at_once=before)  # it would go on with what is registered here now
             self._on_replaced()
         return self._dispatchers[url]
 
     async def release(self, work_queue: ObjectKey) -> None:
-        """The WorkQueue is gone; a database without users is closed."""
+        """The WorkQueue is gone; a database without users is closed once nothing is left to write there."""
         if self._users.pop(work_queue, None) is not None:
-            await self._close_unused()
+            await self.close_unused()
 
-    async def _close_unused(self) -> None:
-        for url in set(self._dispatchers) - set(self._users.values()):
-            await asyncio.to_thread(self._dispatchers.pop(url).stop)
+    async def close_unused(self, *, at_once: str = "") -> None:
+        """Closes what no WorkQueue uses and what is finished, the one of the URL `at_once` in any case."""
+        now, unused = time.monotonic(), set(self._dispatchers) - set(self._users.values())
+        self._unused_since = {url: self._unused_since.get(url, now) for url in unused}
+        for url in unused:
+            if url != at_once and now - self._unused_since[url] < LINGER_SECONDS and await self._unfinished(self._dispatchers[url]):
+                continue
+            if url not in self._users.values() and (dispatcher := self._dispatchers.pop(url, None)) is not None:
+                await asyncio.to_thread(dispatcher.stop)
+
+    async def _unfinished(self, dispatcher: DatabaseDispatcher) -> bool:
+        """Whether outcomes are written there, or will be; a database that does not answer is not waited for."""
+        try:
+            return await asyncio.to_thread(dispatcher.ledger.unfinished)
+        except RowlockError:
+            return False
 
     async def close(self) -> None:
         """Ends every duty; what was in hand is the next leader's."""

@@ -76,6 +76,10 @@ class Figures:
             entry = state.queues.get(queue_id)
             if entry is not None:
                 queues[entry.name] = (*queues.get(entry.name, ()), failed)
+        for left in state.leftover_entries():
+            queue = state.queues.get(left.source.queue_id)
+            if queue is not None and left.error:
+                queues[queue.name] = (*queues.get(queue.name, ()), left.error)
         for source in state.source_entries():
             if source.troubles or source.counted:
                 sources[source.source.plan.name] = _seen(source)

@@ -1,6 +1,7 @@
 """One look at one RowSource: check the spec, look at the table, register it with its database's dispatcher, report."""
 
 import asyncio
+import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -56,7 +57,7 @@ class RowSources:
         """Returns when to look again, in seconds."""
         primary = self._cache.get(key)
         if primary is None or primary.deletion_timestamp:
-            self._forget(key)
+            await self._retire(key)
             return None
         source = parse_row_source(manifest_of(ROW_SOURCES, key, primary))
         troubles: list[Trouble] = []
@@ -153,6 +154,14 @@ class RowSources:
             troubles=tuple(troubles),
             advice=tuple(advice),
         )
+
+    async def _retire(self, key: ObjectKey) -> None:
+        """It is gone: what the ledger holds of it goes on without it."""
+        known = self._registered.get(key)
+        self._forget(key)
+        if known is not None:
+            with contextlib.suppress(RetryLater):  # whoever looks for what is gone repeats it
+                await asyncio.to_thread(known[0].retire_source, f"{key.namespace}/{key.name}")
 
     def _forget(self, key: ObjectKey) -> None:
         self._queue_patience.settle(key)

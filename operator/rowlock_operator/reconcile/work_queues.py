@@ -98,6 +98,7 @@ class WorkQueues:
             failed=_failed(dispatcher, entry),
             pod_problems=children.pod_problems,
             troubles=tuple(troubles),
+            left_over=dispatcher.state.left_over_trouble(entry.queue_id) if dispatcher is not None and entry is not None else None,
         )
         status = fold_work_queue_status(
             queue,

@@ -91,6 +91,16 @@ class Ended:
     start_seconds: list[float]
 
 
+@dataclass(frozen=True)
+class LeftOver:
+    """A source with something left in the ledger; `spec` is what its last registration stored."""
+
+    source_id: int
+    name: str
+    queue_id: int
+    spec: dict[str, Any]
+
+
 class Ledger:
     """Raises RetryLater where the database is away, GiveUp where repeating does not help."""
 
@@ -128,9 +138,33 @@ class Ledger:
         """Queues whose WorkQueue should exist."""
         return [name for (name,) in self._rows("queue_names")]
 
-    def upsert_source(self, *, name: str, queue_id: int, spec: dict[str, Any]) -> int:
-        """Registers a source and returns its id."""
-        return int(self._value("upsert_source", name=name, queue_id=queue_id, spec=json.dumps(spec)))
+    def register_source(self, *, name: str, queue_id: int, relation: str, key: str, spec: dict[str, Any]) -> int:
+        """Registers a source and returns the id of its generation: the same for the same name, table and key column."""
+        return int(self._value("register_source", name=name, queue_id=queue_id, relation=relation, key=key, spec=json.dumps(spec)))
+
+    def retire_source(self, name: str) -> None:
+        """Its RowSource is gone: the name means no source any more."""
+        self._rows("retire_source", name=name)
+
+    def source_trouble(self, source_id: int, trouble: str | None) -> None:
+        """Why outcomes of a source that nobody feeds cannot be written, for whoever asks the ledger alone."""
+        self._rows("source_trouble", id=source_id, trouble=trouble)
+
+    def settled(self, left: list[int]) -> None:
+        """No source but these has such a trouble (any more)."""
+        self._rows("settled", left=left)
+
+    def source_names(self) -> list[str]:
+        """Sources whose RowSource should exist."""
+        return [name for (name,) in self._rows("source_names")]
+
+    def left_over(self, served: list[int]) -> list[LeftOver]:
+        """Sources beside the `served` ones that have runs, or outcomes to write."""
+        return [LeftOver(*row) for row in self._rows("left_over", served=served)]
+
+    def unfinished(self) -> bool:
+        """Whether runs run or outcomes wait to be written."""
+        return bool(self._value("unfinished"))
 
     def set_limit(self, *, name: str, max_running: int | None, rate: float | None, burst: float | None) -> None:
         self._rows("set_limit", name=name, max_running=max_running, rate=rate, burst=burst)

@@ -43,6 +43,7 @@ class Source:
         self.pool, self.plan, self.inspection = pool, plan, inspection
         self.source_id, self.queue_id = source_id, queue_id
         self.cursor: str | None = None
+        self._forgets = 0  # as of the last look
         self.refused: dict[str, str] = {}  # key of a row that the database does not let become a run -> why
         self._texts: dict[str, str] = {}
         self._look: bytes | None = None
@@ -117,7 +118,15 @@ class Source:
 
     def window(self) -> Window:
         rows = self.pool.rows(f"looking at what source {self.plan.name} has in the ledger", _SQL["window"], {"source": self.source_id})
+        if self._cursor_allowed:
+            self._begin_anew_where_forgotten()
         return Window(dict(rows))
+
+    def _begin_anew_where_forgotten(self) -> None:
+        """Rows whose keys somebody had forgotten lie before the cursor."""
+        ((forgets,),) = self.pool.rows(f"looking at source {self.plan.name}", _SQL["forgets"], {"source": self.source_id}) or [(0,)]
+        if forgets != self._forgets:
+            self._forgets, self.cursor = forgets, None
 
     def count_pending(self, cap: int) -> int:
         """Rows still in the user's table, counted up to `cap`."""

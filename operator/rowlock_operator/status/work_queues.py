@@ -126,6 +126,8 @@ def _degraded(seen: QueueObservation) -> Verdict:
     pods = verdict_on_pods(seen)
     if pods is not None:
         return pods
+    if seen.left_over is not None:
+        return Verdict(type="Degraded", status="True", reason=seen.left_over.reason, message=seen.left_over.message)
     if seen.failed:
         message = reasons.DEAD_LETTERS.says(count=seen.failed)
         return Verdict(type="Degraded", status="True", reason=reasons.DEAD_LETTERS.name, message=message)

@@ -18,14 +18,35 @@ update rowlock.queue set suspended = true, deleted = true, changed_at = clock_ti
 -- name: queue_names
 select name from rowlock.queue where not deleted
 
--- name: upsert_source
--- Registers a RowSource; the id stays for ever. Nothing is written where nothing changed.
-with same as (select id from rowlock.source where name = %(name)s and queue_id = %(queue_id)s and spec = %(spec)s::jsonb),
-written as (
-  insert into rowlock.source(name, queue_id, spec) select %(name)s, %(queue_id)s, %(spec)s::jsonb where not exists (select from same)
-    on conflict (name) do update set queue_id = excluded.queue_id, spec = excluded.spec, changed_at = clock_timestamp()
-    returning id)
-select id from same union all select id from written
+-- name: register_source
+select rowlock.register_source(%(name)s, %(queue_id)s, %(relation)s, %(key)s, %(spec)s::jsonb)
+
+-- name: retire_source
+-- Its RowSource is gone; what it has in the ledger goes on, and its outcomes are still written.
+update rowlock.source set retired_at = clock_timestamp() where name = %(name)s and retired_at is null
+
+-- name: source_trouble
+update rowlock.source set trouble = %(trouble)s where id = %(id)s and trouble is distinct from %(trouble)s
+
+-- name: settled
+-- The trouble of a source that has nothing left is over.
+update rowlock.source set trouble = null where trouble is not null and id <> all(%(left)s)
+
+-- name: source_names
+select name from rowlock.source where retired_at is null
+
+-- name: left_over
+-- Sources that nobody feeds here and that have runs, or outcomes to write. One probe of the index a source, however many runs each has.
+with recursive taken as (
+  (select source_id from rowlock.active where source_id > 0 order by source_id limit 1)
+  union all
+  select (select a.source_id from rowlock.active a where a.source_id > t.source_id order by a.source_id limit 1) from taken t where t.source_id is not null)
+select s.id, s.name, s.queue_id, s.spec
+  from rowlock.source s where s.id in (select source_id from taken union all select source_id from rowlock.outbox) and s.id <> all(%(served)s)
+
+-- name: unfinished
+-- Whether anything is still to be done that needs no claim: runs that run, outcomes to write.
+select exists (select from rowlock.active where claimed_at is not null and state = 'running') or exists (select from rowlock.outbox)
 
 -- name: set_limit
 select rowlock.set_limit_v1(%(name)s, %(max_running)s, %(rate)s, %(burst)s)

@@ -94,6 +94,10 @@ select count(*) filter (where x.keyless), count(*) filter (where x.large)
 -- What waits in the ledger of one source, by fairness key.
 select fairness_key, count(*) from rowlock.active where source_id = %(source)s and started_at is null group by 1
 
+-- name: forgets
+-- Whether keys were forgotten since we last asked.
+select forgets from rowlock.source where id = %(source)s
+
 -- name: waiting_keys
 -- Keys of runs that have not started, to see whether their rows are still there.
 select id::text, source_key from rowlock.active where source_id = %(source)s and state in ('pending', 'queued') limit %(n)s
