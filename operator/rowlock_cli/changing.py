@@ -67,7 +67,7 @@ def enqueue(
             click.echo(f"an active run of {full} has the key {key} already: {run_id}", err=True)
         if wait:
             run = _wait(opened, run_id, timeout_seconds)
-            click.echo(show.as_json([run]) if output == "json" else _outcome(run))
+            click.echo(show.as_json([run]) if output == "json" else show.sentences([_outcome(run)]))
             if run.state != "succeeded":
                 raise click.exceptions.Exit(1)
         else:
@@ -80,8 +80,8 @@ def parse_arguments(pairs: tuple[str, ...], text: str | None) -> dict[str, Any]:
     if text is not None:
         try:
             whole = json.loads(text)
-        except ValueError as error:
-            raise click.UsageError(f"--args is not JSON: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise click.UsageError(f"--args is not JSON that can be read: {error}") from error
         if not isinstance(whole, dict):
             raise click.UsageError('--args must be a JSON object, such as {"id": 17}')
         arguments = whole
@@ -91,7 +91,7 @@ def parse_arguments(pairs: tuple[str, ...], text: str | None) -> dict[str, Any]:
             raise click.UsageError(f"--arg {pair!r} is not NAME=VALUE")
         try:
             arguments[name] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             arguments[name] = value
     return arguments
 
@@ -217,8 +217,8 @@ def _wait(opened: Ledger, run_id: str, timeout_seconds: float | None) -> RunRow:
 def _outcome(run: RunRow) -> str:
     if run.state == "succeeded":
         return f"{run.id} succeeded" + ("" if run.result is None else f": {json.dumps(run.result)}")
-    failure = run.failure or {}
-    return f"{run.id} is {run.state}: {failure.get('reason', 'no reason recorded')}: {failure.get('message', '')}".rstrip(": ")
+    reason = run.failed_with("reason") or "no reason recorded"
+    return f"{run.id} is {run.state}: {reason}: {run.failed_with('message')}".rstrip(": ")
 
 
 def _first(cur: Cursor) -> Any:

@@ -11,6 +11,7 @@ import psycopg2
 import psycopg2.extensions
 
 from rowlock_cli.errors import Failed, LedgerMissing
+from rowlock_cli.values import register
 from rowlock_operator.addresses import DatabaseAddress
 from rowlock_operator.errors import GiveUp
 from rowlock_operator.rows.connecting import connect, read_address
@@ -45,11 +46,14 @@ class Ledger:
         try:
             if self._connection is None:
                 self._connection = connect(self._address, {"connect_timeout": 10, "application_name": "rowlock-cli"})
+                register(self._connection)
             with self._connection, self._connection.cursor() as cur:
                 cur.execute(sql("timeout"))
                 yield cur
         except psycopg2.Error as error:
             raise _translated(error) from error
+        except UnicodeError as error:
+            raise Failed(f"this is not text that the database and this command both know: {error}") from error
 
     def close(self) -> None:
         if self._connection is not None:

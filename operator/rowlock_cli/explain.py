@@ -228,7 +228,7 @@ def _reason(run: RunRow) -> str:
 
 
 def _text(run: RunRow, key: str) -> str:
-    return str((run.failure or {}).get(key) or "")
+    return run.failed_with(key)
 
 
 def _ended(facts: Facts) -> str:

@@ -166,7 +166,7 @@ def _screen(tick: Tick) -> None:
 
 
 def _json_line(tick: Tick) -> None:
-    click.echo(json.dumps(tick))
+    click.echo(show.to_line(tick))
 
 
 def _once(tick: Tick) -> None:

@@ -28,7 +28,7 @@ def process_text(process: ProcessStatus, logins: Sequence[LoginRow], now: dateti
         ("Last error", process.last_error or "none"),
     ]
     width = max(len(name) for name, _ in facts) + 1
-    head = "\n".join(f"{name + ':':<{width}} {show.one_line(value)}" for name, value in facts)
+    head = "\n".join(f"{name + ':':<{width}} {show.sentence(value)}" for name, value in facts)
     return f"{head}\n\n{logins_table(logins, now) if logins else 'It has no login.'}"
 
 
@@ -140,7 +140,7 @@ def comment_text(comment: Comment, now: datetime) -> str:
         ("Address", comment.article_url or comment.article_id),
     ]
     width = max(len(name) for name, _ in facts) + 1
-    parts = ["\n".join(f"{name + ':':<{width}} {show.one_line(value)}" for name, value in facts)]
+    parts = ["\n".join(f"{name + ':':<{width}} {show.sentence(value)}" for name, value in facts)]
     for title, text, longest in (
         ("Article", comment.article_content, ARTICLE_CHARACTERS),
         ("Comment", comment.comment_content, None),

@@ -1,7 +1,7 @@
 """The commands that look at runs: runs, why, dead-letters."""
 
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import click
 
@@ -12,7 +12,7 @@ from rowlock_cli.figures import database_now
 from rowlock_cli.runs import list_runs
 from rowlock_cli.session import cluster_options, ledger, output_option, queue_named
 from rowlock_cli.why import gather, gather_queue, gather_row
-from rowlock_cli.words import Since, States, first_id_since, flat
+from rowlock_cli.words import Since, States, ago, first_id_since, flat
 
 
 @click.command("runs")
@@ -39,7 +39,7 @@ def list_command(
     with ledger() as opened, opened.transaction() as cur:
         full = queue_named(cur, queue) if queue else None
         now = database_now(cur)
-        start = now - timedelta(seconds=since) if isinstance(since, float) else since
+        start = ago(now, since) if isinstance(since, float) else since
         found = list_runs(
             cur, limit=limit, queue=full, states=flat(states), source=source, task=task, key=key, since=start,
             bounds=(first_id_since(start), "f" * 32) if start else None,
@@ -83,4 +83,4 @@ def why(words: tuple[str, ...], output: str) -> None:
         else:
             facts = gather_row(cur, *words[1:]) if words[0] == "row" else gather(cur, words[0])
     sentences = explain_queue(facts) if isinstance(facts, QueueFacts) else explain(facts)
-    click.echo(show.to_json({**asdict(facts), "why": sentences}) if output == "json" else "\n".join(sentences))
+    click.echo(show.to_json({**asdict(facts), "why": sentences}) if output == "json" else show.sentences(sentences))

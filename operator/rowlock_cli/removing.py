@@ -1,6 +1,6 @@
 """Clearing up a queue: `rowlock purge`, and `rowlock cancel --all-waiting`. Both ask first."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import click
@@ -10,7 +10,7 @@ from rowlock_cli.asking import ask, check_asking, nothing, would
 from rowlock_cli.connection import Cursor, Ledger, sql
 from rowlock_cli.figures import database_now
 from rowlock_cli.session import cluster_options, ledger, output_option, queue_named
-from rowlock_cli.words import Duration, States, flat
+from rowlock_cli.words import Duration, States, ago, flat
 
 WAITING = ("pending", "queued", "launching")
 _PURGED = ("dead", "unknown", "canceled", "succeeded", "pending")
@@ -55,7 +55,7 @@ def clear(
     with ledger(ask=None if yes or dry_run else ask) as opened:
         with opened.transaction() as cur:
             full = queue_named(cur, queue)
-            before = database_now(cur) - timedelta(seconds=older_seconds)
+            before = ago(database_now(cur), older_seconds)
             count = _count(cur, full, states, before)
         facts: dict[str, Any] = {
             "verb": verb,

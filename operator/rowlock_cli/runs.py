@@ -33,9 +33,9 @@ class RunRow:
     started_at: datetime | None
     finished_at: datetime | None
     created_at: datetime
-    progress: Mapping[str, Any] | None
+    progress: Any
     result: Any
-    failure: Mapping[str, Any] | None
+    failure: Any
     cancel_requested: bool
     effect: str | None
     infra_tries: int
@@ -45,6 +45,12 @@ class RunRow:
     @property
     def short_id(self) -> str:
         return self.id[:SHORT_ID_CHARACTERS]
+
+    def failed_with(self, key: str) -> str:
+        """`class`, `reason` or `message` of the failure; empty where there is none. A failure that is no object is a message as a whole."""
+        if isinstance(self.failure, Mapping):
+            return str(self.failure.get(key) or "")
+        return "" if self.failure is None or key != "message" else str(self.failure)
 
 
 def rows(cur: Cursor) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """How durations, moments and lists are typed. Pure."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -82,6 +82,14 @@ class States(click.ParamType):  # type: ignore[type-arg]  # generic only from cl
 
         done, comma, last = incomplete.rpartition(",")
         return [CompletionItem(f"{done}{comma}{state}") for state in self.allowed if state.startswith(last)]
+
+
+def ago(now: datetime, seconds: float) -> datetime:
+    """So many seconds before now; the first moment there is where that would be before it."""
+    try:
+        return now - timedelta(seconds=seconds)
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def flat(groups: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 -- One whose WorkQueue is gone is shown while it has anything left that somebody could do something about.
 -- The lanes' counters and the events the claimer has yet to read: together they are right also while no operator leads.
 select d.queue, q.mode, q.suspended, q.deleted, greatest(0, d.waiting + coalesce(i.n, 0)) as waiting, d.ready, d.blocked, d.queued + d.launching as claimed, d.running,
-       case when d.waiting + coalesce(i.n, 0) > 0 then greatest(0, extract(epoch from clock_timestamp() - least(d.oldest, i.due)))::float8 end as oldest_seconds,
+       case when d.waiting + coalesce(i.n, 0) > 0 and least(d.oldest, i.due) <= clock_timestamp()
+            then (extract(epoch from clock_timestamp()) - extract(epoch from least(d.oldest, i.due)))::float8 end as oldest_seconds,
        coalesce(e.succeeded, 0) / %(window)s::float8 as succeeded_per_second, coalesce(e.others, 0) / %(window)s::float8 as failed_per_second, coalesce(p.dead, 0) as dead
   from rowlock.depth_v1() d join rowlock.queue q on q.id = d.queue_id
   left join (select queue_id, sum(n)::bigint as n, min(due) as due from rowlock.inbox group by queue_id) i on i.queue_id = d.queue_id

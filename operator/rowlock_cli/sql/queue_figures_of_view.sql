@@ -3,7 +3,7 @@ select coalesce(a.queue, e.queue) as queue, null::text as mode, null::bool as su
        coalesce(a.claimed, 0) as claimed, coalesce(a.running, 0) as running, a.oldest_seconds,
        coalesce(e.succeeded, 0) / %(window)s::float8 as succeeded_per_second, coalesce(e.others, 0) / %(window)s::float8 as failed_per_second, coalesce(e.dead, 0) as dead
   from (select queue, count(*) filter (where state = 'pending') as waiting, count(*) filter (where state in ('queued', 'launching')) as claimed,
-               count(*) filter (where state = 'running') as running, greatest(0, extract(epoch from clock_timestamp() - min(due)))::float8 as oldest_seconds
+               count(*) filter (where state = 'running') as running, (extract(epoch from clock_timestamp()) - extract(epoch from min(due) filter (where due <= clock_timestamp())))::float8 as oldest_seconds
           from rowlock.run where finished_at is null group by queue) a
   full join (select queue, count(*) filter (where state = 'succeeded' and finished_at > clock_timestamp() - make_interval(secs => %(window)s)) as succeeded,
                     count(*) filter (where state in ('dead', 'unknown') and finished_at > clock_timestamp() - make_interval(secs => %(window)s)) as others,
