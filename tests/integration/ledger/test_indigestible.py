@@ -58,3 +58,104 @@ def test_keys_of_limits_may_be_of_any_length(ledger: LedgerClient) -> None:
     first = set(ledger.claim())
     assert len(first) == 9, "one of each key of the limit, both of the two names that are no limit's, and the free one"
     assert len(runs - first) == 4
+
+
+HEALTHY = 20
+
+
+def others(ledger: LedgerClient) -> set[str]:
+    """Runs of another queue and of this one that have nothing to do with the odd one."""
+    other = ledger.value("insert into rowlock.queue(name) values ('default/other') returning id")
+    return {put(ledger, queue_id=other if i % 2 else None, fairness_key=f"k{i % 5}", limits=[f"site:{i % 3}"]) for i in range(HEALTHY)}
+
+
+def all_claimed(ledger: LedgerClient, rounds: int = 6) -> set[str]:
+    return {
+        row[0]
+        for _ in range(rounds)
+        for row in ledger.rows(
+            "select r.id::text from rowlock.round_v1((select array_agg(id) from rowlock.queue), array[100, 100]) r where r.id is not null"
+        )
+    }
+
+
+def test_a_null_among_the_limits_ends_its_own_run_and_no_other(ledger: LedgerClient) -> None:
+    healthy = others(ledger)
+    odd = [put(ledger, limits=[None]), put(ledger, limits=["site:1", None]), put(ledger, limits=[None, "new:1"])]
+    assert all_claimed(ledger, 1) == healthy
+    for run in odd:
+        assert ledger.rows("select state, failure->>'class', failure->>'reason' from rowlock.run where id = %s", run) == [
+            ("dead", "input", "RunRefused")
+        ]
+        assert "null value" in ledger.field(run, "failure->>'message'")
+    assert ledger.value("select count(*) from rowlock.inbox") == 0
+    assert all_claimed(ledger, 2) == set()
+
+
+def test_a_server_that_cannot_serve_sets_nothing_aside(database: str, ledger: LedgerClient) -> None:
+    run = put(ledger)
+    ledger.rows(
+        "create function rowlock.full() returns trigger language plpgsql as"
+        " $$ begin raise exception 'no space left on device' using errcode = '53100'; end $$;"
+        " create trigger full_disk before insert on rowlock.lane for each row execute function rowlock.full()"
+    )
+    with pytest.raises(Exception, match="no space left"):
+        ledger.claim()
+    ledger.rows("drop trigger full_disk on rowlock.lane")
+    assert ledger.claim() == [run]
+
+
+@pytest.mark.parametrize("due", ["infinity", "-infinity", "294276-12-31", "4700-01-01 BC", "20000-01-01"])
+def test_an_absurd_due_stops_nobody(ledger: LedgerClient, due: str) -> None:
+    odd = put(ledger, due=due)
+    shared = put(ledger, due=due, fairness_key="k1", limits=["site:1"])
+    healthy = others(ledger)
+    ledger.rows("select rowlock.set_limit_v1('site', 1000, 1000, 1000)")
+    past = due in ("-infinity", "4700-01-01 BC")
+    assert all_claimed(ledger) == healthy | ({odd, shared} if past else set())
+    assert ledger.value("select rowlock.relane_v1()") >= 0
+    assert ledger.rows("select sum(waiting), bool_and(isfinite(oldest)) from rowlock.depth_v1()")[0][0] == (0 if past else 2)
+
+
+def test_a_run_that_no_claim_can_take_is_set_aside_alone(ledger: LedgerClient) -> None:
+    healthy = others(ledger)
+    odd = put(ledger, fairness_key="k1", limits=["site:1"])
+    ledger.rows("alter table rowlock.active add check (state = 'pending' or id <> '%s'::uuid)" % odd)
+    assert all_claimed(ledger, 2) == healthy
+    assert ledger.rows("select state, failure->>'class' from rowlock.run where id = %s", odd) == [("dead", "input")]
+
+
+def test_without_halving_one_such_run_stops_every_queue(ledger: LedgerClient) -> None:
+    others(ledger)
+    odd = put(ledger, fairness_key="k1", limits=["site:1"])
+    ledger.rows("alter table rowlock.active add check (state = 'pending' or id <> '%s'::uuid)" % odd)
+    source = ledger.value("select pg_get_functiondef('rowlock.is_indigestible'::regproc)")
+    ledger.rows(source.replace("select left", "select false and left"))
+    with pytest.raises(Exception, match="violates check constraint"):
+        all_claimed(ledger, 1)
+    assert ledger.value("select count(*) from rowlock.active where claimed_at is not null") == 0
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "update rowlock.lane set buckets = array[999999, -1]",
+        "update rowlock.lane set buckets = array[null]::int[]",
+        "delete from rowlock.bucket",
+        "update rowlock.lane set at = 'infinity', floor = 'infinity'",
+        "update rowlock.lane set blocked_by = 999999, at = 'infinity'",
+        "update rowlock.lane set at = null, pending = -5",
+        "delete from rowlock.lane",
+        "update rowlock.bucket set tokens = 'nan', tokens_at = '-infinity', rate = 'nan', burst = 'infinity'",
+        "update rowlock.bucket set rate = 1e-310, burst = 1000, tokens = 1000",
+        "update rowlock.bucket set rate = 1e308, burst = 1e308, tokens_at = '-infinity', tokens = 1e308",
+    ],
+)
+def test_lines_and_limits_that_were_spoilt_are_mended(ledger: LedgerClient, harm: str) -> None:
+    healthy = others(ledger)
+    all_claimed_nothing = ledger.rows("select * from rowlock.round_v1(array[]::int[], array[]::int[])")
+    assert len(all_claimed_nothing) == 1, "events are taken in, nothing is handed out"
+    ledger.rows(harm)
+    taken = all_claimed(ledger, 2)
+    ledger.value("select rowlock.relane_v1()")
+    assert taken | all_claimed(ledger) == healthy
