@@ -1,4 +1,7 @@
-"""Runs the Tiltfile in a Starlark interpreter whose built-ins are Tilt's, with Tilt's signatures, and record what they were asked."""
+"""Runs the Tiltfile in a Starlark interpreter whose built-ins are Tilt's, with Tilt's signatures, and records what they were asked.
+
+What the real Tilt refuses for another reason than a call's form is in rules.py, each rule with its source.
+"""
 
 import functools
 import inspect
@@ -9,6 +12,8 @@ from typing import Any
 
 import starlark
 import yaml
+
+from tests.unit.tilt import rules
 
 ROOT = Path(__file__).parents[3]
 OWN_KUBECONFIG = "/state/clusters/dev/kubeconfig"
@@ -39,6 +44,7 @@ class Recording:
 
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)  # what Tilt would say and go on
 
     def of(self, *names: str) -> list[dict[str, Any]]:
         """Arguments of every call of these built-ins."""
@@ -54,9 +60,14 @@ class Recording:
     @functools.cached_property
     def documents(self) -> list[Document]:
         """Every Kubernetes object handed over, in order."""
-        given = [part for call in self.of("k8s_yaml") for part in (call["yaml"] if isinstance(call["yaml"], list) else [call["yaml"]])]
-        texts = [part.text if isinstance(part, Blob) else (ROOT / part).read_text() for part in given]
-        return [document for text in texts for document in documents_of(text)]
+        return [document for call in self.of("k8s_yaml") for document in objects_of(call["yaml"])]
+
+
+def objects_of(given: Any) -> list[Document]:
+    """The objects of one argument of k8s_yaml: content, names of files, or a list of them."""
+    parts = given if isinstance(given, list) else [given]
+    texts = [part.text if isinstance(part, Blob) else (ROOT / part).read_text() for part in parts]
+    return [document for text in texts for document in documents_of(text)]
 
 
 # Tilt's own words for what the Tiltfile uses: a parameter that Tilt does not have is a TypeError here, too.
@@ -84,7 +95,7 @@ SIGNATURES = {
     ),
     "port_forward": "local_port, container_port=None, name=None, link_path=None, host=None",
     "local": "command, quiet=False, command_bat='', echo_off=False, env={}, dir='', stdin=None",
-    "helm": "pathToChartDir, name='', namespace='', values=[], set=[], kube_version='', skip_crds=False",
+    "helm": "paths, name='', namespace='', values=[], set=[], kube_version='', skip_crds=False",
     "filter_yaml": "yaml, labels=None, name=None, namespace=None, kind=None, api_version=None",
     "decode_yaml_stream": "yaml",
     "encode_yaml": "obj",
@@ -110,12 +121,22 @@ class Machine:
     helm: Callable[[Mapping[str, Any]], str]
     local: Callable[[list[str]], str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    cluster: str | None = None  # the cluster of that context in the kubeconfig; None = of the same name
     files: frozenset[str] = frozenset({".venv/bin/python"})
 
 
 def run_tiltfile(machine: Machine, text: str | None = None) -> Recording:
     """The recording of one load; raises starlark.StarlarkError where the Tiltfile fails."""
     recording = Recording(environment={"PATH": "/usr/bin", **machine.environment})
+    known: list[Document] = []  # objects handed over so far
+    cluster = machine.context if machine.cluster is None else machine.cluster
+
+    def allowed() -> bool:
+        given = [call["contexts"] for call in recording.of("allow_k8s_contexts")]
+        return rules.is_allowed(
+            cluster, machine.context, [name for one in given for name in (one if isinstance(one, (list, tuple)) else [one])]
+        )
+
     module = starlark.Module()
 
     def answer(name: str, call: dict[str, Any]) -> Any:
@@ -138,6 +159,13 @@ def run_tiltfile(machine: Machine, text: str | None = None) -> Recording:
         def called(*positional: Any, **named: Any) -> Any:
             bound = signature.bind(*positional, **named)
             bound.apply_defaults()
+            if name == "local":
+                rules.refuse(not allowed(), f"Refusing to run 'local' because {machine.context} might be a production kube context")
+            rules.check_call(name, bound.arguments, calls=recording.calls, root=ROOT)
+            if name == "k8s_yaml":
+                objects = objects_of(bound.arguments["yaml"])
+                rules.check_objects(objects, known, allow_duplicates=bound.arguments["allow_duplicates"])
+                known.extend(objects)
             recording.calls.append((name, dict(bound.arguments)))
             return answer(name, bound.arguments)
 
@@ -161,6 +189,8 @@ def run_tiltfile(machine: Machine, text: str | None = None) -> Recording:
     starlark.eval(module, starlark.parse("prelude", prelude, dialect), library)
     source = (ROOT / "Tiltfile").read_text() if text is None else text
     starlark.eval(module, starlark.parse("Tiltfile", source, dialect), library)
+    recording.warnings = rules.check_end(recording.calls, known)
+    rules.refuse(known and not allowed(), f"Stop! {machine.context} might be production.")
     return recording
 
 

@@ -29,9 +29,7 @@ def load(cluster: KubeControlPlane, *, without: str = "") -> Recording:
     def helm(call: Mapping[str, Any]) -> str:
         # As Tilt does it: definitions left out where asked, tests always.
         values = [word for file in call["values"] for word in ("--values", file)]
-        return run_helm(
-            "template", call["name"], call["pathToChartDir"], "--namespace", call["namespace"], *values, "--skip-crds", "--skip-tests"
-        )
+        return run_helm("template", call["name"], call["paths"], "--namespace", call["namespace"], *values, "--skip-crds", "--skip-tests")
 
     def local(words: list[str]) -> str:
         if words[0] == "helm":

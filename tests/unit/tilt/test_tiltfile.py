@@ -14,6 +14,7 @@ import yaml
 
 from rowlock_operator.desired.names import QUEUE_LABEL
 from tests.unit.tilt.recording import OWN_KUBECONFIG, ROOT, Document, Machine, Recording, cluster_tool, documents_of, run_tiltfile, stream
+from tests.unit.tilt.rules import TiltRefuses
 from tools.cluster.buildkit import buildctl_command, parse_build
 from tools.cluster.cli import parser
 
@@ -64,6 +65,18 @@ def test_other_contexts_are_refused_with_a_sentence_before_anything_is_asked_or_
 def test_context_with_our_name_is_refused_where_its_kubeconfig_is_not_that_of_our_cluster() -> None:
     with pytest.raises(starlark.StarlarkError, match=f"KUBECONFIG must name {OWN_KUBECONFIG}"):
         load_on(HOST, environment={"KUBECONFIG": "/home/dev/.kube/config"})
+
+
+@pytest.mark.parametrize("cluster", ["rowlock-dev", "kind-renamed", "shop-production", "arn:aws:eks:eu-west-1:1:cluster/kind-dev"])
+@CONTEXTS
+def test_tilt_lets_it_run_programs_whatever_the_cluster_of_the_context_is_called(context: str, cluster: str) -> None:
+    """Tilt takes a cluster for one of development by the name that the kubeconfig gives the cluster, not the context."""
+    assert load_on(context, cluster=cluster).of("local")
+
+
+@CONTEXTS
+def test_tilt_warns_of_nothing(context: str) -> None:
+    assert load(context).warnings == []
 
 
 @CONTEXTS
@@ -231,7 +244,7 @@ def test_values_for_development_exist_in_the_chart_and_fit_its_schema() -> None:
 
 def test_every_values_file_and_chart_path_that_is_named_exists() -> None:
     (call,) = load(KIND).of("helm")
-    assert [(ROOT / path).exists() for path in [call["pathToChartDir"], *call["values"]]] == [True, True]
+    assert [(ROOT / path).exists() for path in [call["paths"], *call["values"]]] == [True, True]
 
 
 # --- resources ---------------------------------------------------------------------------------------------------------------------
@@ -290,6 +303,55 @@ def test_ci_is_green_only_after_our_own_kinds_said_that_work_is_accepted(context
 @CONTEXTS
 def test_logs_of_worker_pods_are_found_by_the_label_that_the_operator_gives_them(context: str) -> None:
     assert load(context).resources()["documents"]["extra_pod_selectors"] == [{QUEUE_LABEL: "documents"}]
+
+
+ALLOW = "allow_k8s_contexts(CONTEXT)\n"
+LAST = "# Green means more than running pods"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ((ALLOW, ""), "Refusing to run 'local'"),
+        ((ALLOW, f"local(['true'])\n{ALLOW}"), "Refusing to run 'local'"),
+        ((ALLOW, "allow_k8s_contexts(['another'])\n"), "Refusing to run 'local'"),
+        (("k8s_yaml(objects)\n", "k8s_yaml(objects)\nk8s_yaml(objects)\n"), "Duplicate YAML"),
+        (("k8s_yaml(objects)\n", "k8s_yaml(objects)\nk8s_yaml(filter_yaml(objects, kind = '^Nothing$')[0])\n"), "Empty YAML"),
+        (("image('rowlock-worker'", "image('rowlock-operator'"), "has already been defined"),
+        (("RELEASE + '-redis'", "RELEASE + '-valkey'"), "unknown resource 'rowlock-valkey'"),
+        (("new_name = 'redis'", "new_name = 'postgresql'"), "rename to 'postgresql'"),
+        (("new_name = 'redis'", "new_name = 'ready'"), "rename to 'ready'"),
+        (("'documents:RowSource'", "'documents:rowsources'"), "No object identified by the fragment"),
+        (("'documents:RowSource'", "'documents'"), "not a unique fragment"),
+        (("'documents:RowSource'", "NAMESPACE + ':Namespace'"), "in remaining YAML"),
+        (("pod_readiness = 'ignore'", "pod_readiness = 'never'"), "pod_readiness"),
+        (("labels = ['cluster']", "labels = ['rowlock.dev/cluster']"), "Invalid label"),
+        (("new_name = 'definitions'", "new_name = 'all/definitions'"), "invalid value"),
+        ((LAST, f"k8s_resource(new_name = 'empty')\n{LAST}"), "any objects"),
+        ((LAST, f"local_resource('ready', ['true'])\n{LAST}"), "already exists"),
+        ((LAST, f"local_resource('idle', '')\n{LAST}"), "cmd and/or a serve_cmd"),
+        (("new_name = 'migration', resource_deps = ['postgresql']", "new_name = 'migration', resource_deps = ['migration']"), "on itself"),
+        (("new_name = 'migration', resource_deps = ['postgresql']", "new_name = 'migration', resource_deps = ['ready']"), "cycle detected"),
+    ],
+)  # fmt: skip
+def test_what_tilt_refuses_for_another_reason_than_a_calls_form_is_noticed(change: tuple[str, str], why: str) -> None:
+    """The recording's negative twins: each of these ends the real Tilt."""
+    text = (ROOT / "Tiltfile").read_text()
+    assert change[0] in text, "the Tiltfile has changed: so must this"
+    with pytest.raises((starlark.StarlarkError, TiltRefuses), match=why):
+        load_on(HOST, text=text.replace(*change))
+
+
+def test_a_dockerfile_that_is_not_there_ends_tilt_where_docker_builds() -> None:
+    with pytest.raises(starlark.StarlarkError, match="error reading dockerfile"):
+        load_on(KIND, text=(ROOT / "Tiltfile").read_text().replace("'/Dockerfile'", "'/Containerfile'"))
+
+
+def test_a_build_that_nothing_uses_and_a_dependency_on_nobody_are_only_told() -> None:
+    text = (ROOT / "Tiltfile").read_text().replace("image('rowlock-worker'", "image('rowlock-worked'")
+    text = text.replace("resource_deps = ['operator', 'migration']", "resource_deps = ['operator', 'migrations']")
+    warnings = load_on(HOST, text=text).warnings
+    assert [line.rsplit(" ", 1)[1] for line in warnings] == ["migrations", "rowlock-worked"]
 
 
 def test_a_parameter_that_tilt_does_not_have_is_noticed() -> None:
