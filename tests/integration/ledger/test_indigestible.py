@@ -120,7 +120,7 @@ def test_an_absurd_due_stops_nobody(ledger: LedgerClient, due: str) -> None:
 def test_a_run_that_no_claim_can_take_is_set_aside_alone(ledger: LedgerClient) -> None:
     healthy = others(ledger)
     odd = put(ledger, fairness_key="k1", limits=["site:1"])
-    ledger.rows("alter table rowlock.active add check (state = 'pending' or id <> '%s'::uuid)" % odd)
+    ledger.rows("alter table rowlock.active add check (state = 'pending' or id <> %s)", odd)
     assert all_claimed(ledger, 2) == healthy
     assert ledger.rows("select state, failure->>'class' from rowlock.run where id = %s", odd) == [("dead", "input")]
 
@@ -128,7 +128,7 @@ def test_a_run_that_no_claim_can_take_is_set_aside_alone(ledger: LedgerClient) -
 def test_without_halving_one_such_run_stops_every_queue(ledger: LedgerClient) -> None:
     others(ledger)
     odd = put(ledger, fairness_key="k1", limits=["site:1"])
-    ledger.rows("alter table rowlock.active add check (state = 'pending' or id <> '%s'::uuid)" % odd)
+    ledger.rows("alter table rowlock.active add check (state = 'pending' or id <> %s)", odd)
     source = ledger.value("select pg_get_functiondef('rowlock.is_indigestible'::regproc)")
     ledger.rows(source.replace("select left", "select false and left"))
     with pytest.raises(Exception, match="violates check constraint"):
