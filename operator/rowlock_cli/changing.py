@@ -33,6 +33,9 @@ _POLL_SECONDS = 0.2
 @click.option("--args", "text", metavar="JSON", help="All arguments as one JSON object.")
 @click.option("--key", help="At most one active run of the queue has this key.")
 @click.option("--priority", type=click.IntRange(-100, 100), default=0, show_default=True, help="Higher goes first.")
+@click.option(
+    "--wait-for-queue", is_flag=True, help="Also where there is no such queue yet (NAMESPACE/NAME): the run waits for its WorkQueue."
+)
 @click.option("--wait", is_flag=True, help="Wait for the end; exit code 0 only if it succeeded.")
 @click.option(
     "--timeout", "timeout_seconds", type=click.FloatRange(min=0), metavar="SECONDS", help="With --wait: give up waiting after so long."
@@ -46,6 +49,7 @@ def enqueue(
     text: str | None,
     key: str | None,
     priority: int,
+    wait_for_queue: bool,
     wait: bool,
     timeout_seconds: float | None,
     output: str,
@@ -54,8 +58,9 @@ def enqueue(
     arguments = parse_arguments(pairs, text)
     with ledger() as opened:
         with opened.transaction() as cur:
-            full = queue_named(cur, queue)
+            full = queue if wait_for_queue and "/" in queue else queue_named(cur, queue)
             values = {"queue": full, "task": task, "args": json.dumps(arguments), "key": key, "priority": priority}
+            values["wait_for_queue"] = wait_for_queue
             cur.execute(sql("enqueue"), values)
             run_id, existed = _first(cur), False
             if run_id is None:

@@ -135,7 +135,14 @@ def _run(opened: Ledger, queue: str, timeout_seconds: float, *, check: bool) -> 
     """Enqueues the task and waits for its report, telling how far it is. Failed where it fails, or takes too long."""
     key = _TASK + (":check" if check else "")
     with opened.transaction() as cur:
-        values = {"queue": queue, "task": _TASK, "args": json.dumps({"check": True} if check else {}), "key": key, "priority": 0}
+        values = {
+            "queue": queue,
+            "task": _TASK,
+            "args": json.dumps({"check": True} if check else {}),
+            "key": key,
+            "priority": 0,
+            "wait_for_queue": False,
+        }
         cur.execute(sql("enqueue"), values)
         ((run_id,),) = cur.fetchall()
         if run_id is None:

@@ -1,6 +1,6 @@
 """Says in sentences why a run is where it is, and what to do about it. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -49,6 +49,8 @@ class Surroundings:
     runner_dead: bool | None
     runners_alive: int
     deleted: bool = False
+    expected: bool = False  # no WorkQueue of that name was ever seen
+    tasks: Sequence[str] | None = None  # what the queue runs; None = not known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,7 @@ def explain(facts: Facts) -> list[str]:
     }
     sentences = [head, *tell.get(run.state, _stopped)(facts)]
     if run.state in ("pending", "queued", "launching", "running"):
-        sentences += _last_failure(facts)
+        sentences += [*_not_listed(facts), *_last_failure(facts)]
         if facts.surroundings is None:
             sentences.append(
                 "This login may read only the view rowlock.run, so the position in the queue, limits and leases are not shown."
@@ -87,7 +89,7 @@ def explain(facts: Facts) -> list[str]:
 def _pending(facts: Facts) -> Iterator[str]:
     run, around, waiting = facts.run, facts.surroundings, facts.waiting
     if around and around.deleted:
-        yield deleted_sentence(run.queue)
+        yield deleted_sentence(run.queue, expected=around.expected)
     elif around and around.suspended:
         yield f"The queue is suspended: nothing of it starts until `{resume_command(run.queue)}`."
     if run.due and run.due > facts.now:
@@ -205,6 +207,16 @@ def _stopped(facts: Facts) -> Iterator[str]:
     yield f"After the cause is mended: `rowlock requeue {run.id}`."
 
 
+def _not_listed(facts: Facts) -> Iterator[str]:
+    """The list was shortened, or the worker is older than it: the fence would find that out."""
+    run, tasks = facts.run, facts.surroundings.tasks if facts.surroundings else None
+    if tasks and run.task not in tasks and run.state != "running":
+        yield (
+            f"The task {run.task} is not in spec.tasks of its WorkQueue: it fails there as class input (TaskNotAllowed) once it starts; "
+            "add it there, or cancel the run."
+        )
+
+
 def _last_failure(facts: Facts) -> Iterator[str]:
     run = facts.run
     if run.failure:
@@ -240,8 +252,13 @@ def _kube_job(run: RunRow) -> str:
     return f"kubectl -n {run.queue.partition('/')[0]} get jobs,pods -l rowlock.dev/run={run.id}"
 
 
-def deleted_sentence(queue: str) -> str:
-    """What becomes of the runs of a WorkQueue that is gone."""
+def deleted_sentence(queue: str, *, expected: bool = False) -> str:
+    """What becomes of the runs of a WorkQueue that is gone, or has not come yet."""
+    if expected:
+        return (
+            f"Its WorkQueue does not exist yet: create {queue}, and what waits starts; `rowlock cancel --queue {queue} --all-waiting` ends it. "
+            "What nobody asks for any more is canceled after 30 days."
+        )
     return (
         f"Its WorkQueue is deleted: what waits goes on once one of that name is there again, or is ended by "
         f"`rowlock cancel --queue {queue} --all-waiting`; dead ones are forgotten by `rowlock purge --queue {queue}`."

@@ -1,6 +1,6 @@
 """Says in sentences why a queue moves or does not, and what to do about it. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -55,6 +55,8 @@ class QueueFacts:
     operator_seconds: float | None
     limits: tuple[HoldingLimit, ...] = ()
     deleted: bool = False
+    expected: bool = False  # no WorkQueue of that name was ever seen
+    unlisted_tasks: Sequence[str] = ()  # of runs that have not started, and that the queue does not run; some of them
 
 
 def explain_queue(facts: QueueFacts) -> list[str]:
@@ -66,7 +68,7 @@ def explain_queue(facts: QueueFacts) -> list[str]:
 
 def _reasons(facts: QueueFacts) -> Iterator[str]:
     if facts.deleted:
-        yield deleted_sentence(facts.name)
+        yield deleted_sentence(facts.name, expected=facts.expected)
     elif facts.suspended:
         yield f"It is suspended: nothing of it starts until `{resume_command(facts.name)}`."
     if _operator_silent(facts):
@@ -74,6 +76,8 @@ def _reasons(facts: QueueFacts) -> Iterator[str]:
         yield f"No operator speaks to this database{since}: nothing is claimed, in any queue; `rowlock health` says more."
     if not facts.waiting and not facts.claimed:
         yield "Nothing waits, so there is nothing to start." if facts.running else "It is empty: nothing waits and nothing runs."
+    for task in facts.unlisted_tasks:
+        yield f"It has runs of the task {task}, which is not in spec.tasks any more: they fail as class input once they start; add it, or cancel them."
     yield from _not_due(facts)
     for limit in facts.limits:
         held = f"{limit.runs} {'run' if limit.runs == 1 else 'runs'}"

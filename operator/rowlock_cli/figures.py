@@ -94,6 +94,14 @@ def queue_figures(cur: Cursor, *, queue: str | None = None, readable: bool | Non
     return [QueueFigures(**row) for row in rows(cur)]
 
 
+def queues_gone(cur: Cursor) -> dict[str, bool]:
+    """Queues without a WorkQueue -> whether they never had one; none where the login may read only the view."""
+    if not may_read_tables(cur):
+        return {}
+    cur.execute(sql("queues_gone"))
+    return dict(cur.fetchall())
+
+
 def source_figures(cur: Cursor) -> list[SourceFigures]:
     cur.execute(sql("source_figures"))
     return [SourceFigures(**row) for row in rows(cur)]

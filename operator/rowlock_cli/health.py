@@ -8,7 +8,7 @@ import click
 from rowlock_cli import show
 from rowlock_cli.connection import Cursor, sql
 from rowlock_cli.errors import Failed, LedgerMissing
-from rowlock_cli.figures import Versions, operator_seen, queue_figures, runners, versions
+from rowlock_cli.figures import Versions, operator_seen, queue_figures, queues_gone, runners, versions
 from rowlock_cli.info import ledger_sentence
 from rowlock_cli.runs import may_read_tables, rows
 from rowlock_cli.session import cluster_options, ledger, output_option
@@ -42,6 +42,7 @@ class Vitals:
     days_ahead: int | None = None
     suspended: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
+    expected: tuple[str, ...] = ()  # of the deleted ones: no WorkQueue of that name was ever seen
     left_over: tuple[tuple[str, int], ...] = ()  # why outcomes of a source that is gone cannot be written, and how many wait
 
 
@@ -96,6 +97,7 @@ def take_vitals(cur: Cursor) -> Vitals:
         operator_visible=visible, operator_seconds=operator_seconds, days_ahead=days_ahead,
         suspended=tuple(q.queue for q in figures if q.suspended and not q.deleted),
         deleted=tuple(q.queue for q in figures if q.deleted),
+        expected=tuple(name for name, never in queues_gone(cur).items() if never),
         left_over=left_over,
     )  # fmt: skip
 
@@ -116,6 +118,12 @@ def judge(vitals: Vitals, *, max_wait_seconds: float, max_dead: int | None) -> l
     found += [
         _finding("note", "deleted", f"The WorkQueue of {queue} is deleted and has runs left: `rowlock why queue {queue}` says what to do.")
         for queue in vitals.deleted
+        if queue not in vitals.expected
+    ]
+    found += [
+        _finding("note", "expected", f"Runs wait for the WorkQueue {queue}, which does not exist: create it, or cancel them.")
+        for queue in vitals.deleted
+        if queue in vitals.expected
     ]
     found += [_finding("problem", "outcomes", f"{outcomes} waiting: {why}") for why, outcomes in vitals.left_over]
     found.append(_dead(vitals.dead, max_dead))

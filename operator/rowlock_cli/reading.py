@@ -8,7 +8,7 @@ import click
 from rowlock_cli import show
 from rowlock_cli.explain import Facts, explain
 from rowlock_cli.explain_queue import QueueFacts, explain_queue
-from rowlock_cli.figures import database_now
+from rowlock_cli.figures import database_now, queues_gone
 from rowlock_cli.runs import list_runs
 from rowlock_cli.session import cluster_options, ledger, output_option, queue_named
 from rowlock_cli.why import gather, gather_queue, gather_row
@@ -44,10 +44,11 @@ def list_command(
             cur, limit=limit, queue=full, states=flat(states), source=source, task=task, key=key, since=start,
             bounds=(first_id_since(start), "f" * 32) if start else None,
         )  # fmt: skip
+        gone = queues_gone(cur)
     if output == "json":
         click.echo(show.as_json(found))
     else:
-        click.echo(show.runs_table(found, now) if found else "No runs match.")
+        click.echo(show.runs_table(found, now, gone) if found else "No runs match.")
 
 
 @click.command("dead-letters")

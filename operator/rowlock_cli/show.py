@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
@@ -35,8 +35,8 @@ def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join("   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in clean)
 
 
-def runs_table(runs: Sequence[RunRow], now: datetime) -> str:
-    """What runs, newest first."""
+def runs_table(runs: Sequence[RunRow], now: datetime, gone: Mapping[str, bool] | None = None) -> str:
+    """What runs, newest first. `gone`: queues without a WorkQueue -> whether they never had one."""
     lines = [
         [
             run.short_id,
@@ -46,11 +46,17 @@ def runs_table(runs: Sequence[RunRow], now: datetime) -> str:
             str(run.attempt),
             age((now - run.created_at).total_seconds()),
             _origin(run),
-            remark(run, now),
+            _without_queue(run, gone or {}) or remark(run, now),
         ]
         for run in runs
     ]
     return table(["RUN", "QUEUE", "TASK", "STATE", "ATTEMPT", "AGE", "SOURCE", "REMARK"], lines)
+
+
+def _without_queue(run: RunRow, gone: Mapping[str, bool]) -> str:
+    if run.state != "pending" or run.queue not in gone:
+        return ""
+    return "waits for a WorkQueue that does not exist" if gone[run.queue] else "waits: its WorkQueue is deleted"
 
 
 def dead_letters_table(runs: Sequence[RunRow], now: datetime) -> str:

@@ -1,8 +1,10 @@
 -- queue_facts: everything that decides whether a queue moves, in one look. `waiting` is counted, not taken from the lanes: they lag while no operator leads.
-select q.name, q.mode, q.suspended, q.deleted, w.waiting, d.ready, d.blocked, d.queued + d.launching as claimed, d.running,
+select q.name, q.mode, q.suspended, q.deleted, q.expected, w.waiting, d.ready, d.blocked, d.queued + d.launching as claimed, d.running,
        w.not_due, w.retrying, w.next_due, w.oldest_due, w.oldest_id, c.claimed_since, i.events,
        coalesce(e.succeeded, 0) as succeeded_lately, coalesce(e.failed, 0) as failed_lately, e.last_ended,
        (select count(*) from rowlock.done x where x.queue_id = q.id and x.state in ('dead', 'unknown')) as dead,
+       array(select distinct left(a.task, 200) from rowlock.active a
+              where a.queue_id = q.id and a.started_at is null and q.tasks <> '{}' and a.task <> all (q.tasks) limit 5) as unlisted_tasks,
        (select count(*) from rowlock.runner x where x.id > 0 and not x.dead and x.lease_until > clock_timestamp()) as runners_alive,
        (select count(*) from rowlock.runner x where x.id > 0 and not x.dead and x.lease_until > clock_timestamp()
            and starts_with(x.name, split_part(q.name, '/', 2) || '-worker-')) as runners_of_queue

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -125,7 +125,9 @@ class DatabaseDispatcher:
         self.pool.close()
         self.reconciler_pool.close()
 
-    def register_queue(self, entry: QueueEntry, *, retry: dict[str, Any], succeeded_seconds: int, dead_seconds: int) -> QueueEntry:
+    def register_queue(
+        self, entry: QueueEntry, *, retry: dict[str, Any], succeeded_seconds: int, dead_seconds: int, tasks: Sequence[str] = ()
+    ) -> QueueEntry:
         """Makes the queue known to the ledger and the duties; returns the entry with its id."""
         queue_id = self._registry.upsert_queue(
             name=entry.name,
@@ -134,6 +136,7 @@ class DatabaseDispatcher:
             suspended=entry.suspended,
             succeeded_seconds=succeeded_seconds,
             dead_seconds=dead_seconds,
+            tasks=tasks,
         )
         entry = replace(entry, queue_id=queue_id)
         self.state.put_queue(entry)

@@ -141,7 +141,7 @@ class WorkQueues:
             for name, each in (("infra", spec.retry.infra), ("app", spec.retry.app), ("site", spec.retry.site))
         }
         # The same for most queues, so that one copy serves all.
-        wanted = (sys.intern(f"{retry} {spec.history}"), entry)
+        wanted = (sys.intern(f"{retry} {spec.history} {spec.tasks}"), entry)
         known = dispatcher.queue_named(queue.metadata.key)
         if known is not None and self._registered.get(key) == (dispatcher, wanted):
             return known  # no write where nothing changed
@@ -151,6 +151,7 @@ class WorkQueues:
             retry=retry,
             succeeded_seconds=spec.history.succeeded_seconds,
             dead_seconds=spec.history.dead_seconds,
+            tasks=spec.tasks,
         )
         self._registered[key] = (dispatcher, wanted)
         self._on_opened(key)

@@ -1,6 +1,7 @@
 """The ledger of one database, as the duties call it. Values in, values out; every call is one transaction."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -115,9 +116,17 @@ class Ledger:
         return rows[0][0] if rows else None
 
     def upsert_queue(
-        self, *, name: str, mode: str, retry: dict[str, Any], suspended: bool, succeeded_seconds: int, dead_seconds: int
+        self,
+        *,
+        name: str,
+        mode: str,
+        retry: dict[str, Any],
+        suspended: bool,
+        succeeded_seconds: int,
+        dead_seconds: int,
+        tasks: Sequence[str] = (),
     ) -> int:
-        """Registers a work queue and returns its id."""
+        """Registers a work queue and returns its id. Without `tasks` enqueue_v1 takes any name."""
         return int(
             self._value(
                 "upsert_queue",
@@ -127,6 +136,7 @@ class Ledger:
                 suspended=suspended,
                 succeeded_seconds=succeeded_seconds,
                 dead_seconds=dead_seconds,
+                tasks=sorted(tasks) or None,
             )
         )
 

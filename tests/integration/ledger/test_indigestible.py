@@ -27,6 +27,7 @@ def put(
 
 @pytest.mark.parametrize("outcome", ["done", "aside"])
 def test_a_run_that_is_set_aside_leaves_the_active_ones(ledger: LedgerClient, outcome: str) -> None:
+    ledger.rows("select rowlock.set_limit_v1('site', 5, null, null)")
     run = ledger.running(limits=["site:a"])
     if outcome == "aside":
         ledger.rows("alter table rowlock.done add check (state <> 'dead')")

@@ -2,12 +2,13 @@
 -- Registers a WorkQueue; the id stays for ever. Nothing is written where nothing changed.
 with same as (
   select id from rowlock.queue where name = %(name)s and not deleted
-     and (mode, retry, suspended, succeeded_seconds, dead_seconds) = (%(mode)s, %(retry)s::jsonb, %(suspended)s, %(succeeded_seconds)s, %(dead_seconds)s)),
+     and (mode, retry, suspended, succeeded_seconds, dead_seconds) = (%(mode)s, %(retry)s::jsonb, %(suspended)s, %(succeeded_seconds)s, %(dead_seconds)s)
+     and tasks is not distinct from %(tasks)s::text[]),
 written as (
-  insert into rowlock.queue(name, mode, retry, suspended, succeeded_seconds, dead_seconds)
-    select %(name)s, %(mode)s, %(retry)s::jsonb, %(suspended)s, %(succeeded_seconds)s, %(dead_seconds)s where not exists (select from same)
-    on conflict (name) do update set mode = excluded.mode, retry = excluded.retry, suspended = excluded.suspended, deleted = false,
-      succeeded_seconds = excluded.succeeded_seconds, dead_seconds = excluded.dead_seconds, changed_at = clock_timestamp()
+  insert into rowlock.queue(name, mode, retry, suspended, succeeded_seconds, dead_seconds, tasks)
+    select %(name)s, %(mode)s, %(retry)s::jsonb, %(suspended)s, %(succeeded_seconds)s, %(dead_seconds)s, %(tasks)s::text[] where not exists (select from same)
+    on conflict (name) do update set mode = excluded.mode, retry = excluded.retry, suspended = excluded.suspended, deleted = false, expected = false,
+      succeeded_seconds = excluded.succeeded_seconds, dead_seconds = excluded.dead_seconds, tasks = excluded.tasks, changed_at = clock_timestamp()
     returning id)
 select id from same union all select id from written
 
