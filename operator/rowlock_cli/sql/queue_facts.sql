@@ -10,7 +10,7 @@ select q.name, q.mode, q.suspended, q.deleted, q.expected, w.waiting, d.ready, d
            and starts_with(x.name, split_part(q.name, '/', 2) || '-worker-')) as runners_of_queue
   from rowlock.queue q join rowlock.depth_v1() d on d.queue_id = q.id,
        lateral (select count(*) as waiting, count(*) filter (where a.due > clock_timestamp()) as not_due, count(*) filter (where a.due > clock_timestamp() and a.failure is not null) as retrying,
-                       min(a.due) filter (where a.due > clock_timestamp()) as next_due, min(a.due) filter (where a.due <= clock_timestamp()) as oldest_due,
+                       min(a.due) filter (where a.due > clock_timestamp()) as next_due, min(case when a.due >= a.created_at - interval '1 day' then a.due else a.created_at end) filter (where a.due <= clock_timestamp()) as oldest_due,
                        (array_agg(a.id::text order by a.due, a.id) filter (where a.due <= clock_timestamp()))[1] as oldest_id
                   from rowlock.active a where a.queue_id = q.id and a.due is not null) w,
        lateral (select min(a.claimed_at) as claimed_since from rowlock.active a where a.queue_id = q.id and a.claimed_at is not null and a.state in ('queued', 'launching')) c,

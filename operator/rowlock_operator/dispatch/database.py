@@ -162,6 +162,7 @@ class DatabaseDispatcher:
             ledger_name = f"{source_id}.{rule.name}"
             self._registry.set_limit(name=ledger_name, max_running=rule.concurrency, rate=rule.rate_per_second, burst=rule.burst)
             keys.append(SourceLimitKey(ledger_name, rule.column))
+        self._registry.drop_limits(f"{source_id}.", keep=[key.rule for key in keys])
         source = Source(self.pool, replace(plan, limits=tuple(keys)) if keys else plan, found, source_id=source_id, queue_id=queue_id)
         with self.state.lock:
             old = self.state.sources.get(plan.name)

@@ -36,7 +36,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Depth:
-    """One queue. `waiting` counts blocked ones too; `oldest_seconds` is the age of the oldest due run, None where none waits."""
+    """One queue. `waiting` counts blocked ones too; `oldest_seconds` is how long the oldest run waits that is due and has not started, or None."""
 
     queue_id: int
     queue: str
@@ -178,6 +178,10 @@ class Ledger:
 
     def set_limit(self, *, name: str, max_running: int | None, rate: float | None, burst: float | None) -> None:
         self._rows("set_limit", name=name, max_running=max_running, rate=rate, burst=burst)
+
+    def drop_limits(self, prefix: str, *, keep: list[str]) -> int:
+        """Removes the limits whose names begin so, but for those to keep: what waited for them flows. Returns how many."""
+        return int(self._value("drop_limits", prefix=prefix, keep=keep))
 
     def round(self, wanted: dict[int, int], floor: str) -> Round:
         """One round of the claimer: up to `wanted[queue_id]` runs of each queue."""

@@ -52,6 +52,9 @@ select exists (select from rowlock.active where claimed_at is not null and state
 -- name: set_limit
 select rowlock.set_limit_v1(%(name)s, %(max_running)s, %(rate)s, %(burst)s)
 
+-- name: drop_limits
+select rowlock.drop_limits_v1(%(prefix)s, %(keep)s::text[])
+
 -- name: round
 -- One round of the claimer; no row: another claimer holds the lock.
 select queue_id, id::text, attempt, floor::text from rowlock.round_v1(%(queues)s::int[], %(ns)s::int[], %(floor)s::xid8)
@@ -70,7 +73,9 @@ select rowlock.sweep_v1(1000, %(slow)s)
 
 -- name: depth
 -- Queues that have runs; a queue that is not there has none.
-select queue_id, queue, waiting, ready, blocked, queued, launching, running, extract(epoch from clock_timestamp() - oldest)
+-- Seconds are differences of seconds: an infinite moment cannot be subtracted from another.
+select queue_id, queue, waiting, ready, blocked, queued, launching, running, case when oldest is not null
+       then greatest(0, extract(epoch from clock_timestamp()) - extract(epoch from oldest))::float8 end
   from rowlock.depth_v1() where waiting + queued + launching + running > 0 and (%(queue)s::int is null or queue_id = %(queue)s)
 
 -- name: claimed_counts
@@ -99,12 +104,14 @@ select id::text, state from rowlock.finish_v1(array[%(id)s::uuid], array[%(attem
 
 -- name: launchable
 -- What a kube job needs to know of its run. No row: it was canceled or is somebody else's by now.
-select a.id::text, a.attempt, a.task, coalesce(a.args, p.args), a.source_key, extract(epoch from clock_timestamp() - a.created_at)
+select a.id::text, a.attempt, a.task, coalesce(a.args, p.args), a.source_key,
+       least(1e9, greatest(0, extract(epoch from clock_timestamp()) - extract(epoch from a.created_at)))::float8
   from rowlock.active a left join rowlock.payload p on p.id = a.id where a.id = any(%(ids)s::uuid[]) and a.state = 'launching'
 
 -- name: jobs_in_hand
 -- Every run that should have a kube job, with what the launcher must know to end it.
-select a.id::text, a.attempt, a.queue_id, a.state, a.cancel, a.token::text, extract(epoch from clock_timestamp() - a.claimed_at), a.runner, q.deleted
+select a.id::text, a.attempt, a.queue_id, a.state, a.cancel, a.token::text,
+       least(1e9, greatest(0, extract(epoch from clock_timestamp()) - extract(epoch from a.claimed_at)))::float8, a.runner, q.deleted
   from rowlock.active a join rowlock.queue q on q.id = a.queue_id where a.claimed_at is not null and q.mode = 'Jobs'
 
 -- name: ended_counts
@@ -142,7 +149,7 @@ select a.source_id, count(*) filter (where a.started_at is null), count(*) filte
 
 -- name: ended_since
 -- What ended after `since` and before two seconds ago (a transaction under way now is counted next time), for metrics.
-select q.name, d.state, count(*), coalesce(array_agg(extract(epoch from d.started_at - d.created_at)::float8) filter (where d.attempt = 1 and d.started_at is not null), '{}'),
+select q.name, d.state, count(*), coalesce(array_agg(least(1e9, greatest(0, extract(epoch from d.started_at) - extract(epoch from d.created_at)))::float8) filter (where d.attempt = 1 and d.started_at is not null), '{}'),
        max(upto.at)
   from (select clock_timestamp() - interval '2 s' as at) upto
   left join rowlock.done d on d.finished_at > %(since)s::timestamptz and d.finished_at <= upto.at
