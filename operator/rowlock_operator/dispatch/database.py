@@ -22,7 +22,7 @@ from rowlock_operator.rows.ledger import Claimed, Ledger
 from rowlock_operator.rows.migrations import migrate
 from rowlock_operator.rows.pool import Patience, Pool, patient
 from rowlock_operator.rows.source import Source
-from rowlock_operator.rows.source_table import Inspection, SourceLimitKey, SourcePlan, read_row
+from rowlock_operator.rows.source_table import Inspection, LeftOut, SourceLimitKey, SourcePlan, read_row
 from rowlock_operator.rows.stored_plan import stored
 from rowlock_operator.transport.redis_queues import RedisQueues
 
@@ -169,7 +169,7 @@ class DatabaseDispatcher:
             entry = SourceEntry(source, suspended)
             if old is not None and old.source.source_id == source_id:
                 entry.done, entry.failed, entry.pending = old.done, old.failed, old.pending
-                entry.left_out, entry.refused = old.left_out if source.may_leave_out else (0, 0), old.refused
+                entry.left_out, entry.refused = old.left_out if source.may_leave_out else LeftOut(), old.refused
                 entry.slow = old.slow
                 entry.troubles = dict(old.troubles)  # a look at the table mends nothing: each duty takes back its own
             self.state.sources[plan.name] = entry

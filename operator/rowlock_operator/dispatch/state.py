@@ -11,6 +11,7 @@ from rowlock_operator.errors import GiveUp, RowlockError
 from rowlock_operator.observed.queues import Trouble, trouble
 from rowlock_operator.rows.ledger import Depth, Ended
 from rowlock_operator.rows.source import Source
+from rowlock_operator.rows.source_table import LeftOut
 
 
 def trouble_of(error: RowlockError, otherwise: Reason) -> Trouble:
@@ -44,7 +45,7 @@ class SourceEntry:
     pending: int | None = None  # in the user's table, capped; None = not counted yet
     idle: bool = False  # the last look found no pending row: nothing to count
     troubles: dict[str, Trouble] = field(default_factory=dict)  # by the duty that met it; each takes back its own
-    left_out: tuple[int, int] = (0, 0)  # pending rows without a key, and too large ones
+    left_out: LeftOut = LeftOut()
     left_out_at: float = -1e9
     refused: dict[str, str] = field(default_factory=dict)  # key of a row that the database refuses -> why, as of the last whole look
     done: int | None = None

@@ -22,7 +22,7 @@ from rowlock_operator.observed.queues import SourceObservation, Trouble, trouble
 from rowlock_operator.reconcile.databases import Databases
 from rowlock_operator.reconcile.patience import PATIENCE_SECONDS, Patience
 from rowlock_operator.reconcile.reporting import PrimaryCache, Reporter, manifest_of
-from rowlock_operator.rows.source_table import LARGEST_VALUE_BYTES, Inspection, SourcePlan
+from rowlock_operator.rows.source_table import LARGEST_VALUE_BYTES, Inspection, SourcePlan, long_columns
 from rowlock_operator.status.row_sources import fold_row_source_status
 
 BUSY_SECONDS, IDLE_SECONDS, TROUBLE_SECONDS = 2.0, 60.0, 5.0
@@ -180,7 +180,7 @@ def _good_for(entry: SourceEntry, inspection: Inspection) -> float:
 
 def why_left_out(entry: SourceEntry) -> str:
     """Why some pending rows never become runs as they are; empty where none is left out."""
-    keyless, large = entry.left_out
+    keyless, large, long = entry.left_out
     plan, refused = entry.source.plan, entry.refused
     said = []
     if keyless:
@@ -189,6 +189,11 @@ def why_left_out(entry: SourceEntry) -> str:
         columns = ", ".join(entry.source.inspection.large_columns)
         said.append(
             f"{large} with more than {LARGEST_VALUE_BYTES // 1024} KiB in one of {columns} (leave it out of spec.columns and let the task read it)"
+        )
+    if long:
+        bounds = ", ".join(f"{name} ({most:,})" for name, most in long_columns(plan, entry.source.inspection).items())
+        said.append(
+            f"{long} with more bytes than a run may have in {bounds} (name a shorter column, or a digest: md5(...) as a generated column)"
         )
     if refused:
         key, why = next(iter(refused.items()))

@@ -8,7 +8,7 @@ from psycopg2 import extensions
 
 from rowlock_operator.errors import RowlockError
 from rowlock_operator.rows.pool import Pool, refuses_row, translate
-from rowlock_operator.rows.source_table import Inspection, SourcePlan, compiled
+from rowlock_operator.rows.source_table import Inspection, LeftOut, SourcePlan, compiled, long_columns
 from rowlock_operator.rows.statements import statements
 
 _SQL = statements("source")
@@ -107,14 +107,14 @@ class Source:
     @property
     def may_leave_out(self) -> bool:
         """Whether there can be pending rows that never become runs as they are."""
-        return self.inspection.nullable_key or bool(self.inspection.large_columns)
+        seen = self.inspection
+        return seen.nullable_key or bool(seen.large_columns) or bool(long_columns(self.plan, seen))
 
-    def left_out(self, cap: int) -> tuple[int, int]:
-        """Pending rows without a key, and those with a value too large for a run's arguments, counted up to `cap`."""
+    def left_out(self, cap: int) -> LeftOut:
+        """Pending rows without a key, with a value too large for a run's arguments, or with a key too long, counted up to `cap`."""
         with self.pool.on_table(f"looking for rows of source {self.plan.name} that cannot be taken") as cursor:
             cursor.execute(self._text(cursor, "left_out"), {"cap": cap, "source": self.source_id})
-            keyless, large = cursor.fetchone() or (0, 0)
-            return int(keyless), int(large)
+            return LeftOut(*(int(count) for count in cursor.fetchone() or ()))
 
     def window(self) -> Window:
         rows = self.pool.rows(f"looking at what source {self.plan.name} has in the ledger", _SQL["window"], {"source": self.source_id})

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from psycopg2 import sql
 
@@ -10,6 +11,19 @@ from rowlock_operator.rows.statements import statements
 _SQL = statements("source")
 # A batch is one transaction of up to 500 rows; a task that needs more reads it by the row's key.
 LARGEST_VALUE_BYTES = 1024 * 1024
+# As enqueue_v1: a key stands in an index; what takes turns or is limited travels with lanes and events.
+LONGEST_KEY_BYTES, LONGEST_TURN_BYTES = 2_000, 8_000
+_SHORT_TYPES = {
+    "smallint", "integer", "bigint", "uuid", "boolean", "date", "real", "double precision", "money", "interval", "oid", "inet", "cidr",
+}  # fmt: skip
+
+
+class LeftOut(NamedTuple):
+    """Pending rows that never become runs as they are, counted up to a cap."""
+
+    keyless: int = 0
+    large: int = 0  # an argument
+    long: int = 0  # the key, or what takes turns or is limited
 
 
 @dataclass(frozen=True)
@@ -125,6 +139,33 @@ def _large(inspection: Inspection | None) -> sql.Composable:
     return sql.SQL("greatest({}) > {}").format(sql.SQL(", ").join(sizes), sql.Literal(LARGEST_VALUE_BYTES))
 
 
+def long_columns(plan: SourcePlan, inspection: Inspection) -> dict[str, int]:
+    """Columns that identify, order or limit runs and whose type does not bound their values -> how many bytes they may have."""
+    most = {limit.column: LONGEST_TURN_BYTES for limit in plan.limits if limit.column}
+    if plan.turn_column:
+        most[plan.turn_column] = LONGEST_TURN_BYTES
+    most[plan.key] = LONGEST_KEY_BYTES
+    return {name: bytes_ for name, bytes_ in most.items() if not _is_short(inspection.columns[name], bytes_)}
+
+
+def _is_short(type_: str, most: int) -> bool:
+    if type_ in _SHORT_TYPES or type_.startswith(("timestamp", "time ")):
+        return True
+    family, _, size = type_.partition("(")
+    if family == "numeric":
+        return bool(size)
+    return family in ("character varying", "character") and size.rstrip(")").isdigit() and int(size.rstrip(")")) * 4 <= most
+
+
+def _long(plan: SourcePlan, inspection: Inspection | None) -> sql.Composable:
+    """Whether a row has a key that no index takes, or turns or is limited by a value that no lane carries."""
+    columns = long_columns(plan, inspection) if inspection else {}
+    if not columns:
+        return sql.SQL("false")
+    each = [sql.SQL("coalesce(octet_length({}::text), 0) > {}").format(_column(name), sql.Literal(most)) for name, most in columns.items()]
+    return sql.SQL("({})").format(sql.SQL(" or ").join(each))
+
+
 def _takeable(plan: SourcePlan, inspection: Inspection | None, refused: Iterable[str]) -> sql.Composable:
     """Leaves out rows that cannot become runs, so that they hold up no others."""
     conditions: list[sql.Composable] = []
@@ -132,6 +173,8 @@ def _takeable(plan: SourcePlan, inspection: Inspection | None, refused: Iterable
         conditions.append(sql.SQL(" and {} is not null").format(_column(plan.key)))
     if inspection is not None and inspection.large_columns:
         conditions.append(sql.SQL(" and not ({})").format(_large(inspection)))
+    if inspection is not None and long_columns(plan, inspection):
+        conditions.append(sql.SQL(" and not {}").format(_long(plan, inspection)))
     keys = [_text(key) for key in refused]
     if keys:
         conditions.append(sql.SQL(" and {}::text <> all(array[{}])").format(_column(plan.key), sql.SQL(", ").join(keys)))
@@ -185,6 +228,7 @@ def compiled(
         "lock": sql.SQL(_SQL["lock"] if lock and (inspection is None or inspection.lockable) else ""),
         "keyless": sql.SQL("{} is null").format(_column(plan.key)) if inspection and inspection.nullable_key else sql.SQL("false"),
         "large": _large(inspection),
+        "long": _long(plan, inspection),
         "takeable": _takeable(plan, inspection, refused),
     }
     parts["unseen"] = (

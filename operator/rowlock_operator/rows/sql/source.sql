@@ -86,9 +86,10 @@ select %(source)s where exists (select from {table} t where ({pending}) {unseen}
 select count(*) from (select from {table} t where ({pending}) {unseen} limit %(cap)s) x
 
 -- name: left_out
--- Pending rows that cannot become runs: how many have no key, how many are too large. Capped.
-select count(*) filter (where x.keyless), count(*) filter (where x.large)
-  from (select {keyless} as keyless, {large} as large from {table} t where ({pending}) {unseen} and ({keyless} or {large}) limit %(cap)s) x
+-- Pending rows that cannot become runs: how many have no key, how many are too large, in how many a key is too long. Capped.
+select count(*) filter (where x.keyless), count(*) filter (where x.large), count(*) filter (where x.long)
+  from (select {keyless} as keyless, {large} as large, {long} as long from {table} t
+         where ({pending}) {unseen} and ({keyless} or {large} or {long}) limit %(cap)s) x
 
 -- name: window
 -- What waits in the ledger of one source, by fairness key.
