@@ -217,7 +217,7 @@ class Leading:
         return QueueChildren(
             deployment=self._children.deployment(key.namespace, worker_deployment_name(key.name)),
             unfinished_kube_jobs=self._children.unfinished_kube_jobs(key.namespace, key.name),
-            pod_problems=pod_problems(self._children.queue_pods(key.namespace, key.name))
+            pod_problems=pod_problems(self._children.queue_pods(key.namespace, key.name), datetime.now(UTC))
             + missing_pods(self._children.podless_kube_jobs(key.namespace, key.name), datetime.now(UTC)),
         )
 

@@ -122,6 +122,12 @@ PODS_NOT_MADE = Reason(
     "PodsNotMade",
     "{count} Kubernetes Jobs have no pod, such as {why}: a ResourceQuota or an admission rule refuses it. `kubectl describe job` of it says which.",
 )
+NODE_LOST = Reason(
+    "NodeLost",
+    "{count} pods were to end and their node does not confirm it, such as {why}: a run of contract Exit is tried again only once its pod is gone. "
+    "Bring the node back; or, once its machine is off for certain, delete the Node, taint it node.kubernetes.io/out-of-service, or force-delete "
+    "the pod.",
+)
 POD_PROBLEM = Reason("PodProblem", "{count} pods are not well: {why}.")
 
 # Progressing

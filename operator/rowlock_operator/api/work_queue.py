@@ -149,7 +149,8 @@ class WorkQueueSpec(ApiModel):
     history: History = Field(default_factory=History, description="How long ended runs stay visible.")
     ttl_seconds: int = Field(
         default=600, ge=0, le=7 * DAY,
-        description="Mode Jobs: deletes a finished Kubernetes Job after this many seconds where Rowlock has not done so.",
+        description="Mode Jobs: Rowlock deletes a Kubernetes Job once its outcome is recorded; where it may not, Kubernetes does so this many "
+        "seconds after its end. It is set only then: a Job never goes before its outcome is known.",
     )  # fmt: skip
     suspend: bool = Field(default=False, description="true: nothing new is started; what runs may finish.")
     replicas: Annotated[int, Field(ge=0, le=1000)] | None = Field(

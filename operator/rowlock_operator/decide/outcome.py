@@ -3,11 +3,16 @@
 Who is authoritative: Kubernetes says that an attempt ended (the kube job's Complete or Failed, or a pod in an end phase);
 the pod says why; where the pod is gone, the kube job's own message does, which the podFailurePolicy wrote.
 The exit code decides only where nothing of the platform interfered: a process that was evicted or killed for memory has one, too.
+Of the pod's containers only ours counts: an injected one neither holds up the outcome nor makes it.
+A pod on a node that does not answer is the platform's failure (NodeLost), however long it has run. That its process has ended is not certain
+then: the launcher makes the next attempt only once the pod is gone.
 """
 
 import json
+import math
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -17,6 +22,7 @@ from rowlock_operator.observed.pods import PodSeen, Termination
 
 EX_DATAERR = 65  # sysexits.h: the input was wrong, so no repetition helps
 MESSAGE_CHARACTERS = 1000
+NESTED_LEVELS = 100  # of a result; jsonb takes some thousands, but readers do not
 _EXIT_CODE = re.compile(r"exit code (\d+)")
 _NEVER_STARTS = {
     "ImagePullBackOff": "ImagePullFailed",
@@ -58,7 +64,7 @@ class Failed:
 
     def as_failure(self) -> dict[str, Any]:
         """The jsonb that the finish fence takes (contracts, section 1)."""
-        return {"class": self.failure_class, "reason": self.reason, "message": self.message}
+        return {"class": self.failure_class, "reason": storable(self.reason), "message": storable(self.message)}
 
 
 Outcome = Started | Succeeded | Failed
@@ -129,8 +135,8 @@ def _exit(code: int, message: str, started_at: datetime | None) -> Failed:
 
 def _failed_job(kube_job: KubeJobSeen, pod: PodSeen | None) -> Outcome:
     """The kube job failed: the pod's words first, else its own."""
-    if kube_job.failed_reason == "DeadlineExceeded":
-        # Its pod was killed for it, whatever exit code that left.
+    if kube_job.failed_reason == "DeadlineExceeded" and (pod is None or pod.disruption is None):
+        # Its pod was killed for it, whatever exit code that left. One that its node had lost before was not.
         return _deadline(pod, kube_job.failed_message)
     ended = _ended_pod(pod) if pod is not None else None
     if ended is not None:
@@ -175,19 +181,27 @@ def _never_started(pod: PodSeen | None, message: str) -> Failed:
 
 
 def _overdue(spec: WorkQueueSpec, kube_job: KubeJobSeen, pod: PodSeen | None, now: datetime) -> Failed | None:
-    """Limits that Kubernetes knows only as their sum: activeDeadlineSeconds counts from the kube job's start."""
+    """Limits that Kubernetes knows only as their sum (activeDeadlineSeconds counts from the kube job's start), or not at all."""
+    if pod is not None and pod.is_lost(now):
+        return _lost(pod)
     started_at = pod.started_at if pod is not None else None
     if started_at is None:
-        if now < kube_job.created_at + timedelta(seconds=spec.starting_deadline_seconds):
-            return None
-        failed = _never_started(pod, "")
-    elif spec.is_exit and now >= started_at + timedelta(seconds=spec.limits.hard_seconds):
-        failed = _deadline(pod, "")
-    else:
+        overdue = now >= kube_job.created_at + timedelta(seconds=spec.starting_deadline_seconds)
+        return replace(_never_started(pod, ""), running=True) if overdue else None
+    if pod is None or not spec.is_exit or now < started_at + timedelta(seconds=spec.limits.hard_seconds):
         return None
-    return Failed(
-        failure_class=failed.failure_class, reason=failed.reason, message=failed.message, started_at=failed.started_at, running=True
-    )
+    if pod.deleting_at is not None and (pod.disruption is not None or kube_job.failing_reason != "DeadlineExceeded"):
+        return None  # somebody else ends it: how it ended is told within its own bound
+    if pod.node_silent or pod.disruption is not None:
+        return _lost(pod)
+    return replace(_deadline(pod, ""), running=True)
+
+
+def _lost(pod: PodSeen) -> Failed:
+    """The platform has it no more in hand: neither that it runs nor that it has ended is certain."""
+    at = f" since {pod.deleting_at:%Y-%m-%dT%H:%M:%SZ}" if pod.deleting_at is not None else ""
+    message = f"node {pod.node or '(unknown)'} does not answer: nobody confirms that pod {pod.name} has ended{at}"
+    return replace(_infra(pod, "NodeLost", message), running=True)
 
 
 def _disruption(reason: str) -> str:
@@ -207,18 +221,43 @@ def _infra(pod: PodSeen, reason: str, message: str) -> Failed:
 
 
 def _result(message: str) -> Any:
-    """JSON where the termination message parses to what PostgreSQL can hold, else the text under `message`; {} for nothing."""
-    text = message.strip().replace("\x00", "")
+    """JSON where the termination message parses to what PostgreSQL can hold, else the text under `message`; {} for nothing.
+
+    What the kubelet cut off at 4,096 bytes is no JSON any more, and so becomes text.
+    """
+    text = storable(message).strip()
     if not text:
         return {}
     try:
         parsed = json.loads(text, parse_constant=_no_number)
-        if "\\u0000" in json.dumps(parsed):  # PostgreSQL's jsonb knows no NUL
-            return {"message": text}
-        json.dumps(parsed, ensure_ascii=False).encode()
-    except ValueError:  # no JSON, or a lone surrogate in it
+        return parsed if all(_is_storable(value) for value in _values(parsed)) else {"message": text}
+    except (ValueError, RecursionError):  # no JSON, or nested too deeply to be read
         return {"message": text}
-    return parsed
+
+
+def storable(text: str) -> str:
+    """Text as PostgreSQL takes it: without NUL, and half characters replaced."""
+    return text.replace("\x00", "").encode(errors="replace").decode()
+
+
+def _values(parsed: Any) -> Iterator[Any]:
+    """Every key and value in it. Raises RecursionError where it is nested more deeply than anybody can read."""
+    level, depth = [parsed], 0
+    while level:
+        depth += 1
+        if depth > NESTED_LEVELS:
+            raise RecursionError
+        yield from level
+        inner = [value for value in level if isinstance(value, (dict, list))]
+        yield from (key for value in inner if isinstance(value, dict) for key in value)
+        level = [one for value in inner for one in (value.values() if isinstance(value, dict) else value)]
+
+
+def _is_storable(value: Any) -> bool:
+    """Whether jsonb takes it: Python reads \\u0000, half characters and 1e999 (as infinity) without a word."""
+    if isinstance(value, str):
+        return storable(value) == value
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _no_number(name: str) -> None:

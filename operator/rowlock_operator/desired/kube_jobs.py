@@ -120,7 +120,7 @@ def _kube_job(queue: WorkQueue, run: RunToLaunch, pod: Manifest, annotations: di
                 "podReplacementPolicy": "Failed",
                 "podFailurePolicy": _pod_failure_policy(),
                 "activeDeadlineSeconds": spec.limits.hard_seconds + spec.starting_deadline_seconds,
-                "ttlSecondsAfterFinished": spec.ttl_seconds,
+                # No ttlSecondsAfterFinished: a kube job that went before its outcome was recorded would be made, and run, again.
                 "template": pod_template(labels, spec.template, {**pod, "restartPolicy": "Never"}, annotations),
             },
         }

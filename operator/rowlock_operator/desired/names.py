@@ -4,6 +4,7 @@ from typing import Any
 
 from rowlock_operator.api.meta import API_VERSION, Meta
 from rowlock_operator.errors import InvalidSpec
+from rowlock_operator.observed.pods import CONTAINER as CONTAINER  # what is read back is what was built
 
 Manifest = dict[str, Any]
 
@@ -16,7 +17,6 @@ ATTEMPT_LABEL = "rowlock.dev/attempt"
 CONTRACT_LABEL = "rowlock.dev/contract"
 MANAGED = {"app.kubernetes.io/managed-by": "rowlock"}
 COMPONENT = "app.kubernetes.io/component"
-CONTAINER = "main"
 
 
 def worker_deployment_name(queue: str) -> str:

@@ -9,6 +9,9 @@ On each failure:
   crash before the outcome      -> the kube job is still there: its outcome is read again, the finish fence accepts it once
   crash after the outcome       -> a kube job whose run is not in hand any more: deleted
   kube job deleted by somebody  -> class infra, next attempt
+  outcome refused by the ledger -> recorded with a note in its place: a result that cannot be stored is no reason to run again
+A kube job goes only after its outcome was recorded. A run under contract Exit, which knows no fence, gets another one only once the pods it had
+before have ended: a node that does not answer may run them still.
 """
 
 import asyncio
@@ -17,6 +20,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
 from rowlock_operator.api import reasons
@@ -151,7 +155,7 @@ class Launcher:
         if entry.suspended or self._work_queue(entry.name) is None:
             await asyncio.to_thread(dispatcher.ledger.unqueue, attempts)
         elif self._refused_until.get(entry.name, 0.0) < time.monotonic():
-            self._spawn(self._launch_all(dispatcher, entry, attempts))
+            self._spawn(self._launch_all(dispatcher, entry, attempts, missing=True))
 
     async def _give_back(self, dispatcher: DatabaseDispatcher, run: KubeRun) -> None:
         """The WorkQueue is gone, and the kube job with it: what was in hand waits for its return, or for a cancel."""
@@ -163,15 +167,32 @@ class Launcher:
 
     # -- creating ---------------------------------------------------------------------------------------------------
 
-    async def _launch_all(self, dispatcher: DatabaseDispatcher, entry: QueueEntry, attempts: list[Attempt]) -> None:
-        wanted = {run_id: attempt for run_id, attempt in attempts if (run_id, attempt) not in self._busy}
+    async def _launch_all(
+        self, dispatcher: DatabaseDispatcher, entry: QueueEntry, attempts: list[Attempt], *, missing: bool = False
+    ) -> None:
         queue = self._work_queue(entry.name)
-        if queue is None or not wanted:
+        if queue is None:
+            return
+        held = self._held(queue, attempts, missing=missing)
+        wanted = {run_id: attempt for run_id, attempt in attempts if (run_id, attempt) not in self._busy and run_id not in held}
+        if not wanted:
             return
         for run in await asyncio.to_thread(dispatcher.ledger.launchable, list(wanted)):
             attempt = (run.run_id, run.attempt)
             if wanted.get(run.run_id) == run.attempt and attempt not in self._busy:
                 self._spawn(self._guarded(attempt, self._create(dispatcher, entry, queue, run)))
+
+    def _held(self, queue: WorkQueue, attempts: list[Attempt], *, missing: bool) -> set[str]:
+        """Runs that may have a process still: of an earlier attempt, or (`missing`) of a kube job of this one that somebody deleted.
+
+        The WorkQueue tells of pods that stay (status/pod_problems.py); the next look comes back to them.
+        """
+        again = {run_id for run_id, attempt in attempts if attempt > 1 or missing}
+        if not queue.spec.is_exit or not again:
+            return set()
+        if not self._view.synced():
+            return again
+        return {run_id for (run_id, _), pod in self._view.pods().items() if run_id in again and not pod.ended}
 
     async def _create(self, dispatcher: DatabaseDispatcher, entry: QueueEntry, queue: WorkQueue, run: Launchable) -> None:
         async with self._slots:
@@ -254,7 +275,7 @@ class Launcher:
         await self._end(
             dispatcher, run.run_id, run.attempt, token=kube_job.uid, failed=failed, result=result, start_first=run.state == "launching"
         )
-        await self._kube.delete(KUBE_JOBS, kube_job.namespace, kube_job.name, uid=kube_job.uid)
+        await self._clear(kube_job)
 
     async def _never_came(self, dispatcher: DatabaseDispatcher, run: KubeRun, kube_job: KubeJobSeen, outcome: Failed | Succeeded) -> None:
         """Contract Sdk: the pod ended without having passed the start fence."""
@@ -266,7 +287,7 @@ class Launcher:
         if failed["class"] == "app":
             failed = {**failed, "class": "infra", "reason": "RunnerFailed"}
         await self._end(dispatcher, run.run_id, run.attempt, token=kube_job.uid, failed=failed, start_first=True)
-        await self._kube.delete(KUBE_JOBS, kube_job.namespace, kube_job.name, uid=kube_job.uid)
+        await self._clear(kube_job)
 
     async def _vanished(self, dispatcher: DatabaseDispatcher, queue: WorkQueue, run: KubeRun) -> None:
         """Running under contract Exit, but the informer has no kube job: asked for by name, for a cache may be late."""
@@ -296,9 +317,17 @@ class Launcher:
             await asyncio.to_thread(dispatcher.ledger.start_for_kubernetes, run_id=run_id, attempt=attempt, token=token)
         outcome = "canceled" if canceled else "failed" if failed else "succeeded"
         failure = {"class": "app", "reason": canceled} if canceled else failed
-        state = await asyncio.to_thread(
-            dispatcher.ledger.finish, run_id=run_id, attempt=attempt, token=token, outcome=outcome, result=result, failure=failure
-        )
+        finish = partial(dispatcher.ledger.finish, run_id=run_id, attempt=attempt, token=token, outcome=outcome)
+        try:
+            state = await asyncio.to_thread(finish, result=result, failure=failure)
+        except GiveUp as error:
+            if error.reason != reasons.ROW_REFUSED.name:
+                raise  # a lock, a right: the next look repeats it
+            # What it refuses is what somebody's program or Kubernetes said. That the attempt ended, and how, is ours to record.
+            log.warning("outcome_replaced", extra={"run": run_id, "attempt": attempt, "why": str(error)})
+            note = "what it said cannot be stored in the ledger"
+            failure = None if failure is None else {"class": failure["class"], "reason": failure["reason"], "message": note}
+            state = await asyncio.to_thread(finish, result=None if result is None else {"message": note}, failure=failure)
         log.info(
             "kube_run_finished",
             extra={"run": run_id, "attempt": attempt, "state": state or "stale", "reason": (failure or {}).get("reason")},
@@ -327,7 +356,20 @@ class Launcher:
                 or (queue is not None and queue.spec.is_exit)
                 or now - self._orphan_since.setdefault(uid, now) > self._settings.orphan_seconds
             ):
-                await self._kube.delete(KUBE_JOBS, kube_job.namespace, kube_job.name, uid=uid)
+                await self._clear(kube_job)
+
+    async def _clear(self, kube_job: KubeJobSeen) -> None:
+        """Its outcome is recorded: it may go. Where we may not delete it, Kubernetes does so `ttlSeconds` after its end."""
+        if kube_job.ended and kube_job.has_ttl:
+            return
+        try:
+            await self._kube.delete(KUBE_JOBS, kube_job.namespace, kube_job.name, uid=kube_job.uid)
+        except GiveUp:
+            queue = self._work_queue(f"{kube_job.namespace}/{kube_job.work_queue}")
+            if queue is None:
+                raise
+            patch = {"metadata": {"uid": kube_job.uid}, "spec": {"ttlSecondsAfterFinished": queue.spec.ttl_seconds}}
+            await self._kube.merge_patch(KUBE_JOBS, kube_job.namespace, kube_job.name, patch)
 
     # -- tasks ------------------------------------------------------------------------------------------------------
 

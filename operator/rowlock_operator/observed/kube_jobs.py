@@ -20,7 +20,9 @@ class KubeJobSeen:
     complete: bool = False
     failed_reason: str | None = None
     failed_message: str = ""
+    failing_reason: str | None = None  # what it will have failed for once its pods have ended
     deleting: bool = False
+    has_ttl: bool = False  # Kubernetes deletes it some time after its end
 
     @property
     def ended(self) -> bool:
@@ -36,7 +38,7 @@ def observe_kube_job(manifest: Manifest) -> KubeJobSeen | None:
     if not (work_queue and run_id and attempt and attempt.isdecimal() and created_at):
         return None
     # FailureTarget comes before Failed, while pods still end: the attempt is over only with Failed.
-    failed = condition(manifest, "Failed")
+    failed, failing = condition(manifest, "Failed"), condition(manifest, "FailureTarget")
     return KubeJobSeen(
         name=metadata["name"],
         namespace=metadata["namespace"],
@@ -48,5 +50,7 @@ def observe_kube_job(manifest: Manifest) -> KubeJobSeen | None:
         complete=condition(manifest, "Complete") is not None,
         failed_reason=None if failed is None else failed.get("reason", "Failed"),
         failed_message="" if failed is None else failed.get("message", ""),
+        failing_reason=None if failing is None else failing.get("reason", ""),
         deleting=bool(metadata.get("deletionTimestamp")),
+        has_ttl="ttlSecondsAfterFinished" in (manifest.get("spec") or {}),
     )

@@ -1,9 +1,16 @@
 """What we keep of a pod: enough to tell why it does not run and how it ended."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rowlock_operator.observed.reading import Manifest, condition, instant
+
+# The container that we put into every pod of ours. What others inject beside it is no run of ours: the kubelet sorts containerStatuses by
+# name, so that istio-proxy comes before it; native sidecars are in initContainerStatuses, debuggers in ephemeralContainerStatuses.
+CONTAINER = "main"
+# A kubelet says within seconds of the grace period's end (which deletionTimestamp names) that a pod has ended. One that has not after this
+# long does not answer: its node is off, cut off, or hangs. The taint manager has waited 300 s by then, unless the template says otherwise.
+CONFIRMED_WITHIN = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,14 +26,17 @@ class Termination:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PodSeen:
-    """One pod; the container is our only one."""
+    """One pod, and of its containers the one that runs our process."""
 
     name: str
     phase: str = "Pending"
     reason: str = ""
     message: str = ""
     ready: bool = False
+    node: str = ""
+    node_silent: bool = False  # its node stopped reporting; what the pod says is what was last heard
     deleting: bool = False
+    deleting_at: datetime | None = None  # when it was to have ended: the grace period is in it
     restarts: int = 0
     unschedulable: str | None = None
     disruption: str | None = None
@@ -38,6 +48,15 @@ class PodSeen:
     last_terminated: Termination | None = None
 
     @property
+    def ended(self) -> bool:
+        """Our process has ended for certain; what was injected beside it may go on."""
+        return self.terminated is not None or self.phase in ("Succeeded", "Failed")
+
+    def is_lost(self, now: datetime) -> bool:
+        """It was to end, and nobody confirms that it has: the process may be gone with its node, or run on where nobody sees it."""
+        return not self.ended and self.deleting_at is not None and now >= self.deleting_at + CONFIRMED_WITHIN
+
+    @property
     def started_at(self) -> datetime | None:
         """When the container's process began; None while it never did."""
         ended = self.terminated or self.last_terminated
@@ -47,9 +66,9 @@ class PodSeen:
 def observe_pod(manifest: Manifest) -> PodSeen:
     """A pod as the API server sends it."""
     metadata, status = manifest["metadata"], manifest.get("status") or {}
-    container: Manifest = next(iter(status.get("containerStatuses") or ()), {})
+    container: Manifest = next((one for one in status.get("containerStatuses") or () if one.get("name") == CONTAINER), {})
     state, before = container.get("state") or {}, container.get("lastState") or {}
-    waiting = state.get("waiting") or {}
+    waiting = _waiting(state, status)
     disruption = condition(manifest, "DisruptionTarget") or {}
     return PodSeen(
         name=metadata["name"],
@@ -57,7 +76,10 @@ def observe_pod(manifest: Manifest) -> PodSeen:
         reason=status.get("reason", ""),
         message=status.get("message", ""),
         ready=condition(manifest, "Ready") is not None,
+        node=(manifest.get("spec") or {}).get("nodeName", ""),
+        node_silent=_node_silent(manifest),
         deleting=bool(metadata.get("deletionTimestamp")),
+        deleting_at=instant(metadata.get("deletionTimestamp")),
         restarts=container.get("restartCount", 0),
         unschedulable=_unschedulable(status),
         disruption=disruption.get("reason"),
@@ -68,6 +90,23 @@ def observe_pod(manifest: Manifest) -> PodSeen:
         terminated=_termination(state.get("terminated")),
         last_terminated=_termination(before.get("terminated")),
     )
+
+
+def _waiting(state: Manifest, status: Manifest) -> Manifest:
+    """What the container waits for; where that is only the pod's initialization, what holds that up."""
+    waiting: Manifest = state.get("waiting") or {}
+    if state and waiting.get("reason") != "PodInitializing":
+        return waiting
+    before = [(one.get("state") or {}).get("waiting") or {} for one in status.get("initContainerStatuses") or ()]
+    return next((one for one in before if one.get("reason") not in (None, "", "PodInitializing")), waiting)
+
+
+def _node_silent(manifest: Manifest) -> bool:
+    """The node controller's mark: it takes Ready from each pod of a node that does not report, and leaves ContainersReady as it was."""
+    conditions = (manifest.get("status") or {}).get("conditions") or ()
+    ready: Manifest = next((one for one in conditions if one.get("type") == "Ready"), {})
+    lost = ready.get("status") == "False" and ready.get("reason") != "ReadinessGatesNotReady"
+    return lost and condition(manifest, "ContainersReady") is not None
 
 
 def _unschedulable(status: Manifest) -> str | None:

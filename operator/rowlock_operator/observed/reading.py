@@ -7,10 +7,11 @@ Manifest = dict[str, Any]
 
 
 def instant(text: str | None) -> datetime | None:
-    """A Kubernetes timestamp as aware UTC; None for none."""
-    if not text:
+    """A Kubernetes timestamp as aware UTC; None for none, and for what is none."""
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC) if text else None
+    except (ValueError, OverflowError):
         return None
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
 
 
 def condition(manifest: Manifest, kind: str) -> Manifest | None:

@@ -21,15 +21,16 @@ _MEANING: dict[str, Reason] = {
     "OOMKilled": reasons.OUT_OF_MEMORY,
     "Unschedulable": reasons.UNSCHEDULABLE,
     "NoPod": reasons.PODS_NOT_MADE,
+    "NodeLost": reasons.NODE_LOST,
 }
 _POD_WITHIN = timedelta(seconds=10)  # the job controller makes it within a second; where it is refused, Kubernetes says so in Events only
 
 
-def pod_problems(pods: list[PodSeen]) -> tuple[PodProblem, ...]:
+def pod_problems(pods: list[PodSeen], now: datetime | None = None) -> tuple[PodProblem, ...]:
     """The troubles of these pods, the commonest first, equal ones counted together."""
     found: dict[str, list[str]] = {}
     for pod in pods:
-        kind, message = _problem(pod)
+        kind, message = _problem(pod, now)
         if kind:
             found.setdefault(kind, []).append(message)
     ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
@@ -55,7 +56,9 @@ def verdict_on_pods(seen: QueueObservation) -> Verdict | None:
     return Verdict(type="Degraded", status="True", reason=reason.name, message=message)
 
 
-def _problem(pod: PodSeen) -> tuple[str, str]:
+def _problem(pod: PodSeen, now: datetime | None) -> tuple[str, str]:
+    if now is not None and pod.is_lost(now):
+        return "NodeLost", f"pod {pod.name} on node {pod.node or '(unknown)'}"
     if pod.deleting:
         return "", ""
     last = pod.last_terminated

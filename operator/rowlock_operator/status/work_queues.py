@@ -76,7 +76,8 @@ def _ready(queue: WorkQueue, seen: QueueObservation) -> Verdict:
     if queue.spec.suspend:
         return Verdict(type="Ready", status="False", reason=reasons.SUSPENDED.name, message=reasons.SUSPENDED.says())
     pods = verdict_on_pods(seen)
-    if pods is not None and not (seen.deployment and seen.deployment.ready):
+    lost = pods is not None and pods.reason == reasons.NODE_LOST.name  # that pod's run waits, others start elsewhere
+    if pods is not None and not lost and not (seen.deployment and seen.deployment.ready):
         return Verdict(type="Ready", status="False", reason=pods.reason, message=pods.message)
     return _working(queue, seen)
 

@@ -1,5 +1,6 @@
 """From a kube job and its pod, as the API server sends them, to the outcome of the attempt."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -55,6 +56,13 @@ def decide(job: dict[str, Any], of: dict[str, Any] | None, *, after: timedelta =
     return decide_outcome(spec, kube_job=seen, pod=None if of is None else observe_pod(of), now=CREATED + after)
 
 
+def nested(levels: int) -> Any:
+    found: Any = []
+    for _ in range(levels - 1):
+        found = [found]
+    return found
+
+
 def test_nothing_is_known_before_the_pod_exists() -> None:
     assert decide(kube_job(), None) is None
     assert decide(kube_job(), pod("Pending", state=waiting("ContainerCreating"))) is None
@@ -74,6 +82,20 @@ def test_a_running_container_has_started_at_its_own_instant() -> None:
         pytest.param('{"a": NaN}', {"message": '{"a": NaN}'}, id="not quite JSON"),
         pytest.param('"\\u0000"', {"message": '"\\u0000"'}, id="a NUL that jsonb refuses"),
         pytest.param('"\\ud800"', {"message": '"\\ud800"'}, id="half a character that jsonb refuses"),
+        pytest.param('{"a\\u0000": 1}', {"message": '{"a\\u0000": 1}'}, id="a NUL in a key"),
+        pytest.param('["\\\\u0000"]', ["\\u0000"], id="what only looks like a NUL"),
+        pytest.param('{"n": 1e999999}', {"message": '{"n": 1e999999}'}, id="a number beyond a double"),
+        pytest.param('{"n": [-1e400]}', {"message": '{"n": [-1e400]}'}, id="and below, further in"),
+        pytest.param("Infinity", {"message": "Infinity"}, id="infinity"),
+        pytest.param('{"n": ' + "9" * 4000 + "}", {"n": int("9" * 4000)}, id="a huge whole number"),
+        pytest.param("[" * 100 + "]" * 100, nested(100), id="as deep as is read"),
+        pytest.param("[" * 101 + "]" * 101, {"message": "[" * 101 + "]" * 101}, id="too deep for readers"),
+        pytest.param("[" * 2000 + "]" * 2000, {"message": "[" * 2000 + "]" * 2000}, id="too deep for Python"),
+        pytest.param('{"a":' * 600 + "1" + "}" * 600, {"message": '{"a":' * 600 + "1" + "}" * 600}, id="deep objects"),
+        pytest.param('{"pages": [1, 2, {"ti', {"message": '{"pages": [1, 2, {"ti'}, id="cut off by the kubelet"),
+        pytest.param('{"a": 1, "a": 2}', {"a": 2}, id="a key given twice"),
+        pytest.param("done\x00\x00", {"message": "done"}, id="text with NULs"),
+        pytest.param("half \ud83d of it", {"message": "half ? of it"}, id="text with half a character"),
     ],
 )
 def test_exit_code_0_is_success_with_the_termination_message_as_result(message: str, result: Any) -> None:
@@ -168,6 +190,125 @@ def test_a_pod_over_its_hard_limit_is_to_be_ended_unless_its_own_runner_does_so(
     assert isinstance(over, Failed)
     assert (over.failure_class, over.reason, over.running) == ("app", "HardTimeLimit", True)
     assert isinstance(decide(kube_job(), running, after=timedelta(seconds=63), spec=SDK), Started)
+
+
+def test_whatever_a_pod_says_of_its_failure_can_be_stored() -> None:
+    for message in ("a\x00b", "half \ud83d", "\udfff" * 2000):
+        outcome = decide(kube_job(), pod("Failed", state=ended(1, message)))
+        assert isinstance(outcome, Failed)
+        stored = json.dumps(outcome.as_failure(), ensure_ascii=False).encode().decode()
+        assert "\x00" not in stored and "\\u0000" not in stored  # noqa: PT018
+
+
+# --- what others put beside our container -------------------------------------------------------------------------------------
+
+SIDECARS = ("istio-proxy", "a", "zz", "main-proxy", "Main")
+
+
+def beside(main: dict[str, Any] | None, *others: tuple[str, dict[str, Any]], phase: str = "Running", **status: Any) -> dict[str, Any]:
+    """A pod as the kubelet writes it: containers sorted by name."""
+    states = [*others, *([("main", main)] if main else [])]
+    containers = [{"name": name, "state": state} for name, state in sorted(states, key=lambda one: one[0])]
+    return {"metadata": {"name": "p"}, "status": {"phase": phase, "containerStatuses": containers, **status}}
+
+
+@pytest.mark.parametrize("name", SIDECARS)
+def test_only_our_own_container_says_how_the_attempt_ended(name: str) -> None:
+    crashed = {"terminated": {"exitCode": 9, "reason": "Error", "message": "no config", "startedAt": "2026-01-01T12:00:00Z"}}
+    assert decide(kube_job(), beside(ended(0, '{"n": 1}'), (name, RUNNING))) == Succeeded(result={"n": 1}, started_at=STARTED)
+    assert decide(kube_job(), beside(ended(0), (name, crashed), phase="Failed")) == Succeeded(result={}, started_at=STARTED)
+    failed_job = kube_job("Failed", "BackoffLimitExceeded", "limit")
+    assert decide(failed_job, beside(ended(0), (name, crashed), phase="Failed")) == Succeeded(result={}, started_at=STARTED)
+    assert decide(kube_job(), beside(RUNNING, (name, crashed))) == Started(at=STARTED)
+    assert decide(kube_job(), beside(waiting("PodInitializing"), (name, RUNNING))) is None
+    assert decide(kube_job(), beside(None, (name, ended(0)))) is None, "ours is not there yet"
+    failed = decide(kube_job(), beside(ended(3, "no picture"), (name, ended(0))))
+    assert isinstance(failed, Failed)
+    assert (failed.failure_class, failed.message) == ("app", "no picture")
+
+
+def test_init_containers_and_debuggers_are_not_ours_even_by_name() -> None:
+    others = {
+        "initContainerStatuses": [{"name": "main", "state": RUNNING}],
+        "ephemeralContainerStatuses": [{"name": "main", "state": ended(1)}],
+    }
+    assert decide(kube_job(), beside(RUNNING, **others)) == Started(at=STARTED)
+    assert decide(kube_job(), beside(None, phase="Pending", **others)) is None
+
+
+def test_what_holds_up_the_initialization_is_told() -> None:
+    stuck = [{"name": "ok", "state": ended(0)}, {"name": "istio-init", "state": waiting("ImagePullBackOff", "no such image")}]
+    outcome = decide(
+        kube_job(), beside(waiting("PodInitializing"), phase="Pending", initContainerStatuses=stuck), after=timedelta(seconds=100)
+    )
+    assert isinstance(outcome, Failed)
+    assert (outcome.reason, "no such image" in outcome.message) == ("ImagePullFailed", True)
+
+
+# --- a node that does not answer ----------------------------------------------------------------------------------------------
+
+TAINTED = disrupted("DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint")
+NODE_GONE_QUIET = ({"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": "True"})
+
+
+def terminating(*conditions: dict[str, Any], seconds: int = 40, state: dict[str, Any] = RUNNING) -> dict[str, Any]:
+    """A pod that was to end so long after the kube job's creation, and of which nothing was heard since."""
+    found = pod("Running", state=state, conditions=conditions)
+    found["metadata"]["deletionTimestamp"] = (CREATED + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    found["spec"] = {"nodeName": "worker-7"}
+    return found
+
+
+@pytest.mark.parametrize("conditions", [(), (TAINTED,), (TAINTED, *NODE_GONE_QUIET), (disrupted("EvictionByEvictionAPI"),)])
+@pytest.mark.parametrize("state", [RUNNING, waiting("ContainerCreating")])
+def test_a_pod_whose_end_nobody_confirms_is_lost_with_its_node_after_a_bound_of_its_own(
+    conditions: tuple[dict[str, Any], ...], state: dict[str, Any]
+) -> None:
+    lost = terminating(*conditions, state=state)
+    for seconds in (41, 63, 99):  # the hard limit passes meanwhile
+        assert not isinstance(decide(kube_job(), lost, after=timedelta(seconds=seconds)), Failed)
+    for seconds in (100, 5000):
+        outcome = decide(kube_job(), lost, after=timedelta(seconds=seconds))
+        assert isinstance(outcome, Failed)
+        assert (outcome.failure_class, outcome.reason, outcome.running) == ("infra", "NodeLost", True)
+        assert "worker-7" in outcome.message
+
+
+def test_a_pod_over_its_hard_limit_on_a_node_that_fell_silent_before_is_the_platforms_failure() -> None:
+    """The taint manager waits five minutes before it deletes the pod; many limits are shorter."""
+    silent = pod("Running", state=RUNNING, conditions=NODE_GONE_QUIET)
+    assert isinstance(decide(kube_job(), silent, after=timedelta(seconds=62)), Started)
+    outcome = decide(kube_job(), silent, after=timedelta(seconds=63))
+    assert isinstance(outcome, Failed)
+    assert (outcome.failure_class, outcome.reason) == ("infra", "NodeLost")
+    gate = ({"type": "Ready", "status": "False", "reason": "ReadinessGatesNotReady"}, NODE_GONE_QUIET[1])
+    unready = ({"type": "Ready", "status": "False", "reason": "ContainersNotReady"}, {"type": "ContainersReady", "status": "False"})
+    for conditions in (gate, unready):
+        outcome = decide(kube_job(), pod("Running", state=RUNNING, conditions=conditions), after=timedelta(seconds=63))
+        assert isinstance(outcome, Failed)
+        assert (outcome.failure_class, outcome.reason) == ("app", "HardTimeLimit")
+
+
+def test_a_pod_that_its_kube_jobs_own_deadline_ends_is_still_the_tasks_failure() -> None:
+    outcome = decide(kube_job("FailureTarget", "DeadlineExceeded"), terminating(seconds=63), after=timedelta(seconds=64))
+    assert isinstance(outcome, Failed)
+    assert (outcome.failure_class, outcome.reason) == ("app", "HardTimeLimit")
+
+
+def test_a_deadline_that_passed_after_the_node_was_lost_is_not_the_tasks() -> None:
+    """Pod garbage collection fails the pods of a Node that was deleted or tainted out-of-service, at last after the kube job's deadline."""
+    collected = pod("Failed", state=RUNNING, conditions=(TAINTED,), deleting=True)
+    outcome = decide(kube_job(*DEADLINE), collected, after=timedelta(seconds=2000))
+    assert isinstance(outcome, Failed)
+    assert (outcome.failure_class, outcome.reason) == ("infra", "NodeLost")
+
+
+def test_a_node_that_comes_back_in_time_tells_how_the_pod_ended() -> None:
+    for state, wanted in ((ended(0), "Evicted"), (ended(143), "NodeLost")):
+        back = terminating(TAINTED if wanted == "NodeLost" else disrupted("EvictionByEvictionAPI"), state=state)
+        outcome = decide(kube_job(), back, after=timedelta(seconds=5000))
+        assert isinstance(outcome, Failed)
+        assert (outcome.failure_class, outcome.reason) == ("infra", wanted)
 
 
 def test_a_message_is_cut_to_what_the_ledger_takes() -> None:

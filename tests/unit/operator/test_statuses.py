@@ -201,6 +201,18 @@ def test_pods_with_the_same_trouble_are_counted_together_and_the_commonest_comes
     assert "cannot import shop.tasks" in message(status, "Ready")
 
 
+def test_a_pod_that_nobody_confirms_to_have_ended_is_told_and_others_may_start() -> None:
+    lost = PodSeen(name="p", phase="Running", node="worker-7", deleting=True, deleting_at=NOW - timedelta(seconds=61))
+    ended = PodSeen(name="q", phase="Failed", deleting=True, deleting_at=NOW - timedelta(days=1))
+    ending = PodSeen(name="r", phase="Running", deleting=True, deleting_at=NOW - timedelta(seconds=59))
+    found = pod_problems([lost, ended, ending], NOW)
+    assert found == (PodProblem(kind="NodeLost", message="pod p on node worker-7"),)
+    status = fold_work_queue_status(queue(), QueueObservation(now=NOW, depth=Depth(), pod_problems=found))
+    assert conditions(status)["Degraded"][:2] == ("True", "NodeLost")
+    assert "node.kubernetes.io/out-of-service" in message(status, "Degraded")
+    assert conditions(status)["Ready"][0] == "True"
+
+
 @pytest.mark.parametrize(("count", "cap", "shown"), [(0, 1000, "0"), (999, 1000, "999"), (1000, 1000, "1000+"), (5000, None, "5000")])
 def test_a_count_that_stopped_at_its_cap_says_so(count: int, cap: int | None, shown: str) -> None:
     assert display(count, cap) == shown
