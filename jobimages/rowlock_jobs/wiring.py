@@ -50,7 +50,7 @@ def run_worker(settings: Settings, alive_file: Path) -> int:
     stopping.install()
     client = connect_redis(settings.require_redis())
     transport = Transport(client, rq_queue=settings.rq_queue, worker_name=name, rq_time=rq_time)
-    fences = FenceConnection(settings.database_url, f"rowlock-worker {name}"[:63])
+    fences, keeper = _connections(settings, f"rowlock-worker {name}")
     attempts: Attempts  # the worker asks for the child's pid, the child's owner ticks the worker
 
     def make_worker() -> RowlockWorker:
@@ -64,11 +64,11 @@ def run_worker(settings: Settings, alive_file: Path) -> int:
 
     duties = Duties(alive_file, beat=lambda: quietly(worker.beat), beat_seconds=BEAT_SECONDS, own_child=lambda: attempts.child_pid)
     stopping.while_waiting = duties.touch
-    lease = Lease(Ledger(fences), name, settings.lease, stopping.pause)
+    lease = Lease(Ledger(fences), name, settings.lease, stopping.pause, keeper=Ledger(keeper))
+    fences.while_waiting = partial(_keep_alive, duties, lease)
 
     def inherited() -> list[int]:
-        descriptor = fences.fileno()
-        return transport.descriptors() + ([descriptor] if descriptor is not None else [])
+        return transport.descriptors() + _descriptors(fences)
 
     attempts = _attempts(settings, lease, stopping, duties, inherited)
     try:
@@ -99,16 +99,12 @@ def run_one(settings: Settings) -> int:
     _load_tasks(settings)
     stopping = Stopping(settings.grace_seconds)
     stopping.install()
-    fences = FenceConnection(settings.database_url, f"rowlock-once {ref.rq_id}")
+    fences, keeper = _connections(settings, f"rowlock-once {ref.rq_id}")
     duties = Duties(settings.alive_file, beat=lambda: True, beat_seconds=BEAT_SECONDS, own_child=lambda: attempts.child_pid)
     stopping.while_waiting = duties.touch
-    lease = Lease(Ledger(fences), f"once {ref.rq_id}", settings.lease, stopping.pause)
-
-    def inherited() -> list[int]:
-        descriptor = fences.fileno()
-        return [] if descriptor is None else [descriptor]
-
-    attempts = _attempts(settings, lease, stopping, duties, inherited)
+    lease = Lease(Ledger(fences), f"once {ref.rq_id}", settings.lease, stopping.pause, keeper=Ledger(keeper))
+    fences.while_waiting = partial(_keep_alive, duties, lease)
+    attempts = _attempts(settings, lease, stopping, duties, lambda: _descriptors(fences))
     recorded = run_once(ref, lease=lease, attempts=attempts, stopping=stopping, allowed=Allowed.of(settings, registered_tasks()))
     return 0 if recorded else 1
 
@@ -126,6 +122,21 @@ def list_tasks(imports: Sequence[str], allowed: Sequence[str]) -> list[str]:
     import_tasks(imports)
     marks = {name: "" if not allowed or name in allowed else "  (not in the allow-list)" for name in registered_tasks()}
     return [f"{name}\t{place}{marks[name]}" for name, place in registered_tasks().items()]
+
+
+def _connections(settings: Settings, name: str) -> tuple[FenceConnection, FenceConnection]:
+    """For the fences, and for renewals while a fence waits: that one is open only then."""
+    return FenceConnection(settings.database_url, name[:63]), FenceConnection(settings.database_url, f"{name[:58]} keep")
+
+
+def _descriptors(connection: FenceConnection) -> list[int]:
+    descriptor = connection.fileno()
+    return [] if descriptor is None else [descriptor]
+
+
+def _keep_alive(duties: Duties, lease: Lease) -> None:
+    duties.touch()
+    lease.keep()
 
 
 def _attempts(settings: Settings, lease: Lease, stopping: Stopping, duties: Duties, inherited: Callable[[], list[int]]) -> Attempts:

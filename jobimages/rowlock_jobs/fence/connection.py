@@ -1,5 +1,9 @@
 """One autocommit connection to the ledger that reconnects, bounds every wait and keeps no session state."""
 
+import select
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import resources
 from typing import Any
 
@@ -19,6 +23,9 @@ NETWORK = {
     "tcp_user_timeout": 10_000,
 }
 STATEMENT_TIMEOUT_MS = 5_000
+# Behind a statement timeout that nobody keeps: a server that is frozen, a pooler that has no connection for us.
+LONGEST_WAIT_SECONDS = 30.0
+_TICK_SECONDS = 0.5
 
 
 def load_statement(name: str) -> str:
@@ -49,7 +56,11 @@ def connection_lost(error: BaseException) -> bool:
 
 
 class FenceConnection:
-    """Calls the ledger's functions; a connection that failed is dropped and made anew at the next call."""
+    """Calls the ledger's functions; a connection that failed is dropped and made anew at the next call.
+
+    `while_waiting`, where it is set, is called every half second in which the answer does not come, and may use another connection.
+    Such a connection is for a process without threads: psycopg2 knows one way of waiting for the whole process.
+    """
 
     def __init__(self, url: str, application_name: str, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) -> None:
         self._url = url
@@ -59,6 +70,7 @@ class FenceConnection:
         self._prefix = f"set local statement_timeout = {int(statement_timeout_ms)};\n"
         self._connection: psycopg2.extensions.connection | None = None
         self._cursor: Any = None
+        self.while_waiting: Callable[[], None] | None = None
 
     def call(self, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         """The rows of one statement, committed.
@@ -67,7 +79,8 @@ class FenceConnection:
         """
         try:
             cursor = self._cursor or self._open()
-            cursor.execute(self._prefix + statement, parameters)
+            with self._waiting():
+                cursor.execute(self._prefix + statement, parameters)
             rows: list[tuple[Any, ...]] = cursor.fetchall()
             return rows
         except psycopg2.DataError as error:
@@ -86,6 +99,41 @@ class FenceConnection:
         """The socket, so that a forked child can shut it off from itself; None while there is none."""
         connection = self._connection
         return connection.fileno() if connection is not None and not connection.closed else None
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        if self.while_waiting is None:
+            yield
+            return
+        before = psycopg2.extensions.get_wait_callback()
+        psycopg2.extensions.set_wait_callback(self._wait)
+        try:
+            yield
+        finally:
+            psycopg2.extensions.set_wait_callback(before)
+
+    def _wait(self, connection: psycopg2.extensions.connection) -> None:
+        """psycopg2 calls this for as long as a statement of ours has no answer."""
+        give_up = time.monotonic() + LONGEST_WAIT_SECONDS
+        poll = select.poll()
+        while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
+            poll.register(connection.fileno(), select.POLLIN if state == psycopg2.extensions.POLL_READ else select.POLLOUT)
+            if poll.poll(_TICK_SECONDS * 1000):
+                continue
+            if time.monotonic() > give_up:
+                raise psycopg2.OperationalError(f"no answer within {LONGEST_WAIT_SECONDS:g} s")
+            if self.while_waiting is not None:
+                self._with_plain_waits(self.while_waiting)
+
+    @staticmethod
+    def _with_plain_waits(action: Callable[[], None]) -> None:
+        """Another connection waits in its own way meanwhile."""
+        ours = psycopg2.extensions.get_wait_callback()
+        psycopg2.extensions.set_wait_callback(None)
+        try:
+            action()
+        finally:
+            psycopg2.extensions.set_wait_callback(ours)
 
     def _open(self) -> Any:
         self._connection = connect(self._url, self._application_name)

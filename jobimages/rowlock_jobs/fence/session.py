@@ -13,7 +13,7 @@ import psycopg2
 import psycopg2.extensions
 
 from rowlock_jobs.errors import FenceAway, FenceRefused
-from rowlock_jobs.fence.connection import STATEMENT_TIMEOUT_MS, FenceConnection, connect, load_statement
+from rowlock_jobs.fence.connection import FenceConnection, connect, load_statement
 from rowlock_jobs.fence.ledger import Ledger, finish_parameters
 from rowlock_jobs.fence.values import FinishedRun, RunnerToken
 
@@ -83,7 +83,9 @@ class TaskSession:
         connection = self._transaction.connection
         try:
             with connection.cursor() as cursor:
-                cursor.execute(f"set local statement_timeout = {STATEMENT_TIMEOUT_MS};\n{_FINISH}", finish_parameters([finished], token))
+                # However long it waits for a lock: the parent keeps the lease meanwhile, the hard limit is the bound. What gives up here
+                # does all its work again.
+                cursor.execute(f"set local statement_timeout = 0;\n{_FINISH}", finish_parameters([finished], token))
                 rows = cursor.fetchall()
             if rows:
                 connection.commit()

@@ -2,6 +2,9 @@
 
 The trust window: the ledger gives our runs away once it has heard nothing for `lease_seconds`. While it cannot be reached we go on
 (the fence will refuse us if we were given up); the moment it says "not alive" everything held is dropped.
+
+A call that waits (for a lock on the history, for a server that is slow) must not cost the lease of what is already done: it would be
+done again. So renewals go on beside it, on a connection of their own, for as long as it takes.
 """
 
 import logging
@@ -14,23 +17,25 @@ from rowlock_jobs import logs
 from rowlock_jobs.errors import FenceAway, FenceRefused, LeaseLost
 from rowlock_jobs.fence.ledger import Ledger
 from rowlock_jobs.fence.values import Cycle, FinishedRun, RunId, RunnerId, RunnerToken, RunRef, StartedRun
-from rowlock_jobs.outcome import not_storable
 from rowlock_jobs.settings import Lease as LeaseSettings
+from rowlock_jobs.worker.insist import insist, storable
 
 _T = TypeVar("_T")
 
-FIRST_PAUSE_SECONDS = 0.05
-LONGEST_PAUSE_SECONDS = 2.0
-
 
 class Lease:
-    """Holds one runner id at a time. `pause(seconds)` waits between two tries and may raise GraceOver to end them."""
+    """Holds one runner id at a time. `pause(seconds)` waits between two tries and may raise GraceOver to end them.
 
-    def __init__(self, ledger: Ledger, name: str, settings: LeaseSettings, pause: Callable[[float], None]) -> None:
-        self._ledger, self._name, self._settings, self._pause = ledger, name, settings, pause
+    `keeper` is the ledger on a connection of its own, for `keep()`.
+    """
+
+    def __init__(
+        self, ledger: Ledger, name: str, settings: LeaseSettings, pause: Callable[[float], None], *, keeper: Ledger | None = None
+    ) -> None:
+        self._ledger, self._name, self._settings, self._pause, self._keeper = ledger, name, settings, pause, keeper
         self._runner: RunnerId | None = None
         self._token = RunnerToken("")
-        self._renew_at = 0.0
+        self._renew_at = self._keep_at = 0.0
 
     @property
     def token(self) -> RunnerToken:
@@ -76,10 +81,35 @@ class Lease:
             raise LeaseLost("the ledger gave this runner up: it had not renewed in time")
         return cancel
 
+    def keep(self) -> None:
+        """Renews where it is due while another call waits for its answer, on a connection that lasts as long as the renewal."""
+        if self._keeper is not None:
+            self._renew_by(self._keeper)
+            self._keeper.connection.close()
+
+    def _renew_by(self, ledger: Ledger) -> None:
+        """Renews where it is due and where nobody can be told that a run shall end or that the lease is lost.
+
+        Then the renewal stays due, and the next `renew()` hears the same.
+        """
+        now = time.monotonic()
+        if self._runner is None or now < max(self._renew_at, self._keep_at):
+            return
+        self._keep_at = now + self._settings.renew_seconds
+        try:
+            alive, cancel = ledger.renew(self._runner, lease_seconds=self._settings.lease_seconds)
+        except (FenceAway, FenceRefused) as error:
+            self._keep_at = time.monotonic() + 1.0
+            logs.emit(logs.DATABASE_AWAY, logging.WARNING, during="keep", error=str(error))
+            return
+        if alive and not cancel:
+            self._renew_at = now + self._settings.renew_seconds
+
     def cycle(self, finished: Sequence[FinishedRun], start: Sequence[RunRef]) -> Cycle:
         """Both fences in one commit; comes back only with an answer. Raises GraceOver."""
         if not finished and not start:
             return Cycle({}, ())
+        self._renew_by(self._ledger)
         # In the order in which whoever else locks several runs does it: two that meet wait and do not deadlock.
         finished, start = sorted(finished, key=lambda each: each.ref.id), sorted(start, key=lambda ref: ref.id)
         runner = self._runner
@@ -98,6 +128,7 @@ class Lease:
 
     def finish_early(self, finished: Sequence[FinishedRun]) -> Mapping[RunId, str] | None:
         """The finish fence in one try, because a run is being watched meanwhile; None: ask again with the next cycle."""
+        self._renew_by(self._ledger)
         try:
             return self._ledger.finish(finished, token=self._token) if finished else {}
         except (FenceAway, FenceRefused):
@@ -108,6 +139,7 @@ class Lease:
 
         None: the one try was not answered. It may be repeated: what was handed back carries our token no more. Raises GraceOver.
         """
+        self._renew_by(self._ledger)
         token, ask = self._token, self._ledger.hand_back
         if not once:
             return self._insist(lambda: ask(refs, token=token))
@@ -156,10 +188,7 @@ class Lease:
 
     def _finish(self, finished: FinishedRun) -> Mapping[RunId, str]:
         token = self._token
-        try:
-            return self._insist(lambda: self._ledger.finish([finished], token=token))
-        except FenceRefused as error:
-            return self._finish(_without_result(finished, error))
+        return storable(finished, lambda each: self._insist(lambda: self._ledger.finish([each], token=token)))
 
     def _ask_again(self, start: Sequence[RunRef]) -> Sequence[StartedRun]:
         """No start was allowed: because the attempts are not ours to run, or because this runner was given up?"""
@@ -172,27 +201,11 @@ class Lease:
             return self._apart((), start, None).started
 
     def _insist(self, ask: Callable[[], _T]) -> _T:
-        """Asks until there is an answer. FenceRefused passes; so does GraceOver from the pause."""
-        pause_seconds, away = FIRST_PAUSE_SECONDS, False
-        while True:
-            try:
-                answer = ask()
-            except FenceAway as error:
-                logs.emit(logs.DATABASE_AWAY, logging.WARNING, error=str(error))
-                away = True
-                self._pause(pause_seconds)
-                pause_seconds = min(pause_seconds * 2, LONGEST_PAUSE_SECONDS)
-            else:
-                if away:
-                    logs.emit(logs.DATABASE_BACK)
-                return answer
+        def pause(seconds: float) -> None:
+            self._pause(seconds)
+            self._renew_by(self._ledger)
+
+        return insist(ask, pause)
 
     def _forget(self) -> None:
         self._runner = None
-
-
-def _without_result(finished: FinishedRun, error: FenceRefused) -> FinishedRun:
-    """The same attempt, failed because its result cannot be stored. Raises what it was given where there was no result."""
-    if finished.outcome.result is None:
-        raise error
-    return FinishedRun(finished.ref, not_storable(str(error)))

@@ -6,6 +6,7 @@ lease cannot stop the task, only refuse its outcome.
 
 import os
 import threading
+import time
 from functools import cache
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from rowlock_jobs.outcome import Outcome, failed
 from rowlock_jobs.settings import Settings, load_settings
 from rowlock_jobs.task import import_tasks, registered_tasks
 from rowlock_jobs.worker.allowed import Allowed
+from rowlock_jobs.worker.insist import insist, storable
 from rowlock_jobs.worker.page import SharedPage
 from rowlock_jobs.worker.perform import Port, Settled, SoftLimit, Unsettled, perform
 
@@ -53,7 +55,8 @@ def run() -> None:
         if isinstance(answer, Unsettled):
             answer = failed("infra", "CommitLost", "the database went away while the task's transaction was committed")
         if isinstance(answer, Outcome):
-            ledger.finish([FinishedRun(ref, answer)], token=token)
+            # The lease is renewed meanwhile; RQ's own timeout ends it where the ledger never answers.
+            storable(FinishedRun(ref, answer), lambda each: insist(lambda: ledger.finish([each], token=token), time.sleep))
             if answer.kind != "succeeded":
                 raise RunFailed(f"{answer.failure_class} {answer.reason}") from None
     finally:
