@@ -186,7 +186,9 @@ class Leading:
     def _dispatcher(self, url: str) -> DatabaseDispatcher:
         poll = self._settings.poll
         settings = DispatchSettings(claimer=ClaimerSettings(busy_seconds=poll.busy_ms / 1000, idle_seconds=poll.idle_ms / 1000))
-        return DatabaseDispatcher(url, self._redis, settings, launch=self._launch, on_duplicate=self._duplicate, ours=self._ours)
+        return DatabaseDispatcher(
+            url, self._redis, settings, launch=self._launch, on_duplicate=self._duplicate, ours=self._ours, kube_jobs=True
+        )
 
     def _ours(self, name: str) -> bool:
         """Whether an object of that name (namespace/name) is in a namespace that we watch."""

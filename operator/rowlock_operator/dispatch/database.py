@@ -70,8 +70,10 @@ class DatabaseDispatcher:
         on_error: Callable[[str], None] = lambda duty: None,
         on_duplicate: Callable[[str, int], None] = lambda queue, n: None,
         ours: Callable[[str], bool] = lambda name: True,
+        kube_jobs: bool = False,
     ) -> None:
-        """`ours(name)`: whether a source of that name (namespace/name) is this operator's; another one may share the database."""
+        """`ours(name)`: whether a source of that name (namespace/name) is this operator's; another one may share the database. `kube_jobs`:
+        whether a launcher follows the kube jobs of this database."""
         self.url = url
         self.pool, self.reconciler_pool = Pool(url, settings.pool_size), Pool(url, settings.reconciler_pool_size)
         self.ledger, self._registry = Ledger(self.pool), Ledger(self.reconciler_pool)
@@ -91,7 +93,7 @@ class DatabaseDispatcher:
             self._hints,
             on_duplicate,
         )
-        self.sweeper = Sweeper(self.state, self.ledger, redis, settings.sweeper)
+        self.sweeper = Sweeper(self.state, self.ledger, redis, settings.sweeper, kube_jobs=kube_jobs)
         scribe = Scribe(self.state, self.ledger, settings.scribe)
         leftovers = Leftovers(self.state, self.ledger, settings.leftovers, ours)
         housekeeper = Housekeeper(self.ledger, settings.housekeeper)

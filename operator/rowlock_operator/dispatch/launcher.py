@@ -137,8 +137,10 @@ class Launcher:
                 attempt = (run.run_id, run.attempt)
                 entry = entries.get(run.queue_id)
                 if entry is None or attempt in self._busy:
-                    if run.queue_deleted and attempt not in kube_jobs:
-                        self._spawn(self._guarded(attempt, self._give_back(dispatcher, run)))
+                    if run.queue_gone and attempt not in self._busy:
+                        served = run.queue_id in dispatcher.state.queues
+                        left = self._leave(dispatcher, run, kube_jobs.get(attempt), pods.get(attempt), other_mode=served)
+                        self._spawn(self._guarded(attempt, left))
                     continue
                 kube_job = kube_jobs.get(attempt)
                 if kube_job is None and run.state == "launching":
@@ -157,8 +159,19 @@ class Launcher:
         elif self._refused_until.get(entry.name, 0.0) < time.monotonic():
             self._spawn(self._launch_all(dispatcher, entry, attempts, missing=True))
 
-    async def _give_back(self, dispatcher: DatabaseDispatcher, run: KubeRun) -> None:
-        """The WorkQueue is gone, and the kube job with it: what was in hand waits for its return, or for a cancel."""
+    async def _leave(
+        self, dispatcher: DatabaseDispatcher, run: KubeRun, kube_job: KubeJobSeen | None, pod: PodSeen | None, *, other_mode: bool
+    ) -> None:
+        """The WorkQueue is gone, or one of mode Workers by now. The kube job goes first (with a WorkQueue that is gone Kubernetes collects it),
+        and its pod ends; then what was in hand waits for a worker, for the return of its WorkQueue, or for a cancel."""
+        if run.state == "running" and run.runner != 0:
+            return  # contract Sdk: the pod's own runner holds the lease
+        if kube_job is not None:
+            if other_mode and not kube_job.deleting:
+                await self._kube.delete(KUBE_JOBS, kube_job.namespace, kube_job.name, uid=kube_job.uid)
+            return
+        if pod is not None and not pod.ended:
+            return  # it may run still
         if run.state == "launching":
             await asyncio.to_thread(dispatcher.ledger.unqueue, [(run.run_id, run.attempt)])
         elif run.runner == 0:

@@ -18,6 +18,7 @@ class SweeperSettings:
     stale_seconds: float = 5.0  # a claim this old that has not started is asked for in Redis
     relane_seconds: float = 5.0
     vanished_seconds: float = 1.0
+    misfits_seconds: float = 2.0
     batch: int = 1000
     grace_seconds: float = 12.0  # after the database was away: healthy runners could not renew either, and must get the chance to
 
@@ -28,15 +29,27 @@ class Swept:
     lost: int
     vanished: int
     mended: int
+    misfits: int
 
 
 class Sweeper:
-    def __init__(self, state: SharedState, ledger: Ledger, redis: Callable[[], RedisQueues], settings: SweeperSettings) -> None:
+    """`kube_jobs`: whether a launcher follows kube jobs, and takes back claims that should have one."""
+
+    def __init__(
+        self,
+        state: SharedState,
+        ledger: Ledger,
+        redis: Callable[[], RedisQueues],
+        settings: SweeperSettings,
+        *,
+        kube_jobs: bool = False,
+    ) -> None:
+        self._kube_jobs = kube_jobs
         self._state, self._ledger, self._redis, self._settings = state, ledger, redis, settings
         self._intervals = Intervals()
         self._grace_until = 0.0
         self._away = False
-        self.totals = {"lapsed": 0, "lost": 0, "vanished": 0, "mended": 0}
+        self.totals = {"lapsed": 0, "lost": 0, "vanished": 0, "mended": 0, "misfits": 0}
 
     def sweep(self) -> Swept:
         """One sweep; returns what it took back."""
@@ -44,7 +57,8 @@ class Sweeper:
         lapsed = self._lapsed()
         mended = self._ledger.relane() if self._intervals.due("relane", settings.relane_seconds) else 0
         vanished = self._vanished() if self._intervals.due("vanished", settings.vanished_seconds) else 0
-        swept = Swept(lapsed, self._lost(), vanished, mended)
+        misfits = self._misfits() if self._intervals.due("misfits", settings.misfits_seconds) else 0
+        swept = Swept(lapsed, self._lost(), vanished, mended, misfits)
         for name, n in vars(swept).items():
             self.totals[name] += n
         return swept
@@ -70,13 +84,18 @@ class Sweeper:
         names = {q.queue_id: q.name for q in self._state.queue_entries() if not q.jobs_mode}
         by_queue: dict[str, list[StaleClaim]] = {}
         for claim in self._ledger.stale_claims(seconds=self._settings.stale_seconds, n=self._settings.batch):
-            if claim.queue_id in names:  # claims of Jobs queues are the launcher's
+            # What is to be launched is the launcher's, also where its queue is one of mode Workers by now: a kube job may run it.
+            if claim.queue_id in names and claim.state == "queued":
                 by_queue.setdefault(names[claim.queue_id], []).append(claim)
         back: list[tuple[str, int]] = []
         for queue, claims in by_queue.items():
             lost = self._redis().lost(queue, [f"{c.run_id}-{c.attempt}" for c in claims])
             back += [(c.run_id, c.attempt) for c in claims if f"{c.run_id}-{c.attempt}" in lost]
         return self._ledger.unqueue(back)
+
+    def _misfits(self) -> int:
+        """Claims whose WorkQueue was made anew in another mode, or is gone; and runs whose RowSource has another WorkQueue than the gone one."""
+        return self._ledger.misfits(launching=not self._kube_jobs) + self._ledger.rehome()
 
     def _vanished(self) -> int:
         """A row that its application deleted while it waited must not be run."""

@@ -59,7 +59,8 @@ class StaleClaim:
 
 @dataclass(frozen=True)
 class KubeRun:
-    """A run of a Jobs queue that has not ended. `token` is the kube job's uid once it runs under contract Exit."""
+    """A run of a Jobs queue that has not ended. `token` is the kube job's uid once it runs under contract Exit. `queue_gone`: its WorkQueue was
+    deleted, or is one of mode Workers by now."""
 
     run_id: str
     attempt: int
@@ -69,7 +70,7 @@ class KubeRun:
     token: str | None
     claimed_seconds: float
     runner: int | None
-    queue_deleted: bool
+    queue_gone: bool
 
 
 @dataclass(frozen=True)
@@ -214,6 +215,14 @@ class Ledger:
 
     def stale_claims(self, *, seconds: float, n: int) -> list[StaleClaim]:
         return [StaleClaim(*row) for row in self._rows("stale_claims", seconds=seconds, n=n)]
+
+    def misfits(self, *, launching: bool) -> int:
+        """Claims that nobody serves, for their WorkQueue is gone or of the other mode by now, go back to pending; how many."""
+        return int(self._value("misfits", launching=launching))
+
+    def rehome(self) -> int:
+        """Runs whose WorkQueue is gone go over to the one that their RowSource names now; how many."""
+        return int(self._value("rehome"))
 
     def unqueue(self, claims: list[tuple[str, int]]) -> int:
         """Claims that never started go back to pending, same attempt."""

@@ -89,6 +89,12 @@ select a.id::text, a.attempt, a.queue_id, a.state from rowlock.active a
  where a.claimed_at is not null and a.claimed_at < clock_timestamp() - make_interval(secs => %(seconds)s) and a.state in ('queued', 'launching')
  order by a.claimed_at limit %(n)s
 
+-- name: misfits
+select rowlock.misfits_v1(1000, %(launching)s)
+
+-- name: rehome
+select rowlock.rehome_v1()
+
 -- name: unqueue
 select rowlock.unqueue_v1(%(ids)s::uuid[], %(attempts)s::int[])
 
@@ -109,10 +115,11 @@ select a.id::text, a.attempt, a.task, coalesce(a.args, p.args), a.source_key,
   from rowlock.active a left join rowlock.payload p on p.id = a.id where a.id = any(%(ids)s::uuid[]) and a.state = 'launching'
 
 -- name: jobs_in_hand
--- Every run that should have a kube job, with what the launcher must know to end it.
+-- Every run that has or should have a kube job, with what the launcher must know to end it; also those whose WorkQueue was made anew in mode Workers.
 select a.id::text, a.attempt, a.queue_id, a.state, a.cancel, a.token::text,
-       least(1e9, greatest(0, extract(epoch from clock_timestamp()) - extract(epoch from a.claimed_at)))::float8, a.runner, q.deleted
-  from rowlock.active a join rowlock.queue q on q.id = a.queue_id where a.claimed_at is not null and q.mode = 'Jobs'
+       least(1e9, greatest(0, extract(epoch from clock_timestamp()) - extract(epoch from a.claimed_at)))::float8, a.runner, q.deleted or q.mode <> 'Jobs'
+  from rowlock.active a join rowlock.queue q on q.id = a.queue_id
+ where a.claimed_at is not null and (q.mode = 'Jobs' or a.state = 'launching' or (a.state = 'running' and a.runner = 0))
 
 -- name: ended_counts
 -- Ended runs of each source within the history.
