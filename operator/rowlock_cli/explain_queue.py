@@ -56,6 +56,7 @@ class QueueFacts:
     limits: tuple[HoldingLimit, ...] = ()
     deleted: bool = False
     expected: bool = False  # no WorkQueue of that name was ever seen
+    troubles: Sequence[str] = ()  # what keeps the operator's duties from their work
     unlisted_tasks: Sequence[str] = ()  # of runs that have not started, and that the queue does not run; some of them
 
 
@@ -74,6 +75,7 @@ def _reasons(facts: QueueFacts) -> Iterator[str]:
     if _operator_silent(facts):
         since = "" if facts.operator_seconds is None else f" for {age(facts.operator_seconds)}"
         yield f"No operator speaks to this database{since}: nothing is claimed, in any queue; `rowlock health` says more."
+    yield from facts.troubles
     if not facts.waiting and not facts.claimed:
         yield "Nothing waits, so there is nothing to start." if facts.running else "It is empty: nothing waits and nothing runs."
     for task in facts.unlisted_tasks:

@@ -94,6 +94,12 @@ def queue_figures(cur: Cursor, *, queue: str | None = None, readable: bool | Non
     return [QueueFigures(**row) for row in rows(cur)]
 
 
+def troubles(cur: Cursor) -> list[tuple[str, str, float]]:
+    """(duty, what keeps it from its work, for how many seconds), as the operators say it."""
+    cur.execute(sql("troubles"))
+    return [(row["duty"], row["message"], row["seconds"]) for row in rows(cur)]
+
+
 def queues_gone(cur: Cursor) -> dict[str, bool]:
     """Queues without a WorkQueue -> whether they never had one; none where the login may read only the view."""
     if not may_read_tables(cur):

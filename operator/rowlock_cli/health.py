@@ -8,7 +8,7 @@ import click
 from rowlock_cli import show
 from rowlock_cli.connection import Cursor, sql
 from rowlock_cli.errors import Failed, LedgerMissing
-from rowlock_cli.figures import Versions, operator_seen, queue_figures, queues_gone, runners, versions
+from rowlock_cli.figures import Versions, operator_seen, queue_figures, queues_gone, runners, troubles, versions
 from rowlock_cli.info import ledger_sentence
 from rowlock_cli.runs import may_read_tables, rows
 from rowlock_cli.session import cluster_options, ledger, output_option
@@ -42,6 +42,7 @@ class Vitals:
     days_ahead: int | None = None
     suspended: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
+    troubles: tuple[tuple[str, str, float], ...] = ()  # duty of an operator, what keeps it from its work, seconds
     expected: tuple[str, ...] = ()  # of the deleted ones: no WorkQueue of that name was ever seen
     left_over: tuple[tuple[str, int], ...] = ()  # why outcomes of a source that is gone cannot be written, and how many wait
 
@@ -97,6 +98,7 @@ def take_vitals(cur: Cursor) -> Vitals:
         operator_visible=visible, operator_seconds=operator_seconds, days_ahead=days_ahead,
         suspended=tuple(q.queue for q in figures if q.suspended and not q.deleted),
         deleted=tuple(q.queue for q in figures if q.deleted),
+        troubles=tuple(troubles(cur)),
         expected=tuple(name for name, never in queues_gone(cur).items() if never),
         left_over=left_over,
     )  # fmt: skip
@@ -111,6 +113,10 @@ def judge(vitals: Vitals, *, max_wait_seconds: float, max_dead: int | None) -> l
     else:
         found.append(_finding("problem" if known.missing else "note" if known.newer else "ok", "ledger", ledger_sentence(known)))
     found.append(_operator(vitals))
+    found += [
+        _finding("problem", "duty", f"{message.rstrip('.')} ({duty}, for {show.age(seconds)}).")
+        for duty, message, seconds in vitals.troubles
+    ]
     if vitals.days_ahead is not None:
         found.append(_history(vitals.days_ahead))
     found.append(_oldest(vitals, max_wait_seconds))

@@ -4,7 +4,7 @@ from rowlock_cli.connection import Cursor, sql
 from rowlock_cli.errors import Failed
 from rowlock_cli.explain import COUNTED_TO, Facts, Surroundings, Waiting
 from rowlock_cli.explain_queue import LATELY_SECONDS, LIMITS_SHOWN, HoldingLimit, QueueFacts
-from rowlock_cli.figures import database_now, operator_seen
+from rowlock_cli.figures import database_now, operator_seen, troubles
 from rowlock_cli.runs import RunRow, find_run, list_runs, may_read_tables, rows
 from rowlock_cli.session import queue_named
 
@@ -60,4 +60,5 @@ def gather_queue(cur: Cursor, name: str) -> QueueFacts:
     cur.execute(sql("queue_limits"), {"queue": full, "limit": LIMITS_SHOWN})
     limits = tuple(HoldingLimit(**row) for row in rows(cur))
     visible, seconds = operator_seen(cur)
-    return QueueFacts(**found, now=now, operator_visible=visible, operator_seconds=seconds, limits=limits)
+    told = tuple(message for _, message, _ in troubles(cur))
+    return QueueFacts(**found, troubles=told, now=now, operator_visible=visible, operator_seconds=seconds, limits=limits)

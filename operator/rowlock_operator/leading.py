@@ -187,7 +187,14 @@ class Leading:
         poll = self._settings.poll
         settings = DispatchSettings(claimer=ClaimerSettings(busy_seconds=poll.busy_ms / 1000, idle_seconds=poll.idle_ms / 1000))
         return DatabaseDispatcher(
-            url, self._redis, settings, launch=self._launch, on_duplicate=self._duplicate, ours=self._ours, kube_jobs=True
+            url,
+            self._redis,
+            settings,
+            launch=self._launch,
+            on_error=self._duty_failed,
+            on_duplicate=self._duplicate,
+            ours=self._ours,
+            kube_jobs=True,
         )
 
     def _ours(self, name: str) -> bool:
@@ -200,6 +207,9 @@ class Leading:
         launcher = self._launcher
         if launcher is not None:
             launcher.launch(dispatcher, queue, claims)
+
+    def _duty_failed(self, duty: str) -> None:
+        self._metrics.duty_errors.labels(duty).inc()
 
     def _duplicate(self, queue: str, count: int) -> None:
         self._metrics.duplicate_prevented.labels(queue).inc(count)

@@ -95,6 +95,13 @@ INDEX_MISSING = Reason("IndexMissing", "{rows:.0f} rows are read to find those t
 
 # the outside
 DATABASE_UNREACHABLE = Reason("DatabaseUnreachable", "{why}. Rowlock goes on as soon as the database answers.")
+DUTY_FAILING = Reason(
+    "DutyFailing", "The {duty} of this database fails, so {effect}: {why}. Rowlock tries again by itself; mend what it names."
+)
+LEDGER_LOCKED = Reason(
+    "LedgerLocked",
+    "Nothing moves in this database: {holder} holds {what}. Rows flow again once it is released; to end it: {remedy}.",
+)
 REDIS_UNREACHABLE = Reason("RedisUnreachable", "{why}. Runs stay in the database and go on as soon as it answers.")
 DEPTH_UNKNOWN = Reason("DepthUnknown", "The number of waiting runs is not known at the moment: {why}. Nothing is scaled until it is.")
 CHILD_REFUSED = Reason("ChildRefused", "The API server refused {kind} {name}: {why}. Correct the field it names in spec.template.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rowlock_operator.api import reasons
 from rowlock_operator.dispatch.feeder import Fed, Feeder
 from rowlock_operator.dispatch.state import QueueEntry, SharedState, trouble_of
-from rowlock_operator.errors import RetryLater, RowlockError
+from rowlock_operator.errors import RowlockError
 from rowlock_operator.rows.hint import HintListener
 from rowlock_operator.rows.ledger import Claimed, Ledger
 from rowlock_operator.transport.redis_queues import RedisQueues
@@ -68,13 +68,13 @@ class Claimer:
 
     def run_once(self) -> float:
         """One look at the sources and one round; returns the seconds until the next."""
-        feeding_error: RetryLater | None = None
+        feeding_error: Exception | None = None
         fed = Fed()
         hinted, self._hinted = self._hinted, False
         try:
             fed = self._feeder.run_once(hinted=hinted)
-        except RetryLater as error:
-            feeding_error = error  # what is in the ledger already must still go on
+        except Exception as error:  # noqa: BLE001 - what is in the ledger already must still go on
+            feeding_error = error
         claimed, more = self._round()
         self._moved = max(fed.rows, claimed)
         self._vain = 0 if self._moved else self._vain + hinted
@@ -110,6 +110,7 @@ class Claimer:
         wanted = {queue_id: self._wanted(entry) for queue_id, entry in queues.items()}
         given = self._ledger.round(wanted, self._floor)
         self._floor = given.floor
+        self._noted(leader=given.leader)
         by_queue: dict[int, list[Claimed]] = {}
         for claim in given.claimed:
             by_queue.setdefault(claim.queue_id, []).append(claim)
@@ -119,6 +120,14 @@ class Claimer:
             self._hand_over(queues[queue_id], claims, full=full)
             more = more or (full and self._wanted(queues[queue_id]) > 0)
         return len(given.claimed), more
+
+    def _noted(self, *, leader: bool) -> None:
+        """Others may hold the lock for a round of theirs; who holds it for long is the watch's to find out."""
+        now = time.monotonic()
+        if leader:
+            self._state.round_at, self._state.denied_since = now, None
+        elif self._state.denied_since is None:
+            self._state.denied_since = now
 
     def _hand_over(self, entry: QueueEntry, claims: list[Claimed], *, full: bool) -> None:
         hand = self._hands[entry.queue_id]

@@ -1,6 +1,7 @@
 """The dispatcher of one database: its pool, its registrations, its duties."""
 
 import logging
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from typing import Any
 from rowlock_operator.dispatch.claimer import Claimer, ClaimerSettings
 from rowlock_operator.dispatch.depths import DepthsReader, DepthsSettings
 from rowlock_operator.dispatch.duty import Duty
+from rowlock_operator.dispatch.failing import Failing
 from rowlock_operator.dispatch.feeder import Feeder, FeederSettings
 from rowlock_operator.dispatch.figures import FiguresReader, FiguresSettings
 from rowlock_operator.dispatch.housekeeper import Housekeeper, HousekeeperSettings
@@ -16,6 +18,7 @@ from rowlock_operator.dispatch.leftovers import Leftovers, LeftoversSettings
 from rowlock_operator.dispatch.scribe import Scribe, ScribeSettings
 from rowlock_operator.dispatch.state import QueueEntry, SharedState, SourceEntry
 from rowlock_operator.dispatch.sweeper import Sweeper, SweeperSettings
+from rowlock_operator.dispatch.watch import WATCH, Watch, WatchSettings
 from rowlock_operator.rows.hint import HintListener
 from rowlock_operator.rows.inspection import inspect, quoted
 from rowlock_operator.rows.ledger import Claimed, Ledger
@@ -34,7 +37,7 @@ REGISTERING = Patience(lock_ms=200, statement_ms=5_000)  # reconcilers wait in l
 class DispatchSettings:
     """Each duty's own settings; the two pools bound the connections to one database, whatever the number of its sources."""
 
-    pool_size: int = 9  # one for each duty and for the launcher, so that none waits for another's; the hint has one beside it
+    pool_size: int = 10  # one for each duty and for the launcher, so that none waits for another's; the hint has one beside it; the watch
     reconciler_pool_size: int = 2  # of twenty reconcilers, who look at tables that may be locked
     claimer: ClaimerSettings = field(default_factory=ClaimerSettings)
     feeder: FeederSettings = field(default_factory=FeederSettings)
@@ -44,6 +47,7 @@ class DispatchSettings:
     figures: FiguresSettings = field(default_factory=FiguresSettings)
     leftovers: LeftoversSettings = field(default_factory=LeftoversSettings)
     housekeeper: HousekeeperSettings = field(default_factory=HousekeeperSettings)
+    watch: WatchSettings = field(default_factory=WatchSettings)
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class DatabaseDispatcher:
         self.url = url
         self.pool, self.reconciler_pool = Pool(url, settings.pool_size), Pool(url, settings.reconciler_pool_size)
         self.ledger, self._registry = Ledger(self.pool), Ledger(self.reconciler_pool)
-        self.state = SharedState()
+        self.state = SharedState(failing=Failing(settings.watch.lasting_seconds, settings.watch.quiet_seconds))
         idle_seconds = settings.claimer.idle_seconds
         feeder = Feeder(self.state, settings.feeder, idle_seconds=idle_seconds)
         slow_feeder = Feeder(self.state, settings.feeder, idle_seconds=idle_seconds, slow=True)
@@ -105,6 +109,7 @@ class DatabaseDispatcher:
             "figures": FiguresReader(self.state, self.ledger, settings.figures).run_once,
             "leftovers": leftovers.run_once,
             "housekeeper": housekeeper.run_once,
+            WATCH: Watch(self.state, self.ledger, settings.watch, operator=socket.gethostname()).run_once,
         }
         self._duties = [Duty(name, self.state, run_once, on_error=on_error) for name, run_once in duties.items()]
         self._duties += [Duty("claimer", self.state, self.claimer.run_once, on_error=on_error, stop=stop, pause=self.claimer.pause)]

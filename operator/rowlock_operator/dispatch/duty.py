@@ -3,13 +3,15 @@
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable
 
+from rowlock_operator.api.reasons import TABLE_LOCKED
 from rowlock_operator.dispatch.state import SharedState
-from rowlock_operator.errors import RowlockError
+from rowlock_operator.errors import GiveUp, RowlockError
 
 log = logging.getLogger("rowlock.dispatch")
-_FIRST_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS = 0.2, 10.0
+_FIRST_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS, _AFTER_A_LOCK_SECONDS = 0.2, 10.0, 1.0
 
 
 class Duty:
@@ -38,9 +40,11 @@ class Duty:
         backoff = _FIRST_BACKOFF_SECONDS
         while not self._stop.is_set():
             pause = self._pause
+            self._state.busy_since[self.name] = time.monotonic()
             try:
                 wait = self._run_once()
                 backoff = _FIRST_BACKOFF_SECONDS
+                self._state.failing.worked(self.name)
                 if self._state.errors.pop(self.name, None):
                     log.info("duty_recovered", extra={"duty": self.name})
             except Exception as error:  # noqa: BLE001 - the loop's edge: counted, logged, tried again
@@ -48,9 +52,13 @@ class Duty:
                 if self._state.errors.get(self.name) != str(error):
                     log.warning("duty_failed", extra={"duty": self.name, "why": str(error)}, exc_info=not expected)
                 self._state.errors[self.name] = str(error)
+                self._state.failing.met(self.name, error)
                 self._on_error(self.name)
                 wait, pause = backoff * random.uniform(0.8, 1.2), self._stop.wait
-                backoff = min(_LONGEST_BACKOFF_SECONDS, backoff * 2)
+                # Who waited for a lock has paused already, and is to be there soon after it is released.
+                waited = isinstance(error, GiveUp) and error.reason == TABLE_LOCKED.name
+                backoff = min(_AFTER_A_LOCK_SECONDS if waited else _LONGEST_BACKOFF_SECONDS, backoff * 2)
+            self._state.busy_since.pop(self.name, None)
             if wait > 0:
                 pause(wait)
 

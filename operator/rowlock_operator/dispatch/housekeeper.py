@@ -26,18 +26,23 @@ class Housekeeper:
         self._intervals = Intervals()
 
     def run_once(self) -> float:
+        settings, steps = self._settings, self._intervals
+        steps.attempt("partitions", settings.partitions_seconds, self._ledger.partitions)
+        steps.attempt("retain", settings.retain_seconds, self._retain)
+        steps.attempt("forget", settings.forget_seconds, self._ledger.forget)
+        steps.attempt("vacuum", 0, self._vacuum)
+        steps.raise_failed()
+        return settings.every_seconds
+
+    def _retain(self) -> None:
+        while self._ledger.retain() >= 5000:
+            pass
+
+    def _vacuum(self) -> None:
         settings = self._settings
-        if self._intervals.due("partitions", settings.partitions_seconds):
-            self._ledger.partitions()
-        if self._intervals.due("retain", settings.retain_seconds):
-            while self._ledger.retain() >= 5000:
-                pass
-        if self._intervals.due("forget", settings.forget_seconds):
-            self._ledger.forget()
         for table, dead in self._ledger.dead_rows().items():
             many = settings.large_table_dead_rows if table == "active" else settings.small_table_dead_rows
             # At most so often: while somebody holds an old snapshot, a vacuum takes nothing away.
             if dead > many and self._intervals.due(f"vacuum {table}", settings.vacuum_seconds):
                 self._ledger.vacuum(table)
                 log.debug("vacuumed", extra={"table": table, "dead_rows": dead})
-        return settings.every_seconds

@@ -33,6 +33,7 @@ from rowlock_operator.desired.kube_jobs import build_kube_job, build_row_secret
 from rowlock_operator.desired.names import kube_job_name
 from rowlock_operator.desired.runs import RunToLaunch
 from rowlock_operator.dispatch.database import DatabaseDispatcher
+from rowlock_operator.dispatch.failing import KUBE_JOBS as KUBE_JOBS_DUTY
 from rowlock_operator.dispatch.state import QueueEntry
 from rowlock_operator.errors import GiveUp, InvalidSpec, RowlockError
 from rowlock_operator.observed.kube_jobs import KubeJobSeen
@@ -105,10 +106,7 @@ class Launcher:
         """Looks again and again until cancelled."""
         try:
             while True:
-                try:
-                    await self.tend()
-                except RowlockError as error:
-                    log.warning("tending_failed", extra={"why": str(error)})
+                await self.tend()
                 try:
                     await asyncio.wait_for(self._poked.wait(), self._settings.every_seconds)
                     await asyncio.sleep(self._settings.least_seconds)
@@ -125,32 +123,42 @@ class Launcher:
         if not self._view.synced():
             return
         for dispatcher in list(self._dispatchers()):
-            entries = {q.queue_id: q for q in dispatcher.state.queue_entries() if q.jobs_mode}
-            if not entries and not self._in_hand.get(id(dispatcher), True):
+            try:
+                await self._tend_one(dispatcher)
+            except Exception as error:  # noqa: BLE001 - the loop's edge: told in conditions, tried again; other databases go on
+                expected = isinstance(error, RowlockError)
+                log.warning("tending_failed", extra={"why": str(error)}, exc_info=None if expected else error)
+                dispatcher.state.failing.met(KUBE_JOBS_DUTY, error)
+            else:
+                dispatcher.state.failing.worked(KUBE_JOBS_DUTY)
+
+    async def _tend_one(self, dispatcher: DatabaseDispatcher) -> None:
+        entries = {q.queue_id: q for q in dispatcher.state.queue_entries() if q.jobs_mode}
+        if not entries and not self._in_hand.get(id(dispatcher), True):
+            return
+        kube_jobs = self._view.kube_jobs()  # before the ledger: a kube job newer than this look is nobody's orphan
+        in_hand = await asyncio.to_thread(dispatcher.ledger.jobs_in_hand)
+        pods = self._view.pods()
+        missing: dict[int, list[Attempt]] = {}
+        self._in_hand[id(dispatcher)] = bool(in_hand)
+        for run in in_hand:
+            attempt = (run.run_id, run.attempt)
+            entry = entries.get(run.queue_id)
+            if entry is None or attempt in self._busy:
+                if run.queue_gone and attempt not in self._busy:
+                    served = run.queue_id in dispatcher.state.queues
+                    left = self._leave(dispatcher, run, kube_jobs.get(attempt), pods.get(attempt), other_mode=served)
+                    self._spawn(self._guarded(attempt, left))
                 continue
-            kube_jobs = self._view.kube_jobs()  # before the ledger: a kube job newer than this look is nobody's orphan
-            in_hand = await asyncio.to_thread(dispatcher.ledger.jobs_in_hand)
-            pods = self._view.pods()
-            missing: dict[int, list[Attempt]] = {}
-            self._in_hand[id(dispatcher)] = bool(in_hand)
-            for run in in_hand:
-                attempt = (run.run_id, run.attempt)
-                entry = entries.get(run.queue_id)
-                if entry is None or attempt in self._busy:
-                    if run.queue_gone and attempt not in self._busy:
-                        served = run.queue_id in dispatcher.state.queues
-                        left = self._leave(dispatcher, run, kube_jobs.get(attempt), pods.get(attempt), other_mode=served)
-                        self._spawn(self._guarded(attempt, left))
-                    continue
-                kube_job = kube_jobs.get(attempt)
-                if kube_job is None and run.state == "launching":
-                    if run.claimed_seconds > self._settings.missing_seconds:
-                        missing.setdefault(run.queue_id, []).append(attempt)
-                else:
-                    self._spawn(self._guarded(attempt, self._follow(dispatcher, entry, run, kube_job, pods.get(attempt))))
-            for queue_id, attempts in missing.items():
-                await self._missing(dispatcher, entries[queue_id], attempts)
-            await self._clear_orphans({q.name for q in entries.values()}, kube_jobs, {(r.run_id, r.attempt) for r in in_hand})
+            kube_job = kube_jobs.get(attempt)
+            if kube_job is None and run.state == "launching":
+                if run.claimed_seconds > self._settings.missing_seconds:
+                    missing.setdefault(run.queue_id, []).append(attempt)
+            else:
+                self._spawn(self._guarded(attempt, self._follow(dispatcher, entry, run, kube_job, pods.get(attempt))))
+        for queue_id, attempts in missing.items():
+            await self._missing(dispatcher, entries[queue_id], attempts)
+        await self._clear_orphans({q.name for q in entries.values()}, kube_jobs, {(r.run_id, r.attempt) for r in in_hand})
 
     async def _missing(self, dispatcher: DatabaseDispatcher, entry: QueueEntry, attempts: list[Attempt]) -> None:
         """Claims without a kube job: launched, or given back while the queue is suspended or gone."""

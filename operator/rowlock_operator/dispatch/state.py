@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from rowlock_operator.api import reasons
 from rowlock_operator.api.reasons import Reason
+from rowlock_operator.dispatch.failing import KUBE_JOBS, LOCK, STOPPING, Failing, Lasting
 from rowlock_operator.errors import GiveUp, RowlockError
 from rowlock_operator.observed.queues import Trouble, trouble
 from rowlock_operator.rows.ledger import Depth, Ended
@@ -91,6 +92,11 @@ class SharedState:
     ended: deque[Ended] = field(default_factory=lambda: deque(maxlen=10_000))  # since somebody last took them out
     redis: Trouble | None = None  # why Redis takes no claims
     errors: dict[str, str] = field(default_factory=dict)  # duty -> last error, absent while it works
+    failing: Failing = field(default_factory=Failing)  # the same over time, for conditions
+    busy_since: dict[str, float] = field(default_factory=dict)  # duty -> when the call it is in began, monotonic
+    round_at: float = 0.0  # when a round last got the claimer's lock, monotonic
+    denied_since: float | None = None  # since when rounds do not get it; None = the last one did
+    lock_held: Lasting | None = None  # somebody holds what the duties need
 
     def queue_entries(self) -> list[QueueEntry]:
         with self.lock:
@@ -127,6 +133,38 @@ class SharedState:
         """Who feeds which source changed."""
         with self.lock:
             self.version += 1
+
+    def stuck_seconds(self, now: float) -> float:
+        """For how long a duty has been in one call, or rounds have not got their lock."""
+        began = [
+            *(at for duty, at in list(self.busy_since.items()) if duty != "watch"),
+            *([self.denied_since] if self.denied_since is not None else []),
+        ]
+        return max((now - each for each in began), default=0.0)
+
+    def lasting(self) -> dict[str, Lasting]:
+        """What keeps duties from their work for longer than a hiccup, the strongest first."""
+        found = {LOCK: self.lock_held} if self.lock_held is not None else {}
+        return found | dict(sorted(self.failing.lasting().items(), key=lambda item: (item[0] not in STOPPING, item[0])))
+
+    def troubles_of_queue(self, *, jobs_mode: bool) -> tuple[list[Trouble], list[Trouble]]:
+        """(what keeps its runs from starting, what else needs somebody)."""
+        stops = (*STOPPING, KUBE_JOBS) if jobs_mode else STOPPING
+        lasting = self.lasting()
+        return (
+            [each.trouble for duty, each in lasting.items() if duty in stops],
+            [each.trouble for duty, each in lasting.items() if duty not in stops and (jobs_mode or duty != KUBE_JOBS)],
+        )
+
+    def troubles_of_source(self, entry: SourceEntry) -> tuple[list[Trouble], list[Trouble]]:
+        """(what keeps its rows from being taken or started, what else concerns it)."""
+        stops = (*STOPPING, "slow feeder") if entry.slow else STOPPING
+        concerns = ("figures", "scribe") if entry.source.plan.status_column else ("figures",)
+        lasting = self.lasting()
+        return (
+            [each.trouble for duty, each in lasting.items() if duty in stops],
+            [each.trouble for duty, each in lasting.items() if duty in concerns],
+        )
 
     def depth_age_seconds(self) -> float | None:
         """How old the depths are; None = never read."""

@@ -60,6 +60,7 @@ class QueueObservation:
     failed: int | None = None
     pod_problems: tuple[PodProblem, ...] = ()
     troubles: tuple[Trouble, ...] = ()
+    advice: tuple[Trouble, ...] = ()  # it works, and something needs somebody
     left_over: Trouble | None = None  # why outcomes of a source that it served once cannot be written
 
 

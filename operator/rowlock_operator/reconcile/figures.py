@@ -22,29 +22,37 @@ class Figures:
         self._queues: dict[str, tuple[Any, ...]] = {}
         self._sources: dict[str, tuple[Any, ...]] = {}
         self._blocked: dict[str, int] = {}
-        self._health: dict[int, tuple[bool, bool, bool]] = {}
+        self._health: dict[int, tuple[Any, ...]] = {}
+        self._failing: set[str] = set()
 
     def read(self) -> None:
         """One reading of all dispatchers."""
         in_use, reachable = 0, True
         queues: dict[str, tuple[Any, ...]] = {}
         sources: dict[str, tuple[Any, ...]] = {}
-        health: dict[int, tuple[bool, bool, bool]] = {}
+        health: dict[int, tuple[Any, ...]] = {}
+        failing: set[str] = set()
         for dispatcher in self._databases:
             in_use += dispatcher.pool.in_use + dispatcher.reconciler_pool.in_use
             age = dispatcher.state.depth_age_seconds()
             silent = age is not None and age >= DATABASE_SILENT_SECONDS
             reachable = reachable and not silent
-            health[id(dispatcher)] = (dispatcher.state.failures is not None, silent, dispatcher.state.redis is not None)
+            lasting = dispatcher.state.lasting()
+            failing |= lasting.keys()
+            told = tuple(each.trouble for each in lasting.values())
+            health[id(dispatcher)] = (dispatcher.state.failures is not None, silent, dispatcher.state.redis is not None, told)
             self._read(dispatcher, queues, sources)
-            if health[id(dispatcher)] != self._health.get(id(dispatcher), (False, False, False)):
-                self._look_at_users(dispatcher)
+            if health[id(dispatcher)] != self._health.get(id(dispatcher), (False, False, False, ())):
+                self._look_at_users(dispatcher, sources=told != self._health.get(id(dispatcher), ((),))[-1])
         self._tell(WORK_QUEUES.plural, self._queues, queues)
         self._tell(ROW_SOURCES.plural, self._sources, sources)
         self._queues, self._sources, self._health = queues, sources, health
         self._blocked = {name: n for name, n in self._blocked.items() if name in queues}
         self._metrics.db_pool_in_use.set(in_use)
         self._metrics.database_up.set(int(reachable))
+        for duty in failing | self._failing:
+            self._metrics.duty_failing.labels(duty).set(int(duty in failing))
+        self._failing = failing
 
     def gauges(self) -> Iterator[QueueFigures]:
         """Every queue that is served, for a scrape."""
@@ -91,8 +99,12 @@ class Figures:
             namespace, _, short = name.partition("/")
             self._look(ObjectKey(plural, namespace, short))
 
-    def _look_at_users(self, dispatcher: DatabaseDispatcher) -> None:
-        """The database was counted for the first time, fell silent, came back, or Redis did: all its queues have something to say."""
+    def _look_at_users(self, dispatcher: DatabaseDispatcher, *, sources: bool) -> None:
+        """The database was counted for the first time, fell silent, came back, or Redis did, or a duty fails or recovered (that concerns sources,
+        too): all its queues have something to say."""
+        for source in dispatcher.state.source_entries() if sources else ():
+            namespace, _, name = source.source.plan.name.partition("/")
+            self._look(ObjectKey(ROW_SOURCES.plural, namespace, name))
         for entry in dispatcher.state.queue_entries():
             namespace, _, name = entry.name.partition("/")
             self._look(ObjectKey(WORK_QUEUES.plural, namespace, name))

@@ -83,6 +83,10 @@ class RowSources:
         entry = self._entry(key)
         if entry is not None and entry.trouble is not None:
             troubles.append(entry.trouble)
+        if entry is not None:
+            stopping, others = self._registered[key][0].state.troubles_of_source(entry)
+            troubles += stopping
+            advice += others
         if entry is not None and (why := why_left_out(entry)):
             advice.insert(0, trouble(reasons.ROWS_LEFT_OUT, why=why))
         if entry is not None and not troubles and not entry.counted and (left := self._until_counted(key)):

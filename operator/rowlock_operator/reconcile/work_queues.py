@@ -83,6 +83,10 @@ class WorkQueues:
             deployment, decision = await self._apply(queue, children.deployment, depth, troubles)
         if queue.spec.is_workers and dispatcher is not None and (redis_trouble := dispatcher.state.redis):
             troubles.append(redis_trouble)
+        advice: list[Trouble] = []
+        if dispatcher is not None:
+            stopping, advice = dispatcher.state.troubles_of_queue(jobs_mode=not queue.spec.is_workers)
+            troubles += stopping
         if key_trouble := self._launch_troubles.get(queue.metadata.key):
             troubles.append(key_trouble)
         if depth is None and entry is not None and not troubles and (left := self._patience.left(key)):
@@ -98,6 +102,7 @@ class WorkQueues:
             failed=_failed(dispatcher, entry),
             pod_problems=children.pod_problems,
             troubles=tuple(troubles),
+            advice=tuple(advice),
             left_over=dispatcher.state.left_over_trouble(entry.queue_id) if dispatcher is not None and entry is not None else None,
         )
         status = fold_work_queue_status(
@@ -108,7 +113,7 @@ class WorkQueues:
             selector=selector_text(worker_selector(queue.metadata.name)) if queue.spec.is_workers else "",
         )
         await self._reporter.report(WORK_QUEUES, key, primary, status)
-        if troubles:
+        if troubles or advice:
             return TROUBLE_SECONDS
         busy = depth is None or depth.load or depth.waiting or (deployment and deployment.replicas)
         return BUSY_SECONDS if busy else IDLE_SECONDS

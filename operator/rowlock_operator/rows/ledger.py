@@ -84,6 +84,40 @@ class Launchable:
 
 
 @dataclass(frozen=True)
+class Holder:
+    """A session that others wait for. What this login may not see of it is None; pid 0 is a prepared transaction."""
+
+    pid: int
+    user: str | None
+    application: str | None
+    address: str | None
+    transaction_seconds: float | None
+    state: str | None
+    connected_at: str | None
+    transaction_at: str | None
+    what: str
+
+    @property
+    def named(self) -> str:
+        return f"process {self.pid} (" if self.pid else "a prepared transaction"
+
+    @property
+    def described(self) -> str:
+        """Who it is, in words that do not change with every look."""
+        if not self.pid:
+            return self.named
+        facts = [
+            f"user {self.user or 'unknown'}",
+            f"application {self.application or 'unnamed'}",
+            f"from {self.address or 'a local socket'}",
+        ]
+        facts += [f"connected since {self.connected_at} UTC"] if self.connected_at else []
+        facts += [f"in a transaction since {self.transaction_at} UTC"] if self.transaction_at else []
+        facts += [self.state] if self.state else []
+        return f"{self.named}{', '.join(facts)})"
+
+
+@dataclass(frozen=True)
 class Ended:
     """Runs of one queue that ended in one state; seconds from being made to starting, of first attempts."""
 
@@ -280,6 +314,15 @@ class Ledger:
 
     def queue_failures(self) -> dict[int, int]:
         return dict(self._rows("queue_failures"))
+
+    def holders(self) -> list[Holder]:
+        """Who holds the claimer's lock, or what our sessions have waited for for some seconds."""
+        return [Holder(*row) for row in self._rows("holders")]
+
+    def tell_troubles(self, operator: str, troubles: list[tuple[str, str, str, float]]) -> None:
+        """All troubles of this operator's duties now: (duty, reason, message, seconds it has lasted)."""
+        duties, names, messages, seconds = ([each[i] for each in troubles] for i in range(4))
+        self._rows("tell_troubles", operator=operator, duties=duties, reasons=names, messages=messages, seconds=seconds)
 
     def partitions(self) -> int:
         return int(self._value("partitions"))

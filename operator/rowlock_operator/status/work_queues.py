@@ -122,8 +122,8 @@ def _throttled(queue: WorkQueue, seen: QueueObservation) -> Verdict:
 
 def _degraded(seen: QueueObservation) -> Verdict:
     """Something needs a human, though work may go on."""
-    if seen.troubles:
-        return Verdict(type="Degraded", status="True", reason=seen.troubles[0].reason, message=seen.troubles[0].message)
+    for found in (*seen.troubles, *seen.advice):
+        return Verdict(type="Degraded", status="True", reason=found.reason, message=found.message)
     pods = verdict_on_pods(seen)
     if pods is not None:
         return pods

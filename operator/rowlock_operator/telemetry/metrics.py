@@ -9,6 +9,10 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # From one poll (20 ms) to minutes: a row waits milliseconds for a warm worker, half a minute for a pod.
 WAIT_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 WORK_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30)
+# A metric that nobody reports could not be told from one that is well.
+DUTIES = (
+    "ledger lock", "claimer", "launcher", "slow feeder", "sweeper", "scribe", "depths", "figures", "leftovers", "housekeeper", "watch",
+)  # fmt: skip
 
 
 class Metrics:
@@ -49,6 +53,14 @@ class Metrics:
         self.api_request_seconds = self._histogram(
             "rowlock_kube_request_seconds", "Duration of requests to the Kubernetes API.", ["verb"], WORK_BUCKETS
         )
+        self.duty_failing = self._gauge(
+            "rowlock_duty_failing",
+            "1 while this duty of any database in use fails, or waits for a lock, for longer than a few seconds.",
+            ["duty"],
+        )
+        for duty in DUTIES:
+            self.duty_failing.labels(duty).set(0)
+        self.duty_errors = self._counter("rowlock_duty_errors_total", "Calls of duties that failed and are repeated.", ["duty"])
         self.database_up = self._gauge("rowlock_database_up", "1 while every database in use answers (in a standby always), else 0.", [])
         self.database_up.set(1)
         self.db_pool_in_use = self._gauge("rowlock_db_pool_in_use", "Database connections in use.", [])

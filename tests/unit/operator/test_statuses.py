@@ -80,6 +80,21 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, str, str]]] = 
         {"troubles": (Trouble(reason="DatabaseUnreachable", message="refused"),)},
         ("Ready", "False", "DatabaseUnreachable"),
     ),
+    "a duty fails": (
+        work_queue(),
+        {"depth": Depth(due=3), "troubles": (Trouble(reason="DutyFailing", message="x"),)},
+        ("Ready", "False", "DutyFailing"),
+    ),
+    "a duty beside the way of rows fails": (
+        work_queue(),
+        {"depth": Depth(due=3), "deployment": WELL, "advice": (Trouble(reason="DutyFailing", message="x"),)},
+        ("Degraded", "True", "DutyFailing"),
+    ),
+    "and rows flow": (
+        work_queue(),
+        {"depth": Depth(due=3), "deployment": WELL, "advice": (Trouble(reason="DutyFailing", message="x"),)},
+        ("Ready", "True", "Ready"),
+    ),
     "rolling out": (
         work_queue(),
         {"depth": Depth(), "deployment": DeploymentSeen(name="d", spec_replicas=2, replicas=3, ready=2, updated=1)},

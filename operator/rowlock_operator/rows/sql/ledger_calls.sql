@@ -168,5 +168,51 @@ select distinct source_id from rowlock.outbox
 
 -- name: bound
 -- First in every transaction. Whoever is frozen or cut off between two statements would keep its locks, the claimer's among them, for as long as TCP
--- believes in it (two hours); `local`, because PgBouncer lends the session to others.
-set local idle_in_transaction_session_timeout = '10s'
+-- believes in it (two hours); and whoever waits for somebody's lock gives up, says so and comes again, so that no thread and no connection hangs for as long
+-- as it is held. `local`, because PgBouncer lends the session to others.
+set local idle_in_transaction_session_timeout = '10s'; set local lock_timeout = '5s'
+
+-- name: holders
+-- Sessions that hold the claimer's lock, or what a session of an operator has waited for for a while, or a table of the ledger against writers (whoever
+-- feeds from a user's table waits only a second); no text of a statement. Another role's
+-- sessions show little of themselves to a login without pg_read_all_stats. Pid 0: a prepared transaction.
+select h.pid, a.usename::text, a.application_name, host(a.client_addr), extract(epoch from clock_timestamp() - a.xact_start)::float8, a.state,
+       to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'), to_char(a.xact_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'), h.what
+  from (select l.pid, 'the claimer''s lock (advisory 7700, 1)' as what, 1 as rank from pg_locks l
+         where l.locktype = 'advisory' and l.database = (select d.oid from pg_database d where d.datname = current_database())
+           and l.classid = 7700 and l.objid = 1 and l.objsubid = 2 and l.granted
+        union all
+        select b.pid, coalesce('a lock on ' || w.relation::regclass, 'a row of the ledger'), 2
+          from (select s.pid, (select l.relation from pg_locks l where l.pid = s.pid and l.relation is not null and (not l.granted or l.locktype = 'tuple') limit 1) as relation
+                  from pg_stat_activity s where s.datname = current_database() and s.application_name = 'rowlock-operator'
+                   and s.wait_event_type = 'Lock' and s.query_start < clock_timestamp() - interval '2.5 s') w
+          left join pg_class c on c.oid = w.relation, unnest(pg_blocking_pids(w.pid)) b(pid)
+         where w.relation is null or c.relnamespace = 'rowlock'::regnamespace
+        union all
+        select l.pid, 'a lock on ' || l.relation::regclass, 3 from pg_locks l join pg_class c on c.oid = l.relation and c.relnamespace = 'rowlock'::regnamespace
+         where l.granted and l.database = (select d.oid from pg_database d where d.datname = current_database())
+           and l.mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')) h
+  left join pg_stat_activity a on a.pid = h.pid
+ where h.pid <> pg_backend_pid() order by h.rank, h.pid
+
+-- name: table_holders
+-- Sessions that hold the migration's lock, or any lock on a table of the ledger, for a while: what a migration may wait for.
+select l.pid, a.usename::text, a.application_name, host(a.client_addr), extract(epoch from clock_timestamp() - a.xact_start)::float8, a.state,
+       to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'), to_char(a.xact_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
+       min(case when l.locktype = 'advisory' then 'the lock of migrations (advisory 7700, 2)' else 'a lock on ' || l.relation::regclass end)
+  from pg_locks l left join pg_stat_activity a on a.pid = l.pid
+ where l.granted and l.pid <> pg_backend_pid() and l.database = (select d.oid from pg_database d where d.datname = current_database())
+   and (l.locktype = 'advisory' and l.classid = 7700 and l.objid = 2 and l.objsubid = 2
+        or l.relation in (select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'rowlock'))
+ group by l.pid, a.usename, a.application_name, a.client_addr, a.xact_start, a.state, a.backend_start
+ order by min(l.locktype), a.xact_start nulls first
+
+-- name: tell_troubles
+-- What keeps duties of this operator from their work, all of it: the rest is over.
+with told as (
+  insert into rowlock.duty_trouble(operator, duty, reason, message, since)
+    select %(operator)s, d.duty, d.reason, d.message, clock_timestamp() - make_interval(secs => d.seconds)
+      from unnest(%(duties)s::text[], %(reasons)s::text[], %(messages)s::text[], %(seconds)s::float8[]) d(duty, reason, message, seconds)
+    on conflict (operator, duty) do update set reason = excluded.reason, message = excluded.message, since = excluded.since, seen_at = clock_timestamp())
+delete from rowlock.duty_trouble
+ where operator = %(operator)s and duty <> all (%(duties)s::text[]) or seen_at < clock_timestamp() - interval '1 day'
