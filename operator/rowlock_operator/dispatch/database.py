@@ -1,6 +1,7 @@
 """The dispatcher of one database: its pool, its registrations, its duties."""
 
 import logging
+import os
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -101,6 +102,7 @@ class DatabaseDispatcher:
         scribe = Scribe(self.state, self.ledger, settings.scribe)
         leftovers = Leftovers(self.state, self.ledger, settings.leftovers, ours)
         housekeeper = Housekeeper(self.ledger, settings.housekeeper)
+        self._watch = Watch(self.state, self.ledger, settings.watch, operator=f"{socket.gethostname()}-{os.getpid()}")
         duties: dict[str, Callable[[], float]] = {
             "slow feeder": lambda: 0.0 if slow_feeder.run_once().more else idle_seconds,
             "sweeper": self.sweeper.run_once,
@@ -109,7 +111,7 @@ class DatabaseDispatcher:
             "figures": FiguresReader(self.state, self.ledger, settings.figures).run_once,
             "leftovers": leftovers.run_once,
             "housekeeper": housekeeper.run_once,
-            WATCH: Watch(self.state, self.ledger, settings.watch, operator=socket.gethostname()).run_once,
+            WATCH: self._watch.run_once,
         }
         self._duties = [Duty(name, self.state, run_once, on_error=on_error) for name, run_once in duties.items()]
         self._duties += [Duty("claimer", self.state, self.claimer.run_once, on_error=on_error, stop=stop, pause=self.claimer.pause)]
@@ -128,6 +130,7 @@ class DatabaseDispatcher:
             duty.stop()
         for duty in self._duties:
             duty.join()
+        self._watch.close()
         self._hints.close()
         self.pool.close()
         self.reconciler_pool.close()

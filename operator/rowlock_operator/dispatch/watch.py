@@ -51,6 +51,12 @@ class Watch:
         self._tell(self._state.lasting())
         return self._settings.every_seconds
 
+    def close(self) -> None:
+        """This operator has nothing to tell any more."""
+        if self._written:
+            with contextlib.suppress(RowlockError):
+                self._ledger.tell_troubles(self._operator, [])
+
     def _look_for_holders(self) -> None:
         settings, now = self._settings, self._now()
         stuck = self._state.stuck_seconds(now)

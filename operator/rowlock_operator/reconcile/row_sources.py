@@ -81,11 +81,10 @@ class RowSources:
         except RetryLater as error:
             troubles.append(trouble(reasons.DATABASE_UNREACHABLE, why=error))
         entry = self._entry(key)
-        if entry is not None and entry.trouble is not None:
-            troubles.append(entry.trouble)
         if entry is not None:
+            # What holds up everybody first: the source's own may only follow from it.
             stopping, others = self._registered[key][0].state.troubles_of_source(entry)
-            troubles += stopping
+            troubles += [*stopping, *([entry.trouble] if entry.trouble is not None else [])]
             advice += others
         if entry is not None and (why := why_left_out(entry)):
             advice.insert(0, trouble(reasons.ROWS_LEFT_OUT, why=why))
