@@ -38,6 +38,8 @@ NAMES = {
     "rowlock_reconcile_keys_waiting": (),
     "rowlock_kube_requests": ("verb", "resource", "status"),
     "rowlock_kube_request_seconds": ("verb",),
+    "rowlock_duty_failing": ("duty",),
+    "rowlock_duty_errors": ("duty",),
     "rowlock_database_up": (),
     "rowlock_db_pool_in_use": (),
     "rowlock_leader": (),
