@@ -9,6 +9,11 @@ from rowlock_cli.runs import RunRow
 from rowlock_cli.show import age, progress_text
 
 COUNTED_TO = 1_000
+_LEFT_ALONE = {
+    "changed": "it no longer said what Rowlock had written (its task or its user had set it)",
+    "gone": "it was not there any more",
+    "newer": "it had been taken again meanwhile, and a newer run has its word",
+}
 _CLASSES = {
     "infra": "infra (the machine or the cluster, not the task)",
     "app": "app (the task itself)",
@@ -51,6 +56,7 @@ class Surroundings:
     deleted: bool = False
     expected: bool = False  # no WorkQueue of that name was ever seen
     tasks: Sequence[str] | None = None  # what the queue runs; None = not known
+    left_alone: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +83,8 @@ def explain(facts: Facts) -> list[str]:
         "canceled": _canceled,
     }
     sentences = [head, *tell.get(run.state, _stopped)(facts)]
+    if facts.surroundings and facts.surroundings.left_alone:
+        sentences.append(f"The row's status was left alone: {_LEFT_ALONE[facts.surroundings.left_alone]}.")
     if run.state in ("pending", "queued", "launching", "running"):
         sentences += [*_not_listed(facts), *_last_failure(facts)]
         if facts.surroundings is None:

@@ -87,6 +87,11 @@ KEY_TYPE_NOT_SUPPORTED = Reason(
 )
 PENDING_REFUSED = Reason("PendingRefused", "The database refuses spec.pending: {why}. Correct the expression.")
 STATUS_REFUSED = Reason("StatusRefused", "{table}: column {column} refuses {value!r}: {why}. Correct spec.statusColumn or the column.")
+MARK_LOST = Reason(
+    "MarkLost",
+    "{table}: writing {value!r} into {column} does not stay ({why}): such a row would be run again and again, so none is taken. Mend what keeps it "
+    "from being written, or leave out spec.statusColumn (the ledger alone remembers then).",
+)
 ROW_REFUSED = Reason("RowRefused", "{fact}. Mend the row or what refuses it; Rowlock tries again by itself.")
 ROWS_LEFT_OUT = Reason("RowsLeftOut", "Some pending rows are not taken: {why}. The others are; these are, too, once they are mended.")
 QUERY_REFUSED = Reason("QueryRefused", "{fact}. Mend what it names; Rowlock tries again by itself.")

@@ -24,4 +24,8 @@ class RowSourceStatus(ApiModel):
     done: int | None = Field(default=None, ge=0, description="Runs of this source that succeeded, within the queue's history.")
     failed: int | None = Field(default=None, ge=0, description="Runs of this source that are dead or unknown.")
     throttled: int | None = Field(default=None, ge=0, description="Runs that wait behind a limit.")
+    left_alone: int | None = Field(
+        default=None, ge=0,
+        description="Ended runs whose row was left alone, since it said something else than the claimed value, or was gone; within the history.",
+    )  # fmt: skip
     last_claim_time: datetime | None = Field(default=None, description="When rows were last taken, to the minute.")

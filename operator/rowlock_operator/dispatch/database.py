@@ -178,6 +178,8 @@ class DatabaseDispatcher:
             old = self.state.sources.get(plan.name)
             entry = SourceEntry(source, suspended)
             if old is not None and old.source.source_id == source_id:
+                if old.source.plan == source.plan:
+                    source.refused = old.source.refused
                 entry.done, entry.failed, entry.pending = old.done, old.failed, old.pending
                 entry.left_out, entry.refused = old.left_out if source.may_leave_out else LeftOut(), old.refused
                 entry.slow = old.slow

@@ -13,7 +13,7 @@ from rowlock_operator.errors import GiveUp, RetryLater
 from rowlock_operator.rows.source import poll
 
 DUTY = "feeder"
-MOST_REFUSED = 20  # where more rows than that are refused, it is not the rows
+REFUSED = "refused rows"  # key of the source's troubles
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Feeder:
             entry.idle = entry.source.source_id not in found
             if entry.idle:
                 entry.pending = sum(entry.left_out)
-                entry.refused = dict(entry.source.refused)
+                _tell_refused(entry)
                 entry.worked(DUTY)
             else:
                 self._awake[id(entry)] = self._asleep.pop(id(entry))
@@ -167,7 +167,7 @@ class Feeder:
                 pace.idle = taken == 0
                 pace.more = taken == asked
                 if taken < asked:
-                    entry.refused = dict(entry.source.refused)
+                    _tell_refused(entry)
                     pace.next_look = self._pause(began)
                     pace.cheap = pace.next_look - began < 2 * self._idle
                     if taken and pace.cheap:
@@ -196,11 +196,14 @@ class Feeder:
         """Whether there is a way on: fewer rows at a time, until the one that is refused stands alone and is left out."""
         if error.reason != ROW_REFUSED.name:
             return False
+        pace.more = True  # the others wait: no pause
         if asked > 1:
             pace.batch = asked // 8 or 1
             return True
-        refused = entry.source.refused
-        return len(refused) < MOST_REFUSED and entry.source.refuse_head(pace.saturated or [], str(error), whole=whole)
+        if entry.source.refuse_head(pace.saturated or [], error, whole=whole):
+            _tell_refused(entry)
+            return True
+        return False
 
     def _outdated(self, entry: SourceEntry, pace: _Pace, now: float) -> bool:
         """Others hardly ever put something into the window (a retry, a requeue): a picture with room enough stays good until we do."""
@@ -224,6 +227,16 @@ class Feeder:
         free = settings.window - (total - sum(waiting[key] for key in saturated))
         pace.room = max(0, min(free, settings.hard_cap - total))
         pace.saturated, pace.refreshed, pace.taken = saturated, time.monotonic(), 0
+
+
+def _tell_refused(entry: SourceEntry) -> None:
+    refused = entry.source.refused
+    if refused or entry.refused:
+        entry.refused = refused.reasons()
+    if refused.trouble is not None:
+        entry.met(REFUSED, refused.trouble)
+    else:
+        entry.worked(REFUSED)
 
 
 def _may_sleep(entry: SourceEntry) -> bool:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from rowlock_operator.dispatch.state import SharedState, SourceEntry
 from rowlock_operator.errors import GiveUp
-from rowlock_operator.rows.ledger import Ledger
+from rowlock_operator.rows.ledger import EndedRuns, Ledger
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class FiguresReader:
     def __init__(self, state: SharedState, ledger: Ledger, settings: FiguresSettings) -> None:
         self._state, self._ledger, self._settings = state, ledger, settings
         self._counts = -1e9
-        self._ended: dict[int, tuple[int, int]] | None = None
+        self._ended: dict[int, EndedRuns] | None = None
         self._counted = 0  # where the last pass through the tables ended
         self._ended_until = datetime.now(UTC)
 
@@ -62,7 +62,8 @@ class FiguresReader:
         for entry in self._state.source_entries():
             entry.waiting_in_ledger, entry.running, entry.throttled = figures.get(entry.source.source_id, (0, 0, 0))
             if self._ended is not None:
-                entry.done, entry.failed = self._ended.get(entry.source.source_id, (0, 0))
+                ended = self._ended.get(entry.source.source_id, EndedRuns())
+                entry.done, entry.failed, entry.left_alone = ended.done, ended.failed, ended.left_alone
 
     def _count_tables(self) -> None:
         """As many as there is time for; those known to be at rest cost none."""

@@ -46,7 +46,9 @@ class Leftovers:
         found = {each.source_id: each for each in self._ledger.left_over(served) if self._ours(each.name)}
         took = time.monotonic() - began
         self._keep(found)
-        written = sum(self._serve(entry) for entry in self._state.leftover_entries())
+        left = self._state.leftover_entries()
+        written = sum(self._serve(entry) for entry in left)
+        self._tell_held(left)
         self._tell()
         if written:
             return settings.busy_seconds
@@ -64,6 +66,15 @@ class Leftovers:
             }
         self._refused = {id_: when for id_, when in self._refused.items() if id_ in found}
         self._looked = {id_: when for id_, when in self._looked.items() if id_ in found}
+
+    def _tell_held(self, entries: list[SourceEntry]) -> None:
+        """Outcomes that a table refuses hold up no others; so nothing failed, and yet they must be spoken of."""
+        outbox = self._ledger.outbox_sources() if entries else {}
+        for entry in entries:
+            held = outbox.get(entry.source.source_id)
+            if held is not None and held.why and DUTY not in entry.troubles:
+                plan = entry.source.plan
+                entry.met(DUTY, reasons.OUTCOMES_NOT_WRITTEN.error(source=plan.name, table=plan.table, why=f"{held.why}."))
 
     def _tell(self) -> None:
         """Troubles also go into the ledger, for `rowlock health`; nothing is written where nothing changed."""

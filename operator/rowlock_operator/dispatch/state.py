@@ -51,6 +51,7 @@ class SourceEntry:
     refused: dict[str, str] = field(default_factory=dict)  # key of a row that the database refuses -> why, as of the last whole look
     done: int | None = None
     failed: int | None = None
+    left_alone: int | None = None  # rows whose outcome was not written, since they said something else
     running: int = 0
     throttled: int = 0
 
@@ -90,6 +91,7 @@ class SharedState:
     depths_at: float = 0.0  # monotonic; 0 = never
     failures: dict[int, int] | None = None  # of queues that have some; None = never counted
     ended: deque[Ended] = field(default_factory=lambda: deque(maxlen=10_000))  # since somebody last took them out
+    left_alone: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=10_000))  # (queue, rows), likewise
     redis: Trouble | None = None  # why Redis takes no claims
     errors: dict[str, str] = field(default_factory=dict)  # duty -> last error, absent while it works
     failing: Failing = field(default_factory=Failing)  # the same over time, for conditions

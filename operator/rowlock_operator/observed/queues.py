@@ -75,6 +75,7 @@ class SourceObservation:
     done: int | None = None
     failed: int | None = None
     throttled: int | None = None
+    left_alone: int | None = None
     last_claim_at: datetime | None = None
     queue_suspended: bool = False
     troubles: tuple[Trouble, ...] = ()

@@ -71,6 +71,10 @@ class Figures:
         state = dispatcher.state
         while state.ended:
             self._count_ended(state.ended.popleft())
+        while state.left_alone:
+            queue_id, rows = state.left_alone.popleft()
+            if queue_id in state.queues:
+                self._metrics.left_alone.labels(state.queues[queue_id].name).inc(rows)
         for depth in state.depths.values():
             if depth.queue_id not in state.queues:
                 continue  # another operator's, or its WorkQueue is gone
@@ -130,6 +134,7 @@ def _seen(entry: SourceEntry) -> tuple[Any, ...]:
         entry.done,
         entry.failed,
         entry.throttled,
+        entry.left_alone,
         entry.error if entry.troubles else None,
         left_out,
     )

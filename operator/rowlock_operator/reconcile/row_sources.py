@@ -28,7 +28,6 @@ from rowlock_operator.status.row_sources import fold_row_source_status
 BUSY_SECONDS, IDLE_SECONDS, TROUBLE_SECONDS = 2.0, 60.0, 5.0
 # A table may change under us. What stops its source is seen at once by the duties; an index that was asked for, within a minute.
 INSPECT_SECONDS, ADVISED_SECONDS = 300.0, 60.0
-REFUSED_SECONDS = 20.0  # rows that were refused are tried again
 PENDING_CAP = 1000
 
 
@@ -153,6 +152,7 @@ class RowSources:
             done=entry.done,
             failed=entry.failed,
             throttled=entry.throttled,
+            left_alone=entry.left_alone,
             queue_suspended=suspended,
             troubles=tuple(troubles),
             advice=tuple(advice),
@@ -176,8 +176,6 @@ class RowSources:
 
 def _good_for(entry: SourceEntry, inspection: Inspection) -> float:
     """How many seconds what was seen of a table is good for."""
-    if entry.refused:
-        return REFUSED_SECONDS
     return ADVISED_SECONDS if inspection.advice else INSPECT_SECONDS
 
 

@@ -11,7 +11,7 @@ from psycopg2 import extensions
 
 from rowlock_operator.api import reasons
 from rowlock_operator.rows.pool import Pool
-from rowlock_operator.rows.source_table import Inspection, SourcePlan, compiled, order_of, status_check
+from rowlock_operator.rows.source_table import Inspection, SourcePlan, compiled, marked_visible, order_of, status_check
 from rowlock_operator.rows.statements import statements
 
 _SQL = statements("source")
@@ -62,7 +62,8 @@ def inspect(pool: Pool, plan: SourcePlan) -> Inspection:
         _check_columns(plan, what, found)
         _check_rights(plan, what, found)
         _check_key(cursor, plan, what, found)
-        _check_status(cursor, plan, what, found)
+        no_error = _check_status(cursor, plan, what, found)
+        rules = _check_mark(cursor, plan, what, found)
         tree, lockable = _plan_of_look(cursor, plan, what, found)
         sorts, scans, index = _shape(tree)
         partial = _is_partial(cursor, index)
@@ -83,6 +84,8 @@ def inspect(pool: Pool, plan: SourcePlan) -> Inspection:
         nullable_key=not found.columns[plan.key].not_null,
         lockable=lockable,
         in_order=in_order,
+        no_error=no_error,
+        rules=rules,
         large_columns=tuple(name for name in arguments if found.columns[name].large),
     )
 
@@ -151,10 +154,10 @@ def _check_key(cursor: extensions.cursor, plan: SourcePlan, what: str, found: _R
     raise reasons.KEY_NOT_UNIQUE.error(table=what, column=key.name, why=why)
 
 
-def _check_status(cursor: extensions.cursor, plan: SourcePlan, what: str, found: _Relation) -> None:
-    """The values will be written one day: better to say now that the column does not take them."""
+def _check_status(cursor: extensions.cursor, plan: SourcePlan, what: str, found: _Relation) -> str | None:
+    """The values will be written one day: better to say now that the column does not take them. Returns what stands for no error."""
     if plan.status_column is None:
-        return
+        return None
     for name in filter(None, (plan.status_column, plan.error_column)):
         column = found.columns[name]
         if found.kind == "v" and not column.writable:
@@ -178,6 +181,46 @@ def _check_status(cursor: extensions.cursor, plan: SourcePlan, what: str, found:
             raise reasons.STATUS_REFUSED.error(table=what, column=status.name, value=value, why=why)
         if fulfilled is False:
             raise reasons.STATUS_REFUSED.error(table=what, column=status.name, value=value, why=f"CHECK ({' AND '.join(checks)})")
+    return _no_error(cursor, what, found, found.columns[plan.error_column]) if plan.error_column else None
+
+
+def _no_error(cursor: extensions.cursor, what: str, found: _Relation, column: _Column) -> str | None:
+    """What the error column takes where there is no error: null, else an empty text."""
+    cursor.execute(_SQL["checks"], {"oid": found.oid, "number": column.number})
+    check = status_check(column.name, column.type, [check for (check,) in cursor.fetchall()])
+    for value in (None, "") if not column.not_null else ("",):
+        cursor.execute(_SQL["remember"])
+        try:
+            cursor.execute(check, {"value": value})
+        except (psycopg2.DataError, psycopg2.IntegrityError):
+            cursor.execute(_SQL["go_back"])
+        else:
+            if (cursor.fetchone() or (None, False))[1] is not False:
+                return value
+    why = "after a success it is cleared, and it takes neither null nor an empty text"
+    raise reasons.STATUS_REFUSED.error(table=what, column=column.name, value="", why=why)
+
+
+def _check_mark(cursor: extensions.cursor, plan: SourcePlan, what: str, found: _Relation) -> bool:
+    """Whether the table has rules for its updates; raises GiveUp where it can be known that a claimed row does not stay marked."""
+    if plan.status_column is None:
+        return False
+    lost = {"table": what, "column": plan.status_column, "value": plan.claimed}
+    cursor.execute(_SQL["update_rules"], {"oid": found.oid})
+    rules: list[tuple[str, bool]] = cursor.fetchall()
+    if rules and rules[0][1] and found.kind != "v":
+        raise reasons.MARK_LOST.error(**lost, why=f"its rule {rules[0][0]} does something else instead of every update")
+    if found.kind == "v":
+        cursor.execute(marked_visible(plan, found.columns[plan.status_column].type), {"claimed": plan.claimed})
+        if _reads_nothing(cursor):
+            raise reasons.MARK_LOST.error(**lost, why="a row that says so is not in the view: name the table beneath, or show such rows")
+    return bool(rules)
+
+
+def _reads_nothing(cursor: extensions.cursor) -> bool:
+    """Whether the plan that the cursor holds was proven to find no row."""
+    root = _root(cursor)
+    return root.get("Node Type") == "Result" and root.get("One-Time Filter") == "false"
 
 
 def _plan_of_look(cursor: extensions.cursor, plan: SourcePlan, what: str, found: _Relation) -> tuple[dict[str, Any], bool]:
@@ -218,6 +261,11 @@ def _is_partial(cursor: extensions.cursor, index: str | None) -> bool:
 
 def _explain(cursor: extensions.cursor, plan: SourcePlan, *, lock: bool) -> dict[str, Any]:
     cursor.execute(compiled("explain", plan, lock=lock), {"n": 500})
+    return _root(cursor)
+
+
+def _root(cursor: extensions.cursor) -> dict[str, Any]:
+    """The topmost node of the plan that the cursor holds."""
     tree: Any = (cursor.fetchone() or (None,))[0]
     root: dict[str, Any] = (tree if isinstance(tree, list) else json.loads(tree))[0]["Plan"]
     return root

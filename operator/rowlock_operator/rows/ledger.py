@@ -137,6 +137,24 @@ class LeftOver:
     spec: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Unwritten:
+    """Outcomes of one source that its table has not got yet: whether one is due, how many rows are held, and why one of them is."""
+
+    due: bool
+    held: int
+    why: str | None
+
+
+@dataclass(frozen=True)
+class EndedRuns:
+    """Of one source, within the history: succeeded, dead or unknown, and those whose row was left alone."""
+
+    done: int = 0
+    failed: int = 0
+    left_alone: int = 0
+
+
 class Ledger:
     """Raises RetryLater where the database is away, GiveUp where repeating does not help."""
 
@@ -295,9 +313,9 @@ class Ledger:
             for run_id, attempt, queue_id, state, cancel, token, age, runner, deleted in rows
         ]
 
-    def ended_counts(self) -> dict[int, tuple[int, int]]:
-        """source id -> (succeeded, dead or unknown) within the history."""
-        return {row[0]: (row[1], row[2]) for row in self._rows("ended_counts")}
+    def ended_counts(self) -> dict[int, EndedRuns]:
+        """By source id."""
+        return {source_id: EndedRuns(*counts) for source_id, *counts in self._rows("ended_counts")}
 
     def ended_since(self, since: datetime) -> tuple[list[Ended], datetime]:
         """What ended since then, and the instant to ask from next time."""
@@ -308,9 +326,9 @@ class Ledger:
         """source id -> (waiting in the ledger, running, waiting behind a limit)."""
         return {source_id: (waiting, running, throttled) for source_id, waiting, running, throttled in self._rows("source_figures")}
 
-    def outbox_sources(self) -> set[int]:
-        """Ids of the sources with outcomes to write back."""
-        return {source_id for (source_id,) in self._rows("outbox_sources")}
+    def outbox_sources(self) -> dict[int, Unwritten]:
+        """By id, the sources with outcomes to write back."""
+        return {source_id: Unwritten(due, held, why) for source_id, due, held, why in self._rows("outbox_sources")}
 
     def queue_failures(self) -> dict[int, int]:
         return dict(self._rows("queue_failures"))

@@ -34,15 +34,18 @@ _UNREACHABLE = (psycopg2.OperationalError, psycopg2.InterfaceError)
 # SQLSTATE classes that say something of the server, not of one table: connection, transaction, resources, shutdown, system.
 _AWAY = ("08", "25", "40", "53", "57", "58")
 _CANCELED = "57014"  # our patience with one table, or somebody's pg_cancel_backend: nobody else's trouble
+_LOCK_TIMEOUT, _RIGHT = "55P03", "42501"
+# Where PostgreSQL raises what a policy (WITH CHECK) or a RAISE of a trigger refuses; messages are translated, these names are not.
+_OF_A_ROW = ("ExecWithCheckOptions", "exec_stmt_raise")
 # A value, a constraint, a trigger, a check option, a size: what refuses one row need not refuse the next.
 _ROW_CLASSES = ("22", "23", "39", "44", "54", "P0")
 _BY_CODE: dict[str, Reason] = {
-    "42501": reasons.NOT_ALLOWED,
+    _RIGHT: reasons.NOT_ALLOWED,
     "RW003": reasons.NOT_ALLOWED,
     "42P01": reasons.TABLE_MISSING,
     "3F000": reasons.TABLE_MISSING,
     "42703": reasons.COLUMN_MISSING,
-    "55P03": reasons.TABLE_LOCKED,
+    _LOCK_TIMEOUT: reasons.TABLE_LOCKED,
     "RW001": reasons.QUEUE_UNKNOWN,
     _CANCELED: reasons.TABLE_SLOW,
 }
@@ -76,22 +79,40 @@ def patient(patience: Patience) -> Iterator[None]:
         _current.reset(before)
 
 
-def translate(error: psycopg2.Error, what: str) -> RowlockError:
-    """Our error for a library error: what failed, why, what to do. The first line only: details can hold row contents."""
+def said(error: psycopg2.Error) -> str:
+    """What the database said of it, in one line."""
     text = " ".join(str(error).strip().splitlines()[:1]) or type(error).__name__
-    hint = f" (hint: {error.diag.message_hint.rstrip('.')})" if error.diag and error.diag.message_hint else ""
-    fact, code = f"{what}: {text}{hint}", error.pgcode or ""
+    return text + (f" (hint: {error.diag.message_hint.rstrip('.')})" if error.diag and error.diag.message_hint else "")
+
+
+def translate(error: psycopg2.Error, what: str, *, on_table: bool = False) -> RowlockError:
+    """Our error for a library error: what failed, why, what to do. The first line only: details can hold row contents.
+
+    `on_table`: the statement was on a user's table, whose triggers and policies may say anything of one row."""
+    text = said(error)
+    fact, code = f"{what}: {text}", error.pgcode or ""
     if code.startswith("28") or any(words in text for words in _LOGIN_REFUSED):
         return reasons.WRONG_CREDENTIALS.error(fact=fact)
+    if on_table and code and _met_in_row(error, code):
+        policy = ". The policy must let the operator's role write this row" if code == _RIGHT else ""
+        return reasons.ROW_REFUSED.error(fact=fact + policy)
     if not code or (code.startswith(_AWAY) and code != _CANCELED):
         return RetryLater(fact)
-    reason = _BY_CODE.get(code, reasons.ROW_REFUSED if refuses_row(error) else reasons.QUERY_REFUSED)
+    reason = _BY_CODE.get(code, reasons.ROW_REFUSED if code.startswith(_ROW_CLASSES) else reasons.QUERY_REFUSED)
     return reason.error(fact=fact, **_REMEDIES.get(reason.name, {}))
 
 
-def refuses_row(error: psycopg2.Error) -> bool:
-    """Whether it is one row that was refused, so that others may pass."""
-    return (error.pgcode or "").startswith(_ROW_CLASSES)
+def _met_in_row(error: psycopg2.Error, code: str) -> bool:
+    """Whether one row was refused, so that others may pass, whatever the code: by its policy or by a RAISE, or in what the row set off (a trigger, a
+    foreign key, a wait for somebody's lock)."""
+    if error.diag.source_function in _OF_A_ROW:
+        return True
+    return bool(error.diag.context) and (code == _CANCELED or not code.startswith(_AWAY))
+
+
+def took_too_long(error: psycopg2.Error) -> bool:
+    """A statement_timeout, or somebody canceled it: a statement on fewer rows may pass."""
+    return error.pgcode == _CANCELED
 
 
 class Pool:
@@ -107,7 +128,7 @@ class Pool:
         self.in_use = 0
 
     @contextlib.contextmanager
-    def transaction(self, what: str) -> Iterator[psycopg2.extensions.cursor]:
+    def transaction(self, what: str, *, on_table: bool = False) -> Iterator[psycopg2.extensions.cursor]:
         """A cursor in a transaction that commits at the end. Raises RetryLater where the database is away, GiveUp where repeating does not help."""
         if not self._slots.acquire(timeout=30):
             raise RetryLater(f"{what}: all connections to {self.name} are busy")
@@ -125,11 +146,11 @@ class Pool:
                 self._free.append(connection)
             connection = None
         except psycopg2.Error as error:
-            if isinstance(error, _UNREACHABLE):
+            if isinstance(error, _UNREACHABLE) and error.pgcode not in (_CANCELED, _LOCK_TIMEOUT):
                 self._drop_free()  # after a restart every pooled connection is dead, not just this one
-            raise translate(error, f"database {self.name}: {what}") from error
+            raise translate(error, f"database {self.name}: {what}", on_table=on_table) from error
         finally:
-            if connection is not None:
+            if connection is not None and not self._keep(connection):
                 connection.close()
             with self._lock:
                 self.in_use -= 1
@@ -141,7 +162,7 @@ class Pool:
 
         Raises GiveUp (TableLocked, TableSlow)."""
         patience = _current.get()
-        with self.transaction(what) as cursor:
+        with self.transaction(what, on_table=True) as cursor:
             cursor.execute(_PATIENCE, {"lock_ms": patience.lock_ms, "statement_ms": patience.statement_ms})
             yield cursor
 
@@ -169,6 +190,14 @@ class Pool:
             raise translate(error, f"database {self.name}: vacuum of {table}") from error
         finally:
             connection.close()
+
+    def _keep(self, connection: psycopg2.extensions.connection) -> bool:
+        """After an error: a connection that answered with one and is out of its transaction is as good as before."""
+        if connection.closed or connection.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_IDLE:
+            return False
+        with self._lock:
+            self._free.append(connection)
+        return True
 
     def _drop_free(self) -> None:
         with self._lock:

@@ -1,18 +1,29 @@
 """One registered source: taking pending rows, telling them apart from vanished ones, writing outcomes back."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg2
 from psycopg2 import extensions
 
-from rowlock_operator.errors import RowlockError
-from rowlock_operator.rows.pool import Pool, refuses_row, translate
+from rowlock_operator.api import reasons
+from rowlock_operator.errors import GiveUp
+from rowlock_operator.rows.pool import Pool
+from rowlock_operator.rows.refused import Refused
 from rowlock_operator.rows.source_table import Inspection, LeftOut, SourcePlan, compiled, long_columns
 from rowlock_operator.rows.statements import statements
+from rowlock_operator.rows.write_back import WriteBack
 
 _SQL = statements("source")
-Outcome = tuple[int, str, str, str | None]  # id in the outbox, key of the row, state, error
+_SETTING_ASIDE_SECONDS = 1.0  # in one claim: rows whose mark does not take
+
+
+class _NotMarked(Exception):
+    """Rolls the claim back: these rows would be run again and again, or never be told their outcome."""
+
+    def __init__(self, whys: dict[str, str], *, all_of_them: bool) -> None:
+        super().__init__("marks did not take")
+        self.whys, self.all_of_them = whys, all_of_them
 
 
 @dataclass
@@ -44,26 +55,27 @@ class Source:
         self.source_id, self.queue_id = source_id, queue_id
         self.cursor: str | None = None
         self._forgets = 0  # as of the last look
-        self.refused: dict[str, str] = {}  # key of a row that the database does not let become a run -> why
-        self._texts: dict[str, str] = {}
-        self._look: bytes | None = None
+        self.refused = Refused()
+        self._texts: dict[tuple[str, bool], str] = {}
+        self._look: tuple[int, bytes] | None = None
+        self._writer = WriteBack(pool, plan, inspection, source_id)
 
     def look(self, cursor: extensions.cursor) -> bytes:
         """One branch of the poll, ready to be sent."""
-        if self._look is None:
-            statement = compiled("look", self.plan, inspection=self.inspection, cursor_used=False, refused=self.refused)
-            self._look = cursor.mogrify(statement, {"source": self.source_id})
-        return self._look
+        refused = self.refused.keys()
+        if self._look is None or self._look[0] != self.refused.version:
+            statement = compiled("look", self.plan, inspection=self.inspection, cursor_used=False, refusing=bool(refused))
+            self._look = self.refused.version, cursor.mogrify(statement, {"source": self.source_id, "refused": refused})
+        return self._look[1]
 
-    def _text(self, cursor: extensions.cursor, name: str) -> str:
+    def _text(self, cursor: extensions.cursor, name: str, *, refusing: bool = False) -> str:
         """A statement to be executed with parameters."""
-        if name not in self._texts:
+        if (name, refusing) not in self._texts:
             with_inspection = None if name == "count_pending" else self.inspection
-            refused = self.refused if name in ("claim", "head") else ()
             cursor_used = name not in ("count_pending", "left_out")
-            made = compiled(name, self.plan, inspection=with_inspection, cursor_used=cursor_used, refused=refused)
-            self._texts[name] = made.as_string(cursor)
-        return self._texts[name]
+            made = compiled(name, self.plan, inspection=with_inspection, cursor_used=cursor_used, refusing=refusing)
+            self._texts[name, refusing] = made.as_string(cursor)
+        return self._texts[name, refusing]
 
     @property
     def _cursor_allowed(self) -> bool:
@@ -72,7 +84,7 @@ class Source:
 
     def claim(self, n: int, saturated: list[str], *, whole: bool = False) -> int:
         """Moves up to n rows into the ledger; returns how many became runs. `whole`: without the cursor, so that late commits are found."""
-        parameters = self._parameters(saturated, whole=whole) | {
+        parameters = {
             "queue": self.queue_id,
             "priority": self.plan.priority,
             "task": self.plan.task,
@@ -80,28 +92,67 @@ class Source:
             "write_back": self.plan.status_column is not None,
             "claimed": self.plan.claimed,
         }
-        with self.pool.on_table(f"taking rows of source {self.plan.name}") as cursor:
-            cursor.execute(self._text(cursor, "claim"), parameters)
-            taken, last = cursor.fetchone() or (0, None)
+        until = time.monotonic() + _SETTING_ASIDE_SECONDS
+        while True:
+            try:
+                taken, last = self._claim(parameters | self._parameters(saturated, whole=whole))
+            except _NotMarked as lost:
+                self._set_aside(lost)
+                if time.monotonic() > until:
+                    return 0
+            else:
+                break
+        self.refused.passed(taken, exhausted=taken < n)
         if last is not None and self._cursor_allowed and not whole:
             self.cursor = last
-        return int(taken)
+        return taken
+
+    def _claim(self, parameters: dict[str, Any]) -> tuple[int, Any]:
+        """(how many were taken, the last key in order); raises _NotMarked where the table does not say of each that it was."""
+        with self.pool.on_table(f"taking rows of source {self.plan.name}") as cursor:
+            cursor.execute(self._text(cursor, "claim", refusing=bool(parameters["refused"])), parameters)
+            taken, last, to_check = cursor.fetchone() or (0, None, None)
+            if to_check and self.inspection.rules:
+                cursor.execute(self._text(cursor, "mark_apart"), parameters | {"keys": to_check})
+            if to_check:
+                cursor.execute(self._text(cursor, "read_back"), {"keys": to_check})
+                found = [(key, self._why_unmarked(there, status)) for key, there, status in cursor.fetchall()]
+                whys = {key: why for key, why in found if why}
+                if whys:
+                    raise _NotMarked(whys, all_of_them=len(whys) >= taken)
+        return int(taken), last
+
+    def _why_unmarked(self, there: bool, status: str | None) -> str | None:
+        """None where the row is marked."""
+        if status == self.plan.claimed:
+            return None
+        marking = f"marking it as {self.plan.claimed} did not take"
+        if there:
+            return f"{marking}: a trigger or a rule swallowed or changed it"
+        return f"{marking}: it leaves {self.inspection.relation} {self.plan.table} by that, so that its outcome could not be written"
+
+    def _set_aside(self, lost: _NotMarked) -> None:
+        for key, why in lost.whys.items():
+            trouble = reasons.MARK_LOST.error(table=self.plan.shown, column=self.plan.status_column, value=self.plan.claimed, why=why)
+            if self.refused.full:
+                raise trouble
+            self.refused.add(key, why, trouble, all_of_them=lost.all_of_them)
 
     def _parameters(self, saturated: list[str], *, whole: bool) -> dict[str, Any]:
         after = None if whole or not self._cursor_allowed else self.cursor
-        return {"source": self.source_id, "saturated": saturated, "cursor": after}
+        return {"source": self.source_id, "saturated": saturated, "cursor": after, "refused": self.refused.keys()}
 
-    def refuse_head(self, saturated: list[str], why: str, *, whole: bool = False) -> bool:
-        """Leaves out the row that comes first, because the database does not let it become a run; False where there is none.
-
-        Until the source is registered anew: then it is tried again."""
+    def refuse_head(self, saturated: list[str], error: GiveUp, *, whole: bool = False) -> bool:
+        """Leaves out the row that comes first, because the database does not let it become a run; False where there is none, or too many are."""
+        if self.refused.full:
+            return False
+        parameters = self._parameters(saturated, whole=whole)
         with self.pool.on_table(f"looking for the row that is refused in source {self.plan.name}") as cursor:
-            cursor.execute(self._text(cursor, "head"), self._parameters(saturated, whole=whole))
+            cursor.execute(self._text(cursor, "head", refusing=bool(parameters["refused"])), parameters)
             found = cursor.fetchone()
         if found is None:
             return False
-        self.refused[found[0]] = why
-        self._texts, self._look = {}, None
+        self.refused.add(found[0], str(error), error)
         return True
 
     @property
@@ -145,51 +196,9 @@ class Source:
             return [runs[key] for (key,) in cursor.fetchall()]
 
     def write_back(self) -> int:
-        """Outcomes into the user's status column, and out of the outbox, in one transaction; returns how many were taken."""
-        if not self.plan.status_column:
-            return 0
-        what = f"writing outcomes back to source {self.plan.name}"
-        refused: RowlockError | None = None
-        with self.pool.on_table(what) as cursor:
-            cursor.execute(_SQL["outbox_take"], {"source": self.source_id})
-            rows: list[Outcome] = sorted(cursor.fetchall())
-            if rows:
-                cursor.execute(_SQL["remember"])
-                try:
-                    self._write(cursor, rows)
-                except psycopg2.Error as error:
-                    if not refuses_row(error):
-                        raise
-                    cursor.execute(_SQL["go_back"])
-                    refused = self._write_one_by_one(cursor, rows, what)
-        if refused is not None:
-            raise refused
-        return len(rows)
+        """Outcomes into the user's status column; returns how many lines left the outbox. Raises RetryLater, and GiveUp where the table cannot serve."""
+        return self._writer.run(self._text) if self.plan.status_column else 0
 
-    def _write(self, cursor: extensions.cursor, rows: list[Outcome]) -> None:
-        last: dict[str, tuple[str, str | None]] = {key: (state, error) for _, key, state, error in rows}
-        values = self.plan.status_values
-        parameters: dict[str, Any] = {
-            "keys": list(last),
-            "values": [values[state] for state, _ in last.values()],
-            "errors": [error for _, error in last.values()],
-            "ours": sorted(set(values.values())),
-        }
-        cursor.execute(self._text(cursor, "write_back"), parameters)
-
-    def _write_one_by_one(self, cursor: extensions.cursor, rows: list[Outcome], what: str) -> RowlockError | None:
-        """What the table refuses goes back into the outbox, and holds up no other row; returns the last refusal."""
-        refused: RowlockError | None = None
-        for row in rows:
-            cursor.execute(_SQL["remember"])
-            try:
-                self._write(cursor, [row])
-            except psycopg2.Error as error:
-                if not refuses_row(error):
-                    raise
-                cursor.execute(_SQL["go_back"])
-                id_, key, state, message = row
-                cursor.execute(_SQL["outbox_back"], (id_, self.source_id, key, state, message))
-                refused = translate(error, f"{what}: row {key}")
-            cursor.execute(_SQL["forget"])
-        return refused
+    def take_left_alone(self) -> int:
+        """Rows that were left alone since somebody last asked: their users, their tasks or newer runs had written to them, or they were gone."""
+        return self._writer.take_left_alone()

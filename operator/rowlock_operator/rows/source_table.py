@@ -58,6 +58,11 @@ class SourcePlan:
     error_column: str | None = None
 
     @property
+    def shown(self) -> str:
+        """The table as messages name it."""
+        return f'table "{self.schema}"."{self.table}"'
+
+    @property
     def turn_column(self) -> str | None:
         """The column whose values take turns: the fairness key, else the first keyed limit's."""
         return self.fairness_key or next((limit.column for limit in self.limits if limit.column), None)
@@ -90,6 +95,8 @@ class Inspection:
     lockable: bool = True
     in_order: bool = False  # an index of the pending rows has them in the order of claiming
     large_columns: tuple[str, ...] = ()
+    no_error: str | None = None  # what the error column says where there is none: null, or '' where it takes no null
+    rules: bool = False  # it has rules for its updates
 
 
 def read_row(plan: SourcePlan, inspection: Inspection) -> str:
@@ -109,14 +116,25 @@ def status_check(column: str, type_: str, checks: Iterable[str]) -> sql.Composed
     return sql.SQL(_SQL["status_check"]).format(status=_name(column), status_type=_raw(type_), checks=sql.SQL(" and ").join(conditions))
 
 
+def marked_visible(plan: SourcePlan, type_: str) -> sql.Composed:
+    """Asks the planner whether a row of this source can be seen once it is marked."""
+    assert plan.status_column is not None
+    parts = {"table": _name(plan.schema, plan.table), "status": _name(plan.status_column), "status_type": _raw(type_)}
+    return sql.SQL(_SQL["marked_visible"]).format(**parts)
+
+
 def _raw(text: str) -> sql.SQL:
     """SQL as it is; psycopg2 wants percent signs doubled where there are parameters."""
     return sql.SQL(text.replace("%", "%%"))
 
 
+def _quoted(*parts: str) -> str:
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
+
+
 def _name(*parts: str) -> sql.SQL:
     """A quoted identifier."""
-    return _raw(".".join('"' + part.replace('"', '""') + '"' for part in parts))
+    return _raw(_quoted(*parts))
 
 
 def _text(value: str) -> sql.SQL:
@@ -166,7 +184,7 @@ def _long(plan: SourcePlan, inspection: Inspection | None) -> sql.Composable:
     return sql.SQL("({})").format(sql.SQL(" or ").join(each))
 
 
-def _takeable(plan: SourcePlan, inspection: Inspection | None, refused: Iterable[str]) -> sql.Composable:
+def _takeable(plan: SourcePlan, inspection: Inspection | None, *, refusing: bool) -> sql.Composable:
     """Leaves out rows that cannot become runs, so that they hold up no others."""
     conditions: list[sql.Composable] = []
     if inspection is not None and inspection.nullable_key:
@@ -175,10 +193,18 @@ def _takeable(plan: SourcePlan, inspection: Inspection | None, refused: Iterable
         conditions.append(sql.SQL(" and not ({})").format(_large(inspection)))
     if inspection is not None and long_columns(plan, inspection):
         conditions.append(sql.SQL(" and not {}").format(_long(plan, inspection)))
-    keys = [_text(key) for key in refused]
-    if keys:
-        conditions.append(sql.SQL(" and {}::text <> all(array[{}])").format(_column(plan.key), sql.SQL(", ").join(keys)))
+    if refusing:
+        conditions.append(sql.SQL(" and {}::text <> all(%(refused)s::text[])").format(_column(plan.key)))
     return sql.SQL("").join(conditions)
+
+
+def _mark(plan: SourcePlan, inspection: Inspection | None, parts: dict[str, sql.Composable]) -> tuple[sql.Composable, sql.Composable]:
+    """How the claim marks its rows, and which of them are to be looked at again."""
+    if not plan.status_column:
+        return sql.SQL(""), sql.SQL("null::text[]")
+    if inspection is not None and inspection.rules:
+        return sql.SQL(""), sql.SQL(_SQL["to_check_all"])
+    return sql.SQL(_SQL["mark_status"]).format(**parts), sql.SQL(_SQL["to_check"]).format(**parts)
 
 
 def compiled(
@@ -188,11 +214,11 @@ def compiled(
     inspection: Inspection | None = None,
     cursor_used: bool = True,
     lock: bool = True,
-    refused: Iterable[str] = (),
+    refusing: bool = False,
 ) -> sql.Composed:
     """A statement of `source.sql` for this table: identifiers quoted, the checked condition put in as it is. To be executed with parameters.
 
-    `refused`: keys of rows to leave out."""
+    `refusing`: the parameter `refused` has keys of rows to leave out."""
     turn = plan.turn_column
     fairness: sql.Composable = sql.SQL("coalesce({}::text, '')").format(_column(turn)) if turn else sql.SQL("''")
     limits: sql.Composable = sql.SQL("null::text[]")
@@ -212,7 +238,8 @@ def compiled(
     if plan.error_column:
         # The explicit cast cuts a message that is too long for a varchar.
         type_ = _raw(inspection.columns[plan.error_column]) if inspection else sql.SQL("text")
-        error = sql.SQL(", {} = w.error::{}").format(_name(plan.error_column), type_)  # type: ignore[assignment]
+        none = sql.SQL("null") if inspection is None or inspection.no_error is None else _text(inspection.no_error)
+        error = sql.SQL(", {} = coalesce(w.error, {})::{}").format(_name(plan.error_column), none, type_)  # type: ignore[assignment]
     parts: dict[str, sql.Composable] = {
         "table": _name(plan.schema, plan.table),
         "key": _name(plan.key),
@@ -229,7 +256,9 @@ def compiled(
         "keyless": sql.SQL("{} is null").format(_column(plan.key)) if inspection and inspection.nullable_key else sql.SQL("false"),
         "large": _large(inspection),
         "long": _long(plan, inspection),
-        "takeable": _takeable(plan, inspection, refused),
+        "takeable": _takeable(plan, inspection, refusing=refusing),
+        "was": sql.SQL("{}::text").format(_column(plan.status_column)) if plan.status_column else sql.SQL("null::text"),
+        "regclass": sql.SQL("{}::regclass").format(_text(_quoted(plan.schema, plan.table))),
     }
     parts["unseen"] = (
         sql.SQL(_SQL["unseen"] if cursor_used else _SQL["unseen"].rsplit(" and (", 1)[0]).format(**parts)
@@ -239,7 +268,7 @@ def compiled(
     parts["in_order"] = sql.SQL(_SQL["in_order"] + ";" if inspection and inspection.in_order else "")
     parts["inactive"], parts["new_id"] = sql.SQL(_SQL["inactive"]).format(**parts), sql.SQL(_SQL["new_id"])
     parts["unsaturated"] = sql.SQL(_SQL["unsaturated"]).format(**parts) if turn else sql.SQL("")
-    parts["mark"] = sql.SQL(_SQL["mark_status"]).format(**parts) if plan.status_column else sql.SQL("")
+    parts["mark"], parts["to_check"] = _mark(plan, inspection, parts)
     parts["remember_key"], parts["fresh"] = (sql.SQL("" if plan.status_column else _SQL[each]) for each in ("remember_key", "fresh"))
     parts["prefilter"] = sql.SQL(_SQL["prefilter"]).format(**parts) if inspection and inspection.sorts else sql.SQL("")
     return sql.SQL(_SQL[name]).format(**parts)

@@ -17,6 +17,7 @@ def stored(plan: SourcePlan, inspection: Inspection) -> dict[str, Any]:
             "key_type": inspection.key_type,
             "status_type": inspection.status_type,
             "relation": inspection.relation,
+            "no_error": inspection.no_error,
             "columns": {name: type_ for name, type_ in inspection.columns.items() if name in named},
         },
     }

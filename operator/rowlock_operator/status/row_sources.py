@@ -25,6 +25,7 @@ def fold_row_source_status(source: RowSource, seen: SourceObservation) -> dict[s
             "done": before.done if seen.done is None else seen.done,
             "failed": before.failed if seen.failed is None else seen.failed,
             "throttled": before.throttled if seen.throttled is None else seen.throttled,
+            "leftAlone": before.left_alone if seen.left_alone is None else seen.left_alone,
             # To the minute, so that a busy source does not write its status with every claim.
             "lastClaimTime": timestamp(claimed_at.replace(second=0, microsecond=0)) if claimed_at else None,
         }

@@ -37,6 +37,11 @@ class Metrics:
             "rowlock_duplicate_prevented_total", "Starts or outcomes refused because they were somebody else's or done.", ["queue"]
         )
         self.runs_finished = self._counter("rowlock_runs_finished_total", "Runs that ended, by final state.", ["queue", "state"])
+        self.left_alone = self._counter(
+            "rowlock_outcomes_left_alone_total",
+            "Outcomes not written, since the row said something else than the claimed value.",
+            ["queue"],
+        )
         self.dead_letter = self._counter("rowlock_dead_letter_total", "Runs that ended dead or unknown and wait for a requeue.", ["queue"])
         self.watch_last_event_age_seconds = self._gauge(
             "rowlock_watch_last_event_age_seconds", "Since the quietest watch of this kind last showed a sign of life.", ["kind"]
@@ -73,6 +78,7 @@ class Metrics:
             self.duplicate_prevented,
             self.runs_finished,
             self.dead_letter,
+            self.left_alone,
         )
 
     def forget_queue(self, queue: str) -> None:

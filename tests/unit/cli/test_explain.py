@@ -36,6 +36,13 @@ def test_the_way_to_the_start_is_told_in_order() -> None:
     assert "The queue has 2 claimed and 4 running" in text
 
 
+@pytest.mark.parametrize(("why", "told"), [("changed", "no longer said"), ("gone", "was not there"), ("newer", "had been taken again")])
+def test_a_row_that_was_left_alone_is_told_with_its_cause(why: str, told: str) -> None:
+    ended = {"state": "succeeded", "started_at": ago(5), "finished_at": ago(1)}
+    assert f"The row's status was left alone: it {told}" in said(ended, around=replace(AROUND, left_alone=why))
+    assert "left alone" not in said(ended)
+
+
 def test_a_rate_limit_tells_its_rate_and_the_next_look() -> None:
     waiting = replace(LINE, limit_name="api:9", rate=0.5, burst=2.0, wake_at=ago(-7))
     assert "held back by the limit api:9: 0.5 starts a second are allowed (burst 2), the next look is in 7s." in said(waiting=waiting)

@@ -31,6 +31,7 @@ NAMES = {
     "rowlock_duplicate_prevented": ("queue",),
     "rowlock_runs_finished": ("queue", "state"),
     "rowlock_dead_letter": ("queue",),
+    "rowlock_outcomes_left_alone": ("queue",),
     "rowlock_watch_last_event_age_seconds": ("kind",),
     "rowlock_watch_repairs": ("kind",),
     "rowlock_reconcile_seconds": ("kind",),

@@ -123,7 +123,8 @@ select a.id::text, a.attempt, a.queue_id, a.state, a.cancel, a.token::text,
 
 -- name: ended_counts
 -- Ended runs of each source within the history.
-select source_id, count(*) filter (where state = 'succeeded'), count(*) filter (where state in ('dead', 'unknown')) from rowlock.done where source_id > 0 group by source_id
+select source_id, count(*) filter (where state = 'succeeded'), count(*) filter (where state in ('dead', 'unknown')),
+       count(*) filter (where left_alone is not null) from rowlock.done where source_id > 0 group by source_id
 
 -- name: queue_failures
 -- Runs of each queue that wait for a human.
@@ -163,8 +164,10 @@ select q.name, d.state, count(*), coalesce(array_agg(least(1e9, greatest(0, extr
   left join rowlock.queue q on q.id = d.queue_id group by 1, 2
 
 -- name: outbox_sources
--- Sources with outcomes to write back: asked once, so that idle ones cost nothing.
-select distinct source_id from rowlock.outbox
+-- Sources with outcomes to write back: asked once, so that idle ones cost nothing. Whether one is due, how many rows are held, and one of these.
+select source_id, bool_or(next_try is null or next_try <= clock_timestamp()), count(distinct source_key) filter (where why is not null),
+       min('row ' || left(source_key, 100) || ': ' || why)
+  from rowlock.outbox group by source_id
 
 -- name: bound
 -- First in every transaction. Whoever is frozen or cut off between two statements would keep its locks, the claimer's among them, for as long as TCP

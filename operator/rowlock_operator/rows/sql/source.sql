@@ -3,15 +3,15 @@
 -- out: a row which its user sets back to pending while its run is active is neither lost nor run twice at once.
 {in_order}
 with c as materialized (
-  select {new_id} as id, t.{key} as native_key, t.{key}::text as source_key, {args} as args, {fairness} as fairness_key, {limits} as limits
+  select {new_id} as id, t.{key} as native_key, t.{key}::text as source_key, {args} as args, {fairness} as fairness_key, {limits} as limits, {was} as was
     from {table} t
    where ({pending}) {unseen} {takeable} and {inactive} {unsaturated} {prefilter}
    order by {order} limit %(n)s {lock}),
 {remember_key}
 i as (
-  insert into rowlock.active(id, lane, due, queue_id, source_id, source_key, priority, fairness_key, limits, write_back, task, args)
+  insert into rowlock.active(id, lane, due, queue_id, source_id, source_key, priority, fairness_key, limits, write_back, task, args, status_before)
     select c.id, rowlock.lane_of(%(queue)s, %(priority)s::smallint, c.fairness_key, c.limits), clock_timestamp(), %(queue)s, %(source)s, c.source_key, %(priority)s,
-           c.fairness_key, c.limits, %(write_back)s, %(task)s, case when pg_column_size(c.args) <= 1000 then c.args end
+           c.fairness_key, c.limits, %(write_back)s, %(task)s, case when pg_column_size(c.args) <= 1000 then c.args end, c.was
       from c {fresh} on conflict (source_id, source_key) do nothing
     returning id, lane, source_key, fairness_key, limits, due),
 large as (
@@ -20,7 +20,7 @@ large as (
 event as (
   insert into rowlock.inbox(lane, queue_id, priority, fairness_key, limits, due, n)
     select i.lane, %(queue)s, %(priority)s, min(i.fairness_key), max(i.limits), min(i.due), count(*) from i group by i.lane)
-select (select count(*) from i), (select source_key from c order by native_key desc limit 1)
+select (select count(*) from i), (select source_key from c order by native_key desc limit 1), {to_check}
 
 -- name: read_row
 -- Arguments of one row as it is now, for a requeue: kept in the ledger, which puts the key as text for $1.
@@ -30,7 +30,7 @@ select {args} from {table} t where t.{key} = $1::{key_type}
 -- The key of the row that a claim would take first.
 select t.{key}::text from {table} t
  where ({pending}) {unseen} {takeable} and not exists (select from rowlock.active a where a.source_id = %(source)s and a.source_key = t.{key}::text) {unsaturated}
- order by {order} limit 1
+ order by {order} limit 1 {lock}
 
 -- name: in_order
 -- Where an index has the rows in order, they are read in order, whatever the statistics say of how many wait: 103 ms a batch without it where
@@ -42,7 +42,26 @@ for update of t skip locked
 
 -- name: mark_status
 -- By the key as text, cast back: a join with what was taken would compare each with each, since nothing is known of how many there are.
-marked as (update {table} t set {status} = %(claimed)s from i where t.{key} = i.source_key::{key_type}),
+marked as (update {table} t set {status} = %(claimed)s from i where t.{key} = i.source_key::{key_type} returning t.{status}::text as status),
+
+-- name: to_check
+-- Keys of rows to look at again, where the mark of one did not take, or where something may undo it that RETURNING does not see: a trigger after the
+-- update or instead of it, a rule, a view that the row leaves, a partition's own trigger. An ordinary table without any costs two look-ups.
+case when (select count(*) from marked where status = %(claimed)s) <> (select count(*) from i)
+       or exists (select from pg_catalog.pg_class r where r.oid = {regclass} and (r.relkind <> 'r' or r.relhasrules or r.relrowsecurity or r.relhassubclass))
+       or exists (select from pg_catalog.pg_trigger g where g.tgrelid = {regclass} and not g.tgisinternal and g.tgtype & 16 <> 0)
+     then (select array_agg(source_key) from i) end
+
+-- name: to_check_all
+(select array_agg(source_key) from i)
+
+-- name: mark_apart
+-- A table with rules for its updates refuses to be updated within another statement.
+update {table} t set {status} = %(claimed)s where t.{key} = any(%(keys)s::{key_type}[])
+
+-- name: read_back
+-- What the rows say now.
+select k.key, t.{key} is not null, t.{status}::text from unnest(%(keys)s::text[]) k(key) left join {table} t on t.{key} = k.key::{key_type}
 
 -- name: remember_key
 -- Before the run is made, and only what is remembered here for the first time becomes one: another dispatcher may have taken the row after our picture of the
@@ -106,19 +125,29 @@ select id::text, source_key from rowlock.active where source_id = %(source)s and
 -- name: gone_keys
 select k.key from unnest(%(keys)s::text[]) k(key) where not exists (select from {table} t where t.{key} = k.key::{key_type})
 
+-- name: lock_rows
+-- What the rows say, and nobody changes them from now on; those that somebody else holds are left out. Not FOR UPDATE: who only refers to a row (a foreign
+-- key) does not keep us from writing its status.
+select k.key, t.{status}::text from unnest(%(keys)s::text[]) k(key) join {table} t on t.{key} = k.key::{key_type} for no key update of t skip locked
+
 -- name: write_back
--- Outcomes into the user's status column; a row that its user has set to something of their own meanwhile is left alone.
+-- Outcomes into the user's status column. The rows are locked and were looked at; the condition once more is for a row that a view shows twice.
 update {table} t set {status} = w.value::{status_type} {error}
-  from (select k.key::{key_type} as key, k.value, k.error from unnest(%(keys)s::text[], %(values)s::text[], %(errors)s::text[]) k(key, value, error)) w
- where t.{key} = w.key and t.{status}::text = any(%(ours)s::text[])
+  from (select k.key::{key_type} as key, k.value, k.error, k.requeued
+          from unnest(%(keys)s::text[], %(values)s::text[], %(errors)s::text[], %(requeued)s::bool[]) k(key, value, error, requeued)) w
+ where t.{key} = w.key and (t.{status}::text = %(claimed)s or (w.requeued and t.{status}::text = any(%(ours)s::text[])))
 
 -- name: outbox_take
--- The oldest outcomes of one source; deleted in the transaction that writes them back.
-delete from rowlock.outbox where id in (select id from rowlock.outbox where source_id = %(source)s order by id limit 500 for update skip locked) returning id, source_key, state, error
+select id, source_key, state, error, run::text, attempt from rowlock.outbox_take_v1(%(source)s, %(n)s, %(again)s)
 
--- name: outbox_back
--- What could not be written keeps its place in the line.
-insert into rowlock.outbox(id, source_id, source_key, state, error) overriding system value values (%s, %s, %s, %s, %s)
+-- name: outbox_newer
+select source_key, active from rowlock.outbox_newer_v1(%(source)s, %(keys)s::text[], %(runs)s::uuid[], %(attempts)s::int[], %(last)s::bigint[])
+
+-- name: outbox_settle
+select rowlock.outbox_settle_v1(%(ids)s::bigint[], %(runs)s::uuid[], %(whys)s::text[])
+
+-- name: outbox_hold
+select rowlock.outbox_hold_v1(%(ids)s::bigint[], %(why)s, %(first)s, %(longest)s, %(quiet)s)
 
 -- name: patience
 -- Neither somebody else's lock on one table nor a statement that reads all of it must hold up the others. What we write hints at nothing, and an estimate
@@ -127,9 +156,6 @@ set local lock_timeout = %(lock_ms)s; set local statement_timeout = %(statement_
 
 -- name: remember
 savepoint rowlock
-
--- name: forget
-release savepoint rowlock
 
 -- name: go_back
 rollback to savepoint rowlock
@@ -159,6 +185,15 @@ select (select array_agg(a.attname::text order by k.position) from unnest(i.indk
 -- name: checks
 -- CHECK constraints on one column alone: they can be asked without a row.
 select pg_get_expr(conbin, conrelid) from pg_constraint where conrelid = %(oid)s and contype = 'c' and conkey = array[%(number)s]::smallint[]
+
+-- name: update_rules
+-- Rules that act on an update; an INSTEAD without a condition replaces it.
+select rulename::text, is_instead and ev_qual = '<>' from pg_rewrite where ev_class = %(oid)s and ev_type = '2' and ev_enabled <> 'D' order by 2 desc, 1
+
+-- name: marked_visible
+-- The plan of a look for marked rows; where the view's own condition excludes them, the planner says so (it reads nothing).
+set local constraint_exclusion = on;
+explain (format json) select from {table} t where t.{status} = %(claimed)s::{status_type}
 
 -- name: status_check
 -- What the column would hold, and whether its checks take it.
