@@ -343,7 +343,20 @@ class Ledger:
         self._rows("tell_troubles", operator=operator, duties=duties, reasons=names, messages=messages, seconds=seconds)
 
     def partitions(self) -> int:
+        """Makes the history's missing partitions, those that nobody's lock forbids at this moment; returns how many."""
         return int(self._value("partitions"))
+
+    def days_ahead(self) -> int:
+        """For how many days after today the history has a place; -1: not even for today."""
+        return int(self._value("days_ahead"))
+
+    def table_holders(self) -> list[Holder]:
+        """Who holds any lock on the ledger's tables, or the one under which it is migrated."""
+        return [Holder(*row) for row in self._rows("table_holders")]
+
+    def aside(self) -> int:
+        """Runs that could not even be ended, at most 1,000."""
+        return int(self._value("aside"))
 
     def retain(self) -> int:
         return int(self._value("retain"))

@@ -3,6 +3,7 @@
 import pytest
 
 from rowlock_operator.dispatch.housekeeper import Housekeeper, HousekeeperSettings
+from rowlock_operator.errors import RetryLater
 from rowlock_operator.rows.ledger import Ledger
 from rowlock_operator.rows.pool import Pool
 from tests.integration.ledger.ledger_client import LedgerClient
@@ -34,5 +35,18 @@ def test_what_is_past_its_history_is_forgotten(database: str) -> None:
     client.rows("update rowlock.queue set succeeded_seconds = 0")
     Housekeeper(Ledger(pool), HousekeeperSettings()).run_once()
     assert client.value("select count(*) from rowlock.done") == 0
+    pool.close()
+    client.close()
+
+
+def test_runs_that_could_not_even_be_ended_are_told(database: str) -> None:
+    client, pool = LedgerClient(database), Pool(database)
+    client.rows("alter table rowlock.done add check (state <> 'dead')")
+    client.rows("select rowlock.set_aside(%s, 'Odd', 'It is odd.')", client.enqueue())
+    housekeeper = Housekeeper(Ledger(pool), HousekeeperSettings())
+    with pytest.raises(RetryLater, match=r"1 runs could not even be ended and stand in rowlock\.aside"):
+        housekeeper.run_once()
+    client.rows("delete from rowlock.aside")
+    assert housekeeper.run_once() > 0
     pool.close()
     client.close()

@@ -40,9 +40,8 @@ def test_a_retry_in_an_hour_is_not_waiting(database: str, ledger: LedgerClient) 
 
 @pytest.mark.parametrize("due", ["infinity", "294276-12-31", "20000-01-01", "2100-01-01"])
 def test_a_run_for_another_day_is_not_waiting(database: str, ledger: LedgerClient, due: str) -> None:
-    ledger.rows("select rowlock.enqueue_v1('default/q', 't', p_due => %s)", due if due != "infinity" else "200000-01-01")
-    if due == "infinity":
-        ledger.rows("update rowlock.active set due = %s; update rowlock.inbox set due = %s", due, due)
+    ledger.enqueue()
+    ledger.rows("update rowlock.active set due = %s; update rowlock.inbox set due = %s", due, due)
     assert told(database, ledger) == {None}
 
 
@@ -59,8 +58,6 @@ def test_a_line_whose_old_runs_have_ended_waits_since_its_first_due_one(database
     assert ledger.claim() == [first]
     ledger.rows("update rowlock.lane set floor = clock_timestamp() - interval '20 h'")
     ledger.start(first)
-    with pytest.raises(AssertionError):
-        assert told(database, ledger) == {None}, "it waits behind a limit, and it waits"
     ledger.finish(first)
     assert ledger.claim(0) == []
     ledger.rows("update rowlock.active set created_at = created_at - interval '70 s', due = due - interval '70 s' where id = %s", second)

@@ -133,6 +133,17 @@ select queue_id, count(*) from rowlock.done where state in ('dead', 'unknown') g
 -- name: partitions
 select rowlock.partitions_v1()
 
+-- name: days_ahead
+select rowlock.history_days_ahead()
+
+-- name: blink
+-- Whatever waits for a lock on a table holds up all who come after it.
+set local lock_timeout = '200ms'
+
+-- name: aside
+-- Runs that could not even be ended.
+select count(*) from (select from rowlock.aside limit 1000) x
+
 -- name: retain
 select rowlock.retain_v1()
 
@@ -157,10 +168,11 @@ select a.source_id, count(*) filter (where a.started_at is null), count(*) filte
 
 -- name: ended_since
 -- What ended after `since` and before two seconds ago (a transaction under way now is counted next time), for metrics.
+-- A `since` in the future was read from a clock that has gone back.
 select q.name, d.state, count(*), coalesce(array_agg(least(1e9, greatest(0, extract(epoch from d.started_at) - extract(epoch from d.created_at)))::float8) filter (where d.attempt = 1 and d.started_at is not null), '{}'),
        max(upto.at)
   from (select clock_timestamp() - interval '2 s' as at) upto
-  left join rowlock.done d on d.finished_at > %(since)s::timestamptz and d.finished_at <= upto.at
+  left join rowlock.done d on d.finished_at > least(%(since)s::timestamptz, upto.at) and d.finished_at <= upto.at
   left join rowlock.queue q on q.id = d.queue_id group by 1, 2
 
 -- name: outbox_sources

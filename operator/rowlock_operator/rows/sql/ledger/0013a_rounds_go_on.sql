@@ -250,11 +250,13 @@ create or replace function rowlock.round_v1(p_queues int[], p_ns int[], p_floor 
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
-declare i int; v_floor xid8 := pg_snapshot_xmin(pg_current_snapshot()); v_state text; v_suspended bool; v_due int[];
+declare i int; v_floor xid8 := pg_snapshot_xmin(pg_current_snapshot()); v_state text; v_suspended bool; v_due int[]; v_n int; v_moved bool := false;
 begin
   if not rowlock.claimer_lock() then return; end if;
   begin
-    if rowlock.fold(10000, p_floor) >= 10000 then v_floor := p_floor; end if;
+    v_n := rowlock.fold(10000, p_floor);
+    if v_n >= 10000 then v_floor := p_floor; end if;
+    v_moved := v_n > 0;
   exception when others then
     if not rowlock.is_indigestible(sqlstate) then raise; end if;
     perform rowlock.fold_carefully(10000, p_floor);
@@ -275,6 +277,7 @@ begin
       if not coalesce(v_suspended, true) then
         begin                                                  -- a claim that fails has returned no row yet: they come when all are there
           return query select p_queues[i], c.id, c.attempt, null::xid8 from rowlock.claim(p_queues[i], p_ns[i], v_state) c;
+          v_moved := v_moved or found;
         exception when others then
           if not rowlock.is_indigestible(sqlstate) then raise; end if;
           return query select p_queues[i], c.id, c.attempt, null::xid8 from rowlock.claim_carefully(p_queues[i], p_ns[i], v_state) c;
@@ -282,6 +285,7 @@ begin
       end if;
     end if;
   end loop;
+  if v_moved then perform rowlock.note_clock(); end if;
   return query select null::int, null::uuid, null::int, v_floor;
 end $$;
 
@@ -292,6 +296,7 @@ create or replace function rowlock.relane_v1() returns int language plpgsql secu
 declare v_n int; t timestamptz := clock_timestamp();
 begin
   if not rowlock.claimer_lock() then return 0; end if;
+  perform rowlock.mend_clock();
   update rowlock.lane l set blocked_by = null, at = t where l.blocked_by is not null and not exists (select from rowlock.bucket b where b.id = l.blocked_by);
   perform rowlock.wake_lanes_carefully(array(select id from rowlock.bucket where has_waiters and running < coalesce(max_running, running + 1)));
   with recursive first as (
