@@ -13,10 +13,11 @@ LASTING_SECONDS = 5.0  # failures that span less than this are a hiccup, of whic
 QUIET_SECONDS = 6.0  # so long without a failure, and it is over: a duty that fails every other time has not recovered
 LOCK = "ledger lock"  # whoever holds one is told as a duty of its own
 STOPPING = (LOCK, "claimer")  # nothing new starts without them
-KUBE_JOBS = "launcher"  # nor in mode Jobs without it
+LAUNCHER, ONE_KUBE_JOB = "launcher", "kube job"  # nor in mode Jobs without the first; the second is met by single runs
 EFFECTS = {
     "claimer": "no run starts",
-    KUBE_JOBS: "no Kubernetes Job is made or looked after",
+    LAUNCHER: "no Kubernetes Job is made or looked after",
+    ONE_KUBE_JOB: "a run of a Kubernetes Job is not followed to its end",
     "slow feeder": "rows of tables that take long to look at are not taken",
     "sweeper": "runs of lost workers are not taken back",
     "scribe": "outcomes are not written into status columns",

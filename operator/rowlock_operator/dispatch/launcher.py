@@ -33,7 +33,7 @@ from rowlock_operator.desired.kube_jobs import build_kube_job, build_row_secret
 from rowlock_operator.desired.names import kube_job_name
 from rowlock_operator.desired.runs import RunToLaunch
 from rowlock_operator.dispatch.database import DatabaseDispatcher
-from rowlock_operator.dispatch.failing import KUBE_JOBS as KUBE_JOBS_DUTY
+from rowlock_operator.dispatch.failing import LAUNCHER, ONE_KUBE_JOB
 from rowlock_operator.dispatch.state import QueueEntry
 from rowlock_operator.errors import GiveUp, InvalidSpec, RowlockError
 from rowlock_operator.observed.kube_jobs import KubeJobSeen
@@ -96,7 +96,8 @@ class Launcher:
 
     def launch(self, dispatcher: DatabaseDispatcher, queue: QueueEntry, claims: list[Claimed]) -> None:
         """Takes note of claims; from the claimer's thread, so it returns at once."""
-        self._loop.call_soon_threadsafe(self._spawn, self._launch_all(dispatcher, queue, [(c.run_id, c.attempt) for c in claims]))
+        attempts = [(c.run_id, c.attempt) for c in claims]
+        self._loop.call_soon_threadsafe(self._spawn, dispatcher, self._launch_all(dispatcher, queue, attempts))
 
     def poke(self) -> None:
         """Something changed: look soon."""
@@ -128,9 +129,9 @@ class Launcher:
             except Exception as error:  # noqa: BLE001 - the loop's edge: told in conditions, tried again; other databases go on
                 expected = isinstance(error, RowlockError)
                 log.warning("tending_failed", extra={"why": str(error)}, exc_info=None if expected else error)
-                dispatcher.state.failing.met(KUBE_JOBS_DUTY, error)
+                dispatcher.state.failing.met(LAUNCHER, error)
             else:
-                dispatcher.state.failing.worked(KUBE_JOBS_DUTY)
+                dispatcher.state.failing.worked(LAUNCHER)
 
     async def _tend_one(self, dispatcher: DatabaseDispatcher) -> None:
         entries = {q.queue_id: q for q in dispatcher.state.queue_entries() if q.jobs_mode}
@@ -148,14 +149,14 @@ class Launcher:
                 if run.queue_gone and attempt not in self._busy:
                     served = run.queue_id in dispatcher.state.queues
                     left = self._leave(dispatcher, run, kube_jobs.get(attempt), pods.get(attempt), other_mode=served)
-                    self._spawn(self._guarded(attempt, left))
+                    self._spawn(dispatcher, self._guarded(attempt, left))
                 continue
             kube_job = kube_jobs.get(attempt)
             if kube_job is None and run.state == "launching":
                 if run.claimed_seconds > self._settings.missing_seconds:
                     missing.setdefault(run.queue_id, []).append(attempt)
             else:
-                self._spawn(self._guarded(attempt, self._follow(dispatcher, entry, run, kube_job, pods.get(attempt))))
+                self._spawn(dispatcher, self._guarded(attempt, self._follow(dispatcher, entry, run, kube_job, pods.get(attempt))))
         for queue_id, attempts in missing.items():
             await self._missing(dispatcher, entries[queue_id], attempts)
         await self._clear_orphans({q.name for q in entries.values()}, kube_jobs, {(r.run_id, r.attempt) for r in in_hand})
@@ -165,7 +166,7 @@ class Launcher:
         if entry.suspended or self._work_queue(entry.name) is None:
             await asyncio.to_thread(dispatcher.ledger.unqueue, attempts)
         elif self._refused_until.get(entry.name, 0.0) < time.monotonic():
-            self._spawn(self._launch_all(dispatcher, entry, attempts, missing=True))
+            self._spawn(dispatcher, self._launch_all(dispatcher, entry, attempts, missing=True))
 
     async def _leave(
         self, dispatcher: DatabaseDispatcher, run: KubeRun, kube_job: KubeJobSeen | None, pod: PodSeen | None, *, other_mode: bool
@@ -201,7 +202,7 @@ class Launcher:
         for run in await asyncio.to_thread(dispatcher.ledger.launchable, list(wanted)):
             attempt = (run.run_id, run.attempt)
             if wanted.get(run.run_id) == run.attempt and attempt not in self._busy:
-                self._spawn(self._guarded(attempt, self._create(dispatcher, entry, queue, run)))
+                self._spawn(dispatcher, self._guarded(attempt, self._create(dispatcher, entry, queue, run)))
 
     def _held(self, queue: WorkQueue, attempts: list[Attempt], *, missing: bool) -> set[str]:
         """Runs that may have a process still: of an earlier attempt, or (`missing`) of a kube job of this one that somebody deleted.
@@ -406,15 +407,19 @@ class Launcher:
         finally:
             self._busy.discard(attempt)
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, dispatcher: DatabaseDispatcher, work: Any) -> None:
         task: asyncio.Task[None] = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(lambda done: self._ended(dispatcher, done))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, dispatcher: DatabaseDispatcher, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
         if isinstance(error, RowlockError):
             log.warning("kube_run_not_tended", extra={"why": str(error)})  # the next look repeats it
         elif error is not None:
             log.error("kube_run_not_tended", exc_info=error)
+        if isinstance(error, Exception):
+            dispatcher.state.failing.met(ONE_KUBE_JOB, error)
+        elif not task.cancelled():
+            dispatcher.state.failing.worked(ONE_KUBE_JOB)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from rowlock_operator.api import reasons
 from rowlock_operator.api.reasons import Reason
-from rowlock_operator.dispatch.failing import KUBE_JOBS, LOCK, STOPPING, Failing, Lasting
+from rowlock_operator.dispatch.failing import LAUNCHER, LOCK, ONE_KUBE_JOB, STOPPING, Failing, Lasting
 from rowlock_operator.errors import GiveUp, RowlockError
 from rowlock_operator.observed.queues import Trouble, trouble
 from rowlock_operator.rows.ledger import Depth, Ended
@@ -151,11 +151,11 @@ class SharedState:
 
     def troubles_of_queue(self, *, jobs_mode: bool) -> tuple[list[Trouble], list[Trouble]]:
         """(what keeps its runs from starting, what else needs somebody)."""
-        stops = (*STOPPING, KUBE_JOBS) if jobs_mode else STOPPING
+        stops = (*STOPPING, LAUNCHER) if jobs_mode else STOPPING
         lasting = self.lasting()
         return (
             [each.trouble for duty, each in lasting.items() if duty in stops],
-            [each.trouble for duty, each in lasting.items() if duty not in stops and (jobs_mode or duty != KUBE_JOBS)],
+            [each.trouble for duty, each in lasting.items() if duty not in stops and (jobs_mode or duty not in (LAUNCHER, ONE_KUBE_JOB))],
         )
 
     def troubles_of_source(self, entry: SourceEntry) -> tuple[list[Trouble], list[Trouble]]:

@@ -82,11 +82,9 @@ class Watch:
 
     def _strange(self, holder: Holder) -> bool:
         """Operators of any release take turns on one ledger: whoever of them holds a lock for long is as stuck as anybody."""
-        return (
-            holder.application != OPERATOR
-            or holder.transaction_seconds is None
-            or holder.transaction_seconds >= self._settings.bound_seconds
-        )
+        if holder.application != OPERATOR:
+            return True
+        return not holder.hidden and (holder.transaction_seconds is None or holder.transaction_seconds >= self._settings.bound_seconds)
 
     def _meet(self, holder: Holder, now: float) -> None:
         self._met = now

@@ -98,6 +98,11 @@ class Holder:
     what: str
 
     @property
+    def hidden(self) -> bool:
+        """Whether this login may see nothing but who it is."""
+        return self.connected_at is None
+
+    @property
     def named(self) -> str:
         return f"process {self.pid} (" if self.pid else "a prepared transaction"
 
@@ -106,12 +111,10 @@ class Holder:
         """Who it is, in words that do not change with every look."""
         if not self.pid:
             return self.named
-        facts = [
-            f"user {self.user or 'unknown'}",
-            f"application {self.application or 'unnamed'}",
-            f"from {self.address or 'a local socket'}",
-        ]
-        facts += [f"connected since {self.connected_at} UTC"] if self.connected_at else []
+        facts = [f"user {self.user or 'unknown'}", f"application {self.application or 'unnamed'}"]
+        if self.hidden:
+            return f"{self.named}{', '.join(facts)}; a login with pg_read_all_stats sees more)"
+        facts += [f"from {self.address or 'a local socket'}", f"connected since {self.connected_at} UTC"]
         facts += [f"in a transaction since {self.transaction_at} UTC"] if self.transaction_at else []
         facts += [self.state] if self.state else []
         return f"{self.named}{', '.join(facts)})"

@@ -3,9 +3,10 @@
 import psycopg2
 import pytest
 
+from tests.services.manifests import STATUS_COLUMN, exit_queue, row_source
 from tests.services.operator import OperatorRoom
 from tests.services.process import wait_until
-from tests.services.rows import add_orders, statuses
+from tests.services.rows import add_orders, create_orders, statuses
 
 pytestmark = pytest.mark.integration
 TOLD_SECONDS = 60.0
@@ -57,3 +58,30 @@ def test_a_duty_beside_the_way_of_rows_degrades(flowing: OperatorRoom) -> None:
     assert flowing.condition("WorkQueue", "orders")["status"] == "True"
     flowing.sql("alter function rowlock.gone(int, bool) rename to sweep_v1")
     flowing.wait_condition("WorkQueue", "orders", "Degraded", status="False", deadline_seconds=TOLD_SECONDS)
+
+
+def test_a_kube_job_whose_outcome_cannot_be_written_is_told(room: OperatorRoom) -> None:
+    create_orders(room.url, rows=1)
+    room.create(exit_queue("resize"))
+    room.create(row_source("orders", workQueueRef={"name": "resize"}, task="resize", columns=["id"], statusColumn=STATUS_COLUMN))
+    room.operator(ready=False)
+    wait_until(lambda: room.kube_jobs(), "its kube job exists", 40)
+    room.sql("alter function rowlock.start_v1(uuid[], int[], bigint, uuid) rename to gone")
+    pod = wait_until(lambda: next(iter(room.pods()), None), "its pod exists", 40)
+    room.kubelet_writes(pod["metadata"]["name"], "Running", {"running": {"startedAt": "2026-01-01T00:00:00Z"}})
+    said = room.wait_condition("WorkQueue", "resize", "Degraded", status="True", reason="DutyFailing", deadline_seconds=TOLD_SECONDS)
+    assert "The kube job of this database fails, so a run of a Kubernetes Job is not followed to its end" in said["message"]
+    room.sql("alter function rowlock.gone(uuid[], int[], bigint, uuid) rename to start_v1")
+    room.wait_condition("WorkQueue", "resize", "Degraded", status="False", deadline_seconds=TOLD_SECONDS)
+
+
+def test_a_launcher_that_cannot_read_its_runs_is_told(room: OperatorRoom) -> None:
+    create_orders(room.url)
+    room.create(exit_queue("resize"))
+    room.operator(ready=False)
+    room.wait_condition("WorkQueue", "resize", status="True", deadline_seconds=TOLD_SECONDS)
+    room.sql("alter table rowlock.active rename column token to gone")
+    said = room.wait_condition("WorkQueue", "resize", status="False", reason="DutyFailing", deadline_seconds=TOLD_SECONDS)
+    assert "launcher of this database fails, so no Kubernetes Job is made" in said["message"]
+    room.sql("alter table rowlock.active rename column gone to token")
+    room.wait_condition("WorkQueue", "resize", status="True", deadline_seconds=TOLD_SECONDS)
