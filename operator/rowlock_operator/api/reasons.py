@@ -105,7 +105,7 @@ DUTY_FAILING = Reason(
 )
 LEDGER_LOCKED = Reason(
     "LedgerLocked",
-    "Nothing moves in this database: {holder} holds {what}. Rows flow again once it is released; to end it: {remedy}.",
+    "Work of this database waits: {holder} holds {what}. It goes on once that is released; to end it: {remedy}.",
 )
 REDIS_UNREACHABLE = Reason("RedisUnreachable", "{why}. Runs stay in the database and go on as soon as it answers.")
 DEPTH_UNKNOWN = Reason("DepthUnknown", "The number of waiting runs is not known at the moment: {why}. Nothing is scaled until it is.")
