@@ -6,12 +6,13 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from rowlock_operator.dispatch.claimer import Claimer, ClaimerSettings
 from rowlock_operator.dispatch.depths import DepthsReader, DepthsSettings
 from rowlock_operator.dispatch.duty import Duty
-from rowlock_operator.dispatch.failing import Failing
+from rowlock_operator.dispatch.failing import WAITING_ROOM, Failing
 from rowlock_operator.dispatch.feeder import Feeder, FeederSettings
 from rowlock_operator.dispatch.figures import FiguresReader, FiguresSettings
 from rowlock_operator.dispatch.housekeeper import Housekeeper, HousekeeperSettings
@@ -19,6 +20,7 @@ from rowlock_operator.dispatch.leftovers import Leftovers, LeftoversSettings
 from rowlock_operator.dispatch.scribe import Scribe, ScribeSettings
 from rowlock_operator.dispatch.state import QueueEntry, SharedState, SourceEntry
 from rowlock_operator.dispatch.sweeper import Sweeper, SweeperSettings
+from rowlock_operator.dispatch.tables import TablesSettings, WaitingRoom
 from rowlock_operator.dispatch.watch import WATCH, Watch, WatchSettings
 from rowlock_operator.rows.hint import HintListener
 from rowlock_operator.rows.inspection import inspect, quoted
@@ -38,7 +40,7 @@ REGISTERING = Patience(lock_ms=200, statement_ms=5_000)  # reconcilers wait in l
 class DispatchSettings:
     """Each duty's own settings; the two pools bound the connections to one database, whatever the number of its sources."""
 
-    pool_size: int = 10  # one for each duty and for the launcher, so that none waits for another's; the hint has one beside it; the watch
+    pool_size: int = 12  # one for each duty and for the launcher, so that none waits for another's; the hint has one beside it
     reconciler_pool_size: int = 2  # of twenty reconcilers, who look at tables that may be locked
     claimer: ClaimerSettings = field(default_factory=ClaimerSettings)
     feeder: FeederSettings = field(default_factory=FeederSettings)
@@ -47,6 +49,7 @@ class DispatchSettings:
     depths: DepthsSettings = field(default_factory=DepthsSettings)
     figures: FiguresSettings = field(default_factory=FiguresSettings)
     leftovers: LeftoversSettings = field(default_factory=LeftoversSettings)
+    tables: TablesSettings = field(default_factory=TablesSettings)
     housekeeper: HousekeeperSettings = field(default_factory=HousekeeperSettings)
     watch: WatchSettings = field(default_factory=WatchSettings)
 
@@ -84,8 +87,8 @@ class DatabaseDispatcher:
         self.ledger, self._registry = Ledger(self.pool), Ledger(self.reconciler_pool)
         self.state = SharedState(failing=Failing(settings.watch.lasting_seconds, settings.watch.quiet_seconds))
         idle_seconds = settings.claimer.idle_seconds
-        feeder = Feeder(self.state, settings.feeder, idle_seconds=idle_seconds)
-        slow_feeder = Feeder(self.state, settings.feeder, idle_seconds=idle_seconds, slow=True)
+        room = WaitingRoom(self.state, settings.tables)
+        feeder = Feeder(self.state, settings.feeder, room, idle_seconds=idle_seconds)
         stop = threading.Event()
         self._hints = HintListener(self.pool, stop)
         self.claimer = Claimer(
@@ -98,21 +101,22 @@ class DatabaseDispatcher:
             self._hints,
             on_duplicate,
         )
-        self.sweeper = Sweeper(self.state, self.ledger, redis, settings.sweeper, kube_jobs=kube_jobs)
-        scribe = Scribe(self.state, self.ledger, settings.scribe)
         leftovers = Leftovers(self.state, self.ledger, settings.leftovers, ours)
+        self.sweeper = Sweeper(self.state, self.ledger, redis, settings.sweeper, room, kube_jobs=kube_jobs)
+        scribe = Scribe(self.state, self.ledger, settings.scribe, room)
         housekeeper = Housekeeper(self.ledger, settings.housekeeper)
         self._watch = Watch(self.state, self.ledger, settings.watch, operator=f"{socket.gethostname()}-{os.getpid()}")
         duties: dict[str, Callable[[], float]] = {
-            "slow feeder": lambda: 0.0 if slow_feeder.run_once().more else idle_seconds,
             "sweeper": self.sweeper.run_once,
             "scribe": scribe.run_once,
             "depths": DepthsReader(self.state, self.ledger, settings.depths).run_once,
-            "figures": FiguresReader(self.state, self.ledger, settings.figures).run_once,
             "leftovers": leftovers.run_once,
+            "figures": FiguresReader(self.state, self.ledger, settings.figures, room).run_once,
             "housekeeper": housekeeper.run_once,
             WATCH: self._watch.run_once,
         }
+        for tier, name in enumerate(WAITING_ROOM[: len(settings.tables.tiers) - 1], start=1):
+            duties[name] = partial(room.work, tier)
         self._duties = [Duty(name, self.state, run_once, on_error=on_error) for name, run_once in duties.items()]
         self._duties += [Duty("claimer", self.state, self.claimer.run_once, on_error=on_error, stop=stop, pause=self.claimer.pause)]
 
@@ -182,7 +186,7 @@ class DatabaseDispatcher:
                     source.refused = old.source.refused
                 entry.done, entry.failed, entry.pending = old.done, old.failed, old.pending
                 entry.left_out, entry.refused = old.left_out if source.may_leave_out else LeftOut(), old.refused
-                entry.slow = old.slow
+                entry.turns = old.turns
                 entry.troubles = dict(old.troubles)  # a look at the table mends nothing: each duty takes back its own
             self.state.sources[plan.name] = entry
             self.state.leftovers.pop(source_id, None)

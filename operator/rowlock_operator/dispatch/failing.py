@@ -14,11 +14,12 @@ QUIET_SECONDS = 6.0  # so long without a failure, and it is over: a duty that fa
 LOCK = "ledger lock"  # whoever holds one is told as a duty of its own
 STOPPING = (LOCK, "claimer")  # nothing new starts without them
 LAUNCHER, ONE_KUBE_JOB = "launcher", "kube job"  # nor in mode Jobs without the first; the second is met by single runs
+WAITING_ROOM = ("waiting room 1", "waiting room 2", "waiting room 3")  # a thread for each tier of patience
 EFFECTS = {
     "claimer": "no run starts",
     LAUNCHER: "no Kubernetes Job is made or looked after",
     ONE_KUBE_JOB: "a run of a Kubernetes Job is not followed to its end",
-    "slow feeder": "rows of tables that take long to look at are not taken",
+    **dict.fromkeys(WAITING_ROOM, "tables that are locked or take long are not looked at"),
     "sweeper": "runs of lost workers are not taken back",
     "scribe": "outcomes are not written into status columns",
     "depths": "how much waits is not known",

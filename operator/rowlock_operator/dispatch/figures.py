@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rowlock_operator.dispatch.state import SharedState, SourceEntry
+from rowlock_operator.dispatch.tables import TableDuty, WaitingRoom
 from rowlock_operator.errors import GiveUp
 from rowlock_operator.rows.ledger import EndedRuns, Ledger
+
+DUTY = "figures"
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,9 @@ class FiguresSettings:
 
 
 class FiguresReader:
-    def __init__(self, state: SharedState, ledger: Ledger, settings: FiguresSettings) -> None:
+    def __init__(self, state: SharedState, ledger: Ledger, settings: FiguresSettings, room: WaitingRoom) -> None:
         self._state, self._ledger, self._settings = state, ledger, settings
+        self._tables = TableDuty(DUTY, self._count, room, share=settings.share)
         self._counts = -1e9
         self._ended: dict[int, EndedRuns] | None = None
         self._counted = 0  # where the last pass through the tables ended
@@ -69,7 +73,7 @@ class FiguresReader:
         """As many as there is time for; those known to be at rest cost none."""
         entries, until = self._state.source_entries(), time.monotonic() + self._settings.counting_seconds
         for at in range(len(entries)):
-            self._count(entries[(self._counted + at) % len(entries)])
+            self._tables.visit(entries[(self._counted + at) % len(entries)])
             if time.monotonic() > until:
                 self._counted = (self._counted + at + 1) % len(entries)
                 break
@@ -77,12 +81,6 @@ class FiguresReader:
     def _count(self, entry: SourceEntry) -> None:
         """How many rows wait in the user's table, and how many of them cannot be taken."""
         cap, source = self._settings.pending_cap, entry.source
-        try:
-            if source.may_leave_out and time.monotonic() - entry.left_out_at > self._settings.left_out_seconds:
-                entry.left_out, entry.left_out_at = source.left_out(cap), time.monotonic()
-            entry.pending = sum(entry.left_out) if entry.idle else source.count_pending(cap)
-        except GiveUp as error:
-            entry.pending = None
-            entry.met("figures", error)
-        else:
-            entry.worked("figures")
+        if source.may_leave_out and time.monotonic() - entry.left_out_at > self._settings.left_out_seconds:
+            entry.left_out, entry.left_out_at = source.left_out(cap), time.monotonic()
+        entry.pending = sum(entry.left_out) if entry.idle else source.count_pending(cap)

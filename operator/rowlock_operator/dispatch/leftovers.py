@@ -38,6 +38,7 @@ class Leftovers:
         self._refused: dict[int, tuple[float, float]] = {}  # id -> (when to try again, after how long a pause)
         self._told: dict[int, str] | None = None  # what the ledger was told; None = nothing yet
         self._looked: dict[int, float] = {}  # id -> when its rows were last looked for
+        self._looked_after: dict[int, str | None] = {}  # id -> the key to go on from
 
     def run_once(self) -> float:
         """One pass; returns the seconds until the next."""
@@ -66,6 +67,7 @@ class Leftovers:
             }
         self._refused = {id_: when for id_, when in self._refused.items() if id_ in found}
         self._looked = {id_: when for id_, when in self._looked.items() if id_ in found}
+        self._looked_after = {id_: key for id_, key in self._looked_after.items() if id_ in found}
 
     def _tell_held(self, entries: list[SourceEntry]) -> None:
         """Outcomes that a table refuses hold up no others; so nothing failed, and yet they must be spoken of."""
@@ -111,7 +113,8 @@ class Leftovers:
             with patient(settings.patience):
                 if now - self._looked.get(id_, -1e9) > settings.vanished_seconds:
                     self._looked[id_] = now
-                    self._ledger.cancel(entry.source.vanished(settings.batch), "SourceRowDeleted")
+                    gone, self._looked_after[id_] = entry.source.vanished(settings.batch, self._looked_after.get(id_))
+                    self._ledger.cancel(gone, "SourceRowDeleted")
                 written = entry.source.write_back()
         except GiveUp as error:
             entry.met(DUTY, reasons.OUTCOMES_NOT_WRITTEN.error(source=entry.source.plan.name, table=entry.source.plan.table, why=error))

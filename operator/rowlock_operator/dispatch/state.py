@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from rowlock_operator.api import reasons
 from rowlock_operator.api.reasons import Reason
-from rowlock_operator.dispatch.failing import LAUNCHER, LOCK, ONE_KUBE_JOB, STOPPING, Failing, Lasting
+from rowlock_operator.dispatch.failing import LAUNCHER, LOCK, ONE_KUBE_JOB, STOPPING, WAITING_ROOM, Failing, Lasting
 from rowlock_operator.errors import GiveUp, RowlockError
 from rowlock_operator.observed.queues import Trouble, trouble
 from rowlock_operator.rows.ledger import Depth, Ended
@@ -36,12 +36,25 @@ class QueueEntry:
 
 
 @dataclass(slots=True)
+class Turn:
+    """When one duty deals with one source again, and with how much patience; kept of those that were in trouble."""
+
+    tier: int = 0  # 0 = in passing
+    due: float = 0.0
+    took: float = 0.0  # seconds, the last time
+    failures: int = 0  # in a row
+    quick: int = 0  # turns in a row that the tier below had had the patience for
+    relapses: int = 0
+    returned: float = -1e9  # to the tier below
+
+
+@dataclass(slots=True)
 class SourceEntry:
     """A registered source and what is known of it; written by the duties only."""
 
     source: Source
     suspended: bool
-    slow: bool = False  # its looks take long: fed by a thread of its own, so that nobody waits for them
+    turns: dict[str, Turn] = field(default_factory=dict)  # by duty
     waiting_in_ledger: int = 0
     pending: int | None = None  # in the user's table, capped; None = not counted yet
     idle: bool = False  # the last look found no pending row: nothing to count
@@ -67,6 +80,14 @@ class SourceEntry:
     @property
     def error(self) -> str | None:
         return self.trouble.message if self.trouble else None
+
+    def turn(self, duty: str) -> Turn:
+        return self.turns.setdefault(duty, Turn())
+
+    def tier(self, duty: str) -> int:
+        """How much patience a duty has with it."""
+        turn = self.turns.get(duty)
+        return turn.tier if turn else 0
 
     def met(self, duty: str, error: RowlockError) -> None:
         """What kept a duty from its work on this source."""
@@ -131,15 +152,17 @@ class SharedState:
             self.queues.pop(self.queue_ids.pop(name, -1), None)
             self.version += 1
 
-    def touch(self) -> None:
-        """Who feeds which source changed."""
+    def serves(self, entry: SourceEntry) -> bool:
+        """Whether this is the registration in force of its source."""
         with self.lock:
-            self.version += 1
+            return self.sources.get(entry.source.plan.name) is entry
 
     def stuck_seconds(self, now: float) -> float:
         """For how long a duty has been in one call, or rounds have not got their lock."""
         began = [
-            *(at for duty, at in list(self.busy_since.items()) if duty != "watch"),
+            *(
+                at for duty, at in list(self.busy_since.items()) if duty != "watch" and duty not in WAITING_ROOM
+            ),  # whose statements may last
             *([self.denied_since] if self.denied_since is not None else []),
         ]
         return max((now - each for each in began), default=0.0)
@@ -160,7 +183,7 @@ class SharedState:
 
     def troubles_of_source(self, entry: SourceEntry) -> tuple[list[Trouble], list[Trouble]]:
         """(what keeps its rows from being taken or started, what else concerns it)."""
-        stops = (*STOPPING, "slow feeder") if entry.slow else STOPPING
+        stops = (*STOPPING, *WAITING_ROOM) if entry.tier("feeder") else STOPPING
         concerns = ("figures", "scribe") if entry.source.plan.status_column else ("figures",)
         lasting = self.lasting()
         return (

@@ -120,17 +120,19 @@ class RowSources:
         wanted = (plan, tuple(rules), entry.queue_id, source.spec.suspend)
         known = self._registered.get(key)
         seen = self._entry(key)
-        if (
-            known is not None
-            and seen is not None
-            and known[:2] == (dispatcher, wanted)
-            and time.monotonic() - known[2] < _good_for(seen, known[3])
-            and seen.error is None
-        ):
-            return known[3]
-        inspection = await asyncio.to_thread(
-            dispatcher.register_source, plan, rules, queue_id=entry.queue_id, suspended=source.spec.suspend
-        )
+        before = known[3] if known is not None and known[:2] == (dispatcher, wanted) else None  # nothing else was asked for
+        if known is None or seen is None:
+            before = None
+        elif before is not None and time.monotonic() - known[2] < _good_for(seen, before) and seen.error is None:
+            return before
+        try:
+            inspection = await asyncio.to_thread(
+                dispatcher.register_source, plan, rules, queue_id=entry.queue_id, suspended=source.spec.suspend
+            )
+        except GiveUp as error:
+            if before is None or error.reason not in (reasons.TABLE_LOCKED.name, reasons.TABLE_SLOW.name):
+                raise
+            return before  # as it was seen last; its duties tell what they meet
         self._registered[key] = (dispatcher, wanted, time.monotonic(), inspection)
         return inspection
 

@@ -55,6 +55,7 @@ class StaleClaim:
     attempt: int
     queue_id: int
     state: str
+    claimed_at: str  # as PostgreSQL writes it, to go on from there
 
 
 @dataclass(frozen=True)
@@ -268,8 +269,10 @@ class Ledger:
         """queue id -> (queued, launching or running)."""
         return {queue_id: (queued, rest) for queue_id, queued, rest in self._rows("claimed_counts")}
 
-    def stale_claims(self, *, seconds: float, n: int) -> list[StaleClaim]:
-        return [StaleClaim(*row) for row in self._rows("stale_claims", seconds=seconds, n=n)]
+    def stale_claims(self, *, seconds: float, after: StaleClaim | None, n: int) -> list[StaleClaim]:
+        """A page of claims that have not started for so long, the oldest first, behind `after`."""
+        at, id_ = (after.claimed_at, after.run_id) if after else (None, None)
+        return [StaleClaim(*row) for row in self._rows("stale_claims", seconds=seconds, at=at, id=id_, n=n)]
 
     def misfits(self, *, launching: bool) -> int:
         """Claims that nobody serves, for their WorkQueue is gone or of the other mode by now, go back to pending; how many."""

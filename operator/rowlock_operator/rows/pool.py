@@ -62,11 +62,17 @@ class Patience:
 
     lock_ms: int
     statement_ms: int
+    final: bool = True  # nobody has more of it: what takes longer than this is told
 
 
 DEFAULT_PATIENCE = Patience(lock_ms=1_000, statement_ms=30_000)
 # Of the thread that works now: whoever looks at many tables in turn has little with each of them.
 _current: ContextVar[Patience] = ContextVar("patience", default=DEFAULT_PATIENCE)
+
+
+def patience_now() -> Patience:
+    """Of the thread that works now."""
+    return _current.get()
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from psycopg2 import extensions
 from rowlock_operator.api.reasons import ROW_REFUSED
 from rowlock_operator.errors import GiveUp
 from rowlock_operator.rows.outcomes import Outcome, Word, words
-from rowlock_operator.rows.pool import Pool, said, took_too_long
+from rowlock_operator.rows.pool import Pool, patience_now, said, took_too_long
 from rowlock_operator.rows.source_table import Inspection, SourcePlan
 from rowlock_operator.rows.statements import statements
 
@@ -179,4 +179,4 @@ def _by_key(rows: Sequence[tuple[Any, ...]]) -> dict[str, list[str | None]]:
 def _of_one_row(error: GiveUp) -> bool:
     """Whether fewer rows may pass: one was refused, or it took too long for so many."""
     cause = error.__cause__
-    return error.reason == ROW_REFUSED.name or (isinstance(cause, psycopg2.Error) and took_too_long(cause))
+    return error.reason == ROW_REFUSED.name or (isinstance(cause, psycopg2.Error) and took_too_long(cause) and patience_now().final)

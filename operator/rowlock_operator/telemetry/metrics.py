@@ -11,7 +11,8 @@ WAIT_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 
 WORK_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30)
 # A metric that nobody reports could not be told from one that is well.
 DUTIES = (
-    "ledger lock", "claimer", "launcher", "kube job", "slow feeder", "sweeper", "scribe", "depths", "figures", "leftovers", "housekeeper", "watch",
+    "ledger lock", "claimer", "launcher", "kube job", "waiting room 1", "waiting room 2", "waiting room 3", "sweeper", "scribe", "depths",
+    "figures", "leftovers", "housekeeper", "watch",
 )  # fmt: skip
 
 

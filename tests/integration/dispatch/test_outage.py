@@ -4,6 +4,7 @@ import pytest
 
 from rowlock_operator.dispatch.state import SharedState
 from rowlock_operator.dispatch.sweeper import Sweeper, SweeperSettings
+from rowlock_operator.dispatch.tables import TablesSettings, WaitingRoom
 from rowlock_operator.errors import RetryLater
 from rowlock_operator.rows.ledger import Ledger
 from rowlock_operator.rows.pool import Pool
@@ -25,7 +26,9 @@ def sweep_after_an_outage(redis_url: str, *, grace_seconds: float) -> str:
         client.lapse()
         client.close()
         pool, queues = Pool(url), RedisQueues(redis_url)
-        sweeper = Sweeper(SharedState(), Ledger(pool), lambda: queues, SweeperSettings(grace_seconds=grace_seconds))
+        state = SharedState()
+        room = WaitingRoom(state, TablesSettings())
+        sweeper = Sweeper(state, Ledger(pool), lambda: queues, SweeperSettings(grace_seconds=grace_seconds), room)
         server.kill()
         with pytest.raises(RetryLater):
             sweeper.run_once()
@@ -40,11 +43,11 @@ def sweep_after_an_outage(redis_url: str, *, grace_seconds: float) -> str:
 
         wait_until(swept, "a sweep succeeds after the restart")
         after = LedgerClient(url)
-        state = after.state(run)
+        run_state = after.state(run)
         after.close()
         pool.close()
         queues.close()
-        return state
+        return run_state
     finally:
         server.stop()
 

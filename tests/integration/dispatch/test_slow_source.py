@@ -7,6 +7,8 @@ import redis
 
 from rowlock_operator.dispatch.database import DispatchSettings
 from rowlock_operator.dispatch.feeder import FeederSettings
+from rowlock_operator.dispatch.tables import TablesSettings
+from rowlock_operator.rows.pool import DEFAULT_PATIENCE
 from tests.services.postgres import connect
 from tests.services.process import wait_until
 from tests.services.rows import add_orders, create_orders, dispatching, order_plan
@@ -15,9 +17,8 @@ pytestmark = pytest.mark.integration
 LOOK_SECONDS = 2.0
 
 
-def longest_wait_beside_a_slow_source(url: str, redis_url: str, *, slow_seconds: float) -> float:
-    """Of rows of a quick source, while a slow one is looked at again and again. The first slow look cannot be foreseen and is not counted."""
-    settings = DispatchSettings(feeder=FeederSettings(slow_seconds=slow_seconds))
+def longest_wait_beside_a_slow_source(url: str, redis_url: str, settings: DispatchSettings) -> float:
+    """Of rows of a quick source, while a slow one is registered and looked at again and again, the first time included."""
     create_orders(url)
     with connect(url) as cur:
         cur.execute("create table slow(id int primary key, status text default 'new')")
@@ -32,8 +33,6 @@ def longest_wait_beside_a_slow_source(url: str, redis_url: str, *, slow_seconds:
     with redis.Redis.from_url(redis_url) as client, dispatching(url, redis_url, settings=settings) as bench:
         bench.source()
         bench.source(slow)
-        entry = bench.dispatcher.state.sources["default/slow"]
-        wait_until(lambda: entry.slow or slow_seconds > LOOK_SECONDS, "the slow source has been looked at", 20)
         waits = []
         for number in range(1, 7):
             began = time.monotonic()
@@ -46,8 +45,11 @@ def longest_wait_beside_a_slow_source(url: str, redis_url: str, *, slow_seconds:
 
 
 def test_rows_of_other_sources_do_not_wait_for_a_slow_look(database: str, redis_url: str) -> None:
-    assert longest_wait_beside_a_slow_source(database, redis_url, slow_seconds=0.2) < LOOK_SECONDS / 2
+    assert longest_wait_beside_a_slow_source(database, redis_url, DispatchSettings()) < LOOK_SECONDS / 2
 
 
-def test_without_a_thread_of_its_own_it_holds_up_everybody(database: str, redis_url: str) -> None:
-    assert longest_wait_beside_a_slow_source(database, redis_url, slow_seconds=60) > LOOK_SECONDS / 2
+def test_with_patience_in_passing_it_holds_up_everybody(database: str, redis_url: str) -> None:
+    patient = DispatchSettings(
+        feeder=FeederSettings(poll_patience=DEFAULT_PATIENCE, glance=DEFAULT_PATIENCE), tables=TablesSettings(tiers=(DEFAULT_PATIENCE,))
+    )
+    assert longest_wait_beside_a_slow_source(database, redis_url, patient) > LOOK_SECONDS / 2

@@ -84,10 +84,11 @@ select queue_id, count(*) filter (where state = 'queued'), count(*) filter (wher
   from rowlock.active where claimed_at is not null group by queue_id
 
 -- name: stale_claims
--- Claimed, not started, for longer than it should take: the transport may have lost them.
-select a.id::text, a.attempt, a.queue_id, a.state from rowlock.active a
+-- Claimed, not started, for longer than it should take: the transport may have lost them. A page, behind that of the pass before.
+select a.id::text, a.attempt, a.queue_id, a.state, a.claimed_at::text from rowlock.active a
  where a.claimed_at is not null and a.claimed_at < clock_timestamp() - make_interval(secs => %(seconds)s) and a.state in ('queued', 'launching')
- order by a.claimed_at limit %(n)s
+   and (%(at)s is null or (a.claimed_at, a.id) > (%(at)s::timestamptz, %(id)s::uuid))
+ order by a.claimed_at, a.id limit %(n)s
 
 -- name: misfits
 select rowlock.misfits_v1(1000, %(launching)s)

@@ -97,8 +97,15 @@ and t.{key} = any(array(select t.{key} from {table} t
 explain (format json) select t.{key} from {table} t where ({pending}) order by {order} limit %(n)s {lock}
 
 -- name: look
--- One branch of the poll: the source's id where a row is pending.
-select %(source)s where exists (select from {table} t where ({pending}) {unseen} {takeable})
+-- One branch of the poll: the source's id, and whether a row is pending.
+select %(source)s, exists (select from {table} t where ({pending}) {unseen} {takeable})
+
+-- name: poll
+-- Before the branches: fetched in steps, so that one that takes too long does not take the answers of the others with it.
+declare rowlock_poll no scroll cursor for
+
+-- name: fetch
+fetch %(n)s from rowlock_poll
 
 -- name: count_pending
 -- Capped: exact where it matters, never a count of a million rows.
@@ -110,17 +117,19 @@ select count(*) filter (where x.keyless), count(*) filter (where x.large), count
   from (select {keyless} as keyless, {large} as large, {long} as long from {table} t
          where ({pending}) {unseen} and ({keyless} or {large} or {long}) limit %(cap)s) x
 
--- name: window
--- What waits in the ledger of one source, by fairness key.
-select fairness_key, count(*) from rowlock.active where source_id = %(source)s and started_at is null group by 1
+-- name: windows
+-- What waits in the ledger of some sources, by fairness key.
+select source_id, fairness_key, count(*) from rowlock.active where source_id = any(%(sources)s) and started_at is null group by 1, 2
 
 -- name: forgets
 -- Whether keys were forgotten since we last asked.
 select forgets from rowlock.source where id = %(source)s
 
 -- name: waiting_keys
--- Keys of runs that have not started, to see whether their rows are still there.
-select id::text, source_key from rowlock.active where source_id = %(source)s and state in ('pending', 'queued') limit %(n)s
+-- Keys of runs that have not started, to see whether their rows are still there: a page, in the order of the index.
+select id::text, source_key from rowlock.active
+ where source_id = %(source)s and state in ('pending', 'queued') and (%(after)s::text is null or source_key > %(after)s)
+ order by source_key limit %(n)s
 
 -- name: gone_keys
 select k.key from unnest(%(keys)s::text[]) k(key) where not exists (select from {table} t where t.{key} = k.key::{key_type})
