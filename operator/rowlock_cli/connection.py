@@ -46,6 +46,8 @@ class Ledger:
         try:
             if self._connection is None:
                 self._connection = connect(self._address, {"connect_timeout": 10, "application_name": "rowlock-cli"})
+                # Said in each BEGIN, not in the session. Not READ WRITE: what only reads may be said to a replica.
+                self._connection.set_session(isolation_level="READ COMMITTED")
                 register(self._connection)
             with self._connection, self._connection.cursor() as cur:
                 cur.execute(sql("timeout"))

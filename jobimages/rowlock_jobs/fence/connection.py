@@ -26,6 +26,8 @@ STATEMENT_TIMEOUT_MS = 5_000
 # Behind a statement timeout that nobody keeps: a server that is frozen, a pooler that has no connection for us.
 LONGEST_WAIT_SECONDS = 30.0
 _TICK_SECONDS = 0.5
+_LOOK_AFTER_SECONDS = 0.2
+_KNOWS_TRANSACTION_TIMEOUT = 170_000
 
 
 def load_statement(name: str) -> str:
@@ -36,13 +38,30 @@ def load_statement(name: str) -> str:
 
 def connect(url: str, application_name: str) -> psycopg2.extensions.connection:
     """A new connection, bounded in its waits. Raises psycopg2.OperationalError in our words: libpq's quote whatever it took for a host."""
-    parameters: dict[str, Any] = {**read_database_address(url).parameters, "application_name": application_name, **NETWORK}
+    parameters: dict[str, Any] = {
+        **read_database_address(url).parameters,
+        "application_name": application_name,
+        "client_encoding": "utf8",
+        **NETWORK,
+    }
     try:
         connection: psycopg2.extensions.connection = psycopg2.connect(**parameters)
         return connection
     except psycopg2.Error as error:
         cause = cause_of(str(error))
     raise psycopg2.OperationalError(cause)
+
+
+def connect_for_transactions(url: str, application_name: str) -> psycopg2.extensions.connection:
+    """The same; its transactions begin as READ COMMITTED and READ WRITE whatever the role's defaults are: each BEGIN says so."""
+    connection = connect(url, application_name)
+    connection.set_session(isolation_level="READ COMMITTED", readonly=False, deferrable=False)
+    return connection
+
+
+def without_transaction_timeout(connection: psycopg2.extensions.connection, scope: str = "local") -> str:
+    """One more line of a pin, where the server knows that setting."""
+    return f"set {scope} transaction_timeout = 0;\n" if connection.server_version >= _KNOWS_TRANSACTION_TIMEOUT else ""
 
 
 def connection_lost(error: BaseException) -> bool:
@@ -65,9 +84,9 @@ class FenceConnection:
     def __init__(self, url: str, application_name: str, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) -> None:
         self._url = url
         self._application_name = application_name
-        # In front of every call, in the same round trip and the same implicit transaction: the one way to bound a statement
-        # that PgBouncer in transaction mode cannot lose or leak (a startup option it may refuse, a SET it hands to somebody else).
-        self._prefix = f"set local statement_timeout = {int(statement_timeout_ms)};\n"
+        self._pin = load_statement("pin").format(statement_timeout_ms=int(statement_timeout_ms)) + "\n"
+        self._prefix = ""
+        self._used_at = 0.0
         self._connection: psycopg2.extensions.connection | None = None
         self._cursor: Any = None
         self.while_waiting: Callable[[], None] | None = None
@@ -78,10 +97,11 @@ class FenceConnection:
         Raises FenceRefused where the database refuses the values, FenceAway for everything else: it may have been carried out.
         """
         try:
-            cursor = self._cursor or self._open()
+            cursor = self._living() or self._open()
             with self._waiting():
                 cursor.execute(self._prefix + statement, parameters)
             rows: list[tuple[Any, ...]] = cursor.fetchall()
+            self._used_at = time.monotonic()
             return rows
         except psycopg2.DataError as error:
             raise FenceRefused(_first_line(error)) from error
@@ -135,9 +155,18 @@ class FenceConnection:
         finally:
             psycopg2.extensions.set_wait_callback(ours)
 
+    def _living(self) -> Any:
+        """The cursor, or None. A server that ended an idle session (idle_session_timeout, a restart) has said so by now."""
+        connection = self._connection
+        idle = connection is not None and time.monotonic() - self._used_at > _LOOK_AFTER_SECONDS
+        if connection is not None and idle and (connection.closed or select.select([connection], [], [], 0)[0]):
+            self.close()
+        return self._cursor
+
     def _open(self) -> Any:
         self._connection = connect(self._url, self._application_name)
         self._connection.autocommit = True
+        self._prefix = self._pin + without_transaction_timeout(self._connection)
         self._cursor = self._connection.cursor()
         return self._cursor
 

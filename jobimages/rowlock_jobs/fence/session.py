@@ -13,13 +13,15 @@ import psycopg2
 import psycopg2.extensions
 
 from rowlock_jobs.errors import FenceAway, FenceRefused
-from rowlock_jobs.fence.connection import FenceConnection, connect, load_statement
+from rowlock_jobs.fence.connection import FenceConnection, connect_for_transactions, load_statement, without_transaction_timeout
 from rowlock_jobs.fence.ledger import Ledger, finish_parameters
 from rowlock_jobs.fence.values import FinishedRun, RunnerToken
 
 _FINISH = load_statement("finish")
-_PING = load_statement("ping")
-_PING_AFTER_SECONDS = 2.0
+_PIN_TASK = load_statement("pin_task")
+_PIN_FINISH = load_statement("pin_finish")
+_OWN_PROCESS = load_statement("own_process")
+_LOOK_AFTER_SECONDS = 2.0
 
 
 class TaskSession:
@@ -44,7 +46,7 @@ class TaskSession:
         if self._spoiled:
             raise psycopg2.ProgrammingError("an earlier block of run.transaction() failed: this run can only fail or start anew")
         if not self._open:
-            self._transaction.ready()
+            self._transaction.begin()
             self._open = True
         try:
             with self._transaction.connection.cursor() as cursor:
@@ -60,7 +62,7 @@ class TaskSession:
         kept = self._plain
         if kept.lent:  # a block inside a block gets a connection of its own
             kept = _Kept(self._url, self._application_name)
-        kept.ready()
+        kept.begin()
         kept.lent = True
         try:
             with kept.connection as connection:
@@ -83,9 +85,7 @@ class TaskSession:
         connection = self._transaction.connection
         try:
             with connection.cursor() as cursor:
-                # However long it waits for a lock: the parent keeps the lease meanwhile, the hard limit is the bound. What gives up here
-                # does all its work again.
-                cursor.execute(f"set local statement_timeout = 0;\n{_FINISH}", finish_parameters([finished], token))
+                cursor.execute(f"{_PIN_FINISH}\n{_FINISH}", finish_parameters([finished], token))
                 rows = cursor.fetchall()
             if rows:
                 connection.commit()
@@ -121,6 +121,7 @@ class _Kept:
     def __init__(self, url: str, application_name: str) -> None:
         self._url, self._application_name = url, application_name
         self._connection: psycopg2.extensions.connection | None = None
+        self._pooled = False
         self.used_at = 0.0
         self.lent = False
 
@@ -129,17 +130,35 @@ class _Kept:
         assert self._connection is not None
         return self._connection
 
-    def ready(self) -> None:
-        """Makes sure of a living connection. Raises psycopg2.OperationalError where the database is away."""
-        if self._connection is not None and time.monotonic() - self.used_at > _PING_AFTER_SECONDS:
+    def begin(self) -> None:
+        """Makes sure of a living connection that is pinned. Raises psycopg2.OperationalError where the database is away."""
+        if self._connection is not None and not self._connection.closed:
             try:
-                with self._connection.cursor() as cursor:
-                    cursor.execute(_PING)
-                self._connection.rollback()
+                self._look(self._connection)
+                return
             except psycopg2.Error:
                 self.drop()
-        if self._connection is None or self._connection.closed:
-            self._connection = connect(self._url, self._application_name)
+        self._connection = connection = connect_for_transactions(self._url, self._application_name)
+        with connection.cursor() as cursor:
+            cursor.execute(_OWN_PROCESS)
+            self._pooled = (cursor.fetchone() or (0,))[0] != connection.get_backend_pid()
+        connection.rollback()
+        self._pin(connection)
+        if not self._pooled:
+            connection.commit()
+
+    def _look(self, connection: psycopg2.extensions.connection) -> None:
+        if self._pooled:
+            self._pin(connection)
+        elif time.monotonic() - self.used_at > _LOOK_AFTER_SECONDS:
+            with connection.cursor() as cursor:
+                cursor.execute(_OWN_PROCESS)
+            connection.rollback()
+
+    def _pin(self, connection: psycopg2.extensions.connection) -> None:
+        scope = "local" if self._pooled else "session"
+        with connection.cursor() as cursor:
+            cursor.execute(_PIN_TASK.format(scope=scope) + "\n" + without_transaction_timeout(connection, scope))
 
     def drop(self) -> None:
         connection, self._connection = self._connection, None

@@ -7,7 +7,7 @@ from importlib.resources.abc import Traversable
 import psycopg2
 
 from rowlock_jobs.errors import RowlockError
-from rowlock_jobs.fence.connection import connect
+from rowlock_jobs.fence.connection import connect_for_transactions
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def migrate(url: str) -> list[str]:
     schema = files("rowlock_jobs.work").joinpath("schema")
     step = "connecting"
     try:
-        connection = connect(url, "rowlock-migrate")
+        connection = connect_for_transactions(url, "rowlock-migrate")
         try:
             with connection, connection.cursor() as cur:
                 step = "preparing"

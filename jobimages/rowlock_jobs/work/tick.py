@@ -6,7 +6,7 @@ import psycopg2
 
 from rowlock_jobs.addresses import read_database_address
 from rowlock_jobs.errors import RowlockError, SettingsError
-from rowlock_jobs.fence.connection import connect
+from rowlock_jobs.fence.connection import connect_for_transactions
 from rowlock_jobs.settings import read_url
 
 _TICK = "select monitoring.tick_v1(%(schedule)s, %(tick)s, %(queue)s, %(task)s)::text"
@@ -33,7 +33,7 @@ def tick(environment: Mapping[str, str]) -> str:
     if not values["queue"]:
         raise SettingsError("ROWLOCK_QUEUE is not set")
     try:
-        connection = connect(url, "rowlock-tick")
+        connection = connect_for_transactions(url, "rowlock-tick")
         try:
             with connection, connection.cursor() as cur:
                 cur.execute(_TICK, values)

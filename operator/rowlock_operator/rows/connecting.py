@@ -25,9 +25,12 @@ def read_address(url: str) -> DatabaseAddress:
 
 
 def connect(address: DatabaseAddress, options: Mapping[str, Any]) -> psycopg2.extensions.connection:
-    """`options` win over the address's own. Raises psycopg2.OperationalError in our words: libpq's quote whatever it took for a host."""
+    """`options` win over the address's own; text is UTF-8 whatever the database keeps it in.
+
+    Raises psycopg2.OperationalError in our words: libpq's quote whatever it took for a host.
+    """
     try:
-        connection: psycopg2.extensions.connection = psycopg2.connect(**{**address.parameters, **options})
+        connection: psycopg2.extensions.connection = psycopg2.connect(**{**address.parameters, **options, "client_encoding": "utf8"})
         return connection
     except psycopg2.Error as error:
         cause = cause_of(str(error))

@@ -19,6 +19,8 @@ from rowlock_operator.rows.statements import statements
 
 _VACUUM = statements("ledger_calls")["vacuum"]
 _BOUND = statements("ledger_calls")["bound"]
+_NO_TRANSACTION_TIMEOUT = statements("ledger_calls")["no_transaction_timeout"]
+_KNOWS_TRANSACTION_TIMEOUT = 170_000  # server version
 _PATIENCE = statements("source")["patience"]
 
 # TCP gives up on a dead peer within about 10 s; a statement that hangs must not hold a duty for ever.
@@ -143,10 +145,16 @@ class Pool:
             with self._lock:
                 self.in_use += 1
                 connection = self._free.pop() if self._free else None
+            if connection is not None and not _begun(connection):
+                connection.close()
+                self._drop_free()
+                connection = None
             if connection is None:
                 connection = self.new_connection()
+                # Said in each BEGIN, not in the session.
+                connection.set_session(isolation_level="READ COMMITTED", readonly=False, deferrable=False)
+                _begin(connection)
             with connection, connection.cursor() as cursor:
-                cursor.execute(_BOUND)
                 yield cursor
             with self._lock:
                 self._free.append(connection)
@@ -213,3 +221,19 @@ class Pool:
 
     def close(self) -> None:
         self._drop_free()
+
+
+def _begin(connection: psycopg2.extensions.connection) -> None:
+    """A transaction in which the settings that ours rely on are what they should be."""
+    more = f";\n{_NO_TRANSACTION_TIMEOUT}" if connection.server_version >= _KNOWS_TRANSACTION_TIMEOUT else ""
+    with connection.cursor() as cursor:
+        cursor.execute(_BOUND + more)
+
+
+def _begun(connection: psycopg2.extensions.connection) -> bool:
+    """The same on a connection that was used before; false where it is dead (a restart, idle_session_timeout): nothing was asked of it yet."""
+    try:
+        _begin(connection)
+        return True
+    except _UNREACHABLE:
+        return False

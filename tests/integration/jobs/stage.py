@@ -25,7 +25,9 @@ from tests.services.process import wait_until
 ROOT = Path(__file__).parents[3]
 QUEUE = "demo/jobs"
 RQ_QUEUE = "demo.jobs"
-ALL_TASKS = "noop,echo,hold,hold_checking,raises,soft,dies,big,strange_result,progresses,writes,reads,effect,unregistered"
+ALL_TASKS = (
+    "noop,echo,hold,hold_checking,raises,soft,dies,big,strange_result,progresses,writes,thinks,serializable,reads,effect,unregistered"
+)
 
 
 class Stage:

@@ -153,6 +153,40 @@ def writes(run: Run) -> dict[str, int]:
         return {"written": cursor.fetchone()[0]}
 
 
+_VALUES = """
+select timestamptz '2026-03-29 01:30:00+00' as at, timestamptz '2026-03-29 01:30:00+00'::text as at_text, timestamp '2026-12-01 23:00' as local,
+       date '2026-12-01' as day, interval '1 year 2 mons -3 days 04:05:06.789' as span, interval '90 minutes'::text as span_text,
+       decode('deadbeef', 'hex') as bytes, decode('deadbeef', 'hex')::text as bytes_text, (0.1 + 0.2)::float8 as ratio, (1.0 / 3)::float8::text as ratio_text
+"""
+
+
+@task("thinks")
+def thinks(run: Run) -> dict[str, str]:
+    """Writes first, in both ways, and works then; returns values as both kinds of sessions show them."""
+    seen: dict[str, str] = {}
+    with run.transaction() as cursor, run.connection() as connection:
+        cursor.execute("insert into written(run, attempt) values (%s, %s)", (run.id, run.attempt))
+        with connection.cursor() as other:
+            other.execute("insert into written(run, attempt) values (%s, -%s)", (run.id, run.attempt))
+            for name, each in (("transaction", cursor), ("connection", other)):
+                each.execute(_VALUES)
+                names, row = [column.name for column in each.description], each.fetchone()
+                seen |= {f"{name} {of}": bytes(v).hex() if of == "bytes" else str(v) for of, v in zip(names, row, strict=True)}
+            run.progress(done=1, total=2, note="half")
+            _note(run, "wrote")
+            _wait_for(run.args["release"])
+            other.execute("select count(*) from written")
+    return {**seen, "said": run.args["said"]}
+
+
+@task("serializable")
+def serializable(run: Run) -> str:
+    with run.transaction() as cursor:
+        cursor.execute("set transaction isolation level serializable")
+        cursor.execute("show transaction_isolation")
+        return str(cursor.fetchone()[0])
+
+
 @task("reads")
 def reads(run: Run) -> dict[str, Any]:
     with run.connection() as outer, run.connection() as inner:

@@ -3,7 +3,8 @@
 select pg_backend_pid()
 
 -- name: listen
-listen rowlock
+-- In a session of its own, which waits for days.
+set idle_session_timeout = 0; listen rowlock
 
 -- name: ask
 -- Held while a NOTIFY is wanted; not had at once (somebody who found it free still has its shared side): asked again at the next pause.

@@ -186,7 +186,15 @@ select source_id, bool_or(next_try is null or next_try <= clock_timestamp()), co
 -- First in every transaction. Whoever is frozen or cut off between two statements would keep its locks, the claimer's among them, for as long as TCP
 -- believes in it (two hours); and whoever waits for somebody's lock gives up, says so and comes again, so that no thread and no connection hangs for as long
 -- as it is held. `local`, because PgBouncer lends the session to others.
-set local idle_in_transaction_session_timeout = '10s'; set local lock_timeout = '5s'
+-- The rest is what our statements rely on, whatever a role or a database has set (ALTER ROLE ... SET): only our own bounds end them, and the values of
+-- a row are the same from one session to the next. The isolation is in each BEGIN. All of it in one round trip.
+set local idle_in_transaction_session_timeout = '10s'; set local lock_timeout = '5s'; set local statement_timeout = 0;
+set local timezone = 'UTC'; set local datestyle = 'ISO, MDY'; set local intervalstyle = 'postgres'; set local bytea_output = 'hex';
+set local extra_float_digits = 1
+
+-- name: no_transaction_timeout
+-- As above, where the server knows it (PostgreSQL 17).
+set local transaction_timeout = 0
 
 -- name: holders
 -- Sessions that hold the claimer's lock, or what a session of an operator has waited for for a while, or a table of the ledger against writers (whoever

@@ -1,2 +1,0 @@
--- ping: whether a connection kept from an earlier run still lives.
-select 1
