@@ -102,6 +102,9 @@ def _progressing(queue: WorkQueue, seen: QueueObservation, wanted: int | None) -
         reason = reasons.SCALING_UP if wanted > deployment.spec_replicas else reasons.SCALING_DOWN
         message = reason.says(current=deployment.spec_replicas, wanted=wanted)
         return Verdict(type="Progressing", status="True", reason=reason.name, message=message)
+    if deployment is not None and deployment.updated > deployment.spec_replicas:  # those that end: none of another template
+        message = reasons.SCALING_DOWN.says(current=deployment.replicas, wanted=deployment.spec_replicas)
+        return Verdict(type="Progressing", status="True", reason=reasons.SCALING_DOWN.name, message=message)
     if deployment is not None and not deployment.rolled_out:
         message = reasons.ROLLING_OUT.says(updated=deployment.updated, replicas=deployment.spec_replicas)
         return Verdict(type="Progressing", status="True", reason=reasons.ROLLING_OUT.name, message=message)

@@ -185,5 +185,6 @@ def test_a_quiet_process_writes_no_status(served: OperatorRoom) -> None:
     def version() -> float:
         return float(served.get("MonitoringProcess", "watch")["metadata"]["resourceVersion"])
 
+    served.wait_condition("MonitoringProcess", "watch", status="True", reason="Running")
     wait_until(lambda: counted_for(2, version) == 0, "the first writes are over", 30)
     assert counted_for(4, version) == 0

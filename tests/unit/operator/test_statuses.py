@@ -100,6 +100,11 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, str, str]]] = 
         {"depth": Depth(), "deployment": DeploymentSeen(name="d", spec_replicas=2, replicas=3, ready=2, updated=1)},
         ("Progressing", "True", "RollingOut"),
     ),
+    "scaled down, a pod ends": (
+        work_queue(),
+        {"depth": Depth(), "deployment": DeploymentSeen(name="d", spec_replicas=0, replicas=1, updated=1)},
+        ("Progressing", "True", "ScalingDown"),
+    ),
     "stable": (work_queue(), {"depth": Depth(), "deployment": WELL}, ("Progressing", "False", "Stable")),
 }
 
