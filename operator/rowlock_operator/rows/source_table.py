@@ -194,7 +194,7 @@ def _takeable(plan: SourcePlan, inspection: Inspection | None, *, refusing: bool
     if inspection is not None and long_columns(plan, inspection):
         conditions.append(sql.SQL(" and not {}").format(_long(plan, inspection)))
     if refusing:
-        conditions.append(sql.SQL(" and {}::text <> all(%(refused)s::text[])").format(_column(plan.key)))
+        conditions.append(sql.SQL(' and {}::text collate "default" <> all(%(refused)s::text[])').format(_column(plan.key)))
     return sql.SQL("").join(conditions)
 
 
@@ -220,11 +220,11 @@ def compiled(
 
     `refusing`: the parameter `refused` has keys of rows to leave out."""
     turn = plan.turn_column
-    fairness: sql.Composable = sql.SQL("coalesce({}::text, '')").format(_column(turn)) if turn else sql.SQL("''")
+    fairness: sql.Composable = sql.SQL("coalesce({}::text, '') collate \"default\"").format(_column(turn)) if turn else sql.SQL("''")
     limits: sql.Composable = sql.SQL("null::text[]")
     if plan.limits:
         names = [
-            sql.SQL("{} || coalesce({}::text, '')").format(_text(limit.rule + ":"), _column(limit.column))
+            sql.SQL("{} || coalesce({}::text, '') collate \"default\"").format(_text(limit.rule + ":"), _column(limit.column))
             if limit.column
             else _text(limit.rule + ":")
             for limit in plan.limits

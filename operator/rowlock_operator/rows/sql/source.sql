@@ -3,7 +3,7 @@
 -- out: a row which its user sets back to pending while its run is active is neither lost nor run twice at once.
 {in_order}
 with c as materialized (
-  select {new_id} as id, t.{key} as native_key, t.{key}::text as source_key, {args} as args, {fairness} as fairness_key, {limits} as limits, {was} as was
+  select {new_id} as id, t.{key} as native_key, t.{key}::text collate "default" as source_key, {args} as args, {fairness} as fairness_key, {limits} as limits, {was} as was
     from {table} t
    where ({pending}) {unseen} {takeable} and {inactive} {unsaturated} {prefilter}
    order by {order} limit %(n)s {lock}),
@@ -28,8 +28,8 @@ select {args} from {table} t where t.{key} = $1::{key_type}
 
 -- name: head
 -- The key of the row that a claim would take first.
-select t.{key}::text from {table} t
- where ({pending}) {unseen} {takeable} and not exists (select from rowlock.active a where a.source_id = %(source)s and a.source_key = t.{key}::text) {unsaturated}
+select t.{key}::text collate "default" from {table} t
+ where ({pending}) {unseen} {takeable} and not exists (select from rowlock.active a where a.source_id = %(source)s and a.source_key = t.{key}::text collate "default") {unsaturated}
  order by {order} limit 1 {lock}
 
 -- name: in_order
@@ -72,8 +72,9 @@ remembered as (insert into rowlock.seen(source_id, key) select %(source)s, c.sou
 where c.source_key in (select key from remembered)
 
 -- name: inactive
+-- Keys are compared in the collation of the ledger's own indexes, whatever that of the column: with another one each look would read all runs of the source.
 -- Asked row by row, whatever the planner thinks of the number of runs: a join would read all runs of the source for each batch.
-(select true from rowlock.active a where a.source_id = %(source)s and a.source_key = t.{key}::text limit 1) is null
+(select true from rowlock.active a where a.source_id = %(source)s and a.source_key = t.{key}::text collate "default" limit 1) is null
 
 -- name: new_id
 -- rowlock.new_id() written out: calling it 500 times takes as long as the rest of the insert.
@@ -81,7 +82,7 @@ where c.source_key in (select key from remembered)
 
 -- name: unseen
 -- The cursor is a shortcut: it misses rows that commit late with a small key, so a look without it follows now and then.
-and not exists (select from rowlock.seen s where s.source_id = %(source)s and s.key = t.{key}::text) and (%(cursor)s is null or t.{key} > %(cursor)s)
+and not exists (select from rowlock.seen s where s.source_id = %(source)s and s.key = t.{key}::text collate "default") and (%(cursor)s is null or t.{key} > %(cursor)s)
 
 -- name: unsaturated
 -- Keys that have enough waiting in the ledger are left out, so that a throttled key never fills the window.
@@ -90,7 +91,7 @@ and not ({fairness} = any(%(saturated)s::text[]))
 -- name: prefilter
 -- Without an index for the order, sort keys only (bounded by the limit) and lock these; sorting whole rows under a lock would sort the table.
 and t.{key} = any(array(select t.{key} from {table} t
-   where ({pending}) {unseen} {takeable} and not exists (select from rowlock.active a where a.source_id = %(source)s and a.source_key = t.{key}::text) {unsaturated} order by {order} limit %(n)s))
+   where ({pending}) {unseen} {takeable} and not exists (select from rowlock.active a where a.source_id = %(source)s and a.source_key = t.{key}::text collate "default") {unsaturated} order by {order} limit %(n)s))
 
 -- name: explain
 -- The plan of the claim's look, for advice on an index.
