@@ -143,7 +143,7 @@ class LeftOver:
 
 @dataclass(frozen=True)
 class Unwritten:
-    """Outcomes of one source that its table has not got yet: whether one is due, how many rows are held, and why one of them is."""
+    """Outcomes of one source that its table has not got yet: whether one is due, how many are held, and why one of them is."""
 
     due: bool
     held: int

@@ -9,6 +9,7 @@ from psycopg2 import extensions
 
 from rowlock_operator.api import reasons
 from rowlock_operator.errors import GiveUp
+from rowlock_operator.rows import refused
 from rowlock_operator.rows.pool import Pool
 from rowlock_operator.rows.refused import Refused
 from rowlock_operator.rows.source_table import Inspection, LeftOut, SourcePlan, compiled, long_columns
@@ -189,7 +190,7 @@ class Source:
     def _set_aside(self, lost: _NotMarked) -> None:
         for key, why in lost.whys.items():
             trouble = reasons.MARK_LOST.error(table=self.plan.shown, column=self.plan.status_column, value=self.plan.claimed, why=why)
-            if self.refused.full:
+            if not self.refused.has_room(key):
                 raise trouble
             self.refused.add(key, why, trouble, all_of_them=lost.all_of_them)
 
@@ -198,15 +199,18 @@ class Source:
         return {"source": self.source_id, "saturated": saturated, "cursor": after, "refused": self.refused.keys()}
 
     def refuse_head(self, saturated: list[str], error: GiveUp, *, whole: bool = False) -> bool:
-        """Leaves out the row that comes first, because the database does not let it become a run; False where there is none, or too many are."""
-        if self.refused.full:
-            return False
+        """Leaves out the row that comes first, because the database does not let it become a run; False where there is none.
+
+        Raises GiveUp where as many are left out as can be."""
         parameters = self._parameters(saturated, whole=whole)
         with self.pool.on_table(f"looking for the row that is refused in source {self.plan.name}") as cursor:
             cursor.execute(self._text(cursor, "head", refusing=bool(parameters["refused"])), parameters)
             found = cursor.fetchone()
         if found is None:
             return False
+        if not self.refused.has_room(found[0]):
+            fact = f"source {self.plan.name} has more than {refused.MOST} refused rows, and no more are passed over: {error}"
+            raise reasons.ROW_REFUSED.error(fact=fact)
         self.refused.add(found[0], str(error), error)
         return True
 

@@ -31,6 +31,12 @@ def trouble_of(bench: Bench) -> str:
     return bench.dispatcher.state.sources["default/orders"].error or ""
 
 
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was refused is tried again sooner than in earnest."""
+    monkeypatch.setattr(write_back, "_REFUSED", replace(write_back._REFUSED, first=0.5))
+
+
 @pytest.fixture
 def bench(database: str, redis_url: str) -> Iterator[Bench]:
     create_orders(database)
@@ -76,7 +82,7 @@ def test_an_outcome_that_is_refused_holds_up_no_other_and_is_told(what: str, ben
     bench.source()
     with BareRunner(database, redis_url, lambda args: None):
         wait_until(lambda: statuses(database) == {"done": 30 - refused_rows, "queued": refused_rows}, "the others are told")
-        wait_until(lambda: f"outcomes of {refused_rows} rows" in trouble_of(bench), "and the source says which are not")
+        wait_until(lambda: f"{refused_rows} outcomes cannot be written back" in trouble_of(bench), "and the source says which are not")
 
 
 def test_an_outcome_that_is_refused_at_commit_waits_until_that_is_mended(bench: Bench, database: str, redis_url: str) -> None:
@@ -104,7 +110,7 @@ def test_hundreds_of_refused_outcomes_hold_up_no_later_one(bench: Bench, databas
         wait_until(lambda: run_states(database) == {"succeeded": 600}, "all have run", 60)
         add_orders(database, 5)
         good = "select count(*) from orders where id > 550 and status = 'done'"
-        wait_until(lambda: sql(database, good) == [(55,)], "rows that nothing refuses are told", 15)
+        wait_until(lambda: sql(database, good) == [(55,)], "rows that nothing refuses are told", 60)
     assert statuses(database) == {"done": 55, "queued": 550}
 
 
@@ -276,5 +282,5 @@ def test_without_the_empty_text_all_outcomes_are_held(database: str, redis_url: 
     add_orders(database, 3)
     with dispatching(database, redis_url) as bench, BareRunner(database, redis_url, lambda args: None):
         bench.source()
-        wait_until(lambda: "outcomes of 3 rows" in trouble_of(bench), "all work was done, and nothing is told")
+        wait_until(lambda: "3 outcomes cannot be written back" in trouble_of(bench), "all work was done, and nothing is told")
         assert statuses(database) == {"queued": 3}

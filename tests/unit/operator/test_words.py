@@ -65,17 +65,18 @@ def test_refused_rows_are_tried_again_a_few_at_a_time_and_all_once_some_pass() -
     refused = Refused(clock)
     for key in range(100):
         refused.add(str(key), "no", NO)
-    assert len(refused.keys()) == 100
     clock.now += 6
-    assert len(refused.keys()) == 80, "twenty may be taken again"
+    assert len(refused.keys()) == 100, "while new ones are found, none is tried again"
+    refused.passed(0, exhausted=True)
+    assert len(refused.keys()) == 95, "five may be taken again"
     for key in set(refused.reasons()) - set(refused.keys()):
         refused.add(key, "still no", NO)
     assert len(refused.keys()) == 100
     clock.now += 2
-    assert len(refused.keys()) == 80, "the next twenty"
-    refused.passed(20, exhausted=True)
-    assert len(refused.reasons()) == 80
-    assert len(refused.keys()) == 20, "what passed makes room for four times as many, those refused twice wait longer"
+    assert len(refused.keys()) == 95, "the next five"
+    refused.passed(5, exhausted=True)
+    assert len(refused.reasons()) == 95
+    assert len(refused.keys()) == 75, "what passed makes room for four times as many"
 
 
 def test_a_row_that_is_refused_again_waits_longer_up_to_a_minute() -> None:
@@ -84,6 +85,7 @@ def test_a_row_that_is_refused_again_waits_longer_up_to_a_minute() -> None:
     waits = []
     for _ in range(6):
         refused.add("7", "no", NO)
+        refused.passed(0, exhausted=True)
         began = clock.now
         while refused.keys():
             clock.now += 1

@@ -177,8 +177,8 @@ select q.name, d.state, count(*), coalesce(array_agg(least(1e9, greatest(0, extr
   left join rowlock.queue q on q.id = d.queue_id group by 1, 2
 
 -- name: outbox_sources
--- Sources with outcomes to write back: asked once, so that idle ones cost nothing. Whether one is due, how many rows are held, and one of these.
-select source_id, bool_or(next_try is null or next_try <= clock_timestamp()), count(distinct source_key) filter (where why is not null),
+-- Sources with outcomes to write back: asked once, so that idle ones cost nothing. Whether one is due, how many are held, and one of these.
+select source_id, bool_or(next_try is null or next_try <= clock_timestamp()), count(*) filter (where why is not null),
        min('row ' || left(source_key, 100) || ': ' || why)
   from rowlock.outbox group by source_id
 
