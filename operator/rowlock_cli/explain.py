@@ -159,6 +159,8 @@ def _launching(facts: Facts) -> Iterator[str]:
     run = facts.run
     since = f" since {age((facts.now - run.claimed_at).total_seconds())}" if run.claimed_at else ""
     yield f"It is claimed{since}; its Kubernetes Job exists or is being made, and its pod has not started: `{_kube_job(run)}`."
+    if run.attempt > 1:
+        yield "Under contract Exit it waits for the pod of its earlier attempt to be gone, too: `kubectl get pods` shows one that is Terminating."
 
 
 def _running(facts: Facts) -> Iterator[str]:

@@ -131,12 +131,12 @@ class Children:
         return [owned.pod for owned in found if owned is not None]
 
     def pods(self) -> dict[Attempt, PodSeen]:
-        """The pods of kube jobs, by attempt."""
+        """The newest pod of each attempt: a kube job that was deleted and made again may have left one."""
         found: dict[Attempt, list[PodSeen]] = defaultdict(list)
         for _, owned in self._pods.items():
             if owned.attempt is not None:
                 found[owned.attempt].append(owned.pod)
-        return {attempt: max(pods, key=lambda pod: pod.name) for attempt, pods in found.items()}
+        return {attempt: max(pods, key=lambda pod: (str(pod.created_at or ""), pod.name)) for attempt, pods in found.items()}
 
     def _deployment_changed(self, key: ObjectKey) -> None:
         # The name says whose it is (names.py); a deleted one has no labels to ask any more.

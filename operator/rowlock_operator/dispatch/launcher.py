@@ -88,6 +88,7 @@ class Launcher:
         self._busy: set[Attempt] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._refused_until: dict[str, float] = {}
+        self._tended: dict[int, bool] = {}  # dispatchers that are looked at now, and whether something changed meanwhile
         self._orphan_since: dict[str, float] = {}
         self._in_hand: dict[
             int, bool
@@ -120,20 +121,36 @@ class Launcher:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def tend(self) -> None:
-        """One look at every attempt that has, or should have, a kube job."""
+        """One look at every attempt that has, or should have, a kube job; a database that does not answer holds up no other."""
         if not self._view.synced():
             return
         for dispatcher in list(self._dispatchers()):
-            try:
-                await self._tend_one(dispatcher)
-            except Exception as error:  # noqa: BLE001 - the loop's edge: told in conditions, tried again; other databases go on
-                expected = isinstance(error, RowlockError)
-                log.warning("tending_failed", extra={"why": str(error)}, exc_info=None if expected else error)
-                dispatcher.state.failing.met(LAUNCHER, error)
+            if id(dispatcher) in self._tended:
+                self._tended[id(dispatcher)] = True
             else:
-                dispatcher.state.failing.worked(LAUNCHER)
+                self._tended[id(dispatcher)] = False
+                look = self._loop.create_task(self._tend_alone(dispatcher))
+                self._tasks.add(look)
+                look.add_done_callback(self._tasks.discard)
 
-    async def _tend_one(self, dispatcher: DatabaseDispatcher) -> None:
+    async def _tend_alone(self, dispatcher: DatabaseDispatcher) -> None:
+        try:
+            await self._tend_database(dispatcher)
+        except Exception as error:  # noqa: BLE001 - the loop's edge: told in conditions, tried again; other databases go on
+            expected = isinstance(error, RowlockError)
+            log.warning(
+                "tending_failed",
+                extra={"database": dispatcher.pool.name, "why": str(error)},
+                exc_info=None if expected else error,
+            )
+            dispatcher.state.failing.met(LAUNCHER, error)
+        else:
+            dispatcher.state.failing.worked(LAUNCHER)
+        finally:
+            if self._tended.pop(id(dispatcher)):
+                self.poke()  # something changed during the look
+
+    async def _tend_database(self, dispatcher: DatabaseDispatcher) -> None:
         entries = {q.queue_id: q for q in dispatcher.state.queue_entries() if q.jobs_mode}
         if not entries and not self._in_hand.get(id(dispatcher), True):
             return
@@ -267,6 +284,8 @@ class Launcher:
             if run.runner == 0:
                 await self._vanished(dispatcher, queue, run)
             return  # contract Sdk: the pod's own runner holds the lease
+        if pod is not None and pod.owner_uid not in ("", kube_job.uid):
+            pod = None  # of a kube job of this attempt that somebody deleted: its end is not this one's
         ours = queue.spec.is_exit and (run.state == "launching" or run.runner == 0)
         if run.cancel is not None and run.runner == 0:
             await self._kube.delete(KUBE_JOBS, kube_job.namespace, kube_job.name, uid=kube_job.uid)
@@ -359,7 +378,7 @@ class Launcher:
 
     async def _clear_orphans(self, queues: set[str], kube_jobs: dict[Attempt, KubeJobSeen], in_hand: set[Attempt]) -> None:
         """Kube jobs whose attempt is over: ended ones go at once, running ones may end by themselves for a while."""
-        now = time.monotonic()
+        now, refused = time.monotonic(), None
         orphans = {
             kube_job.uid: kube_job
             for attempt, kube_job in kube_jobs.items()
@@ -378,7 +397,12 @@ class Launcher:
                 or (queue is not None and queue.spec.is_exit)
                 or now - self._orphan_since.setdefault(uid, now) > self._settings.orphan_seconds
             ):
-                await self._clear(kube_job)
+                try:
+                    await self._clear(kube_job)
+                except RowlockError as error:
+                    refused = error  # the others go all the same
+        if refused is not None:
+            raise refused
 
     async def _clear(self, kube_job: KubeJobSeen) -> None:
         """Its outcome is recorded: it may go. Where we may not delete it, Kubernetes does so `ttlSeconds` after its end."""

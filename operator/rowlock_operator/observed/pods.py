@@ -33,6 +33,8 @@ class PodSeen:
     reason: str = ""
     message: str = ""
     ready: bool = False
+    owner_uid: str = ""  # of the kube job or ReplicaSet that made it
+    created_at: datetime | None = None
     node: str = ""
     node_silent: bool = False  # its node stopped reporting; what the pod says is what was last heard
     deleting: bool = False
@@ -76,6 +78,8 @@ def observe_pod(manifest: Manifest) -> PodSeen:
         reason=status.get("reason", ""),
         message=status.get("message", ""),
         ready=condition(manifest, "Ready") is not None,
+        owner_uid=next((one.get("uid", "") for one in metadata.get("ownerReferences") or () if one.get("controller")), ""),
+        created_at=instant(metadata.get("creationTimestamp")),
         node=(manifest.get("spec") or {}).get("nodeName", ""),
         node_silent=_node_silent(manifest),
         deleting=bool(metadata.get("deletionTimestamp")),

@@ -11,6 +11,7 @@ import pytest
 from tests.integration.operator.test_kube_jobs import RETRY, SOURCE, ended, pod_of, running, wait_state
 from tests.services.manifests import exit_queue
 from tests.services.operator import MERGE, OperatorRoom, counted_for
+from tests.services.postgres import PostgresServer, connect
 from tests.services.process import wait_until
 from tests.services.rows import create_orders, statuses
 
@@ -120,3 +121,47 @@ def test_a_kube_job_that_may_not_be_deleted_gets_its_ttl_once_its_outcome_is_rec
     finally:
         room.plane.request("DELETE", f"{policies}/validatingadmissionpolicybindings/{name}")
         room.plane.request("DELETE", f"{policies}/validatingadmissionpolicies/{name}")
+
+
+def test_the_end_of_a_pod_that_an_earlier_kube_job_of_the_attempt_left_is_not_taken_for_its_own(room: OperatorRoom) -> None:
+    """Somebody deleted the kube job before it ran; its pod has ended with an error, and stays for a finalizer of somebody else's."""
+    pod = launched(room)
+    pods = f"/api/v1/namespaces/{room.namespace}/pods"
+    room.must("PATCH", f"{pods}/{pod}", {"metadata": {"finalizers": ["example.org/keeps"]}}, content_type=MERGE)
+    job = room.kube_jobs()[0]["metadata"]
+    room.leader().kill()
+    room.must("DELETE", f"/apis/batch/v1/namespaces/{room.namespace}/jobs/{job['name']}", {"propagationPolicy": "Orphan"})
+    room.kubelet_writes(pod, "Failed", ended(9, "of the deleted one"))
+    wait_until(lambda: room.kube_jobs() == [], "it is gone", 20)
+    room.operator(ready=False)
+    wait_until(lambda: room.kube_jobs() and room.kube_jobs()[0]["metadata"]["uid"] != job["uid"], "it is made again", 40)
+    wait_until(lambda: len(room.pods()) == 2, "both pods are there", 20)
+    own = next(one["metadata"]["name"] for one in room.pods() if one["metadata"]["name"] != pod)
+    room.kubelet_writes(own, "Succeeded", ended(0, "its own"))
+    assert wait_state(room, "succeeded", 40) == (1, {"message": "its own"}, {})
+
+
+def test_a_ledger_that_hangs_holds_up_the_outcomes_of_no_other(room: OperatorRoom, own_postgres: PostgresServer) -> None:
+    url = own_postgres.new_database(ledger=False)
+    room.secret("other", url=url, workerUrl=url)
+    room.create(exit_queue("elsewhere", databaseRef={"secretName": "other"}))
+    pod = launched(room)
+    room.wait_condition("WorkQueue", "elsewhere", status="True", deadline_seconds=40)
+    with connect(url) as holder:
+        holder.execute("begin; lock table rowlock.active in access exclusive mode")
+        waiting = "select from pg_locks where not granted and relation = 'rowlock.active'::regclass"
+        wait_until(lambda: holder.execute(waiting) or holder.rowcount, "somebody waits for it", 20)
+        counted_for(3, lambda: 0)  # a look at it hangs by now
+        room.kubelet_writes(pod, "Succeeded", ended(0))
+        wait_state(room, "succeeded", 5)
+
+
+def test_an_outcome_that_cannot_be_recorded_at_the_moment_is_not_lost(room: OperatorRoom) -> None:
+    pod = launched(room)
+    room.sql("alter table rowlock.done add constraint odd check (state <> 'succeeded')")
+    room.kubelet_writes(pod, "Succeeded", ended(0, "well done"))
+    log = room.leader().log
+    wait_until(lambda: "kube_run_not_tended" in log.read_text(), "it was refused", 30)
+    assert [job["metadata"]["labels"]["rowlock.dev/attempt"] for job in room.kube_jobs()] == ["1"], "it stays until it is known"
+    room.sql("alter table rowlock.done drop constraint odd")
+    assert wait_state(room, "succeeded") == (1, {"message": "well done"}, {})
