@@ -8,6 +8,7 @@ from rowlock_cli import show
 from rowlock_cli.asking import agree, check_asking
 from rowlock_cli.connection import Cursor, sql
 from rowlock_cli.errors import Failed
+from rowlock_cli.figures import database_now
 from rowlock_cli.runs import find_source, rows
 from rowlock_cli.session import NAMESPACE, cluster_options, ledger, output_option
 
@@ -34,7 +35,7 @@ def forget_keys(source: str, keys: tuple[str, ...], everything: bool, yes: bool,
     with ledger(ask=None if yes or dry_run else _ask) as opened:
         with opened.transaction() as cur:
             full = find_source(cur, source, namespace=click.get_current_context().meta.get(NAMESPACE))
-            facts = _facts(cur, full, list(keys) or None)
+            facts, before = _facts(cur, full, list(keys) or None), database_now(cur)
         if dry_run:
             click.echo(show.to_json(facts) if output == "json" else _would(facts) if facts["remembered"] else _nothing(facts))
             return
@@ -43,7 +44,7 @@ def forget_keys(source: str, keys: tuple[str, ...], everything: bool, yes: bool,
         forgotten = 0
         while True:
             with opened.transaction() as cur:
-                cur.execute(sql("forget_keys"), {"source": full, "keys": facts["keys"], "limit": _BATCH})
+                cur.execute(sql("forget_keys"), {"source": full, "keys": facts["keys"], "before": before, "limit": _BATCH})
                 count = int(cur.fetchall()[0][0])
             forgotten += count
             if count < _BATCH:

@@ -45,6 +45,7 @@ class Vitals:
     troubles: tuple[tuple[str, str, float], ...] = ()  # duty of an operator, what keeps it from its work, seconds
     expected: tuple[str, ...] = ()  # of the deleted ones: no WorkQueue of that name was ever seen
     left_over: tuple[tuple[str, int], ...] = ()  # why outcomes of a source that is gone cannot be written, and how many wait
+    marks: tuple[str, ...] = ()  # rows marked as taken that no run belongs to
 
 
 @click.command("health")
@@ -92,7 +93,9 @@ def take_vitals(cur: Cursor) -> Vitals:
     cur.execute(sql("oldest_due"))
     oldest = next(iter(cur.fetchall()), None)
     cur.execute(sql("source_troubles"))
-    left_over = tuple((trouble, int(outcomes)) for trouble, outcomes in cur.fetchall())
+    of_sources = cur.fetchall()
+    left_over = tuple((trouble, int(outcomes)) for trouble, outcomes, _ in of_sources if trouble)
+    marks = tuple(sentence for _, _, sentence in of_sources if sentence)
     return Vitals(
         answer_seconds=answer_seconds, versions=known, dead=dead, oldest=oldest, runners_alive=alive, lapsed_seconds=lapsed_seconds,
         operator_visible=visible, operator_seconds=operator_seconds, days_ahead=days_ahead,
@@ -100,7 +103,7 @@ def take_vitals(cur: Cursor) -> Vitals:
         deleted=tuple(q.queue for q in figures if q.deleted),
         troubles=tuple(troubles(cur)),
         expected=tuple(name for name, never in queues_gone(cur).items() if never),
-        left_over=left_over,
+        left_over=left_over, marks=marks,
     )  # fmt: skip
 
 
@@ -132,6 +135,7 @@ def judge(vitals: Vitals, *, max_wait_seconds: float, max_dead: int | None) -> l
         if queue in vitals.expected
     ]
     found += [_finding("problem", "outcomes", f"{outcomes} waiting: {why}") for why, outcomes in vitals.left_over]
+    found += [_finding("problem", "rows", sentence) for sentence in vitals.marks]
     found.append(_dead(vitals.dead, max_dead))
     found.append(_finding("note", "redis", "Redis is not checked here; the condition Ready of each WorkQueue tells about it."))
     return found

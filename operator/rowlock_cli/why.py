@@ -25,9 +25,13 @@ def gather_row(cur: Cursor, source: str, key: str) -> Facts:
     if len(names) > 1:
         raise Failed(f"the source {source} is in more than one namespace; say which: {', '.join(names)}")
     if not found:
+        marks = ""
+        if may_read_tables(cur):
+            cur.execute(sql("marks_of_source"), {"source": source})
+            marks = " ".join(f"; {sentence}" for (sentence,) in cur.fetchall())
         raise Failed(
             f"no run of the source {source} has the key {key}: its row does not fulfil spec.pending, has not been taken yet, or its run is past the "
-            f"queue's history. `kubectl get rowsource {source.rpartition('/')[2]} -o wide` says whether rows are taken"
+            f"queue's history. `kubectl get rowsource {source.rpartition('/')[2]} -o wide` says whether rows are taken{marks}"
         )
     return _about(cur, found[0])
 

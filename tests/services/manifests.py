@@ -32,6 +32,8 @@ def row_source(name: str = "orders", **spec: Any) -> Manifest:
         "columns": ["id", "amount"],
         "task": "process",
     }
+    if not spec.get("statusColumn"):
+        given["again"] = {"never": True}
     return _manifest("RowSource", name, given, spec)
 
 

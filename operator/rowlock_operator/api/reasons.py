@@ -69,12 +69,12 @@ NOT_A_TABLE = Reason("NotATable", "{table} is a {kind}: name a table or a view i
 VIEW_READ_ONLY = Reason(
     "ViewReadOnly",
     "{table} is a view through which {column} cannot be written: name the table beneath it, give the view an INSTEAD OF UPDATE trigger, or "
-    "leave out spec.statusColumn (the ledger alone remembers then).",
+    "leave out spec.statusColumn and give spec.again (the ledger alone remembers then).",
 )
 VIEW_NOT_LOCKABLE = Reason(
     "ViewNotLockable",
-    "Rows of the view {table} cannot be locked ({why}): name the table beneath it, or leave out spec.statusColumn (the ledger alone "
-    "remembers then).",
+    "Rows of the view {table} cannot be locked ({why}): name the table beneath it, or leave out spec.statusColumn and give spec.again "
+    "(the ledger alone remembers then).",
 )
 COLUMN_MISSING = Reason("ColumnMissing", "{fact}: correct {field}, or add the column{known}.")
 KEY_NOT_UNIQUE = Reason(
@@ -156,6 +156,11 @@ NOT_THROTTLED = Reason("NotThrottled", "No run waits behind a limit.")
 
 # Degraded
 DEAD_LETTERS = Reason("DeadLetters", "{count} runs are dead or unknown: see `rowlock dead-letters`, then `rowlock requeue`.")
+MARKS_WITHOUT_RUN = Reason(
+    "MarksWithoutRun",
+    "{count} rows of {table}, such as {key_column} {key}, carry {column} = {claimed!r} though the ledger knows no run of them (their key was "
+    "changed, or the table came back from a backup): nobody will run them. To have them run: {statement}",
+)
 OUTCOMES_NOT_WRITTEN = Reason(
     "OutcomesNotWritten",
     "Outcomes of runs of RowSource {source}, which takes no rows any more, cannot be written to its table {table}: {why} They are kept, and "

@@ -87,6 +87,33 @@ class SourceLimit(ApiModel):
     rate: Rate | None = Field(default=None, description="Starts per time.")
 
 
+class Again(ApiModel):
+    """When a row that is still pending, or pending again, runs again: without a status column the table does not say so."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "(has(self.never) ? 1 : 0) + (has(self.versionColumn) ? 1 : 0) + (has(self.everySeconds) ? 1 : 0) == 1",
+                "give exactly one of never, versionColumn and everySeconds",
+            ),
+            rule(
+                "!has(self.never) || self.never",
+                "never can only be true: for rows that run again give versionColumn or everySeconds",
+                ".never",
+            ),
+        )
+    )
+    never: bool | None = Field(
+        default=None, description="true: a row runs once, whatever becomes of it. `rowlock forget-keys` makes an exception."
+    )
+    version_column: ColumnName | None = Field(
+        default=None, description="Column that changes when the row is to run again, such as updated_at: it runs once for each value."
+    )
+    every_seconds: Annotated[int, Field(ge=1, le=366 * DAY)] | None = Field(
+        default=None, description="It runs again while it is pending, so many seconds after it was last taken; never twice at once."
+    )
+
+
 class RowSourceSpec(ApiModel):
     """What the user asks for."""
 
@@ -115,6 +142,21 @@ class RowSourceSpec(ApiModel):
                 "!has(self.statusColumn) || !has(self.statusColumn.errorColumn) || self.statusColumn.errorColumn != self.key",
                 "statusColumn.errorColumn must be another column than key",
                 ".statusColumn",
+            ),
+            rule(
+                "has(self.statusColumn) || has(self.again)",
+                "without statusColumn say when a row that is still pending, or pending again, runs again: again: {never: true}, "
+                "{versionColumn: a column that changes then} or {everySeconds: n}",
+            ),
+            rule(
+                "!has(self.statusColumn) || !has(self.again)",
+                "again is for sources without statusColumn; with one, a row runs again once its status is set back: remove again or statusColumn",
+                ".again",
+            ),
+            rule(
+                "!has(self.again) || !has(self.again.versionColumn) || self.again.versionColumn != self.key",
+                "again.versionColumn must be another column than key: the key of a row does not change",
+                ".again",
             ),
             rule(
                 "!self.pending.contains(';') && !self.pending.contains('--') && !self.pending.contains('/*')",
@@ -162,6 +204,9 @@ class RowSourceSpec(ApiModel):
     )
     status_column: StatusColumn | None = Field(
         default=None, description="Column that tells the application what became of a row. Absent: only the ledger remembers."
+    )
+    again: Again | None = Field(
+        default=None, description="Without statusColumn, and only then: when a row that is still pending, or pending again, runs again."
     )
     task: TaskName = Field(description="The task each row is given to; must be in the WorkQueue's tasks.")
     priority: int = Field(default=0, ge=-100, le=100, description="Higher goes first.")

@@ -41,6 +41,13 @@ def check_status_values(pending: str, status: StatusColumn) -> None:
             )
 
 
+def waiting_value(pending: str, column: str) -> str | None:
+    """A value of `column` with which a row waits, of those that `pending` names; None where it names none."""
+    said = [literal.name for literal in parse(pending).find_all(exp.Literal) if literal.is_string]
+    truths = {value: truth_with(pending, column=column, value=value) for value in said}
+    return next((value for wanted in (True, UNKNOWN) for value, truth in truths.items() if truth is wanted), None)
+
+
 def truth_with(text: str, *, column: str, value: str) -> Value:
     """Whether the expression is true for every row whose `column` is `value`; UNKNOWN where it depends on more."""
     return _truth(_evaluate(parse(text), column, value))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from rowlock_operator.dispatch.auditor import Auditor, AuditorSettings
 from rowlock_operator.dispatch.claimer import Claimer, ClaimerSettings
 from rowlock_operator.dispatch.depths import DepthsReader, DepthsSettings
 from rowlock_operator.dispatch.duty import Duty
@@ -40,7 +41,7 @@ REGISTERING = Patience(lock_ms=200, statement_ms=5_000)  # reconcilers wait in l
 class DispatchSettings:
     """Each duty's own settings; the two pools bound the connections to one database, whatever the number of its sources."""
 
-    pool_size: int = 12  # one for each duty and for the launcher, so that none waits for another's; the hint has one beside it
+    pool_size: int = 13  # one for each duty and for the launcher, so that none waits for another's; the hint has one beside it
     reconciler_pool_size: int = 2  # of twenty reconcilers, who look at tables that may be locked
     claimer: ClaimerSettings = field(default_factory=ClaimerSettings)
     feeder: FeederSettings = field(default_factory=FeederSettings)
@@ -50,6 +51,7 @@ class DispatchSettings:
     figures: FiguresSettings = field(default_factory=FiguresSettings)
     leftovers: LeftoversSettings = field(default_factory=LeftoversSettings)
     tables: TablesSettings = field(default_factory=TablesSettings)
+    auditor: AuditorSettings = field(default_factory=AuditorSettings)
     housekeeper: HousekeeperSettings = field(default_factory=HousekeeperSettings)
     watch: WatchSettings = field(default_factory=WatchSettings)
 
@@ -112,6 +114,7 @@ class DatabaseDispatcher:
             "depths": DepthsReader(self.state, self.ledger, settings.depths).run_once,
             "leftovers": leftovers.run_once,
             "figures": FiguresReader(self.state, self.ledger, settings.figures, room).run_once,
+            "auditor": Auditor(self.state, self.ledger, settings.auditor).run_once,
             "housekeeper": housekeeper.run_once,
             WATCH: self._watch.run_once,
         }
@@ -186,7 +189,7 @@ class DatabaseDispatcher:
                     source.refused = old.source.refused
                 entry.done, entry.failed, entry.pending = old.done, old.failed, old.pending
                 entry.left_out, entry.refused = old.left_out if source.may_leave_out else LeftOut(), old.refused
-                entry.turns = old.turns
+                entry.turns, entry.marks = old.turns, old.marks
                 entry.troubles = dict(old.troubles)  # a look at the table mends nothing: each duty takes back its own
             self.state.sources[plan.name] = entry
             self.state.leftovers.pop(source_id, None)

@@ -25,6 +25,7 @@ EFFECTS = {
     "depths": "how much waits is not known",
     "figures": "the counters of RowSources stand still",
     "leftovers": "outcomes of RowSources that are gone are not written",
+    "auditor": "rows that are marked as taken and have no run are not found",
     "housekeeper": "the history is not cleared up, and places for the days to come are not made",
 }
 

@@ -116,6 +116,8 @@ class Leftovers:
                     gone, self._looked_after[id_] = entry.source.vanished(settings.batch, self._looked_after.get(id_))
                     self._ledger.cancel(gone, "SourceRowDeleted")
                 written = entry.source.write_back()
+                if n := entry.source.take_left_alone():
+                    self._state.left_alone.append((entry.source.queue_id, n))
         except GiveUp as error:
             entry.met(DUTY, reasons.OUTCOMES_NOT_WRITTEN.error(source=entry.source.plan.name, table=entry.source.plan.table, why=error))
             self._refused[id_] = (now + pause, min(settings.longest_refused_seconds, pause * 2))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from rowlock_operator.api import reasons
 from rowlock_operator.api.reasons import Reason
 from rowlock_operator.dispatch.failing import LAUNCHER, LOCK, ONE_KUBE_JOB, STOPPING, WAITING_ROOM, Failing, Lasting
+from rowlock_operator.dispatch.marks import Marks
 from rowlock_operator.errors import GiveUp, RowlockError
 from rowlock_operator.observed.queues import Trouble, trouble
 from rowlock_operator.rows.ledger import Depth, Ended
@@ -67,6 +68,7 @@ class SourceEntry:
     left_alone: int | None = None  # rows whose outcome was not written, since they said something else
     running: int = 0
     throttled: int = 0
+    marks: Marks = Marks()  # rows that carry our mark and have no run
 
     @property
     def counted(self) -> bool:

@@ -49,6 +49,7 @@ class Figures:
         self._queues, self._sources, self._health = queues, sources, health
         self._blocked = {name: n for name, n in self._blocked.items() if name in queues}
         self._metrics.db_pool_in_use.set(in_use)
+        self._metrics.marks_without_run.set(sum(entry.marks.count for each in self._databases for entry in each.state.source_entries()))
         self._metrics.database_up.set(int(reachable))
         for duty in failing | self._failing:
             self._metrics.duty_failing.labels(duty).set(int(duty in failing))
@@ -137,4 +138,5 @@ def _seen(entry: SourceEntry) -> tuple[Any, ...]:
         entry.left_alone,
         entry.error if entry.troubles else None,
         left_out,
+        entry.marks,
     )

@@ -87,6 +87,8 @@ class RowSources:
             advice += others
         if entry is not None and (why := why_left_out(entry)):
             advice.insert(0, trouble(reasons.ROWS_LEFT_OUT, why=why))
+        if entry is not None and entry.marks.count:
+            advice.insert(0, entry.marks.trouble(entry.source.plan))
         if entry is not None and not troubles and not entry.counted and (left := self._until_counted(key)):
             return left
         if entry is not None and entry.counted:
@@ -228,6 +230,8 @@ def plan_of(source: RowSource, checked: CheckedSource) -> tuple[SourcePlan, list
         task=spec.task,
         priority=spec.priority,
         fairness_key=spec.fairness_key,
+        version_column=spec.again.version_column if spec.again else None,
+        again_seconds=spec.again.every_seconds if spec.again else None,
     )
     if status is not None:
         plan = replace(

@@ -119,6 +119,7 @@ def _named(plan: SourcePlan) -> list[tuple[str, str]]:
         ("spec.key", plan.key),
         ("spec.fairnessKey", plan.fairness_key),
         ("spec.statusColumn.name", plan.status_column),
+        ("spec.again.versionColumn", plan.version_column),
         ("spec.statusColumn.errorColumn", plan.error_column),
         *(("spec.orderBy", column) for column, _ in plan.order_by),
         *(("spec.columns or spec.args", column) for _, column in plan.arguments),

@@ -217,6 +217,14 @@ class Ledger:
         """Why outcomes of a source that nobody feeds cannot be written, for whoever asks the ledger alone."""
         self._rows("source_trouble", id=source_id, trouble=trouble)
 
+    def source_marks(self, source_id: int, marks: str) -> None:
+        """What an audit of the source's table found, for whoever asks the ledger alone."""
+        self._rows("source_marks", id=source_id, marks=marks)
+
+    def marks_mended(self, audited: list[int], marked: list[int]) -> None:
+        """Of these audited sources only the marked ones have something to tell."""
+        self._rows("marks_mended", audited=audited, marked=marked)
+
     def settled(self, left: list[int]) -> None:
         """No source but these has such a trouble (any more)."""
         self._rows("settled", left=left)

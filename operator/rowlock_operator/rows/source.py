@@ -20,6 +20,10 @@ _SQL = statements("source")
 _SETTING_ASIDE_SECONDS = 1.0  # in one claim: rows whose mark does not take
 
 
+class _Overtaken(Exception):
+    """A run of the same key was made after our picture of the table: what is remembered of its row would keep it from running again."""
+
+
 class _NotMarked(Exception):
     """Rolls the claim back: these rows would be run again and again, or never be told their outcome."""
 
@@ -136,7 +140,12 @@ class Source:
     @property
     def _cursor_allowed(self) -> bool:
         """The cursor needs keys that are taken in ascending order, and nothing but the ledger that remembers."""
-        return not self.plan.status_column and self.plan.order_by in ((), ((self.plan.key, False),)) and not self.plan.turn_column
+        return (
+            not self.plan.status_column
+            and not self.plan.runs_again
+            and self.plan.order_by in ((), ((self.plan.key, False),))
+            and not self.plan.turn_column
+        )
 
     def claim(self, n: int, saturated: list[str], *, whole: bool = False) -> int:
         """Moves up to n rows into the ledger; returns how many became runs. `whole`: without the cursor, so that late commits are found."""
@@ -152,6 +161,8 @@ class Source:
         while True:
             try:
                 taken, last = self._claim(parameters | self._parameters(saturated, whole=whole))
+            except _Overtaken:
+                return 0
             except _NotMarked as lost:
                 self._set_aside(lost)
                 if time.monotonic() > until:
@@ -164,10 +175,13 @@ class Source:
         return taken
 
     def _claim(self, parameters: dict[str, Any]) -> tuple[int, Any]:
-        """(how many were taken, the last key in order); raises _NotMarked where the table does not say of each that it was."""
+        """(how many were taken, the last key in order); raises _NotMarked where the table does not say of each that it was,
+        and _Overtaken."""
         with self.pool.on_table(f"taking rows of source {self.plan.name}") as cursor:
             cursor.execute(self._text(cursor, "claim", refusing=bool(parameters["refused"])), parameters)
-            taken, last, to_check = cursor.fetchone() or (0, None, None)
+            taken, last, to_check, remembered = cursor.fetchone() or (0, None, None, None)
+            if remembered is not None and remembered != taken:
+                raise _Overtaken
             if to_check and self.inspection.rules:
                 cursor.execute(self._text(cursor, "mark_apart"), parameters | {"keys": to_check})
             if to_check:
@@ -225,6 +239,35 @@ class Source:
         with self.pool.on_table(f"looking for rows of source {self.plan.name} that cannot be taken") as cursor:
             cursor.execute(self._text(cursor, "left_out"), {"cap": cap, "source": self.source_id})
             return LeftOut(*(int(count) for count in cursor.fetchone() or ()))
+
+    def marks_after(self, after: str | None, n: int) -> tuple[str | None, int, list[str]]:
+        """The next n rows in the order of the key: (the last key, how many, keys of those that carry our mark and that nobody holds)."""
+        with self.pool.on_table(f"auditing source {self.plan.name}") as cursor:
+            made = compiled("marks", self.plan, inspection=self.inspection, cursor_used=after is not None)
+            cursor.execute(made, {**self._held_by(cursor), "after": after, "n": n})
+            last, read, marked = cursor.fetchone() or (None, 0, [])
+            return last, int(read), list(marked)
+
+    def unheld(self, keys: list[str]) -> set[str]:
+        """Those of these keys whose rows carry our mark, and that nobody holds."""
+        with self.pool.on_table(f"auditing source {self.plan.name}") as cursor:
+            made = compiled("marks_again", self.plan, inspection=self.inspection)
+            cursor.execute(made, {**self._held_by(cursor), "keys": keys})
+            return {key for (key,) in cursor.fetchall()}
+
+    def _held_by(self, cursor: extensions.cursor) -> dict[str, Any]:
+        cursor.execute(_SQL["same_table"], {"source": self.source_id})
+        (same,) = cursor.fetchone() or (None,)
+        return {"claimed": self.plan.claimed, "same": same or [self.source_id]}
+
+    def note_versions(self, after: str, n: int) -> str | None:
+        """Notes the version of up to n rows whose keys are remembered without one; the key to go on from, None at the end."""
+        if not self.plan.version_column:
+            return None
+        with self.pool.on_table(f"looking at versions of source {self.plan.name}") as cursor:
+            cursor.execute(self._text(cursor, "note_versions"), {"source": self.source_id, "after": after, "n": n})
+            last, read, _ = cursor.fetchone() or (None, 0, 0)
+        return None if read < n else last
 
     def window(self) -> Window:
         if self._cursor_allowed:

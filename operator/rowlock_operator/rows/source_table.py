@@ -1,5 +1,6 @@
 """A user's table as a source: how it was found to be, and the statements compiled for it."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -56,6 +57,13 @@ class SourcePlan:
     canceled: str = ""
     unknown: str = ""
     error_column: str | None = None
+    version_column: str | None = None  # without a status column: a row runs again when the value of this one has changed
+    again_seconds: int | None = None  # likewise: so long after it was taken; neither = never
+
+    @property
+    def runs_again(self) -> bool:
+        """Whether a row without a status column may run more than once."""
+        return self.version_column is not None or self.again_seconds is not None
 
     @property
     def shown(self) -> str:
@@ -207,6 +215,27 @@ def _mark(plan: SourcePlan, inspection: Inspection | None, parts: dict[str, sql.
     return sql.SQL(_SQL["mark_status"]).format(**parts), sql.SQL(_SQL["to_check"]).format(**parts)
 
 
+def _remembering(plan: SourcePlan, parts: dict[str, sql.Composable], *, cursor_used: bool) -> dict[str, sql.Composable]:
+    """How rows that were taken are told apart without a status column: by their key, and by what makes them run again."""
+    made: dict[str, sql.Composable]
+    if plan.status_column:
+        made = dict.fromkeys(("unseen", "remember_key", "fresh", "version_of"), sql.SQL(""))
+        return made | {"version": sql.SQL("null"), "fresh_count": sql.SQL("null")}
+    how = "version" if plan.version_column else "seconds" if plan.again_seconds else "never"
+    # What stands for the column: where another one is named, what is remembered of the first says nothing.
+    tag = _text(hashlib.md5((plan.version_column or "").encode(), usedforsecurity=False).hexdigest()[:8])
+    made = {**parts, "version_of": tag, "seconds": sql.Literal(plan.again_seconds or 0)}
+    made["version"] = sql.SQL("null")
+    if plan.version_column:
+        made["version"] = sql.SQL(_SQL["version"]).format(column=_column(plan.version_column), version_of=tag)
+    made["outdated"] = sql.SQL(_SQL[f"outdated_{how}"]).format(**made, now_is=made["version"])
+    made["unseen"] = sql.SQL(_SQL["unseen"] + (_SQL["behind_cursor"] if cursor_used else "")).format(**made)
+    made["outdated"] = sql.SQL(_SQL[f"outdated_{how}"]).format(**made, now_is=sql.SQL("excluded.version"))
+    made["remember_key"] = sql.SQL(_SQL["remember_key"]).format(**made)
+    made["fresh"], made["fresh_count"] = sql.SQL(_SQL["fresh"]), sql.SQL("(select count(*) from remembered)")
+    return made
+
+
 def compiled(
     name: str,
     plan: SourcePlan,
@@ -260,15 +289,14 @@ def compiled(
         "was": sql.SQL("{}::text").format(_column(plan.status_column)) if plan.status_column else sql.SQL("null::text"),
         "regclass": sql.SQL("{}::regclass").format(_text(_quoted(plan.schema, plan.table))),
     }
-    parts["unseen"] = (
-        sql.SQL(_SQL["unseen"] if cursor_used else _SQL["unseen"].rsplit(" and (", 1)[0]).format(**parts)
-        if not plan.status_column
-        else sql.SQL("")
-    )
+    parts |= _remembering(plan, parts, cursor_used=cursor_used and not plan.runs_again)
+    if name in ("marks", "marks_again"):
+        held = _name("key") if name == "marks" else _name(plan.key)
+        parts["unheld"] = sql.SQL(_SQL["unheld"]).format(held_key=held)
+        parts["after"] = sql.SQL("t.{key} > %(after)s::text::{key_type}" if cursor_used else "true").format(**parts)
     parts["in_order"] = sql.SQL(_SQL["in_order"] + ";" if inspection and inspection.in_order else "")
     parts["inactive"], parts["new_id"] = sql.SQL(_SQL["inactive"]).format(**parts), sql.SQL(_SQL["new_id"])
     parts["unsaturated"] = sql.SQL(_SQL["unsaturated"]).format(**parts) if turn else sql.SQL("")
     parts["mark"], parts["to_check"] = _mark(plan, inspection, parts)
-    parts["remember_key"], parts["fresh"] = (sql.SQL("" if plan.status_column else _SQL[each]) for each in ("remember_key", "fresh"))
     parts["prefilter"] = sql.SQL(_SQL["prefilter"]).format(**parts) if inspection and inspection.sorts else sql.SQL("")
     return sql.SQL(_SQL[name]).format(**parts)

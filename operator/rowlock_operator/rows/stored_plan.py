@@ -5,7 +5,17 @@ from typing import Any
 
 from rowlock_operator.rows.source_table import Inspection, SourcePlan
 
-_FED = ("pending", "order_by", "arguments", "task", "priority", "fairness_key", "limits")  # only who feeds it needs these
+_FED = (
+    "pending",
+    "order_by",
+    "arguments",
+    "task",
+    "priority",
+    "fairness_key",
+    "limits",
+    "version_column",
+    "again_seconds",
+)  # only who feeds it needs these
 
 
 def stored(plan: SourcePlan, inspection: Inspection) -> dict[str, Any]:

@@ -12,7 +12,7 @@ WORK_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30)
 # A metric that nobody reports could not be told from one that is well.
 DUTIES = (
     "ledger lock", "claimer", "launcher", "kube job", "waiting room 1", "waiting room 2", "waiting room 3", "sweeper", "scribe", "depths",
-    "figures", "leftovers", "housekeeper", "watch",
+    "figures", "leftovers", "auditor", "housekeeper", "watch",
 )  # fmt: skip
 
 
@@ -70,6 +70,9 @@ class Metrics:
         self.database_up = self._gauge("rowlock_database_up", "1 while every database in use answers (in a standby always), else 0.", [])
         self.database_up.set(1)
         self.db_pool_in_use = self._gauge("rowlock_db_pool_in_use", "Database connections in use.", [])
+        self.marks_without_run = self._gauge(
+            "rowlock_marks_without_run", "Rows that carry a source's mark and that the ledger knows no run of, as of the last audits.", []
+        )
         self.leader = self._gauge("rowlock_leader", "1 in the replica that leads, 0 in a standby.", [])
         self._of_queues = (
             self.row_to_start_seconds,

@@ -55,6 +55,8 @@ RIGHT = {
     "nulls as in the documentation": {**work_queue(), "spec": {**work_queue()["spec"], "replicas": None, "databaseRef": None}},
     "a name of fifty characters": work_queue("q" * 50),
     "source, the least": row_source(),
+    "again by version": row_source(again={"versionColumn": "updated_at"}),
+    "again by time": row_source(again={"everySeconds": 3600}),
     "source with args": row_source(columns=None, args={"order_id": "id"}),
     "source with everything": row_source(
         table='"My Shop"."Orders"',

@@ -140,6 +140,18 @@ WRONG_SOURCES: dict[str, tuple[Any, ...]] = {
     "error in the status column": (row_source(**status_column(errorColumn="status")), "spec.statusColumn.errorColumn", "another column"),
     "key as status column": (row_source(**status_column(name="id")), "spec.statusColumn", "another column than key"),
     "key as error column": (row_source(**status_column(errorColumn="id")), "spec.statusColumn", "another column than key"),
+    "neither status column nor again": (row_source(again=None), "without statusColumn say when", "again: {never: true}"),
+    "status column and again": (
+        row_source(statusColumn=STATUS_COLUMN, again={"never": True}), "spec.again", "remove again or statusColumn",
+    ),
+    "again of nothing": (row_source(again={}), "spec.again", "exactly one of never"),
+    "again of two": (row_source(again={"never": True, "everySeconds": 5}), "spec.again", "exactly one of never"),
+    "again as a word": (row_source(again="never"), "spec.again", "must be of type object"),
+    "never as no": (row_source(again={"never": False}), "spec.again.never", "give versionColumn or everySeconds"),
+    "the key as version": (row_source(again={"versionColumn": "id"}), "spec.again", "another column than key"),
+    "version with quotes": (row_source(again={"versionColumn": '"v"'}), "spec.again.versionColumn", "without quotes"),
+    "again at once": (row_source(again={"everySeconds": 0}), "spec.again.everySeconds", "greater than or equal to 1"),
+    "again after a moment": (row_source(again={"everySeconds": "1h"}), "spec.again.everySeconds", "must be of type integer"),
     "limit of nothing": (row_source(limits=[{"name": "a"}]), "spec.limits[0]", "concurrency, rate or both"),
     "limit names twice": (
         row_source(limits=[{"name": "a", "concurrency": 1}, {"name": "a", "concurrency": 2}]),

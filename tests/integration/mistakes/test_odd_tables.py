@@ -202,6 +202,6 @@ def test_a_view_whose_rows_cannot_be_locked_is_told_what_else_to_do(stage: Stage
     stage.sql("create trigger writes instead of update on once for each row execute function set_once()")
     stage.create("once")
     stage.told("once", "ViewNotLockable", "DISTINCT", "leave out spec.statusColumn")
-    stage.room.change("RowSource", "once", statusColumn=None)
+    stage.room.change("RowSource", "once", statusColumn=None, again={"never": True})
     stage.flows("once")
     stage.well("once")

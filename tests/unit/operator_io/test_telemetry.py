@@ -43,6 +43,7 @@ NAMES = {
     "rowlock_duty_errors": ("duty",),
     "rowlock_database_up": (),
     "rowlock_db_pool_in_use": (),
+    "rowlock_marks_without_run": (),
     "rowlock_leader": (),
 }
 

@@ -29,6 +29,12 @@ update rowlock.source set retired_at = clock_timestamp() where name = %(name)s a
 -- name: source_trouble
 update rowlock.source set trouble = %(trouble)s where id = %(id)s and trouble is distinct from %(trouble)s
 
+-- name: source_marks
+update rowlock.source set marks = %(marks)s where id = %(id)s and marks is distinct from %(marks)s
+
+-- name: marks_mended
+update rowlock.source set marks = null where marks is not null and id = any(%(audited)s) and id <> all(%(marked)s)
+
 -- name: settled
 -- The trouble of a source that has nothing left is over.
 update rowlock.source set trouble = null where trouble is not null and id <> all(%(left)s)

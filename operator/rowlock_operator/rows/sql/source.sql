@@ -3,7 +3,8 @@
 -- out: a row which its user sets back to pending while its run is active is neither lost nor run twice at once.
 {in_order}
 with c as materialized (
-  select {new_id} as id, t.{key} as native_key, t.{key}::text collate "default" as source_key, {args} as args, {fairness} as fairness_key, {limits} as limits, {was} as was
+  select {new_id} as id, t.{key} as native_key, t.{key}::text collate "default" as source_key, {args} as args, {fairness} as fairness_key, {limits} as limits, {was} as was,
+         {version} as version
     from {table} t
    where ({pending}) {unseen} {takeable} and {inactive} {unsaturated} {prefilter}
    order by {order} limit %(n)s {lock}),
@@ -20,7 +21,7 @@ large as (
 event as (
   insert into rowlock.inbox(lane, queue_id, priority, fairness_key, limits, due, n)
     select i.lane, %(queue)s, %(priority)s, min(i.fairness_key), max(i.limits), min(i.due), count(*) from i group by i.lane)
-select (select count(*) from i), (select source_key from c order by native_key desc limit 1), {to_check}
+select (select count(*) from i), (select source_key from c order by native_key desc limit 1), {to_check}, {fresh_count}
 
 -- name: read_row
 -- Arguments of one row as it is now, for a requeue: kept in the ledger, which puts the key as text for $1.
@@ -64,9 +65,26 @@ update {table} t set {status} = %(claimed)s where t.{key} = any(%(keys)s::{key_t
 select k.key, t.{key} is not null, t.{status}::text from unnest(%(keys)s::text[]) k(key) left join {table} t on t.{key} = k.key::{key_type}
 
 -- name: remember_key
--- Before the run is made, and only what is remembered here for the first time becomes one: another dispatcher may have taken the row after our picture of the
--- table, and its run may have ended by now, so that neither the picture nor the key of an active run would stop us.
-remembered as (insert into rowlock.seen(source_id, key) select %(source)s, c.source_key from c on conflict do nothing returning key),
+-- Before the run is made, and only what is remembered here for the first time (or outdated) becomes one: another dispatcher may have taken the row after our
+-- picture of the table, and its run may have ended by now, so that neither the picture nor the key of an active run would stop us.
+remembered as (
+  insert into rowlock.seen as s (source_id, key, version, taken_at) select %(source)s, c.source_key, c.version, statement_timestamp() from c
+    on conflict (source_id, key) do update set version = excluded.version, taken_at = excluded.taken_at where {outdated}
+    returning key),
+
+-- name: version
+-- Which value the row has, in few characters.
+({version_of} || md5(coalesce('=' || {column}::text collate "default", '')))
+
+-- name: outdated_never
+false
+
+-- name: outdated_version
+-- What was taken before versions were kept, or by another column, is taken for the present one (the auditor notes it).
+(s.version <> {now_is} and left(s.version, 8) = {version_of})
+
+-- name: outdated_seconds
+s.taken_at <= statement_timestamp() - make_interval(secs => {seconds})
 
 -- name: fresh
 where c.source_key in (select key from remembered)
@@ -81,8 +99,11 @@ where c.source_key in (select key from remembered)
 (lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0') || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid
 
 -- name: unseen
+and not exists (select from rowlock.seen s where s.source_id = %(source)s and s.key = t.{key}::text collate "default" and not coalesce({outdated}, false))
+
+-- name: behind_cursor
 -- The cursor is a shortcut: it misses rows that commit late with a small key, so a look without it follows now and then.
-and not exists (select from rowlock.seen s where s.source_id = %(source)s and s.key = t.{key}::text collate "default") and (%(cursor)s is null or t.{key} > %(cursor)s)
+and (%(cursor)s is null or t.{key} > %(cursor)s)
 
 -- name: unsaturated
 -- Keys that have enough waiting in the ledger are left out, so that a throttled key never fills the window.
@@ -125,6 +146,32 @@ select source_id, fairness_key, count(*) from rowlock.active where source_id = a
 -- name: forgets
 -- Whether keys were forgotten since we last asked.
 select forgets from rowlock.source where id = %(source)s
+
+-- name: note_versions
+-- The next remembered keys get the present version of their row, where none of this column was noted: they were taken without, or by another column.
+with page as (select key from rowlock.seen where source_id = %(source)s and key > %(after)s order by key limit %(n)s),
+noted as (
+  update rowlock.seen s set version = {version} from page p join {table} t on t.{key} = p.key::{key_type}
+   where s.source_id = %(source)s and s.key = p.key and (s.version is null or left(s.version, 8) <> {version_of}) returning 1)
+select max(key), count(*), (select count(*) from noted) from page
+
+-- name: marks
+-- The next rows in the order of the key, whatever indexes the table has: the last key, how many, and those that carry our mark and that nobody holds.
+with page as materialized (
+  select t.{key} as key, t.{status}::text as status from {table} t where t.{key} is not null and {after} order by t.{key} limit %(n)s)
+select (select p.key::text from page p order by p.key desc limit 1), (select count(*) from page),
+       array(select p.key::text from page p where p.status = %(claimed)s and {unheld} order by p.key)
+
+-- name: marks_again
+select p.{key}::text from {table} p where p.{key} = any(%(keys)s::text[]::{key_type}[]) and p.{status}::text = %(claimed)s and {unheld}
+
+-- name: unheld
+-- Neither an active run nor an outcome on its way, of any source of this table: another name or generation of it may hold the row.
+not exists (select from rowlock.active a where a.source_key = p.{held_key}::text collate "default" and a.source_id = any(%(same)s))
+and not exists (select from rowlock.outbox o where md5(o.source_key) = md5(p.{held_key}::text) and o.source_id = any(%(same)s))
+
+-- name: same_table
+select array_agg(s.id) from rowlock.source s join rowlock.source mine on mine.relation = s.relation where mine.id = %(source)s
 
 -- name: waiting_keys
 -- Keys of runs that have not started, to see whether their rows are still there: a page, in the order of the index.
