@@ -28,6 +28,7 @@ class Repeated:
     """A pytest plugin: every test `times` times, counted without the number of the time."""
 
     times: int
+    chosen: tuple[str, ...]
     seconds: dict[str, list[float]] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
     skipped: set[str] = field(default_factory=set)
@@ -36,8 +37,15 @@ class Repeated:
         metafunc.fixturenames.append("nth_time")
         metafunc.parametrize("nth_time", range(self.times), ids=[f"time{n}" for n in range(self.times)])
 
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Of a parametrized test, the cases that were asked for."""
+        whole = {_without_case(each) for each in self.chosen if "[" not in each}
+        items[:] = [
+            item for item in items if (name := _without_number(item.nodeid)) in self.chosen or any(name.startswith(each) for each in whole)
+        ]
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        name = re.sub(r"(-?)time\d+(-?)", lambda found: "-" if found[1] and found[2] else "", report.nodeid).replace("[]", "")
+        name = _without_number(report.nodeid)
         if report.skipped:
             self.skipped.add(name)
         elif report.failed:
@@ -56,6 +64,14 @@ class Repeated:
             }
             for name in sorted({*self.seconds, *self.failed} - self.skipped)
         }
+
+
+def _without_number(name: str) -> str:
+    return re.sub(r"(-?)time\d+(-?)", lambda found: "-" if found[1] and found[2] else "", name).replace("[]", "")
+
+
+def _without_case(name: str) -> str:
+    return name.partition("[")[0]
 
 
 @contextlib.contextmanager
@@ -77,9 +93,9 @@ def main() -> int:
     options.add_argument("--loops", type=int, default=BUSY_LOOPS, help="busy loops beside the tests")
     options.add_argument("--write", action="store_true", help=f"keep the result in {RESULTS.name}")
     chosen = options.parse_args()
-    repeated = Repeated(chosen.times)
+    repeated = Repeated(chosen.times, tuple(chosen.tests))
     with busy(chosen.loops):
-        code = pytest.main(["-q", "-p", "no:cacheprovider", *chosen.tests], plugins=[repeated])
+        code = pytest.main(["-q", "-p", "no:cacheprovider", *dict.fromkeys(map(_without_case, chosen.tests))], plugins=[repeated])
         load = round(os.getloadavg()[0], 1)
     found = {name: {**each, "busy_loops": chosen.loops, "load": load, "cores": os.cpu_count()} for name, each in repeated.result().items()}
     print(json.dumps(found, indent=2))
