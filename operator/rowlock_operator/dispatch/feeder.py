@@ -68,6 +68,7 @@ class _Pace:
     fed: int = 0  # rows, by the last look
     took: float = 0.0  # seconds, the last look
     alone_until: float = 0.0  # it was what kept a poll from being answered
+    per_key: int = 50  # rows of one throttled key in one claim
     waiting: int = 0  # in the window, when it was refreshed
 
     @property
@@ -258,7 +259,7 @@ class Feeder:
             whole = began - pace.whole_look > settings.whole_look_seconds
             asked = min(settings.batch, pace.room, pace.batch)
             try:
-                taken = entry.source.claim(asked, pace.saturated or [], whole=whole)
+                taken = entry.source.claim(asked, pace.saturated or [], per_key=pace.per_key, whole=whole)
             except GiveUp as error:
                 if self._isolated(entry, pace, error, asked=asked, whole=whole):
                     return
@@ -277,9 +278,12 @@ class Feeder:
         if whole:
             pace.whole_look = began
         # Where some came, more may; but where many sources are awake, the poll finds them for less than another claim of each.
-        pace.idle = taken == 0 or (taken < asked and len(self._awake) > settings.crowd)
-        pace.more = taken == asked
-        if taken < asked:
+        found = taken + entry.source.surplus
+        pace.idle = found == 0 or (found < asked and len(self._awake) > settings.crowd)
+        pace.more = found == asked
+        if entry.source.surplus:
+            pace.refreshed = -1e9  # these keys are saturated by now; whose turn is it?
+        if found < asked:
             _tell_refused(entry)
             pace.next_look = self._pause(began)
             pace.cheap = pace.next_look - began < 2 * self._idle
@@ -320,6 +324,10 @@ class Feeder:
         saturated = [key for key, n in waiting.items() if n >= settings.per_key] if keyed else []
         free = settings.window - (total - sum(waiting[key] for key in saturated))
         pace.room = max(0, min(free, settings.hard_cap - total))
+        pace.per_key = settings.per_key
+        if total >= settings.hard_cap and entry.source.plan.throttles_keys:
+            # However much waits behind limits, a key with nothing in the ledger is not to wait for it.
+            saturated, pace.per_key, pace.room = list(waiting), 1, settings.batch
         pace.saturated, pace.refreshed, pace.taken, pace.waiting = saturated, time.monotonic(), 0, total
 
 

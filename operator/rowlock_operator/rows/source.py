@@ -116,6 +116,7 @@ class Source:
         self.cursor: str | None = None
         self._forgets = 0  # as of the last look
         self.refused = Refused()
+        self.surplus = 0  # rows that the last claim left, because their keys have enough waiting
         self._texts: dict[tuple[str, bool], str] = {}
         self._look: tuple[int, str] | None = None
         self._writer = WriteBack(pool, plan, inspection, source_id)
@@ -147,13 +148,15 @@ class Source:
             and not self.plan.turn_column
         )
 
-    def claim(self, n: int, saturated: list[str], *, whole: bool = False) -> int:
-        """Moves up to n rows into the ledger; returns how many became runs. `whole`: without the cursor, so that late commits are found."""
+    def claim(self, n: int, saturated: list[str], *, per_key: int = 50, whole: bool = False) -> int:
+        """Moves up to n rows into the ledger, `per_key` of each key that may be throttled; returns how many became runs. What a key had beyond that is
+        `surplus`. `whole`: without the cursor, so that late commits are found."""
         parameters = {
             "queue": self.queue_id,
             "priority": self.plan.priority,
             "task": self.plan.task,
             "n": n,
+            "per_key": per_key,
             "write_back": self.plan.status_column is not None,
             "claimed": self.plan.claimed,
         }
@@ -169,7 +172,7 @@ class Source:
                     return 0
             else:
                 break
-        self.refused.passed(taken, exhausted=taken < n)
+        self.refused.passed(taken, exhausted=taken + self.surplus < n)
         if last is not None and self._cursor_allowed and not whole:
             self.cursor = last
         return taken
@@ -179,7 +182,7 @@ class Source:
         and _Overtaken."""
         with self.pool.on_table(f"taking rows of source {self.plan.name}") as cursor:
             cursor.execute(self._text(cursor, "claim", refusing=bool(parameters["refused"])), parameters)
-            taken, last, to_check, remembered = cursor.fetchone() or (0, None, None, None)
+            taken, last, to_check, remembered, self.surplus = cursor.fetchone() or (0, None, None, None, 0)
             if remembered is not None and remembered != taken:
                 raise _Overtaken
             if to_check and self.inspection.rules:

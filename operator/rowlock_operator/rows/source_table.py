@@ -76,6 +76,11 @@ class SourcePlan:
         return self.fairness_key or next((limit.column for limit in self.limits if limit.column), None)
 
     @property
+    def throttles_keys(self) -> bool:
+        """Whether one value of the turn column may have to wait while others need not."""
+        return self.turn_column is not None and bool(self.limits)
+
+    @property
     def status_values(self) -> dict[str, str]:
         """State of the ledger -> value of the user's column."""
         return {
@@ -298,5 +303,6 @@ def compiled(
     parts["inactive"], parts["new_id"] = sql.SQL(_SQL["inactive"]).format(**parts), sql.SQL(_SQL["new_id"])
     parts["unsaturated"] = sql.SQL(_SQL["unsaturated"]).format(**parts) if turn else sql.SQL("")
     parts["mark"], parts["to_check"] = _mark(plan, inspection, parts)
+    parts["batch"], parts["bounded"] = (sql.SQL("batch"), sql.SQL(_SQL["bounded"])) if plan.throttles_keys else (sql.SQL("c"), sql.SQL(""))
     parts["prefilter"] = sql.SQL(_SQL["prefilter"]).format(**parts) if inspection and inspection.sorts else sql.SQL("")
     return sql.SQL(_SQL[name]).format(**parts)

@@ -2,12 +2,13 @@
 -- Moves up to n pending rows of a user's table into the ledger and marks them. Only rows that became runs are marked, and keys with an active run are left
 -- out: a row which its user sets back to pending while its run is active is neither lost nor run twice at once.
 {in_order}
-with c as materialized (
+with {batch} as materialized (
   select {new_id} as id, t.{key} as native_key, t.{key}::text collate "default" as source_key, {args} as args, {fairness} as fairness_key, {limits} as limits, {was} as was,
          {version} as version
     from {table} t
    where ({pending}) {unseen} {takeable} and {inactive} {unsaturated} {prefilter}
    order by {order} limit %(n)s {lock}),
+{bounded}
 {remember_key}
 i as (
   insert into rowlock.active(id, lane, due, queue_id, source_id, source_key, priority, fairness_key, limits, write_back, task, args, status_before)
@@ -21,7 +22,15 @@ large as (
 event as (
   insert into rowlock.inbox(lane, queue_id, priority, fairness_key, limits, due, n)
     select i.lane, %(queue)s, %(priority)s, min(i.fairness_key), max(i.limits), min(i.due), count(*) from i group by i.lane)
-select (select count(*) from i), (select source_key from c order by native_key desc limit 1), {to_check}, {fresh_count}
+select (select count(*) from i), (select source_key from c order by native_key desc limit 1), {to_check}, {fresh_count},
+       (select count(*) from {batch}) - (select count(*) from c)
+
+-- name: bounded
+-- A throttled key takes no more places than it may have waiting: its further rows stay in the table, locked to the end of this statement, and that is all.
+c as materialized (
+  select f.* from (select e.*, row_number() over (partition by e.fairness_key order by e.place) as nth
+                     from (select b.*, row_number() over () as place from batch b) e) f
+   where f.nth <= %(per_key)s),
 
 -- name: read_row
 -- Arguments of one row as it is now, for a requeue: kept in the ledger, which puts the key as text for $1.
