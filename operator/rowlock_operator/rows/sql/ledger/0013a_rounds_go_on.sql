@@ -244,13 +244,38 @@ begin
   end loop;
 end $$;
 
+-- The claims of all queues that have a due lane. `p_careful`: after one of them failed. Only then has each an exception block of its own: a transaction
+-- with more than 64 subtransactions that write makes everybody else's visibility checks slow.
+create function rowlock.claim_each(p_queues int[], p_ns int[], p_careful bool) returns table(queue_id int, id uuid, attempt int)
+language plpgsql
+  set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+declare i int; v_state text; v_suspended bool;
+begin
+  for i in 1 .. coalesce(array_length(p_queues, 1), 0) loop
+    if p_ns[i] > 0 and exists (select from rowlock.lane l
+                                where l.queue_id = p_queues[i] and l.blocked_by is null and l.at <= clock_timestamp()) then
+      select case q.mode when 'Jobs' then 'launching' else 'queued' end, q.suspended into v_state, v_suspended
+        from rowlock.queue q where q.id = p_queues[i];
+      if coalesce(v_suspended, true) then continue; end if;
+      if p_careful then
+        return query select p_queues[i], c.id, c.attempt from rowlock.claim_carefully(p_queues[i], p_ns[i], v_state) c;
+      else
+        return query select p_queues[i], c.id, c.attempt from rowlock.claim(p_queues[i], p_ns[i], v_state) c;
+      end if;
+    end if;
+  end loop;
+end $$;
+
 -- One call and one commit a round: takes events in, then claims for each queue that has a due lane. The last row carries the floor for the next call
 -- (kept in memory by the caller; '0' at start and every few seconds). No row at all: somebody else is the claimer now.
 create or replace function rowlock.round_v1(p_queues int[], p_ns int[], p_floor xid8 default '0') returns table(queue_id int, id uuid, attempt int, floor xid8)
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
-declare i int; v_floor xid8 := pg_snapshot_xmin(pg_current_snapshot()); v_state text; v_suspended bool; v_due int[]; v_n int; v_moved bool := false;
+declare
+  v_floor xid8 := pg_snapshot_xmin(pg_current_snapshot()); v_due int[]; v_n int; v_moved bool := false;
+  v_queues int[]; v_ids uuid[]; v_attempts int[];
 begin
   if not rowlock.claimer_lock() then return; end if;
   begin
@@ -271,21 +296,17 @@ begin
       perform rowlock.wake_lanes_carefully(v_due);
     end;
   end if;
-  for i in 1 .. coalesce(array_length(p_queues, 1), 0) loop
-    if p_ns[i] > 0 and exists (select from rowlock.lane l where l.queue_id = p_queues[i] and l.blocked_by is null and l.at <= clock_timestamp()) then
-      select case q.mode when 'Jobs' then 'launching' else 'queued' end, q.suspended into v_state, v_suspended from rowlock.queue q where q.id = p_queues[i];
-      if not coalesce(v_suspended, true) then
-        begin                                                  -- a claim that fails has returned no row yet: they come when all are there
-          return query select p_queues[i], c.id, c.attempt, null::xid8 from rowlock.claim(p_queues[i], p_ns[i], v_state) c;
-          v_moved := v_moved or found;
-        exception when others then
-          if not rowlock.is_indigestible(sqlstate) then raise; end if;
-          return query select p_queues[i], c.id, c.attempt, null::xid8 from rowlock.claim_carefully(p_queues[i], p_ns[i], v_state) c;
-        end;
-      end if;
-    end if;
-  end loop;
+  begin
+    select array_agg(c.queue_id), array_agg(c.id), array_agg(c.attempt) into v_queues, v_ids, v_attempts
+      from rowlock.claim_each(p_queues, p_ns, false) c;
+  exception when others then
+    if not rowlock.is_indigestible(sqlstate) then raise; end if;
+    select array_agg(c.queue_id), array_agg(c.id), array_agg(c.attempt) into v_queues, v_ids, v_attempts
+      from rowlock.claim_each(p_queues, p_ns, true) c;
+  end;
+  v_moved := v_moved or v_ids is not null;
   if v_moved then perform rowlock.note_clock(); end if;
+  return query select u.q, u.run, u.n, null::xid8 from unnest(v_queues, v_ids, v_attempts) u(q, run, n);
   return query select null::int, null::uuid, null::int, v_floor;
 end $$;
 
@@ -330,4 +351,4 @@ begin
 end $$;
 
 revoke all on function rowlock.is_indigestible, rowlock.until_token, rowlock.wake_lanes_carefully, rowlock.make_buckets, rowlock.set_event_aside, rowlock.fold_carefully,
-  rowlock.mend_lane, rowlock.claim_carefully from public;
+  rowlock.mend_lane, rowlock.claim_carefully, rowlock.claim_each from public;
