@@ -33,8 +33,8 @@ class FeederSettings:
     share: float = 0.2  # of the time that one source's looks may take
     part: int = 100  # sleeping sources asked in one statement: it locks each table and its indexes
     poll_share: float = 0.1  # of the time that asking them may take
-    poll_patience: Patience = Patience(5, 200)
-    glance: Patience = Patience(5, 100)  # with each of a part that could not be asked in one statement
+    poll_patience: Patience = Patience(5, 100, final=False)
+    glance: Patience = Patience(5, 40, final=False)  # with each of a part that could not be asked in one statement
     doubtful_seconds: float = 0.1  # for glances in one pass
     alone_seconds: float = 10.0  # not asked together with others, after it was found to keep them from being answered
     pass_seconds: float = 0.15  # for one pass through the sources; runs are handed out between two

@@ -115,6 +115,8 @@ def _met_in_row(error: psycopg2.Error, code: str) -> bool:
     foreign key, a wait for somebody's lock)."""
     if error.diag.source_function in _OF_A_ROW:
         return True
+    if code == _CANCELED and not patience_now().final:
+        return False  # it was not given its time yet
     return bool(error.diag.context) and (code == _CANCELED or not code.startswith(_AWAY))
 
 

@@ -11,7 +11,7 @@ from rowlock_operator.dispatch.tables import TablesSettings
 from rowlock_operator.rows.pool import DEFAULT_PATIENCE
 from tests.services.postgres import connect
 from tests.services.process import wait_until
-from tests.services.rows import add_orders, create_orders, dispatching, order_plan
+from tests.services.rows import BareRunner, add_orders, create_orders, dispatching, order_plan, statuses
 
 pytestmark = pytest.mark.integration
 LOOK_SECONDS = 2.0
@@ -53,3 +53,17 @@ def test_with_patience_in_passing_it_holds_up_everybody(database: str, redis_url
         feeder=FeederSettings(poll_patience=DEFAULT_PATIENCE, glance=DEFAULT_PATIENCE), tables=TablesSettings(tiers=(DEFAULT_PATIENCE,))
     )
     assert longest_wait_beside_a_slow_source(database, redis_url, patient) > LOOK_SECONDS / 2
+
+
+def test_a_row_whose_trigger_takes_long_is_given_its_time_and_not_refused(database: str, redis_url: str) -> None:
+    create_orders(database)
+    with connect(database) as cur:
+        cur.execute("create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(0.7); return new; end $$")
+        cur.execute("create trigger slow before update on orders for each row execute function slow()")
+    add_orders(database, 2)
+    with dispatching(database, redis_url) as bench, BareRunner(database, redis_url, lambda args: None):
+        bench.source()
+        wait_until(lambda: statuses(database) == {"done": 2}, "both are done and told", 40)
+        entry = bench.dispatcher.state.sources["default/orders"]
+        assert not entry.refused
+        assert entry.error is None
