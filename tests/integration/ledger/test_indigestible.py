@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import psycopg2
 import pytest
 
 from tests.integration.ledger.ledger_client import LedgerClient
@@ -160,3 +161,61 @@ def test_lines_and_limits_that_were_spoilt_are_mended(ledger: LedgerClient, harm
     taken = all_claimed(ledger, 2)
     ledger.value("select rowlock.relane_v1()")
     assert taken | all_claimed(ledger) == healthy
+
+
+@pytest.mark.parametrize("duty", ["sweep", "slow sweep", "unqueue", "cancel"])
+def test_a_duty_that_meets_a_run_which_cannot_be_given_back_sets_it_aside_and_goes_on(ledger: LedgerClient, duty: str) -> None:
+    bad, good = take(ledger, duty, "bad"), take(ledger, duty, "good")
+    spoil(ledger)
+    assert run_duty(ledger, duty, [bad, good]) == 2
+    assert ledger.state(good) == ("canceled" if duty == "cancel" else "pending")
+    told = ledger.rows(
+        "select id::text from rowlock.aside where reason = 'RunRefused' union all"
+        " select id::text from rowlock.done where state = 'dead' and failure->>'reason' = 'RunRefused'"
+    )
+    assert told == [(bad,)]
+    assert ledger.value("select count(*) from rowlock.active where id = %s", bad) == 0
+
+
+def test_budgets_that_cannot_be_read_concern_the_runs_of_their_own_queue(ledger: LedgerClient) -> None:
+    """Whoever wrote them: the definition refuses them, the table does not."""
+    other = ledger.value('insert into rowlock.queue(name, retry) values (\'default/other\', \'{"infra": {"limit": "many"}}\') returning id')
+    bad, good = put(ledger, queue_id=other), ledger.running()
+    ledger.rows("select * from rowlock.round_v1(array[%s], array[1])", other)
+    assert ledger.start(bad)
+    ledger.lapse()
+    assert ledger.sweep() == 2
+    assert (ledger.state(bad), ledger.field(bad, "failure->>'class'")) == ("dead", "input")
+    assert ledger.state(good) == "pending"
+
+
+def test_without_care_one_such_run_keeps_a_sweep_from_all_others(ledger: LedgerClient) -> None:
+    take(ledger, "sweep", "bad"), take(ledger, "sweep", "good")
+    spoil(ledger)
+    ledger.lapse()
+    with pytest.raises(psycopg2.errors.CheckViolation):
+        ledger.rows("select rowlock.take_back(array[%s::bigint], 1000, false, false)", ledger.runner)
+    assert ledger.value("select count(*) from rowlock.active where state = 'running'") == 2
+
+
+def take(ledger: LedgerClient, duty: str, fairness_key: str) -> str:
+    """A run in the state that the duty ends."""
+    if duty.endswith("sweep"):
+        return ledger.running(fairness_key=fairness_key)
+    run = ledger.enqueue(fairness_key=fairness_key)
+    assert duty == "cancel" or run in ledger.claim()
+    return run
+
+
+def spoil(ledger: LedgerClient) -> None:
+    """From now on nothing can be told of runs with this key."""
+    ledger.rows("alter table rowlock.inbox add check (fairness_key <> 'bad') not valid")
+
+
+def run_duty(ledger: LedgerClient, duty: str, runs: list[str]) -> int:
+    if duty.endswith("sweep"):
+        ledger.lapse()
+        return ledger.sweep(slow=duty.startswith("slow"))
+    if duty == "unqueue":
+        return int(ledger.value("select rowlock.unqueue_v1(%s::uuid[], array[1, 1])", runs))
+    return int(ledger.value("select rowlock.cancel_v1(%s::uuid[])", runs))
