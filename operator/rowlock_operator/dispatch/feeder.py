@@ -70,6 +70,7 @@ class _Pace:
     alone_until: float = 0.0  # it was what kept a poll from being answered
     per_key: int = 50  # rows of one throttled key in one claim
     waiting: int = 0  # in the window, when it was refreshed
+    from_start_at: float = 0.0  # when to look from the beginning again, where a look may begin behind a throttled key's rows
 
     @property
     def full(self) -> bool:
@@ -245,24 +246,26 @@ class Feeder:
         pause = (time.monotonic() - began) * (1 / settings.full_share - 1)
         self._full_due = time.monotonic() + min(pause, settings.longest_pause_seconds)
 
-    def _feed(self, entry: SourceEntry) -> None:
-        """One claim of a source, where its window has room."""
+    def _feed(self, entry: SourceEntry) -> bool:
+        """One claim of a source, where its window has room. False: it says nothing of how long its looks take."""
         settings, began, pace = self._settings, time.monotonic(), self._paces.get(id(entry))
         if pace is None:
-            return  # it is fed no more
+            return False  # it is fed no more
         pace.fed, pace.more = 0, False
         try:
             if self._outdated(entry, pace, began):
                 self._take_picture(entry, pace, entry.source.window())
             if pace.room <= 0:
-                return
+                return True
+            saturated = pace.saturated or []
+            beyond = began < pace.from_start_at and entry.source.knows_place(saturated)
             whole = began - pace.whole_look > settings.whole_look_seconds
             asked = min(settings.batch, pace.room, pace.batch)
             try:
-                taken = entry.source.claim(asked, pace.saturated or [], per_key=pace.per_key, whole=whole)
+                taken = entry.source.claim(asked, saturated, per_key=pace.per_key, whole=whole, beyond=beyond)
             except GiveUp as error:
                 if self._isolated(entry, pace, error, asked=asked, whole=whole):
-                    return
+                    return True
                 raise
         except (GiveUp, RetryLater) as error:
             pace.refreshed = -1e9
@@ -272,7 +275,9 @@ class Feeder:
         took = time.monotonic() - began
         if took * 8 < MOST_SECONDS:
             pace.batch = min(settings.batch, asked * 8)
-        pace.fed, pace.took = taken, took
+        pace.fed = taken
+        if not beyond:
+            pace.took, pace.from_start_at = took, self._pause(began)
         pace.room -= taken
         pace.taken += taken
         if whole:
@@ -285,10 +290,12 @@ class Feeder:
             pace.refreshed = -1e9  # these keys are saturated by now; whose turn is it?
         if found < asked:
             _tell_refused(entry)
-            pace.next_look = self._pause(began)
+            # Where the next look begins behind what made this one long, it need not wait for that.
+            pace.next_look = time.monotonic() + self._idle if entry.source.knows_place(saturated) else self._pause(began)
             pace.cheap = pace.next_look - began < 2 * self._idle
             if taken and pace.cheap:
                 pace.next_look = 0.0  # where some came, more may: at the claimer's busy pace
+        return not beyond
 
     def _isolated(self, entry: SourceEntry, pace: _Pace, error: GiveUp, *, asked: int, whole: bool) -> bool:
         """Whether there is a way on: fewer rows at a time, until the one that is refused stands alone and is left out."""

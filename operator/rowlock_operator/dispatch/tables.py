@@ -33,7 +33,7 @@ class TablesSettings:
     steady_seconds: float = 300.0  # without a relapse: the next one counts as the first
 
 
-Work = Callable[[SourceEntry], None]
+Work = Callable[[SourceEntry], bool | None]  # False: how long it took says nothing of the table
 
 
 class WaitingRoom:
@@ -101,12 +101,12 @@ class TableDuty:
         tier, began = entry.tier(self.name), time.monotonic()
         try:
             with patient(self._room.settings.tiers[tier]):
-                self._work(entry)
+                telling = self._work(entry)
         except GiveUp as error:
             self.failed(entry, error)
             entry.turn(self.name).took = time.monotonic() - began
             return False
-        if self.name in entry.turns:
+        if self.name in entry.turns and telling is not False:
             self._succeeded(entry, entry.turns[self.name], time.monotonic() - began)
         entry.worked(self.name)
         return True

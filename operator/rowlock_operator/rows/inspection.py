@@ -87,7 +87,13 @@ def inspect(pool: Pool, plan: SourcePlan) -> Inspection:
         no_error=no_error,
         rules=rules,
         large_columns=tuple(name for name in arguments if found.columns[name].large),
+        places=_has_places(plan, found),
     )
+
+
+def _has_places(plan: SourcePlan, found: _Relation) -> bool:
+    order = order_of(plan)
+    return all(found.columns[name].not_null and down == order[0][1] for name, down in order)
 
 
 def _relation(cursor: extensions.cursor, plan: SourcePlan, what: str, database: str) -> _Relation:

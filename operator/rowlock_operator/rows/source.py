@@ -32,6 +32,14 @@ class _NotMarked(Exception):
         self.whys, self.all_of_them = whys, all_of_them
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Up to here, in the order of claiming, a look found only rows of keys that had enough waiting: these."""
+
+    values: tuple[str, ...]
+    saturated: frozenset[str]
+
+
 @dataclass
 class Window:
     """What waits in the ledger of this source, by fairness key."""
@@ -117,7 +125,8 @@ class Source:
         self._forgets = 0  # as of the last look
         self.refused = Refused()
         self.surplus = 0  # rows that the last claim left, because their keys have enough waiting
-        self._texts: dict[tuple[str, bool], str] = {}
+        self._place: _Place | None = None
+        self._texts: dict[tuple[str, bool, bool], str] = {}
         self._look: tuple[int, str] | None = None
         self._writer = WriteBack(pool, plan, inspection, source_id)
 
@@ -129,14 +138,14 @@ class Source:
             self._look = self.refused.version, cursor.mogrify(statement, {"source": self.source_id, "refused": refused}).decode()
         return self._look[1]
 
-    def _text(self, cursor: extensions.cursor, name: str, *, refusing: bool = False) -> str:
+    def _text(self, cursor: extensions.cursor, name: str, *, refusing: bool = False, beyond: bool = False) -> str:
         """A statement to be executed with parameters."""
-        if (name, refusing) not in self._texts:
+        if (name, refusing, beyond) not in self._texts:
             with_inspection = None if name == "count_pending" else self.inspection
             cursor_used = name not in ("count_pending", "left_out")
-            made = compiled(name, self.plan, inspection=with_inspection, cursor_used=cursor_used, refusing=refusing)
-            self._texts[name, refusing] = made.as_string(cursor)
-        return self._texts[name, refusing]
+            made = compiled(name, self.plan, inspection=with_inspection, cursor_used=cursor_used, refusing=refusing, beyond=beyond)
+            self._texts[name, refusing, beyond] = made.as_string(cursor)
+        return self._texts[name, refusing, beyond]
 
     @property
     def _cursor_allowed(self) -> bool:
@@ -148,9 +157,15 @@ class Source:
             and not self.plan.turn_column
         )
 
-    def claim(self, n: int, saturated: list[str], *, per_key: int = 50, whole: bool = False) -> int:
-        """Moves up to n rows into the ledger, `per_key` of each key that may be throttled; returns how many became runs. What a key had beyond that is
-        `surplus`. `whole`: without the cursor, so that late commits are found."""
+    def knows_place(self, saturated: list[str]) -> bool:
+        """Whether a look may begin behind rows of keys that all have enough waiting still, instead of reading a million of them again."""
+        return self._place is not None and self._place.saturated.issubset(saturated)
+
+    def claim(self, n: int, saturated: list[str], *, per_key: int = 50, whole: bool = False, beyond: bool = False) -> int:
+        """Moves up to n rows into the ledger, `per_key` of each key that may be throttled; returns how many became runs.
+
+        What a key had beyond that is `surplus`. `whole`: without the cursor, so that late commits are found. `beyond`:
+        only behind the place that is known; a row before it, such as one that was committed late, is another look's."""
         parameters = {
             "queue": self.queue_id,
             "priority": self.plan.priority,
@@ -160,10 +175,15 @@ class Source:
             "write_back": self.plan.status_column is not None,
             "claimed": self.plan.claimed,
         }
+        if beyond and self._place is not None:
+            parameters |= {f"place{at}": value for at, value in enumerate(self._place.values)}
+        seeking = not beyond and bool(saturated) and self._may_know_places
+        end: tuple[str, ...] | None = None
         until = time.monotonic() + _SETTING_ASIDE_SECONDS
         while True:
             try:
-                taken, last = self._claim(parameters | self._parameters(saturated, whole=whole))
+                end = self._end() if seeking else None
+                taken, last = self._claim(parameters | self._parameters(saturated, whole=whole), beyond=beyond)
             except _Overtaken:
                 return 0
             except _NotMarked as lost:
@@ -172,16 +192,32 @@ class Source:
                     return 0
             else:
                 break
-        self.refused.passed(taken, exhausted=taken + self.surplus < n)
+        exhausted = taken + self.surplus < n
+        if not beyond:
+            # What comes to lie before that end while we look is found by the next look from the beginning.
+            self._place = _Place(end, frozenset(saturated)) if end is not None and exhausted else None
+        self.refused.passed(taken, exhausted=exhausted)
         if last is not None and self._cursor_allowed and not whole:
             self.cursor = last
         return taken
 
-    def _claim(self, parameters: dict[str, Any]) -> tuple[int, Any]:
+    @property
+    def _may_know_places(self) -> bool:
+        seen = self.inspection
+        return self.plan.throttles_keys and seen.places and seen.in_order and not self.plan.runs_again
+
+    def _end(self) -> tuple[str, ...] | None:
+        """Where the pending rows end in the order of claiming; None where there are none."""
+        with self.pool.on_table(f"looking where the rows of source {self.plan.name} end") as cursor:
+            cursor.execute(self._text(cursor, "place"))
+            return cursor.fetchone()
+
+    def _claim(self, parameters: dict[str, Any], *, beyond: bool = False) -> tuple[int, Any]:
         """(how many were taken, the last key in order); raises _NotMarked where the table does not say of each that it was,
         and _Overtaken."""
         with self.pool.on_table(f"taking rows of source {self.plan.name}") as cursor:
-            cursor.execute(self._text(cursor, "claim", refusing=bool(parameters["refused"])), parameters)
+            statement = self._text(cursor, "claim", refusing=bool(parameters["refused"]), beyond=beyond)
+            cursor.execute(statement, parameters)
             taken, last, to_check, remembered, self.surplus = cursor.fetchone() or (0, None, None, None, 0)
             if remembered is not None and remembered != taken:
                 raise _Overtaken

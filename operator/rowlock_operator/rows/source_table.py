@@ -110,6 +110,7 @@ class Inspection:
     large_columns: tuple[str, ...] = ()
     no_error: str | None = None  # what the error column says where there is none: null, or '' where it takes no null
     rules: bool = False  # it has rules for its updates
+    places: bool = False  # the order of claiming is one of values that are always there, and all go up or all go down
 
 
 def read_row(plan: SourcePlan, inspection: Inspection) -> str:
@@ -241,6 +242,26 @@ def _remembering(plan: SourcePlan, parts: dict[str, sql.Composable], *, cursor_u
     return made
 
 
+def _place(plan: SourcePlan, inspection: Inspection | None, *, beyond: bool) -> dict[str, sql.Composable]:
+    """For a look that begins behind a place in the order of claiming, and for finding such a place."""
+    columns, descending = [name for name, _ in order_of(plan)], order_of(plan)[0][1]
+    parts: dict[str, sql.Composable] = {
+        "place": sql.SQL(", ").join(sql.SQL("{}::text").format(_column(name)) for name in columns),
+        "backwards": sql.SQL(", ").join(sql.SQL("{}" if down else "{} desc").format(_column(name)) for name, down in order_of(plan)),
+        "beyond": sql.SQL(""),
+    }
+    if beyond and inspection is not None:
+        values = [
+            sql.SQL("{}::text::{}").format(sql.Placeholder(f"place{at}"), _raw(inspection.columns[name])) for at, name in enumerate(columns)
+        ]
+        parts["beyond"] = sql.SQL(_SQL["beyond"]).format(
+            order_columns=sql.SQL(", ").join(_column(name) for name in columns),
+            after=sql.SQL("<" if descending else ">"),
+            values=sql.SQL(", ").join(values),
+        )
+    return parts
+
+
 def compiled(
     name: str,
     plan: SourcePlan,
@@ -249,10 +270,11 @@ def compiled(
     cursor_used: bool = True,
     lock: bool = True,
     refusing: bool = False,
+    beyond: bool = False,
 ) -> sql.Composed:
     """A statement of `source.sql` for this table: identifiers quoted, the checked condition put in as it is. To be executed with parameters.
 
-    `refusing`: the parameter `refused` has keys of rows to leave out."""
+    `refusing`: the parameter `refused` has keys of rows to leave out. `beyond`: the parameters `place0`, `place1`... say where to begin."""
     turn = plan.turn_column
     fairness: sql.Composable = sql.SQL("coalesce({}::text, '') collate \"default\"").format(_column(turn)) if turn else sql.SQL("''")
     limits: sql.Composable = sql.SQL("null::text[]")
@@ -304,5 +326,6 @@ def compiled(
     parts["unsaturated"] = sql.SQL(_SQL["unsaturated"]).format(**parts) if turn else sql.SQL("")
     parts["mark"], parts["to_check"] = _mark(plan, inspection, parts)
     parts["batch"], parts["bounded"] = (sql.SQL("batch"), sql.SQL(_SQL["bounded"])) if plan.throttles_keys else (sql.SQL("c"), sql.SQL(""))
+    parts |= _place(plan, inspection, beyond=beyond)
     parts["prefilter"] = sql.SQL(_SQL["prefilter"]).format(**parts) if inspection and inspection.sorts else sql.SQL("")
     return sql.SQL(_SQL[name]).format(**parts)

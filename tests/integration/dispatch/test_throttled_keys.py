@@ -1,15 +1,17 @@
 """Keys that a limit holds back take no places from those that are free."""
 
+import contextlib
 from typing import Any
 
 import pytest
 
 from rowlock_operator.dispatch.database import DispatchSettings, LimitRule
 from rowlock_operator.dispatch.feeder import FeederSettings
+from rowlock_operator.rows.source import Source
 from rowlock_operator.rows.source_table import SourceLimitKey, SourcePlan
 from tests.services.postgres import connect
 from tests.services.process import wait_until
-from tests.services.rows import Bench, add_orders, create_orders, dispatching, order_plan
+from tests.services.rows import BareRunner, Bench, add_orders, create_orders, dispatching, order_plan, statuses
 
 pytestmark = pytest.mark.integration
 # A tenth of the real sizes: a key is saturated with 10, a source may have 400.
@@ -75,3 +77,73 @@ def test_without_the_bound_one_key_takes_a_whole_batch_at_once(database: str, re
     with dispatching(database, redis_url, settings=SETTINGS) as bench:
         fed(bench)
         wait_until(lambda: max(waiting(database).values(), default=0) > 20, "one key has taken places of others")
+
+
+# A look from the beginning is followed by none for half a minute: what comes sooner was found without one.
+RARELY = DispatchSettings(feeder=FeederSettings(per_key=10, window=100, batch=50, share=1e-6, longest_pause_seconds=30))
+
+
+@pytest.mark.parametrize(
+    "order_by",
+    [(("id", False),), (("created_at", False), ("id", False)), (("amount", True), ("id", True)), (("customer", False), ("id", False))],
+    ids=lambda order: ", ".join(f"{column}{' desc' if down else ''}" for column, down in order),
+)
+def test_behind_a_throttled_keys_rows_another_key_does_not_wait_for_a_look_through_them(
+    database: str, redis_url: str, order_by: tuple[tuple[str, bool], ...]
+) -> None:
+    behind_a_bulk(database, redis_url, order_by, seconds=10)
+
+
+def test_without_a_place_to_begin_at_it_waits(database: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Source, "_may_know_places", property(lambda source: False))
+    with pytest.raises(AssertionError, match="the free key"):
+        behind_a_bulk(database, redis_url, (("id", False),), seconds=4)
+
+
+def test_a_row_that_comes_before_that_place_is_found_by_the_next_look_from_the_beginning(database: str, redis_url: str) -> None:
+    create_orders(database)
+    add_orders(database, 2000, customer="bulk")
+    order = (("amount", False), ("id", False))
+    index(database, order)
+    with dispatching(database, redis_url, settings=SETTINGS) as bench:
+        fed(bench, order_by=order)
+        wait_until(lambda: knows_place(bench), "the throttled key has enough waiting")
+        insert(database, "early", amount=-1)
+        wait_until(lambda: waiting(database).get("early"), "the row before all others", 10)
+
+
+def test_a_throttled_key_goes_on_once_its_runs_have_ended(database: str, redis_url: str) -> None:
+    create_orders(database)
+    add_orders(database, 60, customer="bulk")
+    with dispatching(database, redis_url, settings=SETTINGS) as bench, BareRunner(database, redis_url, lambda args: None):
+        fed(bench)
+        wait_until(lambda: statuses(database) == {"done": 60}, "six times what it may have waiting", 60)
+
+
+def behind_a_bulk(url: str, redis_url: str, order_by: tuple[tuple[str, bool], ...], *, seconds: float) -> None:
+    """A thousand rows of a throttled key, then, once nothing more of it is taken, one of another key behind them."""
+    create_orders(url)
+    add_orders(url, 1000, customer="bulk")
+    index(url, order_by)
+    with dispatching(url, redis_url, settings=RARELY) as bench:
+        fed(bench, order_by=order_by)
+        wait_until(lambda: waiting(url).get("bulk", 0) >= 10 and bench.dispatcher.state.sources["default/orders"].counted, "settled")
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: knows_place(bench), "", 5)
+        insert(url, "free", amount=0)
+        wait_until(lambda: waiting(url).get("free"), "the free key", seconds)
+
+
+def knows_place(bench: Bench) -> bool:
+    return bench.dispatcher.state.sources["default/orders"].source.knows_place(["bulk"])
+
+
+def insert(url: str, customer: str, *, amount: int) -> None:
+    with connect(url) as cursor:
+        cursor.execute("insert into orders(customer, amount) values (%s, %s)", (customer, amount))
+
+
+def index(url: str, order_by: tuple[tuple[str, bool], ...]) -> None:
+    columns = ", ".join(f"{column}{' desc' if down else ''}" for column, down in order_by)
+    with connect(url) as cursor:
+        cursor.execute(f"create index on orders({columns}) where status = 'new'")

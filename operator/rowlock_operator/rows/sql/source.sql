@@ -6,7 +6,7 @@ with {batch} as materialized (
   select {new_id} as id, t.{key} as native_key, t.{key}::text collate "default" as source_key, {args} as args, {fairness} as fairness_key, {limits} as limits, {was} as was,
          {version} as version
     from {table} t
-   where ({pending}) {unseen} {takeable} and {inactive} {unsaturated} {prefilter}
+   where ({pending}) {beyond} {unseen} {takeable} and {inactive} {unsaturated} {prefilter}
    order by {order} limit %(n)s {lock}),
 {bounded}
 {remember_key}
@@ -31,6 +31,15 @@ c as materialized (
   select f.* from (select e.*, row_number() over (partition by e.fairness_key order by e.place) as nth
                      from (select b.*, row_number() over () as place from batch b) e) f
    where f.nth <= %(per_key)s),
+
+-- name: place
+-- Where the pending rows end, in the order of claiming.
+{in_order}
+select {place} from {table} t where ({pending}) order by {backwards} limit 1
+
+-- name: beyond
+-- Behind the place up to which a look found nothing but rows of keys that have enough waiting.
+and ({order_columns}) {after} ({values})
 
 -- name: read_row
 -- Arguments of one row as it is now, for a requeue: kept in the ledger, which puts the key as text for $1.
