@@ -7,7 +7,7 @@ from tests.services.operator import GROUP, MERGE, OperatorRoom
 from tests.services.process import wait_until
 
 pytestmark = pytest.mark.integration
-ONE_DATABASE_CONNECTIONS = 8  # the pool, and the listener of the hint
+ONE_DATABASE_CONNECTIONS = 16  # the two pools, and the listener of the hint
 
 
 def test_a_cold_start_writes_every_object_once_and_a_restart_writes_nothing(room: OperatorRoom) -> None:
