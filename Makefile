@@ -6,7 +6,7 @@ PYTEST := $(PY) -m pytest -q --continue-on-collection-errors
 
 CHECKS := formatted lint types imports definitions reference synced unit
 
-.PHONY: help setup check $(CHECKS) format programs integration chart cluster test demo demo-monitoring demo-down up down bench chaos generate verify golden lock
+.PHONY: help setup check $(CHECKS) format programs integration chart cluster test demo demo-monitoring demo-down up down bench chaos proof generate verify golden lock
 
 help: ## this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -74,6 +74,9 @@ bench: setup ## measures everything, about 12 minutes on a quiet machine: tests/
 
 chaos: setup ## kills everything at random under 10,500 runs: prints seed and verdict, result in docs/measurements.md
 	@$(PY) -m tests.chaos --runs 10500 --write
+
+proof: setup ## the long form of the proofs, about an hour and a half: tests/proof/results/*.json
+	@$(PY) -m tests.proof
 
 generate: setup ## CRDs and their reference from the typed models, into crds/, the chart and docs/reference/
 	@$(PY) -m rowlock_operator.api.generate
