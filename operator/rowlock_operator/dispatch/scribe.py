@@ -39,7 +39,8 @@ class Scribe:
     def _tell(self, entry: SourceEntry, outbox: Unwritten) -> None:
         """Says which outcomes a table refuses; each is tried again at its own time, and others pass it."""
         if outbox.held:
-            fact = f"{outbox.held} outcomes cannot be written back to source {entry.source.plan.name} now, such as {outbox.why}"
+            held = "one outcome" if outbox.held == 1 else f"{outbox.held} outcomes"
+            fact = f"{held} cannot be written back to source {entry.source.plan.name} now, such as {outbox.why}"
             entry.met(_HELD, ROW_REFUSED.error(fact=fact))
         else:
             entry.worked(_HELD)
