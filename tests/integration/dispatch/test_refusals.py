@@ -82,7 +82,8 @@ def test_an_outcome_that_is_refused_holds_up_no_other_and_is_told(what: str, ben
     bench.source()
     with BareRunner(database, redis_url, lambda args: None):
         wait_until(lambda: statuses(database) == {"done": 30 - refused_rows, "queued": refused_rows}, "the others are told")
-        wait_until(lambda: f"{refused_rows} outcomes cannot be written back" in trouble_of(bench), "and the source says which are not")
+        held = "one outcome" if refused_rows == 1 else f"{refused_rows} outcomes"
+        wait_until(lambda: f"{held} cannot be written back" in trouble_of(bench), "and the source says which are not")
 
 
 def test_an_outcome_that_is_refused_at_commit_waits_until_that_is_mended(bench: Bench, database: str, redis_url: str) -> None:
