@@ -36,6 +36,7 @@ class Leftovers:
     def __init__(self, state: SharedState, ledger: Ledger, settings: LeftoversSettings, ours: Callable[[str], bool]) -> None:
         self._state, self._ledger, self._settings, self._ours = state, ledger, settings, ours
         self._refused: dict[int, tuple[float, float]] = {}  # id -> (when to try again, after how long a pause)
+        self._retired: set[int] = set()  # ids of those whose RowSource is gone
         self._told: dict[int, str] | None = None  # what the ledger was told; None = nothing yet
         self._looked: dict[int, float] = {}  # id -> when its rows were last looked for
         self._looked_after: dict[int, str | None] = {}  # id -> the key to go on from
@@ -47,6 +48,7 @@ class Leftovers:
         found = {each.source_id: each for each in self._ledger.left_over(served) if self._ours(each.name)}
         took = time.monotonic() - began
         self._keep(found)
+        self._retired = {id_ for id_, each in found.items() if each.retired}
         left = self._state.leftover_entries()
         written = sum(self._serve(entry) for entry in left)
         self._tell_held(left)
@@ -119,6 +121,10 @@ class Leftovers:
                 if n := entry.source.take_left_alone():
                     self._state.left_alone.append((entry.source.queue_id, n))
         except GiveUp as error:
+            if error.reason == reasons.TABLE_MISSING.name and id_ in self._retired:
+                self._ledger.abandon(id_, settings.batch)  # whoever removed both misses nothing
+                entry.worked(DUTY)
+                return 0
             entry.met(DUTY, reasons.OUTCOMES_NOT_WRITTEN.error(source=entry.source.plan.name, table=entry.source.plan.table, why=error))
             self._refused[id_] = (now + pause, min(settings.longest_refused_seconds, pause * 2))
             return 0

@@ -139,6 +139,8 @@ class LeftOver:
     name: str
     queue_id: int
     spec: dict[str, Any]
+    retired: bool
+    """Its RowSource was deleted, or names another table now."""
 
 
 @dataclass(frozen=True)
@@ -236,6 +238,10 @@ class Ledger:
     def left_over(self, served: list[int]) -> list[LeftOver]:
         """Sources beside the `served` ones that have runs, or outcomes to write."""
         return [LeftOver(*row) for row in self._rows("left_over", served=served)]
+
+    def abandon(self, source_id: int, n: int) -> None:
+        """Ends what waits of a source that is gone with its table: up to n runs, and up to n outcomes."""
+        self._rows("abandon", source=source_id, n=n)
 
     def unfinished(self) -> bool:
         """Whether runs run or outcomes wait to be written."""

@@ -254,11 +254,10 @@ def test_without_its_stored_plan_nobody_can_write_them_and_that_is_told(database
 @pytest.mark.parametrize(
     "harm",
     [
-        "drop table orders2",
         "alter table orders2 drop column status",
         "alter table orders2 add constraint ended check (status <> 'done') not valid",
     ],
-    ids=["dropped", "without the column", "refuses"],
+    ids=["without the column", "refuses"],
 )
 def test_a_table_that_takes_no_outcomes_any_more_is_told_and_holds_up_no_other(database: str, redis_url: str, harm: str) -> None:
     create_orders(database, rows=1)
@@ -275,6 +274,35 @@ def test_a_table_that_takes_no_outcomes_any_more_is_told_and_holds_up_no_other(d
         wait_until(lambda: statuses(database) == {"done": 1}, "the other one's outcome is written")
         told = wait_until(lambda: bench.dispatcher.state.left_over_trouble(bench.queue.queue_id), "its WorkQueue says so")
         assert (told.reason, "default/second" in told.message) == ("OutcomesNotWritten", True), told  # type: ignore[attr-defined]
+
+
+def test_what_waits_of_a_source_that_was_deleted_with_its_table_ends_and_is_no_trouble(database: str, redis_url: str) -> None:
+    create_orders(database, rows=3)
+    with a_client(database) as client, dispatching(database, redis_url) as bench:
+        bench.source()
+        run = started_runs(bench, database, client, 3)[0]
+        execute(database, f"update rowlock.active set state = 'queued' where id <> '{run}'")
+        deleted(bench)
+        execute(database, "drop table orders")
+        client.finish(run)
+        left = "select (select count(*) from rowlock.active) + (select count(*) from rowlock.outbox)"
+        wait_until(lambda: execute(database, left) == [(0,)], "nothing is left of it")
+        assert set(execute(database, "select left_alone from rowlock.done where state = 'succeeded'")) == {("gone",)}
+        assert bench.dispatcher.state.left_over_trouble(bench.queue.queue_id) is None
+
+
+def test_a_table_that_is_missing_while_its_source_is_not_deleted_gets_its_outcomes_once_it_is_back(database: str, redis_url: str) -> None:
+    create_orders(database, rows=1)
+    with a_client(database) as client, dispatching(database, redis_url) as bench:
+        bench.source()
+        (run,) = started_runs(bench, database, client, 1)
+        execute(database, "alter table orders rename to orders_of_the_backup")
+        bench.dispatcher.unregister_source(SOURCE)  # as its reconciler does with a source that cannot serve
+        client.finish(run)
+        told = wait_until(lambda: bench.dispatcher.state.left_over_trouble(bench.queue.queue_id), "its WorkQueue says so")
+        assert told.reason == "OutcomesNotWritten"  # type: ignore[attr-defined]
+        execute(database, "alter table orders_of_the_backup rename to orders")
+        wait_until(lambda: statuses(database) == {"done": 1}, "the outcome was kept", 30)
 
 
 def test_a_row_deleted_after_its_source_was_is_not_run(database: str, redis_url: str) -> None:

@@ -48,8 +48,18 @@ with recursive taken as (
   (select source_id from rowlock.active where source_id > 0 order by source_id limit 1)
   union all
   select (select a.source_id from rowlock.active a where a.source_id > t.source_id order by a.source_id limit 1) from taken t where t.source_id is not null)
-select s.id, s.name, s.queue_id, s.spec
+select s.id, s.name, s.queue_id, s.spec, s.retired_at is not null
   from rowlock.source s where s.id in (select source_id from taken union all select source_id from rowlock.outbox) and s.id <> all(%(served)s)
+
+-- name: abandon
+-- What waits of a source whose RowSource and table are both gone: no row is left that could be run, or told its outcome.
+with waiting as (
+  select rowlock.cancel_v1(array(select id from rowlock.active where source_id = %(source)s and state in ('pending', 'queued')
+                                  order by id limit %(n)s), 'SourceRowDeleted') as n),
+outcomes as (select id, run from rowlock.outbox where source_id = %(source)s order by id limit %(n)s)
+select (select n from waiting),
+       (select rowlock.outbox_settle_v1(array_agg(id), coalesce(array_agg(run) filter (where run is not null), '{}'),
+                                        coalesce(array_agg('gone'::text) filter (where run is not null), '{}'))::text from outcomes)
 
 -- name: unfinished
 -- Whether anything is still to be done that needs no claim: runs that run, outcomes to write.
