@@ -100,8 +100,8 @@ def test_a_row_that_stays_pending_runs_again_after_so_many_seconds(jar: str, red
         ran.wait("a", "b", "c")
         execute(
             jar,
-            "update rowlock.seen set taken_at = taken_at - interval '1 h' where key <> 'c'",
             "update cookies set expired = false where name = 'b'",
+            "update rowlock.seen set taken_at = taken_at - interval '1 h' where key <> 'c'",
         )
         ran.wait("a")  # b is not pending, the hour of c is not over
         proof(jar, ran, "d")
