@@ -1,9 +1,10 @@
-"""A reverse proxy before a real API server that can swallow watches while everything else is answered: a load balancer that forgot a stream."""
+"""A reverse proxy before a real API server that can swallow watches while everything else is answered (a load balancer that forgot a
+stream), and let chosen requests wait."""
 
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -21,6 +22,7 @@ class ApiProxy:
         self._behind = behind
         self._age = 0
         self.swallows_watches = False
+        self.holds: Callable[[web.Request], bool] = lambda _request: False
         self.credentials = behind
 
     def cut_streams_silently(self) -> None:
@@ -28,6 +30,8 @@ class ApiProxy:
         self._age += 1
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
+        while self.holds(request):
+            await asyncio.sleep(0.02)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
         url = f"{self._behind.server}{request.rel_url}"
         watch, age = request.query.get("watch") == "true", self._age

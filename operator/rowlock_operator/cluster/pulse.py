@@ -22,19 +22,32 @@ REFUSAL_EXPLAINS_SECONDS = 90.0
 
 
 class Pulse:
-    """Ages of streams by kind and namespace. Written by the reading thread, read by any other: plain floats in a dict."""
+    """Ages of streams by kind and namespace. Written by the reading thread, read by any other: plain floats in a dict.
 
-    def __init__(self, kinds: Iterable[Kind], namespaces: Iterable[str | None], clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    `on_open(kind, namespace)` is called in the reading thread whenever a stream was opened, for the first time or again."""
+
+    def __init__(
+        self,
+        kinds: Iterable[Kind],
+        namespaces: Iterable[str | None],
+        clock: Callable[[], float] = time.monotonic,
+        on_open: Callable[[Kind, str | None], None] = lambda _kind, _namespace: None,
+    ) -> None:
+        self._clock, self._on_open = clock, on_open
         places = list(namespaces)
-        self._kinds = {kind.path(namespace): kind for kind in kinds for namespace in places}
-        self._heard_at = dict.fromkeys(self._kinds, clock())  # a stream that never opens is silent since the start
+        self._places = {kind.path(namespace): (kind, namespace) for kind in kinds for namespace in places}
+        self._heard_at = dict.fromkeys(self._places, clock())  # a stream that never opens is silent since the start
         self._refused: dict[str, tuple[float, str]] = {}
 
     def heard(self, path: str) -> None:
         """The stream at this URL path showed a sign of life."""
         if path in self._heard_at:
             self._heard_at[path] = self._clock()
+
+    def opened(self, path: str) -> None:
+        """The server accepted a watch at this URL path."""
+        if path in self._places:
+            self._on_open(*self._places[path])
 
     def refused(self, path: str, why: str) -> None:
         """The server (or the network) said no, aloud."""
@@ -43,8 +56,8 @@ class Pulse:
 
     def ages(self) -> dict[str, float]:
         """Plural -> seconds since the quietest stream of that kind showed a sign of life."""
-        now, ages = self._clock(), dict.fromkeys((kind.plural for kind in self._kinds.values()), 0.0)
-        for path, kind in self._kinds.items():
+        now, ages = self._clock(), dict.fromkeys((kind.plural for kind, _ in self._places.values()), 0.0)
+        for path, (kind, _) in self._places.items():
             ages[kind.plural] = max(ages[kind.plural], now - self._heard_at[path])
         return ages
 
@@ -82,6 +95,7 @@ class Pulse:
         else:
             self.heard(path)
             if request.url.query.get("watch") == "true":
+                self.opened(path)
                 response.content = _HeardReader(response.content, lambda: self.heard(path))  # type: ignore[assignment]
         return response
 

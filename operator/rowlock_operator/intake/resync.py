@@ -1,14 +1,16 @@
 """The sweep that finds what the watch has missed.
 
-kopf never tells of a deletion that happened while its watch was open nowhere (measured), and a watch may be behind for reasons of its own.
-So all primaries are listed from time to time: what is gone is dropped, what differs is fetched.
+kopf never tells of a deletion that happened while its watch was open nowhere (measured): before it was opened first, or between its end and
+its next opening. So whenever a watch was opened, the kind is listed in that namespace: what was deleted before the list is found here, what
+is deleted after it comes by the watch. A watch may be behind for reasons of its own, so all primaries are listed from time to time as well.
+What is gone is dropped, what differs is fetched.
 """
 
 import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 from rowlock_operator.cluster.client import KubeClient
@@ -20,6 +22,8 @@ log = logging.getLogger("rowlock.intake")
 
 INTERVAL_SECONDS, JITTER = 600.0, 0.2
 RETRY_SECONDS = 5.0
+GATHER_SECONDS = 0.2  # after a watch was opened: the others of the same moment come with it
+Place = tuple[Kind, str | None]  # one kind in one namespace (None: in all)
 
 
 @dataclass(frozen=True)
@@ -45,35 +49,53 @@ class Resync:
         rng: random.Random | None = None,
     ) -> None:
         self._client, self._primaries = client, primaries
-        self._kinds, self._namespaces = tuple(kinds), tuple(namespaces)
+        self._places = [(kind, namespace) for kind in kinds for namespace in namespaces]
         self._on_repair = on_repair
         self._interval_seconds, self._rng = interval_seconds, rng or random.Random()
+        self._opened: set[Place] = set()
+        self._woken = asyncio.Event()
         self.synced = asyncio.Event()  # set when everything was listed once
 
+    def watch_opened(self, kind: Kind, namespace: str | None) -> None:
+        """A watch was opened (again): what was deleted before that was told to nobody. In the loop of `run`."""
+        self._opened.add((kind, namespace))
+        self._woken.set()
+
     async def run(self) -> None:
-        """Lists at once and then every interval, until cancelled; a failed sweep is repeated soon and changes nothing."""
+        """Lists everything at once and then every interval, and whatever watch was opened meanwhile, until cancelled; a failed sweep is
+        repeated soon, as one of everything, and changes nothing."""
+        loop = asyncio.get_running_loop()
+        everything_at = loop.time()
         while True:
+            everything = loop.time() >= everything_at
+            places, self._opened = self._places if everything else [*self._opened], set()
+            self._woken.clear()
             try:
-                repaired = await self.run_once()
+                repaired = await self.sweep(places)
             except RowlockError as error:
                 wait = max(RETRY_SECONDS, (error.after_seconds or 0.0) if isinstance(error, RetryLater) else 0.0)
                 log.warning("resync_failed", extra={"error": str(error), "again_after_seconds": wait})
-            else:
-                wait = self._interval_seconds * self._rng.uniform(1 - JITTER, 1 + JITTER)
-                if repaired.changed or repaired.gone:
-                    log.info("resync_repaired", extra={"changed": len(repaired.changed), "gone": len(repaired.gone)})
-            await asyncio.sleep(wait)
+                everything_at = loop.time()
+                await asyncio.sleep(wait)
+                continue
+            if repaired.changed or repaired.gone:
+                log.info("resync_repaired", extra={"changed": len(repaired.changed), "gone": len(repaired.gone)})
+            if everything:
+                everything_at = loop.time() + self._interval_seconds * self._rng.uniform(1 - JITTER, 1 + JITTER)
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(everything_at):
+                    await self._woken.wait()
+                    await asyncio.sleep(GATHER_SECONDS)
 
-    async def run_once(self) -> Repaired:
-        """One sweep over all kinds and namespaces; raises what a list raises, then nothing more is dropped."""
+    async def sweep(self, places: Sequence[Place]) -> Repaired:
+        """One sweep; raises what a list raises, then nothing more is dropped."""
         first = not self.synced.is_set()
         changed: list[ObjectKey] = []
         gone: list[ObjectKey] = []
-        for kind in self._kinds:
-            for namespace in self._namespaces:
-                found, lost = await self._sweep(kind, namespace, first)
-                changed += found
-                gone += lost
+        for kind, namespace in places:
+            found, lost = await self._sweep(kind, namespace, first)
+            changed += found
+            gone += lost
         self.synced.set()
         if not first:
             for key in (*changed, *gone):
@@ -85,10 +107,9 @@ class Resync:
         told = ""
         while True:
             try:
-                for kind in self._kinds:
-                    for namespace in self._namespaces:
-                        async with aclosing(self._client.list_pages(kind, namespace, metadata_only=True, page_size=1)) as pages:
-                            await anext(pages)
+                for kind, namespace in self._places:
+                    async with aclosing(self._client.list_pages(kind, namespace, metadata_only=True, page_size=1)) as pages:
+                        await anext(pages)
             except RowlockError as error:
                 if str(error) != told:
                     told = str(error)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.kinds import Kind, ObjectKey
@@ -27,7 +28,8 @@ class PrimaryWatcher:
         rng: random.Random | None = None,
     ) -> None:
         self.primaries = Primaries(on_news=add)
-        self.pulse = Pulse(kinds, namespaces)
+        self.pulse = Pulse(kinds, namespaces, on_open=self._watch_opened)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._resync = Resync(
             client,
             self.primaries,
@@ -49,6 +51,7 @@ class PrimaryWatcher:
 
     async def run(self) -> None:
         """Watches and sweeps until cancelled."""
+        self._loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch.run(), name="kopf watch")
             group.create_task(self._resync.run(), name="resync")
@@ -66,3 +69,9 @@ class PrimaryWatcher:
     def live(self) -> tuple[bool, str]:
         """Liveness probe: the watches prove that they move."""
         return self.pulse.live()
+
+    def _watch_opened(self, kind: Kind, namespace: str | None) -> None:
+        """From the thread that reads the watches."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it is closed: nobody reconciles any more
+                self._loop.call_soon_threadsafe(self._resync.watch_opened, kind, namespace)

@@ -13,8 +13,10 @@ from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.credentials import Credentials
 from rowlock_operator.cluster.kinds import ROW_SOURCES, WORK_QUEUES, Manifest, ObjectKey
 from rowlock_operator.intake import kopf_settings
+from rowlock_operator.intake.resync import Resync
 from rowlock_operator.intake.watcher import PrimaryWatcher
 from tests.integration.cluster_room.conftest import until
+from tests.services.api_proxy import api_proxy
 from tests.services.kube import CRDS, KubeControlPlane, install_definitions
 
 pytestmark = pytest.mark.integration
@@ -113,12 +115,45 @@ def test_own_status_write_is_no_news_but_a_strangers_is(credentials: Credentials
     asyncio.run(scenario())
 
 
+@contextlib.asynccontextmanager
+async def deleted_before_the_watch(credentials: Credentials, namespace: str) -> AsyncIterator[PrimaryWatcher]:
+    """An object that the first list found and that is deleted before kopf looks; yields once kopf watches. Nothing is listed at intervals."""
+    one = key(namespace, "one")
+    async with api_proxy(credentials) as proxy, KubeClient(credentials) as direct:
+        await direct.create(WORK_QUEUES, work_queue(namespace, "one"))
+        proxy.holds = lambda request: request.query.get("limit") == "1"  # the question before kopf is started: are all kinds served
+        async with watching(proxy.credentials, namespace, resync_seconds=3600.0) as (client, watcher, _added):
+            assert watcher.primaries.get(one)
+            await direct.delete(WORK_QUEUES, namespace, "one")
+            proxy.holds = lambda _request: False
+            await kopf_watches(client, watcher, namespace)
+            yield watcher
+
+
+def test_what_was_deleted_before_the_watch_was_open_is_dropped_once_it_is(credentials: Credentials, namespace: str) -> None:
+    async def scenario() -> None:
+        async with deleted_before_the_watch(credentials, namespace) as watcher:
+            await until(lambda: watcher.primaries.get(key(namespace, "one")) is None, "the deletion is noticed")
+
+    asyncio.run(scenario())
+
+
+def test_without_a_list_after_the_opening_it_stays_known(credentials: Credentials, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Resync, "watch_opened", lambda *_: None)
+
+    async def scenario() -> None:
+        async with deleted_before_the_watch(credentials, namespace) as watcher:
+            assert watcher.primaries.get(key(namespace, "one"))  # events of later changes came, of this deletion none
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.slow
 def test_intake_recovers_when_the_api_server_was_killed_and_finds_what_was_deleted_meanwhile(
     plane: KubeControlPlane, credentials: Credentials, namespace: str
 ) -> None:
     async def scenario() -> None:
-        async with watching(credentials, namespace, resync_seconds=2.0) as (client, watcher, _added):
+        async with watching(credentials, namespace, resync_seconds=3600.0) as (client, watcher, _added):
             await kopf_watches(client, watcher, namespace)
             one, two, three = (key(namespace, name) for name in ("one", "two", "three"))
             await client.create(WORK_QUEUES, work_queue(namespace, "one"))
