@@ -1,4 +1,4 @@
-"""What the data of our RQ ids names: lets a stock `rq worker --serializer json` run them, with every fence.
+"""What the data of our RQ ids names: lets a stock `rq worker` run them, with every fence.
 
 Slower than the worker of this package (a new lease a run) and without its isolation: a hard limit is RQ's own job timeout, a lost
 lease cannot stop the task, only refuse its outcome.

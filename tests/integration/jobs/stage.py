@@ -3,6 +3,7 @@
 import faulthandler
 import json
 import os
+import pickle
 import signal
 import sys
 import traceback
@@ -72,7 +73,7 @@ class Stage:
 
     def push(self, ids: Iterable[str]) -> None:
         """Ids as docs/contracts.md section 2 has them in Redis."""
-        data = zlib.compress(json.dumps(["rowlock_jobs.worker.stock.run", None, [], {}]).encode())
+        data = zlib.compress(pickle.dumps(("rowlock_jobs.worker.stock.run", None, (), {}), protocol=2))
         with self.redis.pipeline() as pipeline:
             pipeline.sadd("rq:queues", f"rq:queue:{RQ_QUEUE}")
             for rq_id in ids:

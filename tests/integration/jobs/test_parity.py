@@ -37,7 +37,7 @@ def run_stock(stage: Stage) -> None:
             os.dup2(log, 2)
             os.environ.update(stage.environment(soft_seconds="0.3"))
             connection = stage.redis.from_url(stage.redis_url)
-            SimpleWorker([RQ_QUEUE], connection=connection, serializer="json").work(burst=True)
+            SimpleWorker([RQ_QUEUE], connection=connection).work(burst=True)
             code = 0
         except BaseException:
             (stage.folder / "stock.log").write_text(traceback.format_exc())
@@ -103,7 +103,7 @@ def test_a_killed_child_is_a_failed_job_without_leftovers(stage: Stage) -> None:
     wait_until(lambda: stage.redis.hget(f"rq:job:{run_id}-1", "status") == b"failed", "recorded in RQ")
     found = records(stage, f"{run_id}-1")
     assert (found["failed"], found["started"], found["leftovers"], found["result"]) == (1, 0, [], [{"type": b"2"}])
-    exc_info = Job.fetch(f"{run_id}-1", connection=stage.redis, serializer="json").latest_result().exc_string
+    exc_info = Job.fetch(f"{run_id}-1", connection=stage.redis).latest_result().exc_string
     assert exc_info == "infra ChildKilled"
 
 
@@ -112,8 +112,8 @@ def test_rq_lists_the_worker_and_what_it_does(stage: Stage) -> None:
     worker = stage.worker(fresh=True)
     (run_id,) = stage.run("hold", release=str(release))
     stage.wait_note("begin")
-    queue = Queue(RQ_QUEUE, connection=stage.redis, serializer="json")
-    (seen,) = Worker.all(queue=queue, serializer="json")
+    queue = Queue(RQ_QUEUE, connection=stage.redis)
+    (seen,) = Worker.all(queue=queue)
     assert (seen.pid, seen.queue_names(), seen.get_state(), seen.get_current_job_id()) == (worker.pid, [RQ_QUEUE], "busy", f"{run_id}-1")
     assert queue.started_job_registry.get_job_ids() == [f"{run_id}-1"]
     program = Path(sys.executable).with_name("rq")
@@ -124,11 +124,11 @@ def test_rq_lists_the_worker_and_what_it_does(stage: Stage) -> None:
     assert "busy" in listing
     release.touch()
     stage.wait_state(run_id, "succeeded")
-    wait_until(lambda: Worker.all(queue=queue, serializer="json")[0].successful_job_count == 1, "counted")
-    wait_until(lambda: Worker.all(queue=queue, serializer="json")[0].get_state() == "idle", "idle")
+    wait_until(lambda: Worker.all(queue=queue)[0].successful_job_count == 1, "counted")
+    wait_until(lambda: Worker.all(queue=queue)[0].get_state() == "idle", "idle")
     worker.terminate()
     assert worker.wait() == 0
-    assert Worker.all(queue=queue, serializer="json") == []
+    assert Worker.all(queue=queue) == []
 
 
 def test_no_user_data_is_ever_in_redis(stage: Stage) -> None:
@@ -145,7 +145,7 @@ def test_no_user_data_is_ever_in_redis(stage: Stage) -> None:
             everything += repr(stage.redis.hgetall(key)).encode()
         elif kind == b"stream":
             everything += repr(stage.redis.xrange(key)).encode()
-    exc_string = Job.fetch(f"{failing[0]}-1", connection=stage.redis, serializer="json").latest_result().exc_string
+    exc_string = Job.fetch(f"{failing[0]}-1", connection=stage.redis).latest_result().exc_string
     assert b"tulip" not in everything
     assert b"echo" not in everything
     assert exc_string == "app ValueError"
@@ -171,7 +171,7 @@ def test_rq_commands_stop_a_run_kill_its_process_and_end_the_worker(stage: Stage
     (stopped,) = stage.run("hold", release=str(stage.folder / "never"))
     stage.wait_note("begin")
     wait_until(lambda: stage.redis.pubsub_numsub(*stage.redis.pubsub_channels("rq:pubsub:*")), "it listens")
-    send_stop_job_command(stage.redis, f"{stopped}-1", serializer="json")
+    send_stop_job_command(stage.redis, f"{stopped}-1")
     stage.wait_state(stopped, "canceled")
     (killed,) = stage.run("hold", release=str(stage.folder / "never"))
     stage.wait_note("begin", 2)
