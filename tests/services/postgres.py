@@ -17,7 +17,8 @@ from rowlock_operator.rows.migrations import migrate
 from rowlock_operator.rows.pool import Pool
 from tests.services.process import Server, as_user, find_program, free_port
 
-FOLDERS = ("/usr/lib/postgresql/*/bin",)
+FOLDERS = (os.environ.get("ROWLOCK_POSTGRES", "/usr/lib/postgresql/*/bin"),)
+"""Where `initdb` and `postgres` are; the variable names those of another version."""
 
 
 class PostgresServer:

@@ -90,15 +90,18 @@ class Launcher:
         self._refused_until: dict[str, float] = {}
         self._tended: dict[int, bool] = {}  # dispatchers that are looked at now, and whether something changed meanwhile
         self._orphan_since: dict[str, float] = {}
-        self._in_hand: dict[
-            int, bool
-        ] = {}  # whether a dispatcher had runs of Jobs queues when last looked at, also of queues that are gone by now
+        # Dispatchers whose last look found nothing in hand, and nothing was claimed since: looked at only while they have Jobs queues.
+        self._empty: set[int] = set()
         self.troubles: dict[str, Trouble] = {}  # work queue -> why its kube jobs are refused
 
     def launch(self, dispatcher: DatabaseDispatcher, queue: QueueEntry, claims: list[Claimed]) -> None:
         """Takes note of claims; from the claimer's thread, so it returns at once."""
         attempts = [(c.run_id, c.attempt) for c in claims]
-        self._loop.call_soon_threadsafe(self._spawn, dispatcher, self._launch_all(dispatcher, queue, attempts))
+        self._loop.call_soon_threadsafe(self._claimed, dispatcher, self._launch_all(dispatcher, queue, attempts))
+
+    def _claimed(self, dispatcher: DatabaseDispatcher, launching: Awaitable[None]) -> None:
+        self._empty.discard(id(dispatcher))
+        self._spawn(dispatcher, launching)
 
     def poke(self) -> None:
         """Something changed: look soon."""
@@ -144,6 +147,7 @@ class Launcher:
                 exc_info=None if expected else error,
             )
             dispatcher.state.failing.met(LAUNCHER, error)
+            self._empty.discard(id(dispatcher))
         else:
             dispatcher.state.failing.worked(LAUNCHER)
         finally:
@@ -152,13 +156,15 @@ class Launcher:
 
     async def _tend_database(self, dispatcher: DatabaseDispatcher) -> None:
         entries = {q.queue_id: q for q in dispatcher.state.queue_entries() if q.jobs_mode}
-        if not entries and not self._in_hand.get(id(dispatcher), True):
+        if not entries and id(dispatcher) in self._empty:
             return
+        self._empty.add(id(dispatcher))  # before the look: a claim that comes during it takes this back
         kube_jobs = self._view.kube_jobs()  # before the ledger: a kube job newer than this look is nobody's orphan
         in_hand = await asyncio.to_thread(dispatcher.ledger.jobs_in_hand)
         pods = self._view.pods()
         missing: dict[int, list[Attempt]] = {}
-        self._in_hand[id(dispatcher)] = bool(in_hand)
+        if in_hand:
+            self._empty.discard(id(dispatcher))
         for run in in_hand:
             attempt = (run.run_id, run.attempt)
             entry = entries.get(run.queue_id)
