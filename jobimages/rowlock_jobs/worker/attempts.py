@@ -79,7 +79,7 @@ class Attempts:
         """Ends the child."""
         child, self._child = self._child, None
         if child is not None:
-            child.retire()
+            self._retire(child)
 
     def _answers_within(self, seconds: float, child: Child, hand: Hand) -> bool:
         """Whether nothing is left to wait for after so many seconds."""
@@ -157,7 +157,11 @@ class Attempts:
         child = self._child
         if child is not None and (child.tasks >= self._limits.tasks_per_child or child.page.is_spent):
             self._child = None
-            child.retire()
+            self._retire(child)
+
+    def _retire(self, child: Child) -> None:
+        if not child.retire():
+            logs.emit(logs.CHILD_ENDED, logging.WARNING, child=child.pid, reason="ExitHandlersTooLong")
 
     def _kill(self, child: Child) -> None:
         self._child = None

@@ -17,11 +17,12 @@ from rowlock_jobs import logs
 from rowlock_jobs.fence.session import TaskSession
 from rowlock_jobs.fence.values import RunId, RunnerToken, RunRef, StartedRun
 from rowlock_jobs.outcome import Outcome, OutcomeKind
-from rowlock_jobs.worker import wire
+from rowlock_jobs.worker import exit_handlers, wire
 from rowlock_jobs.worker.output import bound_output
 from rowlock_jobs.worker.page import SharedPage
 from rowlock_jobs.worker.perform import Port, Settled, SoftLimit, Unsettled, perform
 from rowlock_jobs.worker.permits import Permits
+from rowlock_jobs.worker.reset import Reset
 from rowlock_jobs.worker.surroundings import Surroundings
 
 _PR_SET_PDEATHSIG = 1
@@ -68,7 +69,10 @@ def serve(
     """The child's whole life; ends with the process. `inherited`: the parent's sockets."""
     try:
         _settle_in(parent_pid, inherited)
+        own_pid = os.getpid()
         _take_runs(channel, page, permits, TaskSession(database_url), SoftLimit(soft_seconds))
+        if os.getpid() == own_pid:  # a task's fork that came back here is not the child
+            exit_handlers.run()
     except BaseException as error:  # noqa: BLE001 - nothing above this frame belongs to the child
         with suppress(Exception):
             sys.stderr.write(f"the process of the tasks ended: {type(error).__name__}: {error}\n")
@@ -80,7 +84,7 @@ def serve(
 def _take_runs(channel: socket.socket, page: SharedPage, permits: Permits, session: TaskSession, limit: SoftLimit) -> None:
     own_pid, reader = os.getpid(), wire.Reader(channel)
     outputs = bound_output()
-    surroundings = Surroundings()
+    reset, surroundings = Reset(), Surroundings()
     while True:
         message = reader.next_message()
         if message is None:
@@ -100,7 +104,7 @@ def _take_runs(channel: socket.socket, page: SharedPage, permits: Permits, sessi
                 output.begin()
             began = time.monotonic()
             answer = perform(started, port, limit)
-            signal.setitimer(signal.ITIMER_REAL, 0)  # an alarm the task left behind would ring in the next one
+            reset.undo()
             if os.getpid() != own_pid:
                 return  # the task forked and its fork came back here: only the child itself may answer
             if changed := surroundings.changed():
@@ -145,3 +149,4 @@ def _settle_in(parent_pid: int, inherited: Iterable[int]) -> None:
         os.dup2(null, descriptor)
     os.close(null)
     random.seed()
+    exit_handlers.forget_inherited()

@@ -1,5 +1,7 @@
 """Calls one task in this process and says what became of it: shared by the worker's child and by stock RQ workers."""
 
+import contextvars
+import decimal
 import json
 import signal
 import time
@@ -109,7 +111,8 @@ class SoftLimit:
 def perform(started: StartedRun, port: Port, limit: AbstractContextManager[None]) -> Outcome | Settled | Unsettled:
     """Calls the task and, where it opened run.transaction(), the finish fence in that transaction."""
     session = port.session
-    outcome = _call(started, port, limit)
+    # In a copy of the context: a variable that a task sets ends with its run, and so does the precision of its decimals.
+    outcome = contextvars.copy_context().run(_call, started, port, limit)
     port.over = True
     if not session.in_transaction:
         return outcome
@@ -128,6 +131,7 @@ def perform(started: StartedRun, port: Port, limit: AbstractContextManager[None]
 
 
 def _call(started: StartedRun, port: Port, limit: AbstractContextManager[None]) -> Outcome:
+    decimal.setcontext(decimal.getcontext().copy())
     ref, function = started.ref, find_task(started.task)
     if function is None:
         return failed("input", "TaskUnknown", f"no module of ROWLOCK_IMPORTS registers task {started.task!r}")

@@ -14,6 +14,7 @@ from rowlock_jobs.worker import wire
 from rowlock_jobs.worker.page import SharedPage
 from rowlock_jobs.worker.permits import Permits
 
+EXIT_SECONDS = 2.0  # for the exit handlers of an idle child
 _LONGEST_ANSWER_BYTES = 16_000_000  # a result of the largest size, with every character escaped
 
 
@@ -131,16 +132,19 @@ class Child:
         """Kills the child and everything it started in its process group, and reaps it."""
         if not self._reaped:
             with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._death, signal.SIGKILL)  # a task may have moved it into another group
                 os.killpg(self.pid, signal.SIGKILL)
             self._reap()
 
-    def retire(self) -> None:
-        """Ends an idle child: it leaves at the end of its channel. What its tasks left running is killed."""
+    def retire(self) -> bool:
+        """Ends an idle child: it runs its exit handlers and leaves at the end of its channel. What its tasks left running is killed.
+        False where it did not leave within EXIT_SECONDS and was killed, too."""
         self._channel.close()
-        if not self._reaped and _gone_within(self._death, 2.0):
-            self._reap()
-        else:
-            self.kill()
+        if self._reaped:
+            return True
+        left = _gone_within(self._death, EXIT_SECONDS)
+        (self._reap if left else self.kill)()
+        return left
 
     def _reap_soon(self) -> int | None:
         if _gone_within(self._death, 1.0):

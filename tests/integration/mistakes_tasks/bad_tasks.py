@@ -1,11 +1,18 @@
 """Tasks that do what a task should not. What each leaves behind is the point of a test."""
 
+import asyncio
+import atexit
 import collections
 import contextlib
+import contextvars
 import ctypes
+import decimal
+import gc
 import itertools
 import locale
+import logging
 import os
+import random
 import resource
 import signal
 import socket
@@ -13,6 +20,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,8 +29,25 @@ import psycopg2
 
 from rowlock_jobs.task import InputError, Retry, Run, StaleAttempt, task
 
-NAMES = ("describe", "returns", "raises_badly", "prints", "spoils", "leaves", "ends", "eats", "stays", "outlives", "whispers", "echo_args")
+NAMES = (
+    "describe",
+    "draws",
+    "at_exit",
+    "returns",
+    "raises_badly",
+    "prints",
+    "spoils",
+    "leaves",
+    "ends",
+    "eats",
+    "stays",
+    "outlives",
+    "whispers",
+    "echo_args",
+)
 MEGABYTE = 1_000_000
+CUSTOMER: contextvars.ContextVar[str] = contextvars.ContextVar("customer", default="nobody")
+decimal.getcontext().prec = 30  # an application's own, set at import
 
 
 @task("describe")
@@ -42,7 +67,34 @@ def describe(_run: Run) -> dict[str, Any]:
         "stdout": sys.stdout.write("said\n"),
         "threads": threading.active_count(),
         "sockets": len(sockets()),
+        "files_limit": resource.getrlimit(resource.RLIMIT_NOFILE),
+        "timers": [signal.getitimer(timer)[0] for timer in (signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)],
+        "handlers": [str(signal.getsignal(number)) for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGHUP)],
+        "context": CUSTOMER.get(),
+        "precision": decimal.getcontext().prec,
+        "recursion": sys.getrecursionlimit(),
+        "nice": os.nice(0),
+        "logs": logging.getLogger("shop").isEnabledFor(logging.INFO),
+        "loop": _loop(),
+        "gc": (gc.isenabled(), gc.get_threshold()),
+        "filters": len(warnings.filters),
+        "path": list(sys.path),
+        "arguments": list(sys.argv),
+        "profile": str(sys.getprofile()),
+        "getaddrinfo": socket.getaddrinfo.__module__,
+        "group_of_its_own": os.getpgrp() == os.getpid(),
     }
+
+
+def _loop() -> tuple[bool, int]:
+    """Whether asyncio's current loop is a fresh one, and how many tasks it has."""
+    try:
+        loop = asyncio.get_event_loop_policy().get_event_loop()
+    except RuntimeError:
+        return False, 0
+    tasks = len(asyncio.all_tasks(loop))
+    loop.close()
+    return True, tasks
 
 
 @task("echo_args")
@@ -155,6 +207,48 @@ def spoils(run: Run) -> str:
             socket.setdefaulttimeout(0.001)
         case "memory limit":
             resource.setrlimit(resource.RLIMIT_AS, (10**12, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        case "file size limit":
+            resource.setrlimit(resource.RLIMIT_NOFILE, (200, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        case "recursion":
+            sys.setrecursionlimit(222)
+        case "nice":
+            os.nice(5)
+        case "logging.disable":
+            logging.disable(logging.CRITICAL)
+        case "root handlers":
+            logging.basicConfig(force=True, handlers=[logging.NullHandler()])
+        case "handler of a signal":
+            signal.signal(signal.SIGUSR1, lambda *_: None)
+        case "open loop":
+            loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(loop)
+            loop.create_task(asyncio.sleep(600))
+        case "running loop":
+            asyncio._set_running_loop(asyncio.new_event_loop())
+        case "import path":
+            sys.path.insert(0, "/customer/of/before")
+        case "arguments":
+            sys.argv[:] = ["tool", "--customer=before"]
+        case "profile":
+            sys.setprofile(lambda *_: None)
+        case "proxy":
+            socket.getaddrinfo = lambda *_, **__: []
+        case "process group":
+            os.setpgid(0, os.getpgid(os.getppid()))
+        case "context variable":
+            CUSTOMER.set("of the run before")
+        case "decimal":
+            decimal.getcontext().prec = 3
+        case "timers":
+            for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+                signal.setitimer(timer, 0.3)
+        case "asyncio.run":
+            asyncio.run(asyncio.sleep(0))
+        case "garbage":
+            gc.disable()
+            gc.set_threshold(5)
+        case "warnings":
+            warnings.simplefilter("error")
         case "sys.stdout":
             sys.stdout = sys.stderr = None
         case "sys.stdout closed":
@@ -168,6 +262,34 @@ def spoils(run: Run) -> str:
         case "binary noise":
             os.write(1, bytes(range(256)) * 40)
     return "spoiled"
+
+
+@task("draws")
+def draws(run: Run) -> float:
+    """A random number, and a seed for whoever comes next."""
+    drawn = random.random()
+    random.seed(run.args["seed"])
+    return drawn
+
+
+@task("at_exit")
+def at_exit(run: Run) -> int:
+    """Tidies up at the end of its process: notes, hangs or fails there."""
+    note = Path(run.args["note"])
+    atexit.register(lambda: note.write_text(str(os.getpid())))
+    match run.args.get("first"):
+        case "hangs":
+            atexit.register(time.sleep, 600)
+        case "raises":
+            atexit.register(_fail)
+        case "exits":
+            atexit.register(sys.exit, 3)
+    os.environ["CUSTOMER_KEY"] = "changed, so that this process is replaced"
+    return os.getpid()
+
+
+def _fail() -> None:
+    raise ValueError("at exit")
 
 
 @task("ends")
