@@ -30,6 +30,8 @@ DATABASE_AWAY = "database_away"
 DATABASE_BACK = "database_back"
 REDIS_AWAY = "redis_away"
 REDIS_BACK = "redis_back"
+RQ_COMMAND_REFUSED = "rq_command_refused"
+RQ_RECORD_DAMAGED = "rq_record_damaged"
 
 _LEVELS = {level: logging.getLevelName(level).lower() for level in (10, 20, 30, 40, 50)}
 _encode = json.JSONEncoder(default=str).encode

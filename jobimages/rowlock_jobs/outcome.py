@@ -3,8 +3,8 @@
 import json
 import math
 import traceback
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 from rowlock_jobs.errors import Canceled, TaskError
 
@@ -88,14 +88,61 @@ def from_exception(error: BaseException) -> Outcome:
     return failed("app", type(error).__name__, _text(error), trace=_trace(error))
 
 
-def not_storable(error: str) -> Outcome:
-    """The ledger could not store the result (a NUL character, half a surrogate pair, a number out of range)."""
-    return failed("app", "ResultNotStorable", f"PostgreSQL cannot store the result as jsonb: {error}", permanent=True)
+def with_note(outcome: Outcome, error: str) -> Outcome:
+    """What is recorded in place of an outcome whose values the ledger cannot store: the same verdict, without them."""
+    if outcome.kind == "succeeded":
+        return without_result("ResultNotStorable", f"PostgreSQL cannot store the result as jsonb: {error}")
+    failure_class = outcome.failure_class if outcome.failure_class in get_args(FailureClass) else "app"
+    failure = _failure(failure_class, outcome.reason or "Failed", f"PostgreSQL cannot store what is known of this failure: {error}")
+    if json.loads(outcome.failure or "{}").get("permanent") is True:
+        failure["permanent"] = True
+    return replace(outcome, result=None, failure=json.dumps(failure))
+
+
+def without_result(reason: str, message: str) -> Outcome:
+    """The task has done its work; a remark stands in place of a result that cannot be kept."""
+    remark = {"remark": storable(reason)[:200], "message": storable(message)[:MESSAGE_LIMIT_CHARACTERS]}
+    return Outcome("succeeded", result=json.dumps(remark), reason=remark["remark"])
 
 
 def storable(text: str) -> str:
     """Text that PostgreSQL can hold: without NUL characters and lone surrogates."""
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")
+
+
+def read_outcome(kind: str, result: str | None, failure: str | None, failure_class: str, reason: str) -> Outcome | None:
+    """An outcome that another process wrote down, or None where it is none of ours: nothing of it may upset whoever records it."""
+    if kind not in get_args(OutcomeKind) or not all(_is_plain(text) for text in (result, failure, failure_class, reason)):
+        return None
+    if kind == "succeeded":
+        return (
+            None
+            if failure is not None or len(result or "") > RESULT_LIMIT_BYTES
+            else Outcome("succeeded", result=result, reason=reason[:200])
+        )
+    if result is not None or not _is_failure(failure):
+        return None
+    return Outcome(kind, failure=failure, failure_class=failure_class[:200], reason=reason[:200])  # type: ignore[arg-type]
+
+
+def _is_plain(text: str | None) -> bool:
+    """Whether a text can be sent anywhere: no NUL, no half of a surrogate pair."""
+    return text is None or (("\x00" not in text) and (text.isascii() or storable(text) == text))
+
+
+def _is_failure(failure: str | None) -> bool:
+    try:
+        found = json.loads(failure or "")
+    except (ValueError, RecursionError):
+        return False
+    if (
+        not isinstance(found, dict)
+        or found.get("class") not in get_args(FailureClass)
+        or not isinstance(found.get("permanent", False), bool)
+    ):
+        return False
+    after = found.get("after_seconds", 0.0)
+    return isinstance(after, int | float) and not isinstance(after, bool) and 0.0 <= after <= LONGEST_AFTER_SECONDS
 
 
 def _failure(failure_class: str, reason: str, message: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ LONGEST_WAIT_SECONDS = 30.0
 _TICK_SECONDS = 0.5
 _LOOK_AFTER_SECONDS = 0.2
 _KNOWS_TRANSACTION_TIMEOUT = 170_000
+_VALUES_REFUSED = ("22", "54")  # SQLSTATE: data exception; more than the server can take (nested too deep, too large)
 
 
 def load_statement(name: str) -> str:
@@ -64,6 +65,11 @@ def without_transaction_timeout(connection: psycopg2.extensions.connection, scop
     return f"set {scope} transaction_timeout = 0;\n" if connection.server_version >= _KNOWS_TRANSACTION_TIMEOUT else ""
 
 
+def values_refused(error: psycopg2.Error) -> bool:
+    """Whether the database refuses the values of a call: asking again with the same ones changes nothing."""
+    return isinstance(error, psycopg2.DataError) or (error.pgcode or "").startswith(_VALUES_REFUSED)
+
+
 def connection_lost(error: BaseException) -> bool:
     """Whether an error says that the database went away, rather than that a statement was wrong."""
     if isinstance(error, psycopg2.InterfaceError):
@@ -98,14 +104,14 @@ class FenceConnection:
         """
         try:
             cursor = self._living() or self._open()
-            with self._waiting():
+            with self._waiting(), _expressible():
                 cursor.execute(self._prefix + statement, parameters)
             rows: list[tuple[Any, ...]] = cursor.fetchall()
             self._used_at = time.monotonic()
             return rows
-        except psycopg2.DataError as error:
-            raise FenceRefused(_first_line(error)) from error
         except psycopg2.Error as error:
+            if values_refused(error):
+                raise FenceRefused(_first_line(error)) from error
             self.close()
             raise FenceAway(f"the ledger did not answer: {_first_line(error)}; the call is repeated") from error
 
@@ -169,6 +175,15 @@ class FenceConnection:
         self._prefix = self._pin + without_transaction_timeout(self._connection)
         self._cursor = self._connection.cursor()
         return self._cursor
+
+
+@contextmanager
+def _expressible() -> Iterator[None]:
+    """psycopg2 itself refuses text that no statement can hold (a NUL character, half a surrogate pair), before anything is sent."""
+    try:
+        yield
+    except ValueError as error:
+        raise FenceRefused(f"a value is no text for PostgreSQL: {type(error).__name__}") from None
 
 
 def _first_line(error: psycopg2.Error) -> str:

@@ -13,7 +13,13 @@ import psycopg2
 import psycopg2.extensions
 
 from rowlock_jobs.errors import FenceAway, FenceRefused
-from rowlock_jobs.fence.connection import FenceConnection, connect_for_transactions, load_statement, without_transaction_timeout
+from rowlock_jobs.fence.connection import (
+    FenceConnection,
+    connect_for_transactions,
+    load_statement,
+    values_refused,
+    without_transaction_timeout,
+)
 from rowlock_jobs.fence.ledger import Ledger, finish_parameters
 from rowlock_jobs.fence.values import FinishedRun, RunnerToken
 
@@ -89,11 +95,11 @@ class TaskSession:
                 rows = cursor.fetchall()
             if rows:
                 connection.commit()
-        except (psycopg2.DataError, psycopg2.IntegrityError, psycopg2.InternalError) as error:
-            # A deferred constraint speaks at the commit; a swallowed error of the task's own left the transaction aborted.
-            self.rollback()
-            raise FenceRefused(str(error).strip().splitlines()[0][:300]) from error
         except psycopg2.Error as error:
+            if isinstance(error, psycopg2.IntegrityError | psycopg2.InternalError) or values_refused(error):
+                # A deferred constraint speaks at the commit; a swallowed error of the task's own left the transaction aborted.
+                self.rollback()
+                raise FenceRefused(str(error).strip().splitlines()[0][:300]) from error
             self._transaction.drop()
             self._open = self._spoiled = False
             raise FenceAway("the ledger's answer to the finish in the task's transaction was lost") from error

@@ -1,5 +1,6 @@
 """What passes between the fences and the worker: values only."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NewType
@@ -51,11 +52,11 @@ class Cycle:
     started: Sequence[StartedRun]
 
 
+# As the ledger writes it and in no other way: two writings of one attempt would be two ids in Redis and one run here.
+_RQ_ID = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-([1-9][0-9]{0,8})")
+
+
 def parse_rq_id(text: str) -> RunRef | None:
     """`<run id>-<attempt>` as a RunRef; None where it is something else (an id some other program pushed)."""
-    run_id, _, attempt = text.rpartition("-")
-    if len(run_id) != 36 or run_id.count("-") != 4 or not attempt.isascii() or not attempt.isdigit() or len(attempt) > 9:
-        return None
-    if not all(c in "0123456789abcdef-" for c in run_id):
-        return None
-    return RunRef(RunId(run_id), int(attempt))
+    found = _RQ_ID.fullmatch(text)
+    return RunRef(RunId(found[1]), int(found[2])) if found else None

@@ -125,6 +125,8 @@ class Attempts:
             seconds, answer = read_answer(message)
         except wire.Spoiled:
             raise child.spoiled() from None
+        if not hand.open and not isinstance(answer, Left):
+            raise child.spoiled()  # an answer for no run
         if isinstance(answer, Left):
             hand.leaving = False
             hand.keep(len(hand.open) - child.take_back())

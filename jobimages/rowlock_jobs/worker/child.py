@@ -11,12 +11,12 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NoReturn, get_args
+from typing import NoReturn
 
 from rowlock_jobs import logs
 from rowlock_jobs.fence.session import TaskSession
 from rowlock_jobs.fence.values import RunId, RunnerToken, RunRef, StartedRun
-from rowlock_jobs.outcome import Outcome, OutcomeKind
+from rowlock_jobs.outcome import Outcome, read_outcome
 from rowlock_jobs.worker import exit_handlers, wire
 from rowlock_jobs.worker.output import bound_output
 from rowlock_jobs.worker.page import SharedPage
@@ -26,7 +26,8 @@ from rowlock_jobs.worker.reset import Reset
 from rowlock_jobs.worker.surroundings import Surroundings
 
 _PR_SET_PDEATHSIG = 1
-_KINDS = frozenset(get_args(OutcomeKind))
+_LONGEST_SECONDS = 366 * 86_400.0
+_SETTLED = frozenset({"succeeded"})  # what a finish in a task's own transaction can say
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +46,24 @@ def order(started: StartedRun, token: RunnerToken) -> wire.Message:
 def read_answer(message: wire.Message) -> tuple[float, Answer | Left]:
     """The child's answer as the parent reads it, and how many seconds the run took. Raises wire.Spoiled where it is none."""
     match message:
-        case ["done", int() | float() as seconds, str() as kind, str() | None, str() | None, str(), str()] if kind in _KINDS:
-            return seconds, Outcome(*message[2:])
-        case ["settled", int() | float() as seconds, str() | None as state]:
-            return seconds, Settled(state)
-        case ["unsettled", int() | float() as seconds]:
-            return seconds, Unsettled()
-        case ["left", int() | float() as seconds]:
-            return seconds, Left()
+        case [str() as word, int() | float() as seconds, *rest] if 0 <= seconds < _LONGEST_SECONDS:
+            answer = _read_words(word, rest)
+            if answer is not None:
+                return float(seconds), answer
     raise wire.Spoiled("no answer")
+
+
+def _read_words(word: str, rest: wire.Message) -> Answer | Left | None:
+    match word, rest:
+        case "done", [str() as kind, str() | None as result, str() | None as failure, str() as failure_class, str() as reason]:
+            return read_outcome(kind, result, failure, failure_class, reason)
+        case "settled", [str() | None as state] if state is None or state in _SETTLED:
+            return Settled(state)
+        case "unsettled", []:
+            return Unsettled()
+        case "left", []:
+            return Left()
+    return None
 
 
 def serve(

@@ -47,6 +47,7 @@ class Hand:
 
     def keep(self, count: int) -> None:
         """All but the first `count` open runs will not be begun."""
+        count = max(0, count)
         self.unbegun += list(self.open)[count:]
         while len(self.open) > count:
             self.open.pop()

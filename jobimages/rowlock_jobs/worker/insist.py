@@ -7,7 +7,7 @@ from typing import TypeVar
 from rowlock_jobs import logs
 from rowlock_jobs.errors import FenceAway, FenceRefused
 from rowlock_jobs.fence.values import FinishedRun
-from rowlock_jobs.outcome import not_storable
+from rowlock_jobs.outcome import with_note
 
 _T = TypeVar("_T")
 
@@ -33,10 +33,11 @@ def insist(ask: Callable[[], _T], pause: Callable[[float], None]) -> _T:
 
 
 def storable(finished: FinishedRun, finish: Callable[[FinishedRun], _T]) -> _T:
-    """`finish(finished)`; where the result cannot be stored, the same attempt failed because of that. Raises FenceRefused for anything else."""
+    """`finish(finished)`; where the ledger refuses its values, the same kind of outcome with a note in their place.
+
+    Raises FenceRefused where the ledger refuses the note as well.
+    """
     try:
         return finish(finished)
     except FenceRefused as error:
-        if finished.outcome.result is None:
-            raise
-        return finish(FinishedRun(finished.ref, not_storable(str(error))))
+        return finish(FinishedRun(finished.ref, with_note(finished.outcome, str(error))))

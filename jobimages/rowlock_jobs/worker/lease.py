@@ -9,6 +9,7 @@ done again. So renewals go on beside it, on a connection of their own, for as lo
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 from uuid import uuid4
@@ -142,7 +143,12 @@ class Lease:
         self._renew_by(self._ledger)
         token, ask = self._token, self._ledger.hand_back
         if not once:
-            return self._insist(lambda: ask(refs, token=token))
+            try:
+                return self._insist(lambda: ask(refs, token=token))
+            except FenceRefused as error:
+                logs.emit(logs.RUN_REFUSED, logging.ERROR, reason="LedgerRefused", runs=len(refs), error=str(error))
+                self.goodbye()
+                return frozenset()
         try:
             return ask(refs, token=token)
         except (FenceAway, FenceRefused):
@@ -164,9 +170,7 @@ class Lease:
         A start whose answer was lost may have happened. Its runs would be running under our lease and in nobody's hands, so that
         runner ends: goodbye hands them back as class infra, and a start under the next runner tells which are still ours.
         """
-        states: dict[RunId, str] = {}
-        for each in finished:
-            states |= self._finish(each)
+        states = self._finish(finished)
         if not start:
             return Cycle(states, ())
         give_up = lost
@@ -184,11 +188,40 @@ class Lease:
                 give_up = runner
                 raise
 
-        return Cycle(states, self._insist(attempt))
+        try:
+            return Cycle(states, self._insist(attempt))
+        except FenceRefused as error:  # not begun: the sweep finds their ids missing and queues them again
+            logs.emit(logs.RUN_REFUSED, logging.ERROR, reason="LedgerRefused", runs=len(start), error=str(error))
+            return Cycle(states, ())
 
-    def _finish(self, finished: FinishedRun) -> Mapping[RunId, str]:
-        token = self._token
-        return storable(finished, lambda each: self._insist(lambda: self._ledger.finish([each], token=token)))
+    def _finish(self, finished: Sequence[FinishedRun]) -> dict[RunId, str]:
+        """One by one, because one that the ledger refuses must not keep the others from it.
+
+        Where it refuses even the note in place of an outcome, this runner ends: nobody would ever end that run otherwise.
+        """
+        states: dict[RunId, str] = {}
+        left, token, given_up = deque(finished), self._token, False
+
+        def finish(each: FinishedRun) -> dict[RunId, str]:
+            return self._ledger.finish([each], token=token)
+
+        def ask() -> dict[RunId, str]:
+            try:
+                return storable(left[0], finish)
+            except FenceAway:
+                left.rotate(-1)  # whoever is next may have his answer meanwhile
+                raise
+
+        while left:
+            try:
+                states |= self._insist(ask)
+            except FenceRefused as error:
+                given_up, ref = True, left[0].ref
+                logs.emit(logs.RUN_ABANDONED, logging.ERROR, run=ref.id, attempt=ref.attempt, reason="LedgerRefused", error=str(error))
+            left.popleft()
+        if given_up:
+            self.goodbye()
+        return states
 
     def _ask_again(self, start: Sequence[RunRef]) -> Sequence[StartedRun]:
         """No start was allowed: because the attempts are not ours to run, or because this runner was given up?"""

@@ -237,7 +237,7 @@ def _refused(claim: Claim) -> _Held:
     """The start fence did not hand it out (a duplicate, an old attempt, a canceled run), or the id is no run of ours."""
     ref = parse_rq_id(claim.rq_id)
     if ref is None:
-        logs.emit(logs.RUN_REFUSED, logging.WARNING, rq_id=claim.rq_id[:80], reason="NotARunId")
+        logs.emit(logs.RUN_REFUSED, logging.WARNING, rq_id=ascii(claim.rq_id[:80])[1:-1], reason="NotARunId")
         return _Held(Ending(claim, "failed", 0.0, "NotARunId"))
     logs.emit(logs.RUN_REFUSED, run=ref.id, attempt=ref.attempt, reason="StartFence")
     return _Held(Ending(claim, "finished", 0.0))

@@ -58,6 +58,6 @@ class SharedPage:
             return None
         try:
             json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return text.decode()

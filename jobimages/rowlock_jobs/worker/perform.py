@@ -17,7 +17,7 @@ from rowlock_jobs.errors import FenceAway, FenceRefused, SoftTimeLimit, StaleAtt
 from rowlock_jobs.fence.connection import connection_lost
 from rowlock_jobs.fence.session import TaskSession
 from rowlock_jobs.fence.values import FinishedRun, RunnerToken, RunRef, StartedRun
-from rowlock_jobs.outcome import Outcome, failed, from_exception, not_storable, succeeded
+from rowlock_jobs.outcome import Outcome, failed, from_exception, succeeded
 from rowlock_jobs.task import Run, find_task
 
 
@@ -126,7 +126,8 @@ def perform(started: StartedRun, port: Port, limit: AbstractContextManager[None]
     except FenceRefused as error:
         message = str(error)
         if outcome.result is not None and "unicode" in message.lower():
-            return not_storable(message)
+            message = f"PostgreSQL cannot store the result as jsonb: {message}"
+            return failed("app", "ResultNotStorable", message, permanent=True)
         return failed("app", "TransactionFailed", f"the task's transaction could not be committed with its finish: {message}")
 
 

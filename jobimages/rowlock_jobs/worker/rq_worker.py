@@ -16,17 +16,21 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 from rq import Worker
-from rq.command import PUBSUB_CHANNEL_TEMPLATE, handle_command, parse_payload
+from rq.command import PUBSUB_CHANNEL_TEMPLATE, handle_command
 from rq.executions import Execution
 from rq.utils import now, utcformat
 from rq.worker_registration import register
 
+from rowlock_jobs import logs
 from rowlock_jobs.addresses import read_redis_address, without_arguments
 from rowlock_jobs.errors import TransportAway
+from rowlock_jobs.worker.rq_commands import read_command
+from rowlock_jobs.worker.rq_maintenance import ReadableJob, tidy
 from rowlock_jobs.worker.transport import EXECUTION_SECONDS, WORKER_SECONDS, Claim
 
 BEAT_SECONDS = 2.0
 MAINTENANCE_SECONDS = 60
+_COMMANDS_A_BEAT = 100  # whoever floods the channel must not hold the parent
 _SOCKET_SECONDS = 3.0
 
 
@@ -41,6 +45,7 @@ def connect_redis(url: str) -> "redis.Redis":
         socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),
         health_check_interval=0,
+        encoding_errors="surrogateescape",  # ids are whatever somebody pushed
     )
 
 
@@ -57,6 +62,7 @@ class RowlockWorker(Worker):  # type: ignore[misc]
             [queue],
             name=name,
             connection=connection,
+            job_class=ReadableJob,
             serializer="json",
             worker_ttl=WORKER_SECONDS - 60,
             job_monitoring_interval=EXECUTION_SECONDS - 60,
@@ -99,6 +105,11 @@ class RowlockWorker(Worker):  # type: ignore[misc]
         if self.last_cleaned_at is None or now() - self.last_cleaned_at > timedelta(seconds=self.maintenance_interval):
             self.clean_registries()
 
+    def clean_registries(self) -> None:
+        """RQ's maintenance. Raises RedisError."""
+        tidy(self, self.queues[0])
+        self.last_cleaned_at = now()
+
     def depart(self) -> None:
         """Leaves RQ's records. Raises RedisError."""
         if self._messages is not None:
@@ -135,9 +146,16 @@ class RowlockWorker(Worker):  # type: ignore[misc]
         if self._messages is None:
             self._messages = self.connection.pubsub(ignore_subscribe_messages=True)
             self._messages.subscribe(PUBSUB_CHANNEL_TEMPLATE % self.name)
-        while (message := self._messages.get_message(timeout=0)) is not None:
-            payload = parse_payload(message)
-            if payload.get("command") == "stop-job":
+        for _ in range(_COMMANDS_A_BEAT):
+            message = self._messages.get_message(timeout=0)
+            if message is None:
+                return
+            try:
+                payload = read_command(message)
+            except ValueError as error:
+                logs.emit(logs.RQ_COMMAND_REFUSED, logging.WARNING, reason=str(error))
+                continue
+            if payload["command"] == "stop-job":
                 if self._current is not None and self._current.rq_id == payload.get("job_id"):
                     self.request_stop_execution(self._current.execution)
             else:

@@ -26,7 +26,7 @@ EXECUTION_SECONDS = 90  # how long one stays in RQ's list of started ids; renewe
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An id in this worker's hands. `execution` is empty where Redis forgot the id's hash."""
+    """An id in this worker's hands, whoever pushed it: any bytes, as `_text` has them. `execution` is empty where Redis forgot the id's hash."""
 
     rq_id: str
     execution: str
@@ -87,7 +87,11 @@ class Transport:
         worker dies right then is in that list, where RQ's maintenance and the ledger's sweep find it."""
         connection = self._connection or self._connect()
         reply = self._ask(connection, "BLMOVE", self._queue, self._intermediate, "LEFT", "RIGHT", BLOCK_SECONDS)
-        return reply.decode() if reply else None
+        if reply == b"":  # no id, and turn.lua's word for none: from the list it is refused like any other
+            self._ask(connection, "LREM", self._intermediate, 1, reply)
+            self._ask(connection, "LPUSH", self._queue, reply)
+            return None
+        return None if reply is None else _text(reply)
 
     def descriptors(self) -> list[int]:
         """The sockets a forked child must not touch."""
@@ -125,7 +129,7 @@ class Transport:
         self._in_hand.difference_update(_composite(ending.claim) for ending in endings)
         suspended, *claimed = reply
         self.suspended = bool(suspended)
-        return [Claim(rq_id.decode(), execution.decode(), now) for rq_id, execution in zip(claimed[::2], claimed[1::2], strict=True)]
+        return [Claim(_text(rq_id), _text(execution), now) for rq_id, execution in zip(claimed[::2], claimed[1::2], strict=True)]
 
     def _ask(self, connection: Any, *command: Any) -> Any:
         try:
@@ -151,12 +155,17 @@ class Transport:
 
     def _settle_doubt(self, connection: Any) -> None:
         """A turn's reply was lost. Where its endings are still in our set, it did not take place. Other executions there: those are its claims."""
-        held = {member.decode() for member in self._ask(connection, "SMEMBERS", self._executions)}
+        held = {_text(member) for member in self._ask(connection, "SMEMBERS", self._executions)}
         self._in_doubt = False
         self._unsent = [ending for ending in self._unsent if _composite(ending.claim) in held]
         for composite in sorted(held - self._in_hand):
             rq_id, _, execution = composite.rpartition(":")
             self._recovered.append(Claim(rq_id, execution, time.time()))
+
+
+def _text(raw: bytes) -> str:
+    """Any bytes as text that goes back as the same bytes (`connect_redis` sets the same for the other way)."""
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def _composite(claim: Claim) -> str:

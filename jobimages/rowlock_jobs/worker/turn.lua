@@ -11,14 +11,15 @@
 local queue, intermediate, worker, executions, wip = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local now_text, now, name, lives = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[5])
 local call = redis.call
+local longest = 100 -- bytes of an id: what is longer is no run's and need not travel
 
 local function record(ended, execution, status, started, working, exc_string)
   local composite, key, results = ended .. ':' .. execution, 'rq:job:' .. ended, 'rq:results:' .. ended
   local good = status == 'finished'
   call('HINCRBY', worker, good and 'successful_job_count' or 'failed_job_count', 1)
   call('HINCRBYFLOAT', worker, 'total_working_time', working)
-  local kept = call('HMGET', key, 'created_at', good and 'result_ttl' or 'failure_ttl')
-  if execution ~= '' and kept[1] then
+  local kept = execution ~= '' and call('HMGET', key, 'created_at', good and 'result_ttl' or 'failure_ttl') or {}
+  if kept[1] then
     local ttl = tonumber(kept[2] or '') or 3600
     if ttl == 0 then
       call('DEL', key, results)
@@ -48,7 +49,7 @@ end
 
 local function claim(id, execution)
   local key = 'rq:job:' .. id
-  if call('HEXISTS', key, 'created_at') == 0 then return '' end
+  if redis.pcall('HEXISTS', key, 'created_at') ~= 1 then return '' end -- or its key is of another kind, written by somebody else
   local composite = id .. ':' .. execution
   call('HSET', key, 'last_heartbeat', now_text, 'status', 'started', 'started_at', now_text, 'worker_name', name)
   call('PERSIST', key)
@@ -78,8 +79,13 @@ if want > #ids and suspended == 0 then
 end
 local reply = {suspended}
 for number, id in ipairs(ids) do
-  reply[#reply + 1] = id
-  reply[#reply + 1] = claim(id, ARGV[at + number - 1])
+  if #id <= longest then
+    reply[#reply + 1] = id
+    reply[#reply + 1] = claim(id, ARGV[at + number - 1])
+  else
+    reply[#reply + 1] = string.sub(id, 1, longest)
+    reply[#reply + 1] = ''
+  end
 end
 if #ids > 0 then call('EXPIRE', executions, lives + 60) end
 call('HSET', worker, 'state', #ids > 0 and 'busy' or 'idle', 'last_heartbeat', now_text)

@@ -163,8 +163,8 @@ def test_a_result_that_cannot_be_stored_does_not_take_its_neighbours_with_it(sta
     stage.dispatch(5)
     stage.worker()
     stage.wait_ended([*good, bad, *more])
-    assert {stage.look(run)["state"] for run in good + more} == {"succeeded"}
-    assert stage.look(bad)["failure"]["reason"] == "ResultNotStorable"
+    assert {(stage.look(run)["state"], stage.look(run)["attempt"]) for run in [*good, bad, *more]} == {("succeeded", 1)}
+    assert stage.look(bad)["result"]["remark"] == "ResultNotStorable"
 
 
 def test_only_the_holder_hands_a_run_back_and_a_canceled_one_ends_instead(stage: Stage) -> None:

@@ -10,7 +10,7 @@ from rowlock_jobs.errors import FenceAway, LeaseLost
 from rowlock_jobs.fence.connection import FenceConnection
 from rowlock_jobs.fence.ledger import Ledger
 from rowlock_jobs.fence.values import FinishedRun, RunnerToken, RunRef, parse_rq_id
-from rowlock_jobs.outcome import succeeded
+from rowlock_jobs.outcome import Outcome, failed, succeeded
 from rowlock_jobs.settings import Lease as LeaseSettings
 from rowlock_jobs.worker.lease import Lease
 from tests.integration.jobs.stage import Stage
@@ -123,6 +123,66 @@ def test_progress_that_cannot_be_stored_does_not_cost_the_lease(stage: Stage, le
     lease._renew_at = 0.0
     lease.renew((ref.id, '{"note": "a\\u0000b"}'))
     assert stage.sql("select lease_until > clock_timestamp() + interval '9 seconds' from rowlock.runner where id > 0") == [(True,)]
+
+
+REFUSED = {
+    "no JSON": Outcome("succeeded", result="{"),
+    "nested too deep": Outcome("succeeded", result="[" * 100_000 + "]" * 100_000),
+    "a number out of range": Outcome("succeeded", result="1e999999"),
+    "half a surrogate pair": Outcome("succeeded", result='"\ud800"'),
+    "a NUL character": Outcome("succeeded", result='"\x00"'),
+    "a failure that cannot be read": Outcome("failed", failure='{"class": "site", "permanent": "maybe"}', failure_class="site", reason="X"),
+    "a delay beyond all calendars": Outcome(
+        "failed", failure='{"class": "site", "after_seconds": 1e300}', failure_class="site", reason="X"
+    ),
+}
+
+
+def test_an_outcome_that_the_ledger_refuses_is_recorded_with_a_note_and_its_neighbours_are_recorded(stage: Stage, lease: Lease) -> None:
+    refs = [claimed(stage) for _ in range(len(REFUSED) + 2)]
+    assert len(lease.cycle((), refs).started) == len(refs)
+    outcomes = [succeeded({"first": 1}), *REFUSED.values(), succeeded({"last": 1})]
+    answer = lease.cycle([FinishedRun(ref, outcome) for ref, outcome in zip(refs, outcomes, strict=True)], ())
+    assert [answer.finished[ref.id] for ref in refs] == ["succeeded"] * 6 + ["pending"] * 2 + ["succeeded"]
+    found = [stage.look(ref.id) for ref in refs]
+    assert (found[0]["result"], found[-1]["result"]) == ({"first": 1}, {"last": 1})
+    assert {row["result"]["remark"] for row in found[1:6]} == {"ResultNotStorable"}
+    assert {(row["failure"]["class"], row["failure"]["reason"], row["site_tries"]) for row in found[6:8]} == {("site", "X", 1)}
+
+
+def test_a_rule_of_the_database_that_holds_up_one_outcome_does_not_hold_up_its_neighbours(
+    stage: Stage, connection: UnreliableConnection
+) -> None:
+    """The rule may go: that one is asked for until then, and its result is not thrown away."""
+    refs = [claimed(stage) for _ in range(3)]
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if [stage.look(ref.id)["state"] for ref in refs[1:]] == ["succeeded"] * 2:
+            stage.sql("alter table rowlock.done drop constraint if exists odd")
+
+    lease = Lease(Ledger(connection), "test", LeaseSettings(), pause)
+    lease.take()
+    assert len(lease.cycle((), refs).started) == 3
+    stage.sql("alter table rowlock.done add constraint odd check (result <> '{\"n\": 0}')")
+    answer = lease.cycle([FinishedRun(ref, succeeded({"n": n})) for n, ref in enumerate(refs)], ())
+    assert set(answer.finished.values()) == {"succeeded"}
+    assert stage.look(refs[0].id)["result"] == {"n": 0}
+    assert 1 <= len(pauses) < 10
+
+
+def test_an_outcome_whose_note_is_refused_too_ends_its_runner_and_not_the_worker(stage: Stage, lease: Lease) -> None:
+    """A run that is running under our lease and in nobody's hands would never end."""
+    bad, good = claimed(stage), claimed(stage)
+    before = lease.take()
+    assert len(lease.cycle((), [bad, good]).started) == 2
+    stage.sql("""update rowlock.queue set retry = '{"app": {"limit": "many"}}'""")
+    answer = lease.cycle([FinishedRun(bad, failed("app", "X", "m")), FinishedRun(good, succeeded(None))], ())
+    assert answer.finished == {good.id: "succeeded"}
+    stage.wait_state(bad.id, "pending")
+    assert stage.look(bad.id)["infra_tries"] == 1
+    assert lease.take() != before
 
 
 def test_a_statement_that_waits_too_long_is_given_up_and_leaves_no_timeout_behind(stage: Stage) -> None:

@@ -117,7 +117,6 @@ def test_the_hard_limit_kills_a_task_that_ignores_the_soft_one(warm: Stage) -> N
     ("task", "args", "reason"),
     [
         ("big", {"bytes": 1_000_001}, "ResultTooLarge"),
-        ("strange_result", {"kind": "nul"}, "ResultNotStorable"),
         ("strange_result", {"kind": "nan"}, "ResultNotJson"),
         ("strange_result", {"kind": "object"}, "ResultNotJson"),
     ],

@@ -1,5 +1,6 @@
 """Tasks that end their process, leave processes behind, eat memory or do not stop: what it costs, and that the worker lives."""
 
+import json
 import os
 import signal
 
@@ -27,7 +28,6 @@ pytestmark = pytest.mark.integration
         ("one byte in the channel", "app", "ChannelSpoiled", "file descriptor"),
         ("half a message in the channel", "app", "ChannelSpoiled", "file descriptor"),
         ("a number in the channel", "app", "ChannelSpoiled", "file descriptor"),
-        ("another answer in the channel", "app", "ChannelSpoiled", "file descriptor"),
     ],
 )
 def test_a_task_that_ends_its_process_or_its_channel_fails_and_the_worker_goes_on(
@@ -37,6 +37,31 @@ def test_a_task_that_ends_its_process_or_its_channel_fails_and_the_worker_goes_o
     failure = stage.fails("ends", how=how)
     assert (failure["class"], failure["reason"]) == (failure_class, reason)
     assert words in failure["message"]
+    stage.the_next_run_is_well(worker)
+
+
+ANSWERS = [
+    '["done",0,"well",null,null,"",""]',
+    '["done",NaN,"succeeded",null,null,"",""]',
+    '["done",0,"failed",null,"[]","app","X"]',
+    '["settled",0,"pending"]',
+]
+
+
+def test_an_answer_of_another_shape_fails_its_run_and_the_worker_goes_on(stage: BadStage) -> None:
+    worker = stage.worker()
+    for answer in ANSWERS:
+        failure = stage.fails("ends", how="an answer in the channel", answer=answer)
+        assert (failure["class"], failure["reason"]) == ("app", "ChannelSpoiled")
+    stage.the_next_run_is_well(worker)
+
+
+def test_a_result_that_is_no_json_at_all_leaves_a_remark_and_is_not_asked_for_ever(stage: BadStage) -> None:
+    worker = stage.worker()
+    for text in ("{", "[" * 50_000 + "]" * 50_000):
+        (run_id,) = stage.run("ends", how="an answer in the channel", answer=json.dumps(["done", 0, "succeeded", text, None, "", ""]))
+        found = stage.wait_state(run_id, "succeeded")
+        assert found["result"]["remark"] == "ResultNotStorable"
     stage.the_next_run_is_well(worker)
 
 
