@@ -92,7 +92,7 @@ select rowlock.sweep_v1(1000, %(slow)s)
 -- Seconds are differences of seconds: an infinite moment cannot be subtracted from another.
 select queue_id, queue, waiting, ready, blocked, queued, launching, running, case when oldest is not null
        then greatest(0, extract(epoch from clock_timestamp()) - extract(epoch from oldest))::float8 end
-  from rowlock.depth_v1() where waiting + queued + launching + running > 0 and (%(queue)s::int is null or queue_id = %(queue)s)
+  from rowlock.depth_v1(%(queue)s) where waiting + queued + launching + running > 0
 
 -- name: claimed_counts
 -- Runs in hand, by queue.
