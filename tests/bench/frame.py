@@ -71,7 +71,7 @@ class Measure(Protocol):
 @contextlib.contextmanager
 def servers(say: Callable[[str], None], *, quick: bool = False) -> Iterator[Bench]:
     """A PostgreSQL and a Redis of one measure's own; ended afterwards."""
-    postgres, redis = PostgresServer(POSTGRES_SETTINGS), RedisServer()
+    postgres, redis = PostgresServer(POSTGRES_SETTINGS, durable=True), RedisServer()
     with tempfile.TemporaryDirectory(prefix="rowlock-bench-") as folder:
         try:
             yield Bench(postgres.start(), redis.start(), Path(folder), say, quick)

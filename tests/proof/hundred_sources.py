@@ -171,7 +171,7 @@ def main() -> None:
     parser.add_argument("--turn", type=float, default=10.0, help="seconds until the troubled sources change their trouble")
     parser.add_argument("--out", type=Path, help="file for the figures; printed otherwise")
     chosen = parser.parse_args()
-    postgres, redis = PostgresServer().start(), RedisServer().start()
+    postgres, redis = PostgresServer(durable=True).start(), RedisServer().start()
     try:
         calm, waits = measure(
             postgres.new_database(), redis.url, seconds=chosen.seconds, turn_seconds=chosen.turn, calm_seconds=chosen.turn

@@ -11,16 +11,15 @@ import shutil
 import signal
 import ssl
 import subprocess
-import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.services.process import Server, find_program, free_port, port_open
+from tests.services.process import Server, data_folder, find_program, free_port, port_open
 from tools.cluster.programs import ensure_programs
 
 CRDS = Path(__file__).parents[2] / "crds"
@@ -40,7 +39,7 @@ class KubeControlPlane:
 
     def __init__(self, *, controller_manager: bool = False) -> None:
         self.with_controller_manager = controller_manager
-        self.folder = Path(tempfile.mkdtemp(prefix="rowlock-kube-"))
+        self.folder = data_folder("rowlock-kube-")
         self.port, self._etcd_port, self._manager_port = free_port(), free_port(), free_port()
         self._token = secrets.token_hex(16)
         self._servers: dict[str, Server] = {}
@@ -54,12 +53,14 @@ class KubeControlPlane:
         """Administrator's kubeconfig (group system:masters)."""
         return self.folder / "kubeconfig"
 
-    def start(self) -> "KubeControlPlane":
+    def start(self, before_controllers: "Callable[[KubeControlPlane], None]" = lambda plane: None) -> "KubeControlPlane":
+        """`before_controllers` is called once the API server answers: controllers find a kind that comes later half a minute later."""
         try:
             self._write_pki()
             self._write_kubeconfig()
             self._start_etcd()
             self.start_api_server()
+            before_controllers(self)
             if self.with_controller_manager:
                 self._start_controller_manager()
         except BaseException:
@@ -218,9 +219,8 @@ def install_definitions(plane: Any) -> None:
 @contextlib.contextmanager
 def serving_definitions(*, controller_manager: bool = False) -> Iterator[KubeControlPlane]:
     """A control plane with the definitions of crds/ in place, ended with the block."""
-    plane = KubeControlPlane(controller_manager=controller_manager).start()
+    plane = KubeControlPlane(controller_manager=controller_manager).start(install_definitions)
     try:
-        install_definitions(plane)
         yield plane
     finally:
         plane.stop()

@@ -6,28 +6,28 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg2
 
 from rowlock_operator.rows.migrations import migrate
 from rowlock_operator.rows.pool import Pool
-from tests.services.process import Server, as_user, find_program, free_port
+from tests.services.process import Server, as_user, data_folder, find_program, free_port
 
 FOLDERS = (os.environ.get("ROWLOCK_POSTGRES", "/usr/lib/postgresql/*/bin"),)
 """Where `initdb` and `postgres` are; the variable names those of another version."""
+_QUICK = {"fsync": "off", "max_wal_size": "512MB"}
 
 
 class PostgresServer:
-    """Durable settings (fsync and synchronous_commit on) unless `settings` say otherwise: what is measured here is what users get."""
+    """A commit outlives `kill`, a crash of the processes. `durable`: it outlives a power failure, too, and takes as long as it does for
+    users: what is measured, is measured with it. `settings` are the server's own."""
 
-    def __init__(self, settings: dict[str, str] | None = None) -> None:
-        self.settings = settings or {}
+    def __init__(self, settings: dict[str, str] | None = None, *, durable: bool = False) -> None:
+        self.settings = ({} if durable else _QUICK) | (settings or {})
         self.port = free_port()
-        self.folder = Path(tempfile.mkdtemp(prefix="rowlock-pg-"))
+        self.folder = data_folder("rowlock-pg-", durable=durable)
         self._names = itertools.count(1)
         self._template = ""
         self._server: Server | None = None
@@ -84,9 +84,9 @@ class PostgresServer:
             self._server.stop(signal.SIGQUIT)
 
     def stop(self) -> None:
-        if self._server:
-            self._server.stop(signal.SIGINT)
-            self._server = None
+        """For good; nothing is left that would need an orderly end."""
+        self.kill()
+        self._server = None
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def new_database(self, ledger: bool = True) -> str:
@@ -100,6 +100,11 @@ class PostgresServer:
         with connect(self.url()) as cur:
             cur.execute(f"create database {name} template {self._template if ledger else 'template0'} strategy file_copy")
         return self.url(name)
+
+    def drop_database(self, url: str) -> None:
+        """Also while somebody is connected to it."""
+        with connect(self.url()) as cur:
+            cur.execute(f"drop database if exists {url.rsplit('/', 1)[1]} with (force)")
 
 
 def apply_ledger(url: str) -> None:

@@ -2,18 +2,16 @@
 
 import shutil
 import signal
-import tempfile
-from pathlib import Path
 
 import redis
 
-from tests.services.process import Server, find_program, free_port, port_open
+from tests.services.process import Server, data_folder, find_program, free_port, port_open
 
 
 class RedisServer:
     def __init__(self) -> None:
         self.port = free_port()
-        self.folder = Path(tempfile.mkdtemp(prefix="rowlock-redis-"))
+        self.folder = data_folder("rowlock-redis-")
         self._server: Server | None = None
 
     @property

@@ -21,7 +21,7 @@ def quiet_plane() -> Iterator[KubeControlPlane]:
 
 @pytest.fixture
 def room(quiet_plane: KubeControlPlane, tmp_path: Path) -> Iterator[OperatorRoom]:
-    postgres, redis = PostgresServer({"fsync": "off"}), RedisServer()
+    postgres, redis = PostgresServer(), RedisServer()
     try:
         postgres.start()
         redis.start()
