@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rowlock_jobs.fence.connection import FenceConnection, load_statement
-from rowlock_jobs.fence.values import Cycle, FinishedRun, RunId, RunnerId, RunnerToken, RunRef, StartedRun
+from rowlock_jobs.fence.values import Cycle, FinishedRun, RunId, RunnerId, RunnerToken, RunRef, RunState, StartedRun
 
 _HELLO = load_statement("hello")
 _RENEW = load_statement("renew")
@@ -13,6 +13,7 @@ _START = load_statement("start")
 _FINISH = load_statement("finish")
 _CYCLE = load_statement("cycle")
 _HAND_BACK = load_statement("hand_back")
+_STATES = load_statement("states")
 _BEGIN_EFFECT = load_statement("begin_effect")
 _END_EFFECT = load_statement("end_effect")
 
@@ -65,6 +66,11 @@ class Ledger:
     def hand_back(self, refs: Sequence[RunRef], *, token: RunnerToken) -> frozenset[RunId]:
         """Started runs that nobody has begun: queued again with the same attempt. Returns those that are."""
         return frozenset(RunId(row[0]) for row in self.connection.call(_HAND_BACK, {**_references(refs), "token": token}))
+
+    def states(self, ids: Sequence[RunId]) -> dict[RunId, RunState]:
+        """What the ledger says of these runs; one that is not there is not known to it."""
+        rows = self.connection.call(_STATES, {"ids": list(ids)})
+        return {RunId(run_id): RunState(attempt, state) for run_id, attempt, state in rows}
 
     def begin_effect(self, ref: RunRef, *, token: RunnerToken, effect: str) -> bool:
         rows = self.connection.call(_BEGIN_EFFECT, {"id": ref.id, "attempt": ref.attempt, "token": token, "effect": effect})

@@ -37,6 +37,14 @@ class StartedRun:
 
 
 @dataclass(frozen=True, slots=True)
+class RunState:
+    """What the ledger says of a run."""
+
+    attempt: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class FinishedRun:
     """An attempt and what became of it."""
 

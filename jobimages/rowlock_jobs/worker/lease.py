@@ -17,7 +17,7 @@ from uuid import uuid4
 from rowlock_jobs import logs
 from rowlock_jobs.errors import FenceAway, FenceRefused, LeaseLost
 from rowlock_jobs.fence.ledger import Ledger
-from rowlock_jobs.fence.values import Cycle, FinishedRun, RunId, RunnerId, RunnerToken, RunRef, StartedRun
+from rowlock_jobs.fence.values import Cycle, FinishedRun, RunId, RunnerId, RunnerToken, RunRef, RunState, StartedRun
 from rowlock_jobs.settings import Lease as LeaseSettings
 from rowlock_jobs.worker.insist import insist, storable
 
@@ -151,6 +151,13 @@ class Lease:
                 return frozenset()
         try:
             return ask(refs, token=token)
+        except (FenceAway, FenceRefused):
+            return None
+
+    def states(self, refs: Sequence[RunRef]) -> Mapping[RunId, RunState] | None:
+        """What the ledger says of runs whose start it refused. One try: only RQ's records wait for it; None: not answered."""
+        try:
+            return self._ledger.states([ref.id for ref in refs])
         except (FenceAway, FenceRefused):
             return None
 

@@ -16,6 +16,7 @@ from rowlock_jobs.worker.duties import Duties
 from rowlock_jobs.worker.hand import Dropped, Ended, Hand
 from rowlock_jobs.worker.lease import Lease
 from rowlock_jobs.worker.pace import Pace
+from rowlock_jobs.worker.refusal import UNEXPLAINED, refusal_note
 from rowlock_jobs.worker.rq_worker import RowlockWorker, quietly
 from rowlock_jobs.worker.stopping import Stopping, announce
 from rowlock_jobs.worker.transport import Claim, Ending, Transport
@@ -97,11 +98,12 @@ class Loop:
         handed_out = {run.ref.rq_id: run for run in started}
         batch: dict[RunId, Claim] = {}
         runs: list[StartedRun] = []
+        refused: list[Claim] = []
         with logs.together():
             for claim in claims:
                 run = handed_out.pop(claim.rq_id, None)
                 if run is None:
-                    held.append(_refused(claim))
+                    refused.append(claim)
                     continue
                 logs.emit(logs.RUN_STARTED, run=run.ref.id, attempt=run.ref.attempt, task=run.task, tries=run.tries)
                 refusal = self._allowed.refusal(run.task)
@@ -110,6 +112,7 @@ class Loop:
                     continue
                 batch[run.ref.id] = claim
                 runs.append(run)
+        held += self._refused(refused)
         if not runs:
             return
         self._worker.holds(batch[runs[0].ref.id] if len(runs) == 1 else None)
@@ -120,6 +123,22 @@ class Loop:
         if hand.unbegun:
             self._stopping.holding = True
             self._hand_back(hand, batch)
+
+    def _refused(self, claims: Sequence[Claim]) -> list[_Held]:
+        """What the start fence did not hand out: duplicates, old attempts, runs that ended, and ids that are no runs of ours."""
+        refs = {claim: ref for claim in claims if (ref := parse_rq_id(claim.rq_id))}
+        states = self._lease.states(list(refs.values())) if refs else {}
+        held = []
+        with logs.together():
+            for claim in claims:
+                if ref := refs.get(claim):
+                    logs.emit(logs.RUN_REFUSED, run=ref.id, attempt=ref.attempt, reason="StartFence")
+                    note = UNEXPLAINED if states is None else refusal_note(ref, states.get(ref.id))
+                else:
+                    logs.emit(logs.RUN_REFUSED, logging.WARNING, rq_id=ascii(claim.rq_id[:80])[1:-1], reason="NotARunId")
+                    note = "NotARunId"
+                held.append(_Held(Ending(claim, "failed" if note else "finished", 0.0, note)))
+        return held
 
     def _part(self, hand: Hand, batch: Mapping[RunId, Claim]) -> None:
         """One run takes longer than the others may wait for: those that ended are recorded, those that were not begun go back."""
@@ -231,13 +250,3 @@ class Loop:
 
 def _finished(held: Sequence[_Held]) -> list[FinishedRun]:
     return [each.finished for each in held if each.finished is not None]
-
-
-def _refused(claim: Claim) -> _Held:
-    """The start fence did not hand it out (a duplicate, an old attempt, a canceled run), or the id is no run of ours."""
-    ref = parse_rq_id(claim.rq_id)
-    if ref is None:
-        logs.emit(logs.RUN_REFUSED, logging.WARNING, rq_id=ascii(claim.rq_id[:80])[1:-1], reason="NotARunId")
-        return _Held(Ending(claim, "failed", 0.0, "NotARunId"))
-    logs.emit(logs.RUN_REFUSED, run=ref.id, attempt=ref.attempt, reason="StartFence")
-    return _Held(Ending(claim, "finished", 0.0))

@@ -24,6 +24,7 @@ from rowlock_jobs.worker.allowed import Allowed
 from rowlock_jobs.worker.insist import insist, storable
 from rowlock_jobs.worker.page import SharedPage
 from rowlock_jobs.worker.perform import Port, Settled, SoftLimit, Unsettled, perform
+from rowlock_jobs.worker.refusal import refusal_note
 
 
 class RunFailed(RowlockError):
@@ -45,6 +46,8 @@ def run() -> None:
     try:
         found = ledger.start([ref], runner=runner, token=token)
         if not found:
+            if note := refusal_note(ref, ledger.states([ref.id]).get(ref.id)):
+                raise RunFailed(note)
             return
         started = found[0]
         renewer.start()

@@ -244,6 +244,9 @@ def test_a_worker_role_may_call_the_fences_and_nothing_else(database: str, ledge
     worker.runner = worker.hello()
     assert worker.start(run)
     assert worker.finish(run) == "succeeded"
+    unknown = str(uuid.uuid4())
+    told = "select id::text, attempt, state from rowlock.states_v1(array[%s, %s]::uuid[])"
+    assert worker.rows(told, run, unknown) == [(run, 1, "succeeded")]
     for forbidden in (
         "select * from rowlock.active",
         "select rowlock.sweep_v1()",
