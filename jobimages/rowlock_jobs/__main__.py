@@ -1,14 +1,14 @@
 """`rowlock-worker`: run (default), once, alive, tasks, migrate, tick."""
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
 
 from rowlock_jobs import logs
-from rowlock_jobs.addresses import read_database_address
 from rowlock_jobs.errors import RowlockError, SettingsError
-from rowlock_jobs.settings import alive_file, load_settings, names, read_url
+from rowlock_jobs.settings import alive_file, find_database, load_settings, names
 from rowlock_jobs.worker.duties import ALIVE_FOR_SECONDS, is_alive
 
 COMMANDS = {
@@ -35,10 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(command)
     except SettingsError as error:
-        print(f"rowlock-worker {command}: {error}", file=sys.stderr)
+        logs.emit(logs.SETTINGS_REFUSED, logging.ERROR, command=command, error=str(error))
         return 2
     except RowlockError as error:
-        print(f"rowlock-worker {command}: {error}", file=sys.stderr)
+        logs.emit(logs.COMMAND_FAILED, logging.ERROR, command=command, error=str(error))
         return 1
 
 
@@ -46,10 +46,7 @@ def _run(command: str) -> int:
     if command == "migrate":
         from rowlock_jobs.work.migrate import migrate
 
-        url = read_url(os.environ, "ROWLOCK_DATABASE_URL", read_database_address)
-        if not url:
-            raise SettingsError("neither ROWLOCK_DATABASE_URL_FILE nor ROWLOCK_DATABASE_URL is set: migrate needs a database")
-        for line in migrate(url):
+        for line in migrate(find_database(os.environ, "migrate needs a database")):
             print(line)
         return 0
     if command == "tick":

@@ -90,7 +90,9 @@ def read_redis_address(text: str) -> RedisAddress:
 
 def _clean(text: str) -> str:
     """Without what surrounds it in a file; read with errors="replace", it has U+FFFD where it is no text."""
-    text = text.strip()
+    text = text.lstrip("\ufeff").strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        raise AddressMalformed("it stands in quotes, which belong to it here")
     if "\ufffd" in text:
         raise AddressMalformed("it is no text in UTF-8")
     if any("\ud800" <= letter <= "\udfff" or (not letter.isspace() and ord(letter) < 32) for letter in text):
@@ -235,8 +237,11 @@ _CAUSES = (
     ("SSL", "the two sides do not agree on SSL: see sslmode"),
     ("session is read-only", "no server of the list is one that target_session_attrs asks for"),
     ("standby mode", "no server of the list is one that target_session_attrs asks for"),
+    ("unrecognized configuration parameter", "options names a parameter that the server does not know"),
     ("invalid", "an option of the address has a value that libpq does not take"),
 )
+# Those that another login would not meet.
+_LOGIN = ("password authentication failed", "no password supplied", "no pg_hba.conf entry", "the role", "the database does not exist")
 _MISSING = re.compile(r"(database|role) \".*\" does not exist")
 
 
@@ -246,6 +251,11 @@ def cause_of(library_text: str) -> str:
     if missing:
         return f"the {missing.group(1)} does not exist"
     return next((told for words, told in _CAUSES if words in library_text), "no connection could be made, and the server's log may say why")
+
+
+def refuses_login(cause: str) -> bool:
+    """Whether a cause (of cause_of) says that the server is there and does not let this user into this database."""
+    return cause.startswith(_LOGIN)
 
 
 def without_arguments(redis_text: str) -> str:

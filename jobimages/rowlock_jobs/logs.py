@@ -32,6 +32,9 @@ REDIS_AWAY = "redis_away"
 REDIS_BACK = "redis_back"
 RQ_COMMAND_REFUSED = "rq_command_refused"
 RQ_RECORD_DAMAGED = "rq_record_damaged"
+LOGIN_REFUSED = "login_refused"
+SETTINGS_REFUSED = "settings_refused"
+COMMAND_FAILED = "command_failed"
 
 _LEVELS = {level: logging.getLevelName(level).lower() for level in (10, 20, 30, 40, 50)}
 _encode = json.JSONEncoder(default=str).encode

@@ -1,11 +1,12 @@
 """Typed settings of a worker process, read from the environment once by `wiring`. Imports nothing of ours but the error tree."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from rowlock_jobs.addresses import AddressMalformed, read_database_address, read_redis_address
+from rowlock_jobs.addresses import read_database_address, read_redis_address
 from rowlock_jobs.errors import SettingsError
+from rowlock_jobs.secret_files import Secret, find_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,11 @@ class Lease:
 class Settings:
     """Everything a worker process is told. URLs may hold passwords: they are never shown."""
 
-    database_url: str = field(repr=False)
+    database: Secret
     queue: str
     imports: tuple[str, ...]
     tasks: tuple[str, ...]
-    redis_url: str | None = field(default=None, repr=False)
+    redis: Secret | None = None
     processes: int = 1
     limits: Limits = Limits()
     lease: Lease = Lease()
@@ -49,18 +50,21 @@ class Settings:
         """RQ's name of the work queue: `<namespace>.<name>` (RQ's own tools split at slashes in URLs)."""
         return self.queue.replace("/", ".", 1)
 
-    def require_redis(self) -> str:
-        """The Redis URL; SettingsError where none is set."""
-        if not self.redis_url:
+    @property
+    def database_url(self) -> str:
+        """As its file says it now. Raises SettingsError."""
+        return self.database.read()
+
+    def require_redis(self) -> Secret:
+        """Where the Redis URL is; SettingsError where none is set."""
+        if not self.redis:
             raise SettingsError("neither ROWLOCK_REDIS_URL_FILE nor ROWLOCK_REDIS_URL is set: a worker needs its queue")
-        return self.redis_url
+        return self.redis
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Reads and checks the variables of docs/contracts.md section 3. Raises SettingsError naming the variable."""
-    database_url = read_url(environ, "ROWLOCK_DATABASE_URL", read_database_address)
-    if not database_url:
-        raise SettingsError("neither ROWLOCK_DATABASE_URL_FILE nor ROWLOCK_DATABASE_URL is set: a worker needs the ledger")
+    database = find_database(environ, "a worker needs the ledger")
     soft, hard = _seconds(environ, "ROWLOCK_SOFT_SECONDS", 300.0), _seconds(environ, "ROWLOCK_HARD_SECONDS", 600.0)
     if soft > hard:
         raise SettingsError(f"ROWLOCK_SOFT_SECONDS ({soft:g}) is above ROWLOCK_HARD_SECONDS ({hard:g}): the soft limit comes first")
@@ -69,8 +73,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         raise SettingsError(f"ROWLOCK_LOG_FORMAT is {log_format!r}: it is json or text")
     attempt = environ.get("ROWLOCK_ATTEMPT")
     return Settings(
-        database_url=database_url,
-        redis_url=read_url(environ, "ROWLOCK_REDIS_URL", read_redis_address),
+        database=database,
+        redis=find_secret(environ, "ROWLOCK_REDIS_URL", read_redis_address),
         queue=_queue(environ),
         imports=names(environ, "ROWLOCK_IMPORTS"),
         tasks=names(environ, "ROWLOCK_TASKS"),
@@ -88,27 +92,12 @@ def alive_file(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("ROWLOCK_ALIVE_FILE") or "/tmp/rowlock-alive")
 
 
-def read_secret(environ: Mapping[str, str], name: str) -> str | None:
-    """The value of `<name>_FILE`'s file, else of `<name>`; None where neither is set."""
-    path = environ.get(f"{name}_FILE")
-    if not path:
-        return environ.get(name) or None
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace").strip() or None
-    except OSError as error:
-        raise SettingsError(f"{name}_FILE points to {path}, which cannot be read: {error.strerror}") from error
-
-
-def read_url(environ: Mapping[str, str], name: str, check: Callable[[str], object]) -> str | None:
-    """The same for an address that `check` can read. Raises SettingsError, with no part of it."""
-    url = read_secret(environ, name)
-    try:
-        if url:
-            check(url)
-        return url
-    except AddressMalformed as error:
-        malformed = str(error)
-    raise SettingsError(f"{name} (or the file of {name}_FILE) cannot be read: {malformed}")
+def find_database(environ: Mapping[str, str], why: str) -> Secret:
+    """Where the database's address is; `why` ends the sentence where it is nowhere. Raises SettingsError."""
+    database = find_secret(environ, "ROWLOCK_DATABASE_URL", read_database_address)
+    if database is None:
+        raise SettingsError(f"neither ROWLOCK_DATABASE_URL_FILE nor ROWLOCK_DATABASE_URL is set: {why}")
+    return database
 
 
 def _queue(environ: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from rowlock_jobs import logs
 from rowlock_jobs.errors import GraceOver, SettingsError, TransportAway
-from rowlock_jobs.fence.connection import FenceConnection
+from rowlock_jobs.fence.connection import FenceConnection, check_address
 from rowlock_jobs.fence.ledger import Ledger
 from rowlock_jobs.fence.values import RunRef, parse_rq_id
 from rowlock_jobs.settings import Settings
@@ -25,7 +25,8 @@ from rowlock_jobs.worker.lease import Lease
 from rowlock_jobs.worker.loop import Loop
 from rowlock_jobs.worker.once import run_once
 from rowlock_jobs.worker.prefork import Child
-from rowlock_jobs.worker.rq_worker import BEAT_SECONDS, RowlockWorker, connect_redis, open_worker, quietly, rq_time
+from rowlock_jobs.worker.redis_client import connect_redis
+from rowlock_jobs.worker.rq_worker import BEAT_SECONDS, RowlockWorker, open_worker, quietly, rq_time
 from rowlock_jobs.worker.stopping import Stopping
 from rowlock_jobs.worker.supervisor import Supervisor, part_file
 from rowlock_jobs.worker.transport import Transport
@@ -35,8 +36,9 @@ _REDIS_PAUSE_SECONDS = 1.0
 
 def run_workers(settings: Settings) -> int:
     """The `run` command: one parent in this process, or several under a supervisor. Returns the exit code."""
+    check_address(settings.database)
+    connect_redis(settings.require_redis())  # opens nothing, refuses what can never be opened
     _load_tasks(settings)
-    settings.require_redis()
     if settings.processes == 1:
         return run_worker(settings, settings.alive_file)
     work = lambda number: run_worker(settings, part_file(settings.alive_file, number))  # noqa: E731
@@ -96,6 +98,7 @@ def run_worker(settings: Settings, alive_file: Path) -> int:
 def run_one(settings: Settings) -> int:
     """The `once` command. Returns 0 once the outcome is recorded, whatever it is."""
     ref = run_reference(settings)
+    check_address(settings.database)
     _load_tasks(settings)
     stopping = Stopping(settings.grace_seconds)
     stopping.install()
@@ -126,7 +129,7 @@ def list_tasks(imports: Sequence[str], allowed: Sequence[str]) -> list[str]:
 
 def _connections(settings: Settings, name: str) -> tuple[FenceConnection, FenceConnection]:
     """For the fences, and for renewals while a fence waits: that one is open only then."""
-    return FenceConnection(settings.database_url, name[:63]), FenceConnection(settings.database_url, f"{name[:58]} keep")
+    return FenceConnection(settings.database, name[:63]), FenceConnection(settings.database, f"{name[:58]} keep")
 
 
 def _descriptors(connection: FenceConnection) -> list[int]:
@@ -140,7 +143,7 @@ def _keep_alive(duties: Duties, lease: Lease) -> None:
 
 
 def _attempts(settings: Settings, lease: Lease, stopping: Stopping, duties: Duties, inherited: Callable[[], list[int]]) -> Attempts:
-    child = partial(serve, database_url=settings.database_url, soft_seconds=settings.limits.soft_seconds)
+    child = partial(serve, database=settings.database, soft_seconds=settings.limits.soft_seconds)
     return Attempts(lambda: Child(child, inherited), settings.limits, lease, stopping, duties.tick)
 
 

@@ -12,8 +12,9 @@ import psycopg2
 import redis
 
 from rowlock_jobs.addresses import AddressMalformed, without_arguments
+from rowlock_jobs.errors import SettingsError
 from rowlock_jobs.fence.connection import connect
-from rowlock_jobs.worker.rq_worker import connect_redis
+from rowlock_jobs.worker.redis_client import connect_redis
 
 WAIT_SECONDS = float(os.environ.get("WAIT_SECONDS", "60"))
 FUNCTIONS = ["hello_v1", "renew_v1", "goodbye_v1", "start_v1", "finish_v1", "cycle_v1", "begin_effect_v1", "end_effect_v1"]
@@ -60,7 +61,7 @@ def until_true(check: Callable[[], str]) -> bool:
         try:
             print("ok:", check(), flush=True)
             return True
-        except AddressMalformed as malformed:
+        except (AddressMalformed, SettingsError) as malformed:
             print(f"FAILED ({check.__name__}): the URL in the Secret cannot be read: {malformed}", flush=True)
             return False
         except (psycopg2.Error, redis.RedisError, LookupError, urllib.error.URLError, OSError) as error:

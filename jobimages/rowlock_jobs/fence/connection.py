@@ -1,17 +1,22 @@
 """One autocommit connection to the ledger that reconnects, bounds every wait and keeps no session state."""
 
+import logging
+import os
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from typing import Any
 
 import psycopg2
 import psycopg2.extensions
+from psycopg2.extensions import make_dsn
 
-from rowlock_jobs.addresses import cause_of, read_database_address
-from rowlock_jobs.errors import FenceAway, FenceRefused
+from rowlock_jobs import logs
+from rowlock_jobs.addresses import cause_of, read_database_address, refuses_login
+from rowlock_jobs.errors import FenceAway, FenceRefused, SettingsError
+from rowlock_jobs.secret_files import Address, Secret, current
 
 # A database that is cut off without a word is noticed within about ten seconds, not after the kernel's fifteen minutes.
 NETWORK = {
@@ -25,6 +30,15 @@ NETWORK = {
 STATEMENT_TIMEOUT_MS = 5_000
 # Behind a statement timeout that nobody keeps: a server that is frozen, a pooler that has no connection for us.
 LONGEST_WAIT_SECONDS = 30.0
+_NOWHERE = "/nonexistent/rowlock"
+_REFUSALS = (
+    (_NOWHERE, ""),  # it came so far as to look for the socket
+    ("definition of service", "the service that it names is in no file of services (PGSERVICEFILE)"),
+    ("could not match", "it has more or fewer ports or addresses than hosts"),
+    ("invalid", "an option has a value that libpq does not take"),
+)
+_FIRST_LOGIN_PAUSE_SECONDS = 0.5
+_LONGEST_LOGIN_PAUSE_SECONDS = 5.0
 _TICK_SECONDS = 0.5
 _LOOK_AFTER_SECONDS = 0.2
 _KNOWS_TRANSACTION_TIMEOUT = 170_000
@@ -37,25 +51,89 @@ def load_statement(name: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.startswith("--"))
 
 
-def connect(url: str, application_name: str) -> psycopg2.extensions.connection:
-    """A new connection, bounded in its waits. Raises psycopg2.OperationalError in our words: libpq's quote whatever it took for a host."""
-    parameters: dict[str, Any] = {
-        **read_database_address(url).parameters,
-        "application_name": application_name,
-        "client_encoding": "utf8",
-        **NETWORK,
-    }
+class LoginRefused(psycopg2.OperationalError):
+    """The server does not let this login in; the next try reads the address anew."""
+
+
+def check_address(address: Address) -> None:
+    """Refuses what no server could ever make good: an option or a value that libpq does not know, a file that is not there.
+
+    Asks libpq, but about a socket that is nowhere, so no server is spoken to. Raises SettingsError, which names the variable.
+    """
+    parameters = dict(read_database_address(current(address)).parameters)
+    if not any(parameters.get(key) or os.environ.get(f"PG{key.upper()}") for key in ("host", "hostaddr", "service")):
+        why = "it names no host (a socket's folder is named by ?host=/FOLDER)"
+    else:
+        why = _unusable_file(parameters) or _refused_by_libpq(parameters)
+    if why:
+        raise SettingsError(f"{address.variable if isinstance(address, Secret) else 'the address'} cannot be used: {why}")
+
+
+def _unusable_file(parameters: Mapping[str, str]) -> str:
+    for option in ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile"):
+        path = parameters.get(option)
+        if path and not (option == "sslrootcert" and path == "system") and not os.access(path, os.R_OK):
+            return f"the file that {option} names is not there or may not be read"
+    return ""
+
+
+def _refused_by_libpq(parameters: Mapping[str, str]) -> str:
+    hosts = (parameters.get("host") or parameters.get("hostaddr") or "").count(",") + 1
+    nowhere = {**parameters, "host": ",".join([_NOWHERE] * hosts), "hostaddr": "", "client_encoding": "utf8", "connect_timeout": "2"}
     try:
-        connection: psycopg2.extensions.connection = psycopg2.connect(**parameters)
-        return connection
-    except psycopg2.Error as error:
-        cause = cause_of(str(error))
-    raise psycopg2.OperationalError(cause)
+        psycopg2.connect(make_dsn(**nowhere)).close()
+    except psycopg2.OperationalError as error:
+        text = str(error)
+        return next((why for words, why in _REFUSALS if words in text), cause_of(text))
+    except (psycopg2.Error, TypeError):
+        return "it has an option that libpq does not know"
+    return ""
 
 
-def connect_for_transactions(url: str, application_name: str) -> psycopg2.extensions.connection:
+def connect(address: Address, application_name: str, *, login_patience_seconds: float = 0.0) -> psycopg2.extensions.connection:
+    """A new connection, bounded in its waits, by the address as its file says it now.
+
+    A refused login is tried again for so many seconds. Raises AddressMalformed for a text that is none, and psycopg2.OperationalError in our
+    words: libpq's quote whatever it took for a host.
+    """
+    give_up, pause_seconds = time.monotonic() + login_patience_seconds, _FIRST_LOGIN_PAUSE_SECONDS
+    while True:
+        try:
+            return _connect(address, application_name)
+        except LoginRefused as error:
+            logs.emit(logs.LOGIN_REFUSED, logging.WARNING, store="database", error=str(error))
+            if time.monotonic() + pause_seconds > give_up:
+                raise
+        time.sleep(pause_seconds)
+        pause_seconds = min(pause_seconds * 2, _LONGEST_LOGIN_PAUSE_SECONDS)
+
+
+def _connect(address: Address, application_name: str) -> psycopg2.extensions.connection:
+    try:
+        parameters: dict[str, Any] = {
+            **read_database_address(current(address)).parameters,
+            "application_name": application_name,
+            "client_encoding": "utf8",
+            **NETWORK,
+        }
+    except SettingsError as error:  # the file is gone or spoiled, which somebody may mend
+        cause = str(error)
+    else:
+        try:
+            # As a text of libpq's: among keywords there are psycopg2's own, such as async.
+            connection: psycopg2.extensions.connection = psycopg2.connect(make_dsn(**parameters))
+            return connection
+        except (psycopg2.Error, TypeError) as error:
+            cause = cause_of(str(error))
+    kind = LoginRefused if refuses_login(cause) else psycopg2.OperationalError
+    raise kind(f"{cause} (the address is that of {address.variable})" if isinstance(address, Secret) else cause)
+
+
+def connect_for_transactions(
+    address: Address, application_name: str, *, login_patience_seconds: float = 0.0
+) -> psycopg2.extensions.connection:
     """The same; its transactions begin as READ COMMITTED and READ WRITE whatever the role's defaults are: each BEGIN says so."""
-    connection = connect(url, application_name)
+    connection = connect(address, application_name, login_patience_seconds=login_patience_seconds)
     connection.set_session(isolation_level="READ COMMITTED", readonly=False, deferrable=False)
     return connection
 
@@ -87,9 +165,16 @@ class FenceConnection:
     Such a connection is for a process without threads: psycopg2 knows one way of waiting for the whole process.
     """
 
-    def __init__(self, url: str, application_name: str, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) -> None:
-        self._url = url
-        self._application_name = application_name
+    def __init__(
+        self,
+        address: Address,
+        application_name: str,
+        statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
+        *,
+        login_patience_seconds: float = 0.0,
+    ) -> None:
+        self._address, self._application_name = address, application_name
+        self._login_patience_seconds = login_patience_seconds
         self._pin = load_statement("pin").format(statement_timeout_ms=int(statement_timeout_ms)) + "\n"
         self._prefix = ""
         self._used_at = 0.0
@@ -170,7 +255,7 @@ class FenceConnection:
         return self._cursor
 
     def _open(self) -> Any:
-        self._connection = connect(self._url, self._application_name)
+        self._connection = connect(self._address, self._application_name, login_patience_seconds=self._login_patience_seconds)
         self._connection.autocommit = True
         self._prefix = self._pin + without_transaction_timeout(self._connection)
         self._cursor = self._connection.cursor()

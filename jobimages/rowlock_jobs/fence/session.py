@@ -22,22 +22,26 @@ from rowlock_jobs.fence.connection import (
 )
 from rowlock_jobs.fence.ledger import Ledger, finish_parameters
 from rowlock_jobs.fence.values import FinishedRun, RunnerToken
+from rowlock_jobs.secret_files import Address
 
 _FINISH = load_statement("finish")
 _PIN_TASK = load_statement("pin_task")
 _PIN_FINISH = load_statement("pin_finish")
 _OWN_PROCESS = load_statement("own_process")
 _LOOK_AFTER_SECONDS = 2.0
+# The worker that took this run is logged in. So a login that is refused is one that changes just now: the Secret follows within a
+# minute or two, and the run need not fail for it.
+LOGIN_PATIENCE_SECONDS = 150.0
 
 
 class TaskSession:
     """One process's borrowed connections. Not for several threads at once."""
 
-    def __init__(self, url: str, application_name: str = "rowlock-task") -> None:
-        self._url, self._application_name = url, application_name
-        self.ledger = Ledger(FenceConnection(url, application_name))
-        self._transaction = _Kept(url, application_name)
-        self._plain = _Kept(url, application_name)
+    def __init__(self, address: Address, application_name: str = "rowlock-task") -> None:
+        self._address, self._application_name = address, application_name
+        self.ledger = Ledger(FenceConnection(address, application_name, login_patience_seconds=LOGIN_PATIENCE_SECONDS))
+        self._transaction = _Kept(address, application_name)
+        self._plain = _Kept(address, application_name)
         self._open = False
         self._spoiled = False
 
@@ -67,7 +71,7 @@ class TaskSession:
         """An ordinary connection; commits at the end of the block, rolls back where it raises."""
         kept = self._plain
         if kept.lent:  # a block inside a block gets a connection of its own
-            kept = _Kept(self._url, self._application_name)
+            kept = _Kept(self._address, self._application_name)
         kept.begin()
         kept.lent = True
         try:
@@ -124,8 +128,8 @@ class TaskSession:
 class _Kept:
     """A connection kept between runs, looked at before it is lent again."""
 
-    def __init__(self, url: str, application_name: str) -> None:
-        self._url, self._application_name = url, application_name
+    def __init__(self, address: Address, application_name: str) -> None:
+        self._address, self._application_name = address, application_name
         self._connection: psycopg2.extensions.connection | None = None
         self._pooled = False
         self.used_at = 0.0
@@ -144,7 +148,9 @@ class _Kept:
                 return
             except psycopg2.Error:
                 self.drop()
-        self._connection = connection = connect_for_transactions(self._url, self._application_name)
+        self._connection = connection = connect_for_transactions(
+            self._address, self._application_name, login_patience_seconds=LOGIN_PATIENCE_SECONDS
+        )
         with connection.cursor() as cursor:
             cursor.execute(_OWN_PROCESS)
             self._pooled = (cursor.fetchone() or (0,))[0] != connection.get_backend_pid()

@@ -8,6 +8,7 @@ import psycopg2
 
 from rowlock_jobs.errors import RowlockError
 from rowlock_jobs.fence.connection import connect_for_transactions
+from rowlock_jobs.secret_files import Address
 
 _log = logging.getLogger(__name__)
 
@@ -16,8 +17,8 @@ class MigrationFailed(RowlockError):
     """Nothing was changed; the message names the migration, the cause and the remedy."""
 
 
-def migrate(url: str) -> list[str]:
-    """Applies what the database at `url` (libpq) has not had yet, in one transaction, and returns the names of it.
+def migrate(address: Address) -> list[str]:
+    """Applies what the database at that address has not had yet, in one transaction, and returns the names of it.
 
     Several may run at once: one works, the others wait and find nothing to do. Tables that exist already stay unchanged.
     MigrationFailed where the database cannot be reached or refuses.
@@ -25,7 +26,7 @@ def migrate(url: str) -> list[str]:
     schema = files("rowlock_jobs.work").joinpath("schema")
     step = "connecting"
     try:
-        connection = connect_for_transactions(url, "rowlock-migrate")
+        connection = connect_for_transactions(address, "rowlock-migrate")
         try:
             with connection, connection.cursor() as cur:
                 step = "preparing"

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 
 import psycopg2
 
-from rowlock_jobs.addresses import read_database_address
 from rowlock_jobs.errors import RowlockError, SettingsError
 from rowlock_jobs.fence.connection import connect_for_transactions
-from rowlock_jobs.settings import read_url
+from rowlock_jobs.settings import find_database
 
 _TICK = "select monitoring.tick_v1(%(schedule)s, %(tick)s, %(queue)s, %(task)s)::text"
 
@@ -21,9 +20,7 @@ def tick(environment: Mapping[str, str]) -> str:
 
     ROWLOCK_TICK names the scheduled moment (the name of the CronJob's Job ends with its minute), not the moment the pod came.
     """
-    url = read_url(environment, "ROWLOCK_DATABASE_URL", read_database_address)
-    if not url:
-        raise SettingsError("neither ROWLOCK_DATABASE_URL_FILE nor ROWLOCK_DATABASE_URL is set: tick needs a database")
+    database = find_database(environment, "tick needs a database")
     values = {}
     for name, variable in (("schedule", "_SCHEDULE"), ("tick", ""), ("task", "_TASK")):
         values[name] = environment.get(f"ROWLOCK_TICK{variable}", "")
@@ -33,7 +30,7 @@ def tick(environment: Mapping[str, str]) -> str:
     if not values["queue"]:
         raise SettingsError("ROWLOCK_QUEUE is not set")
     try:
-        connection = connect_for_transactions(url, "rowlock-tick")
+        connection = connect_for_transactions(database, "rowlock-tick")
         try:
             with connection, connection.cursor() as cur:
                 cur.execute(_TICK, values)

@@ -17,6 +17,7 @@ from rowlock_jobs import logs
 from rowlock_jobs.fence.session import TaskSession
 from rowlock_jobs.fence.values import RunId, RunnerToken, RunRef, StartedRun
 from rowlock_jobs.outcome import Outcome, read_outcome
+from rowlock_jobs.secret_files import Address
 from rowlock_jobs.worker import exit_handlers, wire
 from rowlock_jobs.worker.output import bound_output
 from rowlock_jobs.worker.page import SharedPage
@@ -73,14 +74,14 @@ def serve(
     parent_pid: int,
     *,
     inherited: Iterable[int],
-    database_url: str,
+    database: Address,
     soft_seconds: float,
 ) -> NoReturn:
     """The child's whole life; ends with the process. `inherited`: the parent's sockets."""
     try:
         _settle_in(parent_pid, inherited)
         own_pid = os.getpid()
-        _take_runs(channel, page, permits, TaskSession(database_url), SoftLimit(soft_seconds))
+        _take_runs(channel, page, permits, TaskSession(database), SoftLimit(soft_seconds))
         if os.getpid() == own_pid:  # a task's fork that came back here is not the child
             exit_handlers.run()
     except BaseException as error:  # noqa: BLE001 - nothing above this frame belongs to the child

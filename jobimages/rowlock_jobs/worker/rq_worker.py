@@ -12,9 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 from rq import Worker
 from rq.command import PUBSUB_CHANNEL_TEMPLATE, handle_command
 from rq.executions import Execution
@@ -22,8 +20,7 @@ from rq.utils import now, utcformat
 from rq.worker_registration import register
 
 from rowlock_jobs import logs
-from rowlock_jobs.addresses import read_redis_address, without_arguments
-from rowlock_jobs.errors import TransportAway
+from rowlock_jobs.worker.redis_client import SOCKET_SECONDS, away
 from rowlock_jobs.worker.rq_commands import read_command
 from rowlock_jobs.worker.rq_maintenance import ReadableJob, tidy
 from rowlock_jobs.worker.transport import EXECUTION_SECONDS, WORKER_SECONDS, Claim
@@ -31,22 +28,6 @@ from rowlock_jobs.worker.transport import EXECUTION_SECONDS, WORKER_SECONDS, Cla
 BEAT_SECONDS = 2.0
 MAINTENANCE_SECONDS = 60
 _COMMANDS_A_BEAT = 100  # whoever floods the channel must not hold the parent
-_SOCKET_SECONDS = 3.0
-
-
-def connect_redis(url: str) -> "redis.Redis":
-    """A client without retries of its own: nothing may hold the parent longer than its lease allows."""
-    address = read_redis_address(url)
-    return redis.Redis.from_url(
-        address.url,
-        **address.login,
-        socket_timeout=_SOCKET_SECONDS,
-        socket_connect_timeout=2.0,
-        socket_keepalive=True,
-        retry=Retry(NoBackoff(), 0),
-        health_check_interval=0,
-        encoding_errors="surrogateescape",  # ids are whatever somebody pushed
-    )
 
 
 def rq_time() -> str:
@@ -76,7 +57,7 @@ class RowlockWorker(Worker):  # type: ignore[misc]
     @property
     def connection_timeout(self) -> float:
         """RQ raises the client's socket timeout to its own idle wait; ours is short."""
-        return _SOCKET_SECONDS
+        return SOCKET_SECONDS
 
     @property
     def horse_pid(self) -> int:
@@ -169,7 +150,7 @@ def open_worker(queue: str, connection: "redis.Redis", *, name: str, child_pid: 
         worker.announce()
         return worker
     except (RedisError, OSError) as error:
-        raise TransportAway(f"Redis cannot be reached: {without_arguments(str(error))}") from None
+        raise away(error, connection.connection_pool) from None
 
 
 def quietly(action: Callable[[], None]) -> bool:

@@ -38,7 +38,7 @@ def run() -> None:
     if ref is None:
         raise RunFailed("NotARunId")
     settings = _settings()
-    ledger = Ledger(FenceConnection(settings.database_url, "rowlock-stock"))
+    ledger = Ledger(FenceConnection(settings.database, "rowlock-stock"))
     token = RunnerToken(str(uuid4()))
     runner = ledger.hello(name=f"stock-{os.getpid()}", lease_seconds=settings.lease.lease_seconds)
     page, ended = SharedPage(), threading.Event()
@@ -53,7 +53,7 @@ def run() -> None:
         renewer.start()
         answer: Outcome | Settled | Unsettled | None = Allowed.of(settings, registered_tasks()).refusal(started.task)
         if answer is None:
-            port = Port(TaskSession(settings.database_url), ref, token, lambda: page.is_canceled(1), page.write_progress)
+            port = Port(TaskSession(settings.database), ref, token, lambda: page.is_canceled(1), page.write_progress)
             answer = perform(started, port, SoftLimit(settings.limits.soft_seconds))
         if isinstance(answer, Unsettled):
             answer = failed("infra", "CommitLost", "the database went away while the task's transaction was committed")
@@ -79,7 +79,7 @@ def _settings() -> Settings:
 
 
 def _renew(settings: Settings, runner: RunnerId, run_id: str, page: SharedPage, ended: threading.Event) -> None:
-    ledger = Ledger(FenceConnection(settings.database_url, "rowlock-stock-lease"))
+    ledger = Ledger(FenceConnection(settings.database, "rowlock-stock-lease"))
     while not ended.wait(settings.lease.renew_seconds):
         try:
             alive, cancel = ledger.renew(runner, lease_seconds=settings.lease.lease_seconds)

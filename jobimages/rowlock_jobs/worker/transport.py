@@ -18,6 +18,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from rowlock_jobs.addresses import without_arguments
 from rowlock_jobs.errors import TransportAway
+from rowlock_jobs.worker.redis_client import away
 
 BLOCK_SECONDS = 1  # how late an idle worker sees SIGTERM
 WORKER_SECONDS = 90  # how long a worker that died stays listed
@@ -146,7 +147,7 @@ class Transport:
             connection: Any = self._pool.make_connection()
             connection.connect()
         except (RedisError, OSError) as error:
-            raise TransportAway(f"Redis cannot be reached: {without_arguments(str(error))}") from None
+            raise away(error, self._pool) from None
         self._connection = connection
         self._digest = self._ask(connection, "SCRIPT LOAD", self._script).decode()
         if self._in_doubt:

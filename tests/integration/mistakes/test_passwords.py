@@ -16,7 +16,7 @@ import rowlock_jobs.errors
 from rowlock_cli.main import rowlock
 from rowlock_jobs.fence.connection import connect as connect_worker
 from rowlock_jobs.settings import load_settings
-from rowlock_jobs.worker.rq_worker import connect_redis
+from rowlock_jobs.worker.redis_client import connect_redis
 from rowlock_operator.rows.pool import Pool
 from rowlock_operator.transport.redis_queues import RedisQueues
 from tests.services.kube import KubeControlPlane
