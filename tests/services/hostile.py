@@ -13,6 +13,8 @@ SETTINGS = {
     "extra_float_digits": "-10",
     "client_encoding": "LATIN1",
     "standard_conforming_strings": "off",
+    "check_function_bodies": "off",
+    "default_toast_compression": "pglz",
     "statement_timeout": "1s",
     "lock_timeout": "20ms",
     "idle_in_transaction_session_timeout": "300ms",

@@ -6,4 +6,6 @@ set local timezone = 'UTC';
 set local datestyle = 'ISO, MDY';
 set local intervalstyle = 'postgres';
 set local bytea_output = 'hex';
-set local extra_float_digits = 1
+set local extra_float_digits = 1;
+set local array_nulls = on;
+set local quote_all_identifiers = off

@@ -8,3 +8,4 @@ set {scope} datestyle = 'ISO, MDY';
 set {scope} intervalstyle = 'postgres';
 set {scope} bytea_output = 'hex';
 set {scope} extra_float_digits = 1;
+set {scope} array_nulls = on;

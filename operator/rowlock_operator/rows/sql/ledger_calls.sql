@@ -206,7 +206,7 @@ select source_id, bool_or(next_try is null or next_try <= clock_timestamp()), co
 -- a row are the same from one session to the next. The isolation is in each BEGIN. All of it in one round trip.
 set local idle_in_transaction_session_timeout = '10s'; set local lock_timeout = '5s'; set local statement_timeout = 0;
 set local timezone = 'UTC'; set local datestyle = 'ISO, MDY'; set local intervalstyle = 'postgres'; set local bytea_output = 'hex';
-set local extra_float_digits = 1
+set local extra_float_digits = 1; set local array_nulls = on; set local quote_all_identifiers = off; set local transform_null_equals = off
 
 -- name: no_transaction_timeout
 -- As above, where the server knows it (PostgreSQL 17).

@@ -26,7 +26,7 @@ create function rowlock.nearest_end() returns timestamptz language plpgsql volat
 declare v_now timestamptz := clock_timestamp(); v_today text := to_char(v_now at time zone 'UTC', 'YYYYMMDD'); v_part text;
 begin
   select c.relname into v_part from pg_inherits i join pg_class c on c.oid = i.inhrelid
-   where i.inhparent = 'rowlock.done'::regclass and c.relname ~ '^done_\d{8}$'
+   where i.inhparent = 'rowlock.done'::regclass and c.relname ~ '^done_[0-9]{8}$'
    order by c.relname > 'done_' || v_today, abs(right(c.relname, 8)::int - v_today::int) limit 1;
   if v_part is null then return v_now; end if;
   return case when v_part > 'done_' || v_today then to_timestamp(right(v_part, 8) || ' +00', 'YYYYMMDD TZH')
@@ -79,7 +79,7 @@ begin
   if not rowlock.has_partition(clock_timestamp()) then return v_n; end if;
   perform set_config('lock_timeout', '100ms', true);
   for v_part in
-    select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'rowlock.done'::regclass and c.relname ~ '^done_\d{8}$'
+    select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'rowlock.done'::regclass and c.relname ~ '^done_[0-9]{8}$'
        and c.relname < 'done_' || to_char((clock_timestamp() at time zone 'UTC')::date - 1, 'YYYYMMDD') order by 1 limit 5
   loop
     begin

@@ -66,7 +66,7 @@ begin
           when r.due <= r.created_at or (r.attempt > 1 and r.infra_tries + r.app_tries + r.site_tries = 0 and r.due <= v_latest + interval '5 s') then t
         end as due
         from rowlock.active r,
-             lateral (select case when r.failure->>'at' ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$' then (r.failure->>'at')::timestamptz end) f(at)
+             lateral (select case when r.failure->>'at' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$' then (r.failure->>'at')::timestamptz end) f(at)
        where r.due > v_soon) x
    where a.id = x.id and x.due is not null;
   return true;
