@@ -1,4 +1,4 @@
-"""`rowlock-worker`: run (default), once, alive, tasks, migrate, tick."""
+"""`rowlock-worker`: run (default), once, alive, ready, tasks, migrate, tick."""
 
 import argparse
 import logging
@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from rowlock_jobs import logs
 from rowlock_jobs.errors import RowlockError, SettingsError
 from rowlock_jobs.settings import alive_file, find_database, load_settings, names
-from rowlock_jobs.worker.duties import ALIVE_FOR_SECONDS, is_alive
+from rowlock_jobs.worker.alive import ALIVE_FOR_SECONDS, WORKING, read_alive
 
 COMMANDS = {
     "run": "take runs of the WorkQueue until SIGTERM",
     "once": "run the one attempt that ROWLOCK_RUN_ID and ROWLOCK_ATTEMPT name",
-    "alive": f"exit 0 while the worker's loops turned within {ALIVE_FOR_SECONDS:.0f} s",
+    "alive": f"exit 0 while the worker's loops turned within {ALIVE_FOR_SECONDS:.0f} s (liveness)",
+    "ready": "exit 0 while they can take work: alive, and waiting neither for Redis nor for PostgreSQL (readiness)",
     "tasks": "list the tasks that the modules of ROWLOCK_IMPORTS register",
     "tick": "write the tick of a schedule as a run (ROWLOCK_TICK, ROWLOCK_TICK_SCHEDULE, ROWLOCK_TICK_TASK)",
     "migrate": "create or update the domain tables (needs a login that may)",
@@ -29,8 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("command", nargs="?", choices=COMMANDS, default="run", metavar="command")
     command = parser.parse_args(arguments).command
-    if command == "alive":  # the probe: no imports of tasks, no connection
-        return 0 if is_alive(alive_file(os.environ)) else 1
+    if command in ("alive", "ready"):  # the probes: no imports of tasks, no connection
+        state = read_alive(alive_file(os.environ))
+        print(f"no loop turned within {ALIVE_FOR_SECONDS:.0f} s" if state is None else state)
+        return 0 if state == WORKING or (command == "alive" and state is not None) else 1
     logs.configure_logging(os.environ.get("ROWLOCK_LOG_FORMAT") or "json")
     try:
         return _run(command)

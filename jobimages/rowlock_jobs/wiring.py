@@ -45,10 +45,10 @@ def run_workers(settings: Settings) -> int:
     return Supervisor(work, processes=settings.processes, alive_file=settings.alive_file).run()
 
 
-def run_worker(settings: Settings, alive_file: Path) -> int:
-    """One worker parent until it is asked to end. Its tasks are imported already."""
+def run_worker(settings: Settings, alive_file: Path, stopping: Stopping | None = None) -> int:
+    """One worker parent until it is asked to end. Its tasks are imported already. `stopping` makes the pauses between two tries."""
     name = f"{socket.gethostname()}.{os.getpid()}.{uuid4().hex[:6]}"
-    stopping = Stopping(settings.grace_seconds)
+    stopping = stopping or Stopping(settings.grace_seconds)
     stopping.install()
     client = connect_redis(settings.require_redis())
     transport = Transport(client, rq_queue=settings.rq_queue, worker_name=name, rq_time=rq_time)
@@ -59,12 +59,21 @@ def run_worker(settings: Settings, alive_file: Path) -> int:
         # RQ speaks to Redis in its constructor.
         while True:
             try:
-                return open_worker(settings.rq_queue, client, name=name, child_pid=lambda: attempts.child_pid)
+                opened = open_worker(settings.rq_queue, client, name=name, child_pid=lambda: attempts.child_pid)
+                transport.away = False
+                return opened
             except TransportAway as error:
+                transport.away = True
                 logs.emit(logs.REDIS_AWAY, logging.WARNING, error=str(error))
                 stopping.pause(_REDIS_PAUSE_SECONDS)
 
-    duties = Duties(alive_file, beat=lambda: quietly(worker.beat), beat_seconds=BEAT_SECONDS, own_child=lambda: attempts.child_pid)
+    duties = Duties(
+        alive_file,
+        beat=lambda: quietly(worker.beat),
+        beat_seconds=BEAT_SECONDS,
+        own_child=lambda: attempts.child_pid,
+        waits_for=lambda: [name for name, away in (("Redis", transport.away), ("PostgreSQL", fences.away)) if away],
+    )
     stopping.while_waiting = duties.touch
     lease = Lease(Ledger(fences), name, settings.lease, stopping.pause, keeper=Ledger(keeper))
     fences.while_waiting = partial(_keep_alive, duties, lease)
@@ -103,7 +112,13 @@ def run_one(settings: Settings) -> int:
     stopping = Stopping(settings.grace_seconds)
     stopping.install()
     fences, keeper = _connections(settings, f"rowlock-once {ref.rq_id}")
-    duties = Duties(settings.alive_file, beat=lambda: True, beat_seconds=BEAT_SECONDS, own_child=lambda: attempts.child_pid)
+    duties = Duties(
+        settings.alive_file,
+        beat=lambda: True,
+        beat_seconds=BEAT_SECONDS,
+        own_child=lambda: attempts.child_pid,
+        waits_for=lambda: ["PostgreSQL"] if fences.away else [],
+    )
     stopping.while_waiting = duties.touch
     lease = Lease(Ledger(fences), f"once {ref.rq_id}", settings.lease, stopping.pause, keeper=Ledger(keeper))
     fences.while_waiting = partial(_keep_alive, duties, lease)

@@ -181,6 +181,7 @@ class FenceConnection:
         self._connection: psycopg2.extensions.connection | None = None
         self._cursor: Any = None
         self.while_waiting: Callable[[], None] | None = None
+        self.away = False  # whether the database answered when it was asked last
 
     def call(self, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         """The rows of one statement, committed.
@@ -193,11 +194,14 @@ class FenceConnection:
                 cursor.execute(self._prefix + statement, parameters)
             rows: list[tuple[Any, ...]] = cursor.fetchall()
             self._used_at = time.monotonic()
+            self.away = False
             return rows
         except psycopg2.Error as error:
             if values_refused(error):
+                self.away = False
                 raise FenceRefused(_first_line(error)) from error
             self.close()
+            self.away = True
             raise FenceAway(f"the ledger did not answer: {_first_line(error)}; the call is repeated") from error
 
     def close(self) -> None:

@@ -2,20 +2,31 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from rowlock_jobs.worker.alive import state_of, write_alive
+
 _ALIVE_EVERY_SECONDS = 2.0
-ALIVE_FOR_SECONDS = 30.0
 _BEAT_AWAY_SECONDS = 10.0
 
 
 class Duties:
-    """`beat` renews RQ's records (False: Redis was away); `own_child()` is the one process nobody but its owner may reap."""
+    """`beat` renews RQ's records (False: Redis was away); `own_child()` is the one process nobody but its owner may reap;
+    `waits_for()` names the stores that did not answer when they were asked last."""
 
-    def __init__(self, alive_file: Path, *, beat: Callable[[], bool], beat_seconds: float, own_child: Callable[[], int]) -> None:
-        self._alive_file, self._beat, self._beat_seconds, self._own_child = alive_file, beat, beat_seconds, own_child
+    def __init__(
+        self,
+        alive_file: Path,
+        *,
+        beat: Callable[[], bool],
+        beat_seconds: float,
+        own_child: Callable[[], int],
+        waits_for: Callable[[], Sequence[str]],
+    ) -> None:
+        self._alive_file, self._beat, self._beat_seconds = alive_file, beat, beat_seconds
+        self._own_child, self._waits_for = own_child, waits_for
         self._alive_at = 0.0
         self._beat_at = 0.0
 
@@ -28,27 +39,12 @@ class Duties:
             self._beat_at = now + (self._beat_seconds if self._beat() else _BEAT_AWAY_SECONDS)
 
     def touch(self, now: float | None = None) -> None:
-        """Says that this loop turns; needs neither Redis nor the database."""
+        """Says that this loop turns and what it waits for; needs neither Redis nor the database."""
         now = time.monotonic() if now is None else now
         if now >= self._alive_at:
             self._alive_at = now + _ALIVE_EVERY_SECONDS
-            touch_file(self._alive_file)
+            write_alive(self._alive_file, state_of(self._waits_for()))
             reap_orphans(self._own_child())
-
-
-def touch_file(path: Path) -> None:
-    """A full or read-only disk must not stop the work; the probe will tell."""
-    with suppress(OSError):
-        path.touch()
-
-
-def is_alive(path: Path, now: float | None = None) -> bool:
-    """Whether the file was touched within ALIVE_FOR_SECONDS (`now`: unix seconds)."""
-    try:
-        age_seconds = (time.time() if now is None else now) - path.stat().st_mtime
-    except OSError:
-        return False
-    return age_seconds < ALIVE_FOR_SECONDS
 
 
 def reap_orphans(own_child: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from rowlock_jobs import logs
-from rowlock_jobs.worker.duties import is_alive, touch_file
+from rowlock_jobs.worker.alive import STARTING, read_alive, state_of_all, write_alive
 
 _RESTART_SECONDS = 1.0
 _LOOK_SECONDS = 0.5
@@ -36,9 +36,12 @@ class Supervisor:
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
         code = 0
+        for number in range(self._processes):
+            write_alive(part_file(self._alive_file, number), STARTING)
         while self._pids or not self._wishes:
             now = time.monotonic()
             if not self._wishes:
+                # Of one that ends again and again the file grows old, and the kubelet takes over: only its own loop renews it.
                 for number in [n for n, at in self._restart_at.items() if at <= now]:
                     self._start(number)
             self._pass_on()
@@ -48,14 +51,14 @@ class Supervisor:
                 elif not self._wishes:
                     logs.emit(logs.WORKER_DIED, logging.ERROR, number=number, status=status)
                     self._restart_at[number] = now + _RESTART_SECONDS
-            if all(is_alive(part_file(self._alive_file, n)) for n in range(self._processes)):
-                touch_file(self._alive_file)
+            state = state_of_all([read_alive(part_file(self._alive_file, n)) for n in range(self._processes)])
+            if state is not None:
+                write_alive(self._alive_file, state)
             time.sleep(_LOOK_SECONDS)
         return code
 
     def _start(self, number: int) -> None:
         del self._restart_at[number]
-        touch_file(part_file(self._alive_file, number))
         # Until the parent has its own handlers a wish to end must end it, not be noted in its copy of this object.
         wishes = {signal.SIGTERM, signal.SIGINT}
         signal.pthread_sigmask(signal.SIG_BLOCK, wishes)

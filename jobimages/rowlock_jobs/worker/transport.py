@@ -59,6 +59,7 @@ class Transport:
         self._keys = (queue, self._intermediate, worker, self._executions, self._wip, f"rq:finished:{rq_queue}", f"rq:failed:{rq_queue}")
         self._script, self._put_back_script = _read("turn.lua"), _read("put_back.lua")
         self._digest = ""
+        self.away = False  # whether Redis answered when it was asked last
         self._unsent: list[Ending] = []
         self._recovered: list[Claim] = []
         self._in_hand: set[str] = set()  # claims that were handed out here and have neither ended nor gone back
@@ -135,18 +136,24 @@ class Transport:
     def _ask(self, connection: Any, *command: Any) -> Any:
         try:
             connection.send_command(*command)
-            return connection.read_response()
+            reply = connection.read_response()
+            self.away = False
+            return reply
         except NoScriptError:
             raise
         except (RedisError, OSError) as error:
             self.close()
+            self.away = True
             raise TransportAway(f"Redis did not answer {command[0]}: {without_arguments(str(error))}") from None
 
     def _connect(self) -> Any:
+        # Beside the pool: what it makes counts against its max_connections for ever, and here each try would make one.
+        connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
         try:
-            connection: Any = self._pool.make_connection()
             connection.connect()
         except (RedisError, OSError) as error:
+            connection.disconnect()
+            self.away = True
             raise away(error, self._pool) from None
         self._connection = connection
         self._digest = self._ask(connection, "SCRIPT LOAD", self._script).decode()

@@ -79,13 +79,17 @@ def _pod(queue: WorkQueue, installation: Installation) -> Manifest:
 
 
 def _probes() -> Manifest:
-    """Ready only once a parent loop runs: a worker that cannot import its tasks never counts as one. Killed after a minute without."""
+    """Started only once a parent loop runs: a worker that cannot import its tasks never counts as one. Killed after a minute without.
+
+    Ready only while it can take work: one that waits for Redis or PostgreSQL is not, and is not killed either, since that helps nobody.
+    """
     return {
-        "startupProbe": _alive(period_seconds=2, failures=60),
-        "livenessProbe": _alive(period_seconds=20, failures=3),
+        "startupProbe": _probe("alive", period_seconds=2, failures=60),
+        "readinessProbe": _probe("ready", period_seconds=10, failures=3),
+        "livenessProbe": _probe("alive", period_seconds=20, failures=3),
     }
 
 
-def _alive(*, period_seconds: int, failures: int) -> Manifest:
-    command = ["rowlock-worker", "alive"]
+def _probe(question: str, *, period_seconds: int, failures: int) -> Manifest:
+    command = ["rowlock-worker", question]
     return {"exec": {"command": command}, "timeoutSeconds": 10, "periodSeconds": period_seconds, "failureThreshold": failures}

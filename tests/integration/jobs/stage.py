@@ -8,7 +8,7 @@ import signal
 import sys
 import traceback
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from tests.services.postgres import connect
 from tests.services.process import wait_until
 
 ROOT = Path(__file__).parents[3]
+Program = Callable[[], int]  # a process's whole life; its exit code
 QUEUE = "demo/jobs"
 RQ_QUEUE = "demo.jobs"
 ALL_TASKS = (
@@ -139,10 +140,12 @@ class Stage:
         }
         return environment | {f"ROWLOCK_{name.upper()}": value for name, value in changes.items()}
 
-    def worker(self, command: str = "run", *, ready: bool = True, fresh: bool = False, **changes: str) -> "WorkerProcess":
-        """A worker in a process of its own, listening (where `ready`)."""
+    def worker(
+        self, command: str = "run", *, ready: bool = True, fresh: bool = False, program: "Program | None" = None, **changes: str
+    ) -> "WorkerProcess":
+        """A worker in a process of its own, listening (where `ready`). `program` is run there instead of the command."""
         log = self.folder / f"worker-{len(self.workers)}.log"
-        worker = WorkerProcess(self.environment(**changes), log, command, fresh=fresh)
+        worker = WorkerProcess(self.environment(**changes), log, program or (lambda: main([command])), command if fresh else None)
         self.workers.append(worker)
         if ready:
             worker.wait_event("worker_started")
@@ -155,9 +158,9 @@ class Stage:
 
 
 class WorkerProcess:
-    """`rowlock-worker <command>` in a session of its own: a fork of the test (which has everything imported), or a fresh interpreter."""
+    """A session of its own: `program` in a fork of the test (which has everything imported), or a fresh interpreter's `fresh` command."""
 
-    def __init__(self, environment: dict[str, str], log: Path, command: str, *, fresh: bool) -> None:
+    def __init__(self, environment: dict[str, str], log: Path, program: "Program", fresh: str | None = None) -> None:
         self.log = log
         self._status: int | None = None
         sys.stdout.flush()
@@ -174,11 +177,11 @@ class WorkerProcess:
                 os.dup2(out, 2)
                 os.chdir(ROOT)
                 if fresh:
-                    os.execve(sys.executable, [sys.executable, "-m", "rowlock_jobs", command], environment)
+                    os.execve(sys.executable, [sys.executable, "-m", "rowlock_jobs", fresh], environment)
                 sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
                 os.environ.clear()
                 os.environ.update(environment)
-                code = main([command])
+                code = program()
             except BaseException:
                 traceback.print_exc()
             finally:
