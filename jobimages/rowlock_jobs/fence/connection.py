@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg2
 import psycopg2.extensions
@@ -90,8 +90,11 @@ def _refused_by_libpq(parameters: Mapping[str, str]) -> str:
     return ""
 
 
-def connect(address: Address, application_name: str, *, login_patience_seconds: float = 0.0) -> psycopg2.extensions.connection:
-    """A new connection, bounded in its waits, by the address as its file says it now.
+_Connection = TypeVar("_Connection", bound=psycopg2.extensions.connection)
+
+
+def connect_as(kind: type[_Connection], address: Address, application_name: str, *, login_patience_seconds: float = 0.0) -> _Connection:
+    """A new connection of that class, bounded in its waits, by the address as its file says it now.
 
     A refused login is tried again for so many seconds. Raises AddressMalformed for a text that is none, and psycopg2.OperationalError in our
     words: libpq's quote whatever it took for a host.
@@ -99,7 +102,7 @@ def connect(address: Address, application_name: str, *, login_patience_seconds: 
     give_up, pause_seconds = time.monotonic() + login_patience_seconds, _FIRST_LOGIN_PAUSE_SECONDS
     while True:
         try:
-            return _connect(address, application_name)
+            return _connect(kind, address, application_name)
         except LoginRefused as error:
             logs.emit(logs.LOGIN_REFUSED, logging.WARNING, store="database", error=str(error))
             if time.monotonic() + pause_seconds > give_up:
@@ -108,7 +111,12 @@ def connect(address: Address, application_name: str, *, login_patience_seconds: 
         pause_seconds = min(pause_seconds * 2, _LONGEST_LOGIN_PAUSE_SECONDS)
 
 
-def _connect(address: Address, application_name: str) -> psycopg2.extensions.connection:
+def connect(address: Address, application_name: str, *, login_patience_seconds: float = 0.0) -> psycopg2.extensions.connection:
+    """The same of psycopg2's own class."""
+    return connect_as(psycopg2.extensions.connection, address, application_name, login_patience_seconds=login_patience_seconds)
+
+
+def _connect(of: type[_Connection], address: Address, application_name: str) -> _Connection:
     try:
         parameters: dict[str, Any] = {
             **read_database_address(current(address)).parameters,
@@ -121,7 +129,7 @@ def _connect(address: Address, application_name: str) -> psycopg2.extensions.con
     else:
         try:
             # As a text of libpq's: among keywords there are psycopg2's own, such as async.
-            connection: psycopg2.extensions.connection = psycopg2.connect(make_dsn(**parameters))
+            connection: _Connection = psycopg2.connect(make_dsn(**parameters), connection_factory=of)
             return connection
         except (psycopg2.Error, TypeError) as error:
             cause = cause_of(str(error))

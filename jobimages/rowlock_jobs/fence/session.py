@@ -1,65 +1,61 @@
-"""The connections a task borrows in the process it runs in: made on first use, kept for the next run, never shared with the parent.
+"""The connections that one run borrows: made on first use, clean, and the run's own until it is over.
 
 The finish rides in the task's own transaction: finish_v1 is the last statement before the commit, so a stale runner's writes are
 rolled back with its refused fence, and a crash before the commit leaves neither.
 """
 
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import psycopg2
-import psycopg2.extensions
 
-from rowlock_jobs.errors import FenceAway, FenceRefused
-from rowlock_jobs.fence.connection import (
-    FenceConnection,
-    connect_for_transactions,
-    load_statement,
-    values_refused,
-    without_transaction_timeout,
-)
+from rowlock_jobs.errors import FenceAway, FenceRefused, StaleAttempt
+from rowlock_jobs.fence.connection import connection_lost, load_statement
 from rowlock_jobs.fence.ledger import Ledger, finish_parameters
+from rowlock_jobs.fence.pool import BorrowedConnection, ConnectionPool
 from rowlock_jobs.fence.values import FinishedRun, RunnerToken
-from rowlock_jobs.secret_files import Address
 
 _FINISH = load_statement("finish")
-_PIN_TASK = load_statement("pin_task")
 _PIN_FINISH = load_statement("pin_finish")
-_OWN_PROCESS = load_statement("own_process")
-_LOOK_AFTER_SECONDS = 2.0
-# The worker that took this run is logged in. So a login that is refused is one that changes just now: the Secret follows within a
-# minute or two, and the run need not fail for it.
-LOGIN_PATIENCE_SECONDS = 150.0
+# The server's own troubles: no room, shutting down, a system error. Everything else that it answers is about what it was asked.
+_TROUBLES = ("53", "57", "58")
 
 
 class TaskSession:
-    """One process's borrowed connections. Not for several threads at once."""
+    """What one run borrowed. Its threads may borrow too; once the run is over nobody can."""
 
-    def __init__(self, address: Address, application_name: str = "rowlock-task") -> None:
-        self._address, self._application_name = address, application_name
-        self.ledger = Ledger(FenceConnection(address, application_name, login_patience_seconds=LOGIN_PATIENCE_SECONDS))
-        self._transaction = _Kept(address, application_name)
-        self._plain = _Kept(address, application_name)
-        self._open = False
-        self._spoiled = False
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+        self._lock = Lock()
+        self._fenced: BorrowedConnection | None = None
+        self._free: list[BorrowedConnection] = []
+        self._borrowed: list[BorrowedConnection] = []
+        self._spoiled = self._over = self._away = False
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._pool.ledger
 
     @property
     def in_transaction(self) -> bool:
         """Whether this run has writes waiting for its finish."""
-        return self._open
+        return self._fenced is not None
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:
         """A cursor in the transaction that the finish will commit."""
         if self._spoiled:
             raise psycopg2.ProgrammingError("an earlier block of run.transaction() failed: this run can only fail or start anew")
-        if not self._open:
-            self._transaction.begin()
-            self._open = True
+        with self._lock:
+            if self._fenced is None:
+                borrowed = self._borrow()
+                borrowed.connection.fenced = True
+                self._fenced = borrowed
+            connection = self._fenced.connection
         try:
-            with self._transaction.connection.cursor() as cursor:
+            with connection.cursor() as cursor:
                 yield cursor
         except BaseException:
             # The task may catch this and return; its half-made writes must not be committed by the finish.
@@ -68,20 +64,21 @@ class TaskSession:
 
     @contextmanager
     def connection(self) -> Iterator[Any]:
-        """An ordinary connection; commits at the end of the block, rolls back where it raises."""
-        kept = self._plain
-        if kept.lent:  # a block inside a block gets a connection of its own
-            kept = _Kept(self._address, self._application_name)
-        kept.begin()
-        kept.lent = True
+        """An ordinary connection; commits at the end of the block, rolls back where it raises. A block inside a block has its own."""
+        borrowed = self._free.pop() if self._free else self._borrow()
+        borrowed.begin()
+        connection = borrowed.connection  # referred to from here, so that a block which outlives its run is seen
         try:
-            with kept.connection as connection:
-                yield connection
+            yield connection
+        except BaseException:
+            if not connection.closed:  # else a rollback would only hide what closed it
+                borrowed.end(commit=False)
+            raise
+        else:
+            borrowed.end(commit=True)
         finally:
-            kept.lent = False
-            kept.used_at = time.monotonic()
-            if kept is not self._plain:
-                kept.drop()
+            if not connection.closed:
+                self._free.append(borrowed)
 
     def finish(self, finished: FinishedRun, token: RunnerToken) -> str | None:
         """Finish and commit together: the run's new state, or None (stale, everything rolled back).
@@ -89,91 +86,72 @@ class TaskSession:
         Raises FenceRefused (rolled back: the values cannot be stored, or the transaction is spoiled) and FenceAway (the commit's
         reply was lost: only the ledger knows).
         """
+        borrowed = self._fenced
+        assert borrowed is not None
+        connection = borrowed.connection
+        if connection.ended or connection.was_ended():
+            self.rollback()
+            raise FenceRefused(
+                "the task ended the transaction of run.transaction() by a statement of its own: what it wrote before may stay"
+            )
         if self._spoiled:
             self.rollback()
             raise FenceRefused("a block of run.transaction() failed, so its writes were rolled back")
-        connection = self._transaction.connection
         try:
-            with connection.cursor() as cursor:
-                cursor.execute(f"{_PIN_FINISH}\n{_FINISH}", finish_parameters([finished], token))
-                rows = cursor.fetchall()
-            if rows:
-                connection.commit()
+            connection.string_types.clear()
+            rows = connection.run(f"{_PIN_FINISH}\n{_FINISH}", finish_parameters([finished], token))
+            borrowed.end(commit=bool(rows))
         except psycopg2.Error as error:
-            if isinstance(error, psycopg2.IntegrityError | psycopg2.InternalError) or values_refused(error):
-                # A deferred constraint speaks at the commit; a swallowed error of the task's own left the transaction aborted.
-                self.rollback()
-                raise FenceRefused(str(error).strip().splitlines()[0][:300]) from error
-            self._transaction.drop()
-            self._open = self._spoiled = False
-            raise FenceAway("the ledger's answer to the finish in the task's transaction was lost") from error
-        if rows:
-            self._open = False
-            self._transaction.used_at = time.monotonic()
-            return str(rows[0][1])
-        self.rollback()
-        return None
+            if connection.closed or (error.pgcode or "").startswith(_TROUBLES):
+                borrowed.drop()
+                self._fenced = None
+                raise FenceAway("the ledger's answer to the finish in the task's transaction was lost") from error
+            # A deferred constraint speaks at the commit; a swallowed error of the task's own left the transaction aborted.
+            self.rollback()
+            raise FenceRefused((str(error).strip().splitlines() or [type(error).__name__])[0][:300]) from error
+        self._fenced = None
+        return str(rows[0][1]) if rows else None
 
     def rollback(self) -> None:
-        """Forgets the writes of this run; also the reset between two runs."""
-        if self._open:
+        """Forgets the writes of this run."""
+        borrowed, self._fenced = self._fenced, None
+        if borrowed is not None:
             try:
-                self._transaction.connection.rollback()
+                borrowed.end(commit=False)
             except psycopg2.Error:
-                self._transaction.drop()
-        self._transaction.used_at = time.monotonic()
-        self._open = self._spoiled = False
+                borrowed.drop()
 
+    def is_lost(self, error: BaseException | None) -> bool:
+        """Whether a task's error, or what it came from, is the loss of a connection that was borrowed here."""
+        if not self._away and not any(borrowed.is_lost for borrowed in self._borrowed):
+            return False
+        for _ in range(20):
+            if error is None or connection_lost(error):
+                break
+            error = error.__cause__ or error.__context__
+        return error is not None and connection_lost(error)
 
-class _Kept:
-    """A connection kept between runs, looked at before it is lent again."""
+    def end(self) -> None:
+        """The run is over: gives back what it borrowed."""
+        self._over = True
+        self._fenced = None
+        self._free.clear()
+        while self._borrowed:
+            self._pool.take_back(self._borrowed.pop())
 
-    def __init__(self, address: Address, application_name: str) -> None:
-        self._address, self._application_name = address, application_name
-        self._connection: psycopg2.extensions.connection | None = None
-        self._pooled = False
-        self.used_at = 0.0
-        self.lent = False
-
-    @property
-    def connection(self) -> psycopg2.extensions.connection:
-        assert self._connection is not None
-        return self._connection
-
-    def begin(self) -> None:
-        """Makes sure of a living connection that is pinned. Raises psycopg2.OperationalError where the database is away."""
-        if self._connection is not None and not self._connection.closed:
-            try:
-                self._look(self._connection)
-                return
-            except psycopg2.Error:
-                self.drop()
-        self._connection = connection = connect_for_transactions(
-            self._address, self._application_name, login_patience_seconds=LOGIN_PATIENCE_SECONDS
-        )
-        with connection.cursor() as cursor:
-            cursor.execute(_OWN_PROCESS)
-            self._pooled = (cursor.fetchone() or (0,))[0] != connection.get_backend_pid()
-        connection.rollback()
-        self._pin(connection)
-        if not self._pooled:
-            connection.commit()
-
-    def _look(self, connection: psycopg2.extensions.connection) -> None:
-        if self._pooled:
-            self._pin(connection)
-        elif time.monotonic() - self.used_at > _LOOK_AFTER_SECONDS:
-            with connection.cursor() as cursor:
-                cursor.execute(_OWN_PROCESS)
-            connection.rollback()
-
-    def _pin(self, connection: psycopg2.extensions.connection) -> None:
-        scope = "local" if self._pooled else "session"
-        with connection.cursor() as cursor:
-            cursor.execute(_PIN_TASK.format(scope=scope) + "\n" + without_transaction_timeout(connection, scope))
-
-    def drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(psycopg2.Error):
-                connection.close()
+    def _borrow(self) -> BorrowedConnection:
+        try:
+            borrowed = self._pool.lend()
+        except psycopg2.Error:
+            self._away = True
+            raise
+        self._borrowed.append(borrowed)
+        try:
+            borrowed.begin()
+        except psycopg2.Error:
+            self._away = True
+            raise
+        if self._over:  # a thread asked while its task returned
+            borrowed.drop()
+            raise StaleAttempt("the run is over: what outlives its task (a thread, a callback) may not use it")
+        return borrowed

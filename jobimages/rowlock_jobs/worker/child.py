@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from rowlock_jobs import logs
+from rowlock_jobs.fence.pool import ConnectionPool
 from rowlock_jobs.fence.session import TaskSession
 from rowlock_jobs.fence.values import RunId, RunnerToken, RunRef, StartedRun
 from rowlock_jobs.outcome import Outcome, read_outcome
@@ -81,7 +82,7 @@ def serve(
     try:
         _settle_in(parent_pid, inherited)
         own_pid = os.getpid()
-        _take_runs(channel, page, permits, TaskSession(database), SoftLimit(soft_seconds))
+        _take_runs(channel, page, permits, ConnectionPool(database), SoftLimit(soft_seconds))
         if os.getpid() == own_pid:  # a task's fork that came back here is not the child
             exit_handlers.run()
     except BaseException as error:  # noqa: BLE001 - nothing above this frame belongs to the child
@@ -92,7 +93,7 @@ def serve(
     os._exit(0)
 
 
-def _take_runs(channel: socket.socket, page: SharedPage, permits: Permits, session: TaskSession, limit: SoftLimit) -> None:
+def _take_runs(channel: socket.socket, page: SharedPage, permits: Permits, pool: ConnectionPool, limit: SoftLimit) -> None:
     own_pid, reader = os.getpid(), wire.Reader(channel)
     outputs = bound_output()
     reset, surroundings = Reset(), Surroundings()
@@ -110,6 +111,7 @@ def _take_runs(channel: socket.socket, page: SharedPage, permits: Permits, sessi
                 break
             run_id, attempt, task, args, queue, source_key, tries, token = run
             started = StartedRun(RunRef(RunId(run_id), attempt), task, args, queue, source_key, tries)
+            session = TaskSession(pool)
             port = Port(session, started.ref, RunnerToken(token), lambda at=sequence: page.is_canceled(at), page.write_progress)  # type: ignore[misc]
             for output in outputs:
                 output.begin()
@@ -125,6 +127,7 @@ def _take_runs(channel: socket.socket, page: SharedPage, permits: Permits, sessi
             for output in outputs:
                 output.end()
             _answer(channel, _write_answer(answer, time.monotonic() - began))
+            session.end()  # the answer does not wait for it, the next run does
         if len(runs) > 1:
             permits.say_done()
 

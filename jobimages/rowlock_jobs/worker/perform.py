@@ -13,8 +13,7 @@ from types import FrameType
 from typing import Any
 
 from rowlock_jobs import logs
-from rowlock_jobs.errors import FenceAway, FenceRefused, SoftTimeLimit, StaleAttempt
-from rowlock_jobs.fence.connection import connection_lost
+from rowlock_jobs.errors import FenceAway, FenceRefused, SoftTimeLimit, StaleAttempt, TaskError
 from rowlock_jobs.fence.session import TaskSession
 from rowlock_jobs.fence.values import FinishedRun, RunnerToken, RunRef, StartedRun
 from rowlock_jobs.outcome import Outcome, failed, from_exception, succeeded
@@ -159,7 +158,7 @@ def _call(started: StartedRun, port: Port, limit: AbstractContextManager[None]) 
     except BaseException as error:  # noqa: BLE001 - a task's SystemExit and KeyboardInterrupt are its failures too
         if isinstance(error, MemoryError):
             traceback.clear_frames(error.__traceback__)  # what filled the memory must go before the failure can be told
-        if isinstance(error, FenceAway) or connection_lost(error):
+        if isinstance(error, FenceAway) or (port.session.is_lost(error) and not isinstance(error, TaskError)):
             return failed("infra", "DatabaseAway", f"the database went away under the task: {type(error).__name__}")
         return from_exception(error)
     return succeeded(result)

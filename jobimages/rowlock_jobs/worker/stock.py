@@ -15,6 +15,7 @@ from rq import get_current_job
 from rowlock_jobs.errors import FenceAway, FenceRefused, RowlockError
 from rowlock_jobs.fence.connection import FenceConnection
 from rowlock_jobs.fence.ledger import Ledger
+from rowlock_jobs.fence.pool import ConnectionPool
 from rowlock_jobs.fence.session import TaskSession
 from rowlock_jobs.fence.values import FinishedRun, RunnerId, RunnerToken, parse_rq_id
 from rowlock_jobs.outcome import Outcome, failed
@@ -42,6 +43,8 @@ def run() -> None:
     token = RunnerToken(str(uuid4()))
     runner = ledger.hello(name=f"stock-{os.getpid()}", lease_seconds=settings.lease.lease_seconds)
     page, ended = SharedPage(), threading.Event()
+    pool = ConnectionPool(settings.database)
+    session = TaskSession(pool)
     renewer = threading.Thread(target=_renew, args=(settings, runner, ref.id, page, ended), daemon=True)
     try:
         found = ledger.start([ref], runner=runner, token=token)
@@ -53,7 +56,7 @@ def run() -> None:
         renewer.start()
         answer: Outcome | Settled | Unsettled | None = Allowed.of(settings, registered_tasks()).refusal(started.task)
         if answer is None:
-            port = Port(TaskSession(settings.database), ref, token, lambda: page.is_canceled(1), page.write_progress)
+            port = Port(session, ref, token, lambda: page.is_canceled(1), page.write_progress)
             answer = perform(started, port, SoftLimit(settings.limits.soft_seconds))
         if isinstance(answer, Unsettled):
             answer = failed("infra", "CommitLost", "the database went away while the task's transaction was committed")
@@ -63,6 +66,8 @@ def run() -> None:
             if answer.kind != "succeeded":
                 raise RunFailed(f"{answer.failure_class} {answer.reason}") from None
     finally:
+        session.end()
+        pool.close()
         ended.set()
         if renewer.is_alive():
             renewer.join(timeout=5)

@@ -145,6 +145,10 @@ def writes(run: Run) -> dict[str, int]:
         _wait_for(run.args["release"])
     if run.args.get("raise"):
         raise Retry("after the write")
+    if run.args.get("fork"):
+        if os.fork() == 0:
+            return {"written": 0}  # the fork comes back into the worker's own code with the open transaction
+        os.wait()
     if run.args.get("swallow"):
         with contextlib.suppress(psycopg2.Error), run.transaction() as cursor:
             cursor.execute("select 1/0")

@@ -57,6 +57,15 @@ def test_a_swallowed_error_inside_the_transaction_fails_the_run_instead_of_losin
     assert written(stage, good[0]) == 1
 
 
+def test_a_fork_that_comes_back_neither_commits_nor_rolls_back_what_its_parent_wrote(stage: Stage) -> None:
+    stage.worker()
+    for ending, count in (({}, 1), ({"raise": True}, 0)):
+        (run_id,) = stage.run("writes", fork=True, **ending)
+        found = wait_until(lambda run_id=run_id: stage.look(run_id)["result"] or stage.look(run_id)["failure"], "it ended")
+        assert found == {"written": 1} if count else found["reason"] == "Retry"
+        assert written(stage, run_id) == count
+
+
 def test_an_ordinary_connection_commits_at_the_end_of_its_block(stage: Stage) -> None:
     stage.worker()
     ids = stage.run("reads", 2)

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 import rowlock_jobs.__main__ as worker_command
 import rowlock_jobs.errors
 from rowlock_cli.main import rowlock
-from rowlock_jobs.fence.connection import connect as connect_worker
+from rowlock_jobs.fence.connection import connect_for_transactions as connect_worker
 from rowlock_jobs.settings import load_settings
 from rowlock_jobs.worker.redis_client import connect_redis
 from rowlock_operator.rows.pool import Pool

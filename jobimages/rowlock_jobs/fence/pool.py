@@ -1,0 +1,163 @@
+"""A process's connections for its tasks: lent to one run after another, each time as clean as a new one.
+
+Clean is certain, not hoped for: what PostgreSQL keeps in a session is reset by one statement, what psycopg2 keeps is set anew, and a
+connection that anything of the run still refers to (a thread, a generator, a cursor in a global) is closed instead.
+"""
+
+import socket
+import sys
+import time
+import weakref
+from contextlib import suppress
+
+import psycopg2
+import psycopg2.extensions
+
+from rowlock_jobs.fence.connection import FenceConnection, connect_as, load_statement, without_transaction_timeout
+from rowlock_jobs.fence.guard import TaskConnection
+from rowlock_jobs.fence.ledger import Ledger
+from rowlock_jobs.secret_files import Address
+
+_PIN = load_statement("pin_task")
+_RESET = load_statement("reset_task")
+_RESET_POOLED = load_statement("reset_pooled")
+_OWN_PROCESS = load_statement("own_process")
+_LOOK_AFTER_SECONDS = 2.0
+# The worker that took this run is logged in. So a login that is refused is one that changes just now: the Secret follows within a
+# minute or two, and the run need not fail for it.
+LOGIN_PATIENCE_SECONDS = 150.0
+_KEPT = 2  # one for run.transaction(), one for run.connection()
+
+
+class ConnectionPool:
+    """Not for two runs at once. `ledger`: for the effects of tasks, on a connection of its own."""
+
+    def __init__(self, address: Address, application_name: str = "rowlock-task") -> None:
+        self._address, self._application_name = address, application_name
+        self._idle: list[BorrowedConnection] = []
+        self.ledger = Ledger(FenceConnection(address, application_name, login_patience_seconds=LOGIN_PATIENCE_SECONDS))
+
+    def lend(self) -> "BorrowedConnection":
+        """A living, clean connection. Raises psycopg2.OperationalError where the database is away."""
+        with suppress(IndexError):
+            kept = self._idle.pop()
+            if kept.lives():
+                return kept
+            kept.drop()
+        new = BorrowedConnection(self._address, self._application_name)
+        new.count_references()
+        return new
+
+    def take_back(self, borrowed: "BorrowedConnection") -> None:
+        """Keeps it for the next run where it could be made clean."""
+        if len(self._idle) < _KEPT and borrowed.is_free() and borrowed.clean():
+            self._idle.append(borrowed)
+        else:
+            borrowed.drop()
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().drop()
+        self.ledger.connection.close()
+
+
+class BorrowedConnection:
+    """One connection, and what must be so while a run has it."""
+
+    def __init__(self, address: Address, application_name: str) -> None:
+        self.connection = connect_as(TaskConnection, address, application_name, login_patience_seconds=LOGIN_PATIENCE_SECONDS)
+        self._set_anew()
+        server_process = self.connection.run(_OWN_PROCESS)[0][0]
+        self._is_pooled = server_process != self.connection.get_backend_pid()
+        self.connection.end(commit=False)
+        self._pin = _PIN.format(scope="local" if self._is_pooled else "session") + "\n"
+        self._pin += without_transaction_timeout(self.connection, "local" if self._is_pooled else "session")
+        if not self._is_pooled:
+            self.connection.run(self._pin)
+            self.connection.end(commit=True)
+        self._references = (0, 0)
+        self._used_at = time.monotonic()
+
+    def begin(self) -> None:
+        """Before the first statement of a block. Behind a pooler, whatever anybody has left in the session is undone first."""
+        if self._is_pooled and self.connection.status == psycopg2.extensions.STATUS_READY:
+            self.connection.run(_RESET_POOLED + "\n" + self._pin)
+
+    def end(self, *, commit: bool) -> None:
+        """Ends the transaction. Behind a pooler the session is cleaned before somebody else can have it."""
+        connection = self.connection
+        if not self._is_pooled or connection.status != psycopg2.extensions.STATUS_BEGIN:
+            connection.end(commit=commit)
+            return
+        connection.run("commit and chain" if commit else "rollback and chain")
+        try:
+            connection.run(_RESET_POOLED)
+            connection.end(commit=True)
+        except psycopg2.Error:
+            self.drop()  # what was to be committed is
+
+    def lives(self) -> bool:
+        """Whether the server still answers; asked only after a while without use."""
+        if self._is_pooled or time.monotonic() - self._used_at <= _LOOK_AFTER_SECONDS:
+            return not self.connection.closed
+        try:
+            self.connection.run(_OWN_PROCESS)
+            self.connection.end(commit=False)
+        except psycopg2.Error:
+            return False
+        return True
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the server or the network ended it, rather than the task."""
+        return self.connection.closed > 1
+
+    def count_references(self) -> None:
+        """Remembers how many there are while nobody has it."""
+        self._references = self._count()
+
+    def is_free(self) -> bool:
+        """Whether nothing but this object can reach the connection (each cursor refers to its own)."""
+        return self._count() == self._references
+
+    def _count(self) -> tuple[int, int]:
+        return sys.getrefcount(self.connection), weakref.getweakrefcount(self.connection)
+
+    def clean(self) -> bool:
+        """Undoes what a run did to it. False where that is not possible."""
+        connection = self.connection
+        try:
+            if connection.closed:
+                return False
+            connection.end(commit=False)
+            self._set_anew()
+            if not self._is_pooled:
+                connection.run(_RESET + "\n" + self._pin)
+                connection.end(commit=True)
+        except psycopg2.Error:
+            return False
+        self._used_at = time.monotonic()
+        return True
+
+    def drop(self) -> None:
+        """Closes it under whatever still uses it; a thread's statement that is at work is not waited for."""
+        connection = self.connection
+        connection.fenced = False
+        with suppress(psycopg2.Error, OSError):
+            if connection.get_transaction_status() == psycopg2.extensions.TRANSACTION_STATUS_ACTIVE:
+                with socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as shared:
+                    shared.shutdown(socket.SHUT_RDWR)
+        with suppress(psycopg2.Error):
+            connection.close()
+
+    def _set_anew(self) -> None:
+        """What psycopg2 keeps. Each BEGIN says its isolation: behind a pooler nothing else would."""
+        connection = self.connection
+        connection.fenced = connection.ended = False
+        connection.set_session(isolation_level="READ COMMITTED", readonly=False, deferrable=False, autocommit=False)
+        connection.cursor_factory = None  # type: ignore[assignment]
+        connection.notices, connection.notifies = [], []
+        connection.string_types.clear()
+        connection.binary_types.clear()
+        if connection.encoding != "UTF8":
+            connection.set_client_encoding("UTF8")
