@@ -75,7 +75,7 @@ bench: setup ## measures everything, about 12 minutes on a quiet machine: tests/
 chaos: setup ## kills everything at random under 10,500 runs: prints seed and verdict, result in docs/measurements.md
 	@$(PY) -m tests.chaos --runs 10500 --write
 
-proof: setup ## the long form of the proofs, about an hour and a half: tests/proof/results/*.json
+proof: setup ## the long form of the proofs, about two hours: tests/proof/results/*.json
 	@$(PY) -m tests.proof
 
 generate: setup ## CRDs and their reference from the typed models, into crds/, the chart and docs/reference/

@@ -17,7 +17,7 @@ from tests.services.worker import ROOT
 
 @contextlib.contextmanager
 def dispatcher_process(url: str, redis_url: str, **options: Any) -> Iterator[int]:
-    """Its process id, once it has its source. Options: `task`, and fields of ClaimerSettings (`claimer`) and FeederSettings (`feeder`)."""
+    """Its process id, once it has its source. Options: `task`, `retry`, and fields of ClaimerSettings (`claimer`) and FeederSettings (`feeder`)."""
     command = [sys.executable, "-m", "tests.bench.dispatcher", url, redis_url, json.dumps(options)]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
@@ -36,7 +36,7 @@ def main(url: str, redis_url: str, options: dict[str, Any]) -> None:
         claimer=ClaimerSettings(**options.get("claimer", {})),
         feeder=FeederSettings(**options.get("feeder", {})),
     )
-    with dispatching(url, redis_url, settings=settings) as running:
+    with dispatching(url, redis_url, settings=settings, retry=options.get("retry")) as running:
         running.source(order_plan(task=options.get("task", "stamp")))
         print("ready", flush=True)
         sys.stdin.read()

@@ -21,6 +21,7 @@ PROOFS = {
     "hundred-sources": [
         "tests.proof.hundred_sources", "--seconds", "300", "--out", str(RESULTS / "hundred_sources.json"),
     ],
+    "soak": ["tests.proof.soak", "--seconds", "1800", "--out", str(RESULTS / "soak.json")],
     "fifty": ["tests.proof.fifty", *REPEATED, "--write"],
     "chaos": ["tests.chaos", "--runs", "10500", "--write"],
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""docs/rq.md tells the truth: RQ's own tools are used on a running installation, and each line of its table is what is seen.
+"""docs/rq.md tells the truth: RQ's own tools are used on a running installation, each line of its table is what is seen.
 
 One dispatcher, one worker and one Redis for all lines; each line makes runs of its own.
 """
@@ -38,7 +38,7 @@ TRIED: dict[str, Tried] = {}
 
 
 def tries(cell: str) -> Callable[[Tried], Tried]:
-    """What follows makes a run, does what this first cell of a line says, and returns the id that RQ knows."""
+    """What follows makes a run, does what this first cell of a line says, and returns RQ's id of it."""
 
     def note(tried: Tried) -> Tried:
         TRIED[cell] = tried
@@ -67,15 +67,18 @@ class Installation(Stage):
 
     def rq(self, *arguments: str) -> str:
         """What the command line of RQ printed."""
-        told = CliRunner().invoke(rq, [arguments[0], "-u", self.redis_url, *arguments[1:]], catch_exceptions=False)
+        told = CliRunner().invoke(rq, self._on_our_redis(arguments), catch_exceptions=False)
         assert told.exit_code == 0, told.output
         return str(told.output)
 
     def rq_process(self, *arguments: str) -> "subprocess.Popen[bytes]":
         """The same as a process of its own, in the environment of a worker."""
-        command = [str(Path(sys.executable).with_name("rq")), arguments[0], "-u", self.redis_url, *arguments[1:]]
+        command = [str(Path(sys.executable).with_name("rq")), *self._on_our_redis(arguments)]
         with (self.folder / "rq.log").open("ab") as log:
             return subprocess.Popen(command, env=self.environment(), cwd=ROOT, stdout=log, stderr=log)
+
+    def _on_our_redis(self, arguments: tuple[str, ...]) -> list[str]:
+        return [arguments[0], "-u", self.redis_url, *arguments[1:]]
 
     def at_work(self) -> str:
         """A run that works until `release`."""
@@ -100,7 +103,8 @@ class Installation(Stage):
         return rq_id
 
     def wait_listed(self, rq_id: str) -> None:
-        wait_until(lambda: rq_id.encode() in self.redis.lrange(self.queue.key, 0, -1), f"{rq_id} waits in Redis")
+        key = self.queue.key
+        wait_until(lambda: rq_id.encode() in self.redis.lrange(key, 0, -1), f"{rq_id} waits in Redis")
 
     def wait_listening(self) -> None:
         channel = f"rq:pubsub:{self.name}"
@@ -132,7 +136,11 @@ class Installation(Stage):
 
 
 @pytest.fixture(scope="module")
-def installation(postgres: PostgresServer, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def installation(
+    postgres: PostgresServer,
+    redis_server: RedisServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Installation]:
     redis_server.flush()
     database = postgres.new_database()
     made = Installation(database, redis_server.url, tmp_path_factory.mktemp("rq"))
@@ -156,7 +164,8 @@ def stage(installation: Installation) -> Iterator[Installation]:
     installation.redis.delete("rq:suspended")
     installation.release()
     installation.released += 1
-    wait_until(lambda: installation.sql("select count(*) from rowlock.active") == [(0,)], "every run has ended")
+    active = "select count(*) from rowlock.active"
+    wait_until(lambda: installation.sql(active) == [(0,)], "every run has ended")
 
 
 @pytest.mark.parametrize("line", [pytest.param(cells, id=cells[0]) for cells in TABLE])
@@ -248,9 +257,7 @@ def enqueue(stage: Installation) -> str:
 
 @tries("`rq cron` with such a function")
 def cron(stage: Installation) -> str:
-    (stage.folder / "periodic.py").write_text(
-        f"import time\nfrom rq import cron\ncron.register(time.sleep, {RQ_QUEUE!r}, args=(1,), interval=600)\n"
-    )
+    (stage.folder / "periodic.py").write_text(f"import time\nfrom rq import cron\ncron.register(time.sleep, {RQ_QUEUE!r}, interval=600)\n")
     process = stage.rq_process("cron", str(stage.folder / "periodic.py"))
     registry = stage.queue.failed_job_registry
     before = set(registry.get_job_ids())
@@ -274,7 +281,8 @@ def worker(stage: Installation) -> str:
 @tries("`rq worker --serializer json` beside ours")
 def worker_json(stage: Installation) -> str:
     rq_id = stage.waiting()
-    assert stage.rq_process("worker", "--burst", "--max-jobs", "1", "--serializer", "json", RQ_QUEUE).wait(60) == 0
+    options = ["--burst", "--max-jobs", "1", "--serializer", "json"]
+    assert stage.rq_process("worker", *options, RQ_QUEUE).wait(60) == 0
     assert "DeserializationError" in (stage.folder / "rq.log").read_text()
     return rq_id
 
