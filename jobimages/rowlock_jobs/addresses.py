@@ -15,6 +15,16 @@ DATABASE_FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 REDIS_FORM = "redis://USER:PASSWORD@HOST:PORT/NUMBER"
 _POSTGRES = ("postgresql://", "postgres://")
 _REDIS = ("redis://", "rediss://", "unix://")
+_ONE_SERVER = "Redis Sentinel and Redis Cluster are not supported: name one server, such as a Service that leads to the master"
+# Of redis-py's arguments those that say how to reach a server; others would change what its answers are made of.
+# fmt: off
+_REDIS_OPTIONS = frozenset({
+    "db", "protocol", "client_name", "socket_timeout", "socket_connect_timeout", "socket_keepalive",
+    "socket_read_size", "health_check_interval", "max_connections", "retry_on_timeout",
+    "ssl_keyfile", "ssl_certfile", "ssl_password", "ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path",
+    "ssl_ca_data", "ssl_check_hostname", "ssl_min_version", "ssl_ciphers",
+})
+# fmt: on
 _NEITHER = f"it is neither a URL such as {DATABASE_FORM} nor libpq's key=value words, or a value with a space has no quotes"
 _ESCAPE = "user or password hold a / ? # [ ] or a space that is not percent-encoded"
 # One word of libpq's other form: spaces around = count for nothing, a value is quoted or ends at a space, \ takes the next as it is.
@@ -65,23 +75,35 @@ def read_redis_address(text: str) -> RedisAddress:
     text = _clean(text)
     prefix = next((prefix for prefix in _REDIS if text.startswith(prefix)), None)
     if prefix is None:
-        raise AddressMalformed(f"it is no URL such as {REDIS_FORM}")
+        scheme = text.partition("://")[0].lower()
+        several = "sentinel" in scheme or "cluster" in scheme
+        raise AddressMalformed(_ONE_SERVER if several else f"it is no URL such as {REDIS_FORM}")
     login, place, path, query = _split(text.removeprefix(prefix))
     options = _options(query)
     for name, key in (("user", "username"), ("password", "password")):
         given = options.pop(key, None) or login.get(name)
         if given:
             login[name] = given
+    if not options.keys() <= _REDIS_OPTIONS:
+        raise AddressMalformed("it has an option that is not one of " + ", ".join(sorted(_REDIS_OPTIONS)))
+    if prefix != "rediss://" and any(option.startswith("ssl_") for option in options):
+        raise AddressMalformed("it has an option that belongs to TLS, which begins with rediss://")
+    if not re.fullmatch(r"[0-9]{0,6}", options.get("db", "")):
+        raise AddressMalformed("it has an option that is no number of a database: db")
     if prefix == "unix://":
-        name = path = f"{place}{path}"
+        if place or len(path) < 2:
+            raise AddressMalformed("it names no socket: the path of one begins with a /, as in unix:///run/redis.sock?db=0")
+        name = path
     else:
         hosts = _hosts(place)
         if len(hosts) != 1:
-            raise AddressMalformed("it names several servers")
+            raise AddressMalformed(f"it names several servers. {_ONE_SERVER}")
         _checked_port(hosts[0][1])
-        if not re.fullmatch(r"(/[0-9]*)?", path):
+        if not hosts[0][0]:
+            raise AddressMalformed(f"it names no host, as {REDIS_FORM} does")
+        if not re.fullmatch(r"(/[0-9]{0,6})?", path):
             raise AddressMalformed(f"what follows the / after the host is no number of a database, or {_ESCAPE}")
-        name, path = place or "localhost", f"{place}{path}"
+        name, path = place, f"{place}{path}"
     asked = "&".join(f"{key}={value}" for key, value in _raw_options(query) if key in options)
     url = f"{prefix}{path}" + (f"?{asked}" if asked else "")
     renamed = {"username" if key == "user" else key: value for key, value in login.items() if value}
@@ -237,6 +259,7 @@ _CAUSES = (
     ("SSL", "the two sides do not agree on SSL: see sslmode"),
     ("session is read-only", "no server of the list is one that target_session_attrs asks for"),
     ("standby mode", "no server of the list is one that target_session_attrs asks for"),
+    ("could not parse network address", "hostaddr is no address of the Internet"),
     ("unrecognized configuration parameter", "options names a parameter that the server does not know"),
     ("invalid", "an option of the address has a value that libpq does not take"),
 )

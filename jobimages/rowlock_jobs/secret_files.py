@@ -47,6 +47,11 @@ def current(address: Address) -> str:
     return address.read() if isinstance(address, Secret) else address
 
 
+def variable_of(address: Address) -> str:
+    """Where a person finds the address."""
+    return address.variable if isinstance(address, Secret) else "the address"
+
+
 def find_secret(environ: Mapping[str, str], name: str, check: Callable[[str], object] = str) -> Secret | None:
     """From `<name>_FILE`, else from `<name>`; None where neither is set. Raises SettingsError where it cannot be read now."""
     path, value = environ.get(f"{name}_FILE"), environ.get(name)

@@ -25,7 +25,7 @@ from rowlock_jobs.worker.lease import Lease
 from rowlock_jobs.worker.loop import Loop
 from rowlock_jobs.worker.once import run_once
 from rowlock_jobs.worker.prefork import Child
-from rowlock_jobs.worker.redis_client import connect_redis
+from rowlock_jobs.worker.redis_client import RedisUnsuitable, connect_redis
 from rowlock_jobs.worker.rq_worker import BEAT_SECONDS, RowlockWorker, open_worker, quietly, rq_time
 from rowlock_jobs.worker.stopping import Stopping
 from rowlock_jobs.worker.supervisor import Supervisor, part_file
@@ -41,8 +41,16 @@ def run_workers(settings: Settings) -> int:
     _load_tasks(settings)
     if settings.processes == 1:
         return run_worker(settings, settings.alive_file)
-    work = lambda number: run_worker(settings, part_file(settings.alive_file, number))  # noqa: E731
+    work = partial(_run_part, settings)
     return Supervisor(work, processes=settings.processes, alive_file=settings.alive_file).run()
+
+
+def _run_part(settings: Settings, number: int) -> int:
+    try:
+        return run_worker(settings, part_file(settings.alive_file, number))
+    except SettingsError as error:  # a fork must say so itself
+        logs.emit(logs.SETTINGS_REFUSED, logging.ERROR, command="run", error=str(error))
+        return 2
 
 
 def run_worker(settings: Settings, alive_file: Path, stopping: Stopping | None = None) -> int:
@@ -62,6 +70,8 @@ def run_worker(settings: Settings, alive_file: Path, stopping: Stopping | None =
                 opened = open_worker(settings.rq_queue, client, name=name, child_pid=lambda: attempts.child_pid)
                 transport.away = False
                 return opened
+            except RedisUnsuitable as error:
+                raise SettingsError(str(error)) from None
             except TransportAway as error:
                 transport.away = True
                 logs.emit(logs.REDIS_AWAY, logging.WARNING, error=str(error))

@@ -9,7 +9,8 @@ from tests.services.process import Server, data_folder, find_program, free_port,
 
 
 class RedisServer:
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
+        self._options = options
         self.port = free_port()
         self.folder = data_folder("rowlock-redis-")
         self._server: Server | None = None
@@ -20,7 +21,7 @@ class RedisServer:
 
     def start(self) -> "RedisServer":
         command = [find_program("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1"]
-        command += ["--save", "", "--appendonly", "no", "--dir", str(self.folder)]
+        command += ["--save", "", "--appendonly", "no", "--dir", str(self.folder), *self._options]
         self._server = Server(command, self.folder / "log")
         self._server.start(lambda: port_open(self.port))
         return self

@@ -3,6 +3,7 @@
 import logging
 import os
 import select
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from psycopg2.extensions import make_dsn
 from rowlock_jobs import logs
 from rowlock_jobs.addresses import cause_of, read_database_address, refuses_login
 from rowlock_jobs.errors import FenceAway, FenceRefused, SettingsError
-from rowlock_jobs.secret_files import Address, Secret, current
+from rowlock_jobs.secret_files import Address, Secret, current, variable_of
 
 # A database that is cut off without a word is noticed within about ten seconds, not after the kernel's fifteen minutes.
 NETWORK = {
@@ -66,7 +67,7 @@ def check_address(address: Address) -> None:
     else:
         why = _unusable_file(parameters) or _refused_by_libpq(parameters)
     if why:
-        raise SettingsError(f"{address.variable if isinstance(address, Secret) else 'the address'} cannot be used: {why}")
+        raise SettingsError(f"{variable_of(address)} cannot be used: {why}")
 
 
 def _unusable_file(parameters: Mapping[str, str]) -> str:
@@ -74,6 +75,11 @@ def _unusable_file(parameters: Mapping[str, str]) -> str:
         path = parameters.get(option)
         if path and not (option == "sslrootcert" and path == "system") and not os.access(path, os.R_OK):
             return f"the file that {option} names is not there or may not be read"
+        if path and option == "sslrootcert" and path != "system":
+            try:
+                ssl.create_default_context(cafile=path)
+            except OSError:
+                return f"the file that {option} names holds no certificate in PEM"
     return ""
 
 

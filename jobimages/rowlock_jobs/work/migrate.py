@@ -7,7 +7,7 @@ from importlib.resources.abc import Traversable
 import psycopg2
 
 from rowlock_jobs.errors import RowlockError
-from rowlock_jobs.fence.connection import connect_for_transactions
+from rowlock_jobs.fence.connection import check_address, connect_for_transactions
 from rowlock_jobs.secret_files import Address
 
 _log = logging.getLogger(__name__)
@@ -21,8 +21,9 @@ def migrate(address: Address) -> list[str]:
     """Applies what the database at that address has not had yet, in one transaction, and returns the names of it.
 
     Several may run at once: one works, the others wait and find nothing to do. Tables that exist already stay unchanged.
-    MigrationFailed where the database cannot be reached or refuses.
+    MigrationFailed where the database cannot be reached or refuses, SettingsError where the address can never be used.
     """
+    check_address(address)
     schema = files("rowlock_jobs.work").joinpath("schema")
     step = "connecting"
     try:

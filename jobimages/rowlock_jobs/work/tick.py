@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import psycopg2
 
 from rowlock_jobs.errors import RowlockError, SettingsError
-from rowlock_jobs.fence.connection import connect_for_transactions
+from rowlock_jobs.fence.connection import check_address, connect_for_transactions
 from rowlock_jobs.settings import find_database
 
 _TICK = "select monitoring.tick_v1(%(schedule)s, %(tick)s, %(queue)s, %(task)s)::text"
@@ -21,6 +21,7 @@ def tick(environment: Mapping[str, str]) -> str:
     ROWLOCK_TICK names the scheduled moment (the name of the CronJob's Job ends with its minute), not the moment the pod came.
     """
     database = find_database(environment, "tick needs a database")
+    check_address(database)
     values = {}
     for name, variable in (("schedule", "_SCHEDULE"), ("tick", ""), ("task", "_TASK")):
         values[name] = environment.get(f"ROWLOCK_TICK{variable}", "")

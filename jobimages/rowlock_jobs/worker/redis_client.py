@@ -17,6 +17,13 @@ from rowlock_jobs.secret_files import Address, Secret, current
 
 SOCKET_SECONDS = 3.0
 _CONNECT_SECONDS = 2.0
+# What a server says that is there and will never serve -> what to do.
+_UNSUITABLE = (
+    ("unknown command", "this is a Redis Sentinel or no Redis; name the Redis itself, such as a Service that leads to the master"),
+    ("MOVED ", "a Redis Cluster is not supported; name one server that is no part of a cluster"),
+    ("CROSSSLOT", "a Redis Cluster is not supported; name one server that is no part of a cluster"),
+    ("DB index is out of range", "this Redis has fewer databases; name a lower number after the last /"),
+)
 
 
 def connect_redis(address: Address) -> "redis.Redis":
@@ -27,14 +34,27 @@ def connect_redis(address: Address) -> "redis.Redis":
     return redis.Redis.from_pool(_AddressPool(address))
 
 
+class RedisUnsuitable(TransportAway):
+    """What answers is no Redis that holds queues; another address is needed."""
+
+
+def new_connection(pool: "redis.ConnectionPool") -> Any:
+    """A connection beside the pool, not opened: what a pool makes counts against its max_connections for ever."""
+    if isinstance(pool, _AddressPool):
+        pool.follow()
+    return pool.connection_class(**pool.connection_kwargs)
+
+
 def away(error: Exception, pool: "redis.ConnectionPool") -> TransportAway:
     """Our error for a connection that could not be made, and a line of the log where it was for its login."""
-    text = f"Redis cannot be reached: {without_arguments(str(error))}"
+    said = without_arguments(str(error))
+    hint = next((hint for words, hint in _UNSUITABLE if words in said), "")
+    text = f"Redis cannot be reached: {said}" + (f": {hint}" if hint else "")
     if isinstance(pool, _AddressPool):
         text += f" (the address is that of {pool.variable})"
     if refuses_login(error):
         logs.emit(logs.LOGIN_REFUSED, logging.WARNING, store="redis", error=text)
-    return TransportAway(text)
+    return RedisUnsuitable(text) if hint else TransportAway(text)
 
 
 def refuses_login(error: Exception) -> bool:
@@ -46,7 +66,7 @@ class _AddressPool(redis.ConnectionPool):
     """redis-py's pool, which reads the address again before each connection that it makes or hands out."""
 
     def __init__(self, address: Address) -> None:
-        self._address, self._text = address, current(address)
+        self._address, self._text, self._told = address, current(address), ""
         super().__init__(**_options(self._text, self.variable))
 
     @property
@@ -55,14 +75,10 @@ class _AddressPool(redis.ConnectionPool):
         return self._address.variable if isinstance(self._address, Secret) else "the address of Redis"
 
     def get_connection(self, *arguments: Any, **options: Any) -> Any:
-        self._follow()
+        self.follow()
         return super().get_connection(*arguments, **options)
 
-    def make_connection(self) -> Any:
-        self._follow()
-        return super().make_connection()
-
-    def _follow(self) -> None:
+    def follow(self) -> None:
         """Takes over a changed address. What is connected stays so: the new login may not be valid yet, or the old one still be."""
         try:
             text = current(self._address)
@@ -70,9 +86,11 @@ class _AddressPool(redis.ConnectionPool):
                 return
             changed = redis.ConnectionPool(**_options(text, self.variable))
         except SettingsError as error:  # half written, or gone for a moment: what we know may still do
-            logs.emit(logs.SETTINGS_REFUSED, logging.WARNING, error=str(error))
+            if self._told != str(error):
+                self._told = str(error)
+                logs.emit(logs.SETTINGS_REFUSED, logging.WARNING, error=self._told)
             return
-        self._text = text
+        self._text, self._told = text, ""
         self.connection_class, self.connection_kwargs = changed.connection_class, changed.connection_kwargs
         with self._lock:
             idle, self._available_connections = self._available_connections, []

@@ -18,7 +18,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from rowlock_jobs.addresses import without_arguments
 from rowlock_jobs.errors import TransportAway
-from rowlock_jobs.worker.redis_client import away
+from rowlock_jobs.worker.redis_client import away, new_connection
 
 BLOCK_SECONDS = 1  # how late an idle worker sees SIGTERM
 WORKER_SECONDS = 90  # how long a worker that died stays listed
@@ -147,8 +147,7 @@ class Transport:
             raise TransportAway(f"Redis did not answer {command[0]}: {without_arguments(str(error))}") from None
 
     def _connect(self) -> Any:
-        # Beside the pool: what it makes counts against its max_connections for ever, and here each try would make one.
-        connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
+        connection = new_connection(self._pool)
         try:
             connection.connect()
         except (RedisError, OSError) as error:
