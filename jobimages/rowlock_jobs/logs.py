@@ -1,4 +1,8 @@
-"""Log lines: an event name and key-values, JSON in a pod, one readable line on a terminal. Never arguments, results or URLs."""
+"""Log lines: an event name and key-values, JSON in a pod, one readable line on a terminal. Never arguments, results or URLs.
+
+Our own events do not go through the logging module once they are configured: whatever a task's code configures there (dictConfig disables
+every logger it does not name), a worker says what it does. It is also a tenth of a fast worker's time.
+"""
 
 import json
 import logging
@@ -6,9 +10,9 @@ import os
 import sys
 import time
 from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 WORKER_STARTED = "worker_started"
 WORKER_STOPPED = "worker_stopped"
@@ -24,6 +28,7 @@ RUN_CANCEL_REQUESTED = "run_cancel_requested"
 CHILD_STARTED = "child_started"
 CHILD_ENDED = "child_ended"
 CHILD_CHANGED = "child_changed"
+SOFT_LIMIT_LOST = "soft_limit_lost"
 LEASE_TAKEN = "lease_taken"
 LEASE_LOST = "lease_lost"
 DATABASE_AWAY = "database_away"
@@ -38,29 +43,22 @@ COMMAND_FAILED = "command_failed"
 
 _LEVELS = {level: logging.getLevelName(level).lower() for level in (10, 20, 30, 40, 50)}
 _encode = json.JSONEncoder(default=str).encode
-_fast = False
-_gathered: list[str] | None = None
 _event_logger = logging.getLogger("rowlock.worker")
+_out: TextIO | None = None  # where events go; None: nobody configured us (a stock RQ worker), they are ordinary records
+_json, _level = True, logging.INFO
+_gathered: list[str] | None = None
 
 
 def emit(event: str, level: int = logging.INFO, **fields: Any) -> None:
     """Writes one event. Fields are names, ids, counts and reasons: nothing a user put into a row."""
-    if _fast and _event_logger.isEnabledFor(level):
-        # Two events a run are a tenth of a fast worker's time when they go through logging's records, locks and formatters.
-        line = {
-            "time": _utc(time.time()),
-            "level": _LEVELS[level],
-            "logger": _event_logger.name,
-            "event": event,
-            "pid": os.getpid(),
-            **fields,
-        }
-        if _gathered is None:
-            _write(_encode(line) + "\n")
-        else:
-            _gathered.append(_encode(line) + "\n")
-    elif _event_logger.isEnabledFor(level):
+    if _out is None:
         _event_logger.log(level, event, extra={"rowlock": fields})
+    elif level >= _level:
+        line = (_json_event if _json else _text_event)(event, level, fields) + "\n"
+        if _gathered is None:
+            _write(line)
+        else:
+            _gathered.append(line)
 
 
 @contextmanager
@@ -76,12 +74,25 @@ def together() -> Iterator[None]:
             _write("".join(lines))
 
 
+def _json_event(event: str, level: int, fields: dict[str, Any]) -> str:
+    head = {"time": _utc(time.time()), "level": _LEVELS[level], "logger": _event_logger.name, "event": event, "pid": os.getpid()}
+    return _encode({**head, **fields})
+
+
+def _text_event(event: str, level: int, fields: dict[str, Any]) -> str:
+    return _readable(time.time(), _LEVELS[level], event, fields)
+
+
 def _write(text: str) -> None:
+    assert _out is not None
     try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        pass  # a closed or full log must not stop the work
+        _out.write(text)
+        _out.flush()
+    except ValueError:  # somebody closed it
+        with suppress(OSError):
+            os.write(2, text.encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass  # a full or broken log must not stop the work
 
 
 def run_logger(*, run: str, attempt: int, task: str, queue: str) -> "logging.LoggerAdapter[logging.Logger]":
@@ -94,6 +105,11 @@ class _RunAdapter(logging.LoggerAdapter[logging.Logger]):
         extra = dict(kwargs.get("extra") or {})
         kwargs["extra"] = {"rowlock": {**(self.extra or {}), **extra}}
         return msg, kwargs
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - logging's name
+        """A dictConfig disables loggers that were there before it, which its author did not mean of this one."""
+        self.logger.disabled = False
+        return super().isEnabledFor(level)
 
 
 class JsonFormatter(logging.Formatter):
@@ -121,10 +137,13 @@ class TextFormatter(logging.Formatter):
     """For a person at a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = " ".join(f"{key}={value}" for key, value in getattr(record, "rowlock", {}).items())
-        at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
-        line = f"{at} {record.levelname.lower():7} {record.getMessage()} {fields}".rstrip()
+        line = _readable(record.created, record.levelname.lower(), record.getMessage(), getattr(record, "rowlock", {}))
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _readable(unix_seconds: float, level: str, message: str, fields: dict[str, Any]) -> str:
+    at = datetime.fromtimestamp(unix_seconds, UTC).strftime("%H:%M:%S.%f")[:-3]
+    return f"{at} {level:7} {message} {' '.join(f'{key}={value}' for key, value in fields.items())}".rstrip()
 
 
 def configure_logging(log_format: str, level: int = logging.INFO) -> None:
@@ -134,8 +153,8 @@ def configure_logging(log_format: str, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    global _fast
-    _fast = log_format == "json"
+    global _out, _json, _level
+    _out, _json, _level = sys.stderr, log_format == "json", level
     # RQ logs an id per line at INFO; its news is our own events.
     for name in ("rq", "rq.worker", "rq.job"):
         logging.getLogger(name).setLevel(logging.WARNING)

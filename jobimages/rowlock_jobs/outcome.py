@@ -6,6 +6,7 @@ import traceback
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+from rowlock_jobs.as_json import NotJson, as_json
 from rowlock_jobs.errors import Canceled, TaskError
 
 OutcomeKind = Literal["succeeded", "failed", "canceled", "unknown"]
@@ -19,7 +20,9 @@ LONGEST_AFTER_SECONDS = 366 * 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`result` and `failure` are JSON text, ready for the ledger; `failure_class` and `reason` are for logs and Redis (no user data)."""
+    """`result` and `failure` are JSON text, ready for the ledger; `failure_class` and `reason` are for logs and Redis (no user data).
+
+    A success has a reason where a remark stands in place of its result."""
 
     kind: OutcomeKind
     result: str | None = None
@@ -29,19 +32,21 @@ class Outcome:
 
 
 def succeeded(result: Any) -> Outcome:
-    """The outcome of a task that returned; a result that cannot be stored is the task's own, permanent failure."""
+    """The outcome of a task that returned. Its work is done, whatever it returned: a remark stands in place of a result that cannot be kept."""
     if result is None:
         return Outcome("succeeded")
     try:
-        text = json.dumps(result, allow_nan=False)
+        text = as_json(result)
+    except NotJson as error:
+        return without_result(f"Result{error.reason}", f"the task's return value: {error}")
     except MemoryError:
-        return failed("infra", "MemoryError", "the memory did not suffice for the JSON of the task's return value")
-    except Exception as error:  # noqa: BLE001 - methods of the task's own classes may raise anything
-        return failed("app", "ResultNotJson", f"the task's return value is not JSON: {_text(error)}", permanent=True)
+        return without_result("ResultTooLarge", "the memory did not suffice for the JSON of the task's return value")
+    except BaseException as error:  # noqa: BLE001 - methods of the task's own classes may raise anything
+        return without_result("ResultNotJson", f"the task's return value is not JSON: {type(error).__name__}: {_text(error)}")
     # JSON text is ASCII here, so characters are bytes.
     if len(text) > RESULT_LIMIT_BYTES:
         message = f"the result has {len(text)} bytes of JSON, {RESULT_LIMIT_BYTES} are allowed; store it elsewhere and return its place"
-        return failed("app", "ResultTooLarge", message, permanent=True)
+        return without_result("ResultTooLarge", message)
     return Outcome("succeeded", result=text)
 
 

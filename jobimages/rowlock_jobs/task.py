@@ -4,16 +4,20 @@ from rowlock_jobs.task import task, Run, Retry, Permanent, InputError, SiteError
 
 @task("process_document")
 def process_document(run: Run) -> dict | None: ...
+
+An exception that a task does not catch is tried again, three times by default (`spec.retry.app.limit` of the WorkQueue); Permanent is not.
 """
 
 import importlib
-import json
+import inspect
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
+from rowlock_jobs.as_json import NotJson, as_json
 from rowlock_jobs.errors import (
     Canceled,
     InputError,
@@ -26,11 +30,13 @@ from rowlock_jobs.errors import (
     StaleAttempt,
     TaskError,
 )
+from rowlock_jobs.outcome import succeeded
 
 __all__ = [
     "Canceled",
     "InputError",
     "NeedsReauth",
+    "NotJson",
     "Permanent",
     "Retry",
     "Run",
@@ -56,6 +62,7 @@ class RunPort(Protocol):
     def progress(self, progress_json: str) -> None: ...
     def begin_effect(self, effect: str) -> bool: ...
     def end_effect(self, result_json: str | None) -> bool: ...
+    def enqueue(self, parameters: Mapping[str, Any]) -> str | None: ...
     def transaction(self) -> AbstractContextManager[Any]: ...
     def connection(self) -> AbstractContextManager[Any]: ...
 
@@ -87,7 +94,7 @@ class Run:
     def progress(self, done: float | None = None, total: float | None = None, note: str | None = None, **more: Any) -> None:
         """Shown to users within seconds; calls may come in any number, the newest counts."""
         values = {"done": done, "total": total, "note": note, **more}
-        self._port.progress(json.dumps({k: v for k, v in values.items() if v is not None}, allow_nan=False))
+        self._port.progress(as_json({k: v for k, v in values.items() if v is not None}))
 
     def begin_effect(self, effect: str) -> bool:
         """Call before an outside effect that must never be repeated, and act only on True.
@@ -99,7 +106,27 @@ class Run:
 
     def end_effect(self, result: Any = None) -> bool:
         """The effect is known to have happened: retries are allowed again. False: the attempt is stale by now."""
-        return self._port.end_effect(None if result is None else json.dumps(result, allow_nan=False))
+        return self._port.end_effect(succeeded(result).result)  # it has happened, whatever can be told of it
+
+    def enqueue(
+        self,
+        task: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        queue: str | None = None,
+        key: str | None = None,
+        priority: int = 0,
+        fairness_key: str = "",
+        limits: Sequence[str] = (),
+        due: datetime | None = None,
+    ) -> str | None:
+        """The next run, in this run's transaction: it exists exactly if this run succeeds. Its id; None where an active run has the key.
+
+        `queue`: namespace/name, by default this run's own. `due`: not before. Raises NotJson (a ValueError) where the arguments have no
+        JSON, psycopg2.Error where the ledger refuses (a queue that it does not know, a task that is not the queue's): this run fails then.
+        """
+        parameters = {"queue": queue or self.queue, "task": task, "args": as_json(dict(args or {})), "key": key, "priority": priority}
+        return self._port.enqueue({**parameters, "fairness_key": fairness_key, "limits": list(limits), "due": due})
 
     def transaction(self) -> AbstractContextManager[Any]:
         """A psycopg2 cursor whose writes COMMIT TOGETHER WITH THE FINISH FENCE, after the function has returned.
@@ -115,17 +142,19 @@ class Run:
 
 
 def task(name: str) -> Callable[[_F], _F]:
-    """Registers a function under the name that rows and work queues use. Raises ValueError where another function has it."""
+    """Registers a function, or a coroutine function, under the name that rows and work queues use.
+
+    Raises ValueError where another function has it, TypeError for a generator function: a call of it would run nothing.
+    """
     if not name or name != name.strip() or "," in name:
         raise ValueError(f"task name {name!r} is empty or holds a comma or outer blanks: choose a plain name")
 
     def register(function: _F) -> _F:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(f"task {name!r} is a generator function (it has a yield): a call of it runs nothing. Return a list instead")
         known = _registry.get(name)
-        if known is not None and (known.__module__, known.__qualname__) != (function.__module__, function.__qualname__):
-            raise ValueError(
-                f"task {name!r} is registered by {known.__module__}.{known.__qualname__} already; "
-                f"{function.__module__}.{function.__qualname__} needs another name"
-            )
+        if known is not None and _place(known) != _place(function):
+            raise ValueError(f"task {name!r} is registered by {_place(known)} already; {_place(function)} needs another name")
         _registry[name] = function
         return function
 
@@ -138,7 +167,13 @@ def find_task(name: str) -> TaskFunction | None:
 
 def registered_tasks() -> dict[str, str]:
     """Task name -> where its function lives, sorted."""
-    return {name: f"{f.__module__}.{f.__qualname__}" for name, f in sorted(_registry.items())}
+    return {name: _place(function) for name, function in sorted(_registry.items())}
+
+
+def _place(function: TaskFunction) -> str:
+    """Where it lives; a partial or an object that can be called has no name of its own."""
+    named: Any = function if hasattr(function, "__qualname__") else getattr(function, "func", type(function))
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def import_tasks(modules: Iterable[str]) -> None:
@@ -146,7 +181,14 @@ def import_tasks(modules: Iterable[str]) -> None:
     for module in modules:
         try:
             importlib.import_module(module)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except SystemExit as error:
+            raise SettingsError(
+                f"module {module!r} of ROWLOCK_IMPORTS ended its process while it was imported (sys.exit({error.code!r})): "
+                "put what it runs as a program behind `if __name__ == '__main__':`"
+            ) from error
+        except BaseException as error:  # noqa: BLE001 - whatever it is, a worker without its tasks must say so
             raise SettingsError(
                 f"module {module!r} of ROWLOCK_IMPORTS cannot be imported: {type(error).__name__}: {error}; "
                 "install it in the worker image or correct the WorkQueue's imports"

@@ -4,7 +4,7 @@ The finish rides in the task's own transaction: finish_v1 is the last statement 
 rolled back with its refused fence, and a crash before the commit leaves neither.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
@@ -18,6 +18,7 @@ from rowlock_jobs.fence.pool import BorrowedConnection, ConnectionPool
 from rowlock_jobs.fence.values import FinishedRun, RunnerToken
 
 _FINISH = load_statement("finish")
+_ENQUEUE = load_statement("enqueue")
 _PIN_FINISH = load_statement("pin_finish")
 # The server's own troubles: no room, shutting down, a system error. Everything else that it answers is about what it was asked.
 _TROUBLES = ("53", "57", "58")
@@ -111,6 +112,13 @@ class TaskSession:
             raise FenceRefused((str(error).strip().splitlines() or [type(error).__name__])[0][:300]) from error
         self._fenced = None
         return str(rows[0][1]) if rows else None
+
+    def enqueue(self, parameters: Mapping[str, Any]) -> str | None:
+        """A run that exists only if this run's finish is taken: its id, None where an active run has the key. Raises psycopg2.Error."""
+        with self.transaction():
+            assert self._fenced is not None
+            ((run_id,),) = self._fenced.connection.run(_ENQUEUE, dict(parameters))
+        return None if run_id is None else str(run_id)
 
     def rollback(self) -> None:
         """Forgets the writes of this run."""

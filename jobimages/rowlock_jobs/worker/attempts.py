@@ -96,9 +96,7 @@ class Attempts:
         while hand.open or hand.leaving:
             now = time.monotonic()
             if now >= hard_at:
-                self._end(
-                    child, hand, began, failed("app", "HardTimeLimit", f"killed at its hard limit of {self._limits.hard_seconds:g} s")
-                )
+                self._end(child, hand, began, failed("app", "HardTimeLimit", self._hard_limit_message(child)))
                 return
             if now >= cancel_at:
                 seconds = self._limits.cancel_grace_seconds
@@ -119,6 +117,16 @@ class Attempts:
             message = child.receive(until - now)
             if message is not None:
                 self._note(message, child, hand)
+
+    def _hard_limit_message(self, child: Child) -> str:
+        soft_seconds, hard_seconds = self._limits.soft_seconds, self._limits.hard_seconds
+        message = f"killed at its hard limit of {hard_seconds:g} s"
+        if child.page.soft_limit_rang or soft_seconds >= hard_seconds:
+            return message
+        return (
+            f"{message}; its soft limit of {soft_seconds:g} s never reached it: it was in code that no signal interrupts, "
+            "or a library took the alarm for itself (signal.alarm, signal.setitimer)"
+        )
 
     def _note(self, message: wire.Message, child: Child, hand: Hand) -> None:
         try:

@@ -22,9 +22,10 @@ from rowlock_jobs.secret_files import Address
 from rowlock_jobs.worker import exit_handlers, wire
 from rowlock_jobs.worker.output import bound_output
 from rowlock_jobs.worker.page import SharedPage
-from rowlock_jobs.worker.perform import Port, Settled, SoftLimit, Unsettled, perform
+from rowlock_jobs.worker.perform import Port, Settled, Unsettled, perform
 from rowlock_jobs.worker.permits import Permits
 from rowlock_jobs.worker.reset import Reset
+from rowlock_jobs.worker.soft_limit import SoftLimit
 from rowlock_jobs.worker.surroundings import Surroundings
 
 _PR_SET_PDEATHSIG = 1
@@ -59,8 +60,8 @@ def _read_words(word: str, rest: wire.Message) -> Answer | Left | None:
     match word, rest:
         case "done", [str() as kind, str() | None as result, str() | None as failure, str() as failure_class, str() as reason]:
             return read_outcome(kind, result, failure, failure_class, reason)
-        case "settled", [str() | None as state] if state is None or state in _SETTLED:
-            return Settled(state)
+        case "settled", [str() | None as state, str() as remark] if state is None or state in _SETTLED:
+            return Settled(state, remark[:200])
         case "unsettled", []:
             return Unsettled()
         case "left", []:
@@ -82,7 +83,7 @@ def serve(
     try:
         _settle_in(parent_pid, inherited)
         own_pid = os.getpid()
-        _take_runs(channel, page, permits, ConnectionPool(database), SoftLimit(soft_seconds))
+        _take_runs(channel, page, permits, ConnectionPool(database), SoftLimit(soft_seconds, page.note_soft_limit))
         if os.getpid() == own_pid:  # a task's fork that came back here is not the child
             exit_handlers.run()
     except BaseException as error:  # noqa: BLE001 - nothing above this frame belongs to the child
@@ -142,7 +143,7 @@ def _answer(channel: socket.socket, message: wire.Message) -> None:
 
 def _write_answer(answer: Answer, seconds: float) -> wire.Message:
     if isinstance(answer, Settled):
-        return ["settled", seconds, answer.state]
+        return ["settled", seconds, answer.state, answer.remark]
     if isinstance(answer, Unsettled):
         return ["unsettled", seconds]
     return ["done", seconds, answer.kind, answer.result, answer.failure, answer.failure_class, answer.reason]

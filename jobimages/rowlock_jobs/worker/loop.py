@@ -183,7 +183,7 @@ class Loop:
         if isinstance(ended, Dropped):
             logs.emit(logs.RUN_ABANDONED, logging.WARNING, run=ref.id, attempt=ref.attempt, task=run.task, reason=ended.reason)
             return _Held(Ending(claim, "failed", seconds, f"infra {ended.reason}"), task=run.task)
-        return _Held(Ending(claim, "finished", seconds), task=run.task, settled=(ref, ended.state))
+        return _Held(Ending(claim, "finished", seconds, ended.remark), task=run.task, settled=(ref, ended.state))
 
     def _report(self, held: Sequence[_Held], states: Mapping[RunId, str]) -> None:
         with logs.together():
@@ -194,8 +194,11 @@ class Loop:
                     state = states.get(ref.id)
                     if outcome.kind != "succeeded":
                         fields = {"class": outcome.failure_class, "reason": outcome.reason}
+                    elif outcome.reason:
+                        fields = {"remark": outcome.reason}
                 elif each.settled is not None:
                     ref, state = each.settled
+                    fields = {"remark": each.ending.note} if each.ending.note else {}
                 else:
                     continue
                 if state is None:

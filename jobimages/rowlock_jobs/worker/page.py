@@ -9,8 +9,9 @@ import mmap
 import struct
 
 PROGRESS_LIMIT_BYTES = 4_000
-_HEADER = struct.Struct("=QIII")  # sequence of the run to cancel; version of the progress (odd: being written); its length; 1: spent
-_VERSION_AT, _LENGTH_AT, _SPENT_AT = 8, 12, 16
+# Sequence of the run to cancel; version of the progress (odd: being written); its length; 1: the soft limit rang; 1: spent.
+_HEADER = struct.Struct("=QIIII")
+_VERSION_AT, _LENGTH_AT, _RANG_AT, _SPENT_AT = 8, 12, 16, 20
 
 
 class SharedPage:
@@ -20,7 +21,7 @@ class SharedPage:
         self._memory = mmap.mmap(-1, _HEADER.size + PROGRESS_LIMIT_BYTES)
 
     def begin(self) -> None:
-        """Child, before a run: no progress. A cancel of an earlier run needs no end, it bears that run's number."""
+        """Child, before a run: no progress, no limit reached. A cancel of an earlier run needs no end, it bears that run's number."""
         self._memory[_VERSION_AT:_SPENT_AT] = bytes(_SPENT_AT - _VERSION_AT)
 
     def cancel(self, sequence: int) -> None:
@@ -28,6 +29,14 @@ class SharedPage:
 
     def is_canceled(self, sequence: int) -> bool:
         return bool(struct.unpack_from("=Q", self._memory, 0)[0] == sequence)
+
+    def note_soft_limit(self) -> None:
+        """Child: the soft limit was raised in this run."""
+        struct.pack_into("=I", self._memory, _RANG_AT, 1)
+
+    @property
+    def soft_limit_rang(self) -> bool:
+        return bool(struct.unpack_from("=I", self._memory, _RANG_AT)[0])
 
     def spend(self) -> None:
         """Child: no other run may come to this process."""
@@ -50,7 +59,7 @@ class SharedPage:
 
     def read_progress(self) -> str | None:
         """Parent: the newest progress; None where there is none or it is just being written (the next renewal takes it)."""
-        _, version, length, _ = _HEADER.unpack_from(self._memory)
+        _, version, length, _, _ = _HEADER.unpack_from(self._memory)
         if version == 0 or version % 2 or length > PROGRESS_LIMIT_BYTES:
             return None
         text = self._memory[_HEADER.size : _HEADER.size + length]

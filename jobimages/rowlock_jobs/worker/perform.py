@@ -2,29 +2,34 @@
 
 import contextvars
 import decimal
+import inspect
 import json
-import signal
-import time
+import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from types import FrameType
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
 from rowlock_jobs import logs
-from rowlock_jobs.errors import FenceAway, FenceRefused, SoftTimeLimit, StaleAttempt, TaskError
+from rowlock_jobs.errors import FenceAway, FenceRefused, StaleAttempt, TaskError
 from rowlock_jobs.fence.session import TaskSession
 from rowlock_jobs.fence.values import FinishedRun, RunnerToken, RunRef, StartedRun
 from rowlock_jobs.outcome import Outcome, failed, from_exception, succeeded
 from rowlock_jobs.task import Run, find_task
+from rowlock_jobs.worker.coroutines import run_awaitable
+from rowlock_jobs.worker.soft_limit import SoftLimit
+
+_NOT_RUN = (GeneratorType, AsyncGeneratorType, map, filter)
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The task's own transaction carried the finish. `state` None: stale, its writes were rolled back."""
+    """The task's own transaction carried the finish. `state` None: stale, its writes were rolled back. `remark`: see Outcome."""
 
     state: str | None
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,47 +72,16 @@ class Port:
         self._must_run()
         return self.session.connection()
 
+    def enqueue(self, parameters: Mapping[str, Any]) -> str | None:
+        self._must_run()
+        return self.session.enqueue(parameters)
+
     def _must_run(self) -> None:
         if self.over:
             raise StaleAttempt("the run is over: what outlives its task (a thread, a callback) may not use it")
 
 
-class SoftLimit:
-    """Raises SoftTimeLimit once, in the main thread, only while the task runs; then an outer alarm (stock RQ's timeout) goes on."""
-
-    def __init__(self, soft_seconds: float) -> None:
-        self._soft_seconds = soft_seconds
-        self._armed = False
-        self._outer_at = 0.0
-        self._outer_handler: Any = signal.SIG_DFL
-
-    def __enter__(self) -> None:
-        left_seconds = signal.getitimer(signal.ITIMER_REAL)[0]
-        self._outer_at = time.monotonic() + left_seconds if left_seconds else 0.0
-        self._outer_handler = signal.signal(signal.SIGALRM, self._ring)
-        self._armed = True
-        signal.setitimer(signal.ITIMER_REAL, self._soft_seconds)
-
-    def __exit__(self, *_: object) -> None:
-        if self._armed:
-            # First the flag: an alarm that is on its way then finds nobody to disturb.
-            self._armed = False
-            self._give_back()
-
-    def _ring(self, _signal: int, _frame: FrameType | None) -> None:
-        if self._armed:
-            self._armed = False
-            self._give_back()
-            raise SoftTimeLimit(f"the task ran into its soft limit of {self._soft_seconds:g} s")
-
-    def _give_back(self) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, self._outer_handler or signal.SIG_DFL)
-        if self._outer_at:
-            signal.setitimer(signal.ITIMER_REAL, max(0.001, self._outer_at - time.monotonic()))
-
-
-def perform(started: StartedRun, port: Port, limit: AbstractContextManager[None]) -> Outcome | Settled | Unsettled:
+def perform(started: StartedRun, port: Port, limit: SoftLimit) -> Outcome | Settled | Unsettled:
     """Calls the task and, where it opened run.transaction(), the finish fence in that transaction."""
     session = port.session
     # In a copy of the context: a variable that a task sets ends with its run, and so does the precision of its decimals.
@@ -119,7 +93,7 @@ def perform(started: StartedRun, port: Port, limit: AbstractContextManager[None]
         session.rollback()
         return outcome
     try:
-        return Settled(session.finish(FinishedRun(started.ref, outcome), port.token))
+        return Settled(session.finish(FinishedRun(started.ref, outcome), port.token), outcome.reason)
     except FenceAway:
         return Unsettled()
     except FenceRefused as error:
@@ -130,7 +104,7 @@ def perform(started: StartedRun, port: Port, limit: AbstractContextManager[None]
         return failed("app", "TransactionFailed", f"the task's transaction could not be committed with its finish: {message}")
 
 
-def _call(started: StartedRun, port: Port, limit: AbstractContextManager[None]) -> Outcome:
+def _call(started: StartedRun, port: Port, limit: SoftLimit) -> Outcome:
     decimal.setcontext(decimal.getcontext().copy())
     ref, function = started.ref, find_task(started.task)
     if function is None:
@@ -155,10 +129,18 @@ def _call(started: StartedRun, port: Port, limit: AbstractContextManager[None]) 
         )
         with limit:
             result = function(run)
+            if inspect.isawaitable(result):
+                result = run_awaitable(result, limit, port.is_canceled)
     except BaseException as error:  # noqa: BLE001 - a task's SystemExit and KeyboardInterrupt are its failures too
         if isinstance(error, MemoryError):
             traceback.clear_frames(error.__traceback__)  # what filled the memory must go before the failure can be told
         if isinstance(error, FenceAway) or (port.session.is_lost(error) and not isinstance(error, TaskError)):
             return failed("infra", "DatabaseAway", f"the database went away under the task: {type(error).__name__}")
         return from_exception(error)
+    finally:
+        if limit.is_lost:
+            logs.emit(logs.SOFT_LIMIT_LOST, logging.WARNING, run=ref.id, attempt=ref.attempt, task=started.task)
+    if isinstance(result, _NOT_RUN):
+        message = f"the task returned a {type(result).__name__}, and nothing of what stands in it has run: loop over it in the task"
+        return failed("app", "NothingRan", message, permanent=True)
     return succeeded(result)

@@ -24,8 +24,9 @@ from rowlock_jobs.task import import_tasks, registered_tasks
 from rowlock_jobs.worker.allowed import Allowed
 from rowlock_jobs.worker.insist import insist, storable
 from rowlock_jobs.worker.page import SharedPage
-from rowlock_jobs.worker.perform import Port, Settled, SoftLimit, Unsettled, perform
+from rowlock_jobs.worker.perform import Port, Settled, Unsettled, perform
 from rowlock_jobs.worker.refusal import refusal_note
+from rowlock_jobs.worker.soft_limit import SoftLimit
 
 
 class RunFailed(RowlockError):

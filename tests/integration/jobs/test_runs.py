@@ -114,17 +114,20 @@ def test_the_hard_limit_kills_a_task_that_ignores_the_soft_one(warm: Stage) -> N
 
 
 @pytest.mark.parametrize(
-    ("task", "args", "reason"),
+    ("task", "args", "remark"),
     [
         ("big", {"bytes": 1_000_001}, "ResultTooLarge"),
-        ("strange_result", {"kind": "nan"}, "ResultNotJson"),
+        ("strange_result", {"kind": "nul"}, "ResultNotStorable"),
         ("strange_result", {"kind": "object"}, "ResultNotJson"),
     ],
 )
-def test_a_result_that_cannot_be_kept_is_the_tasks_permanent_failure(warm: Stage, task: str, args: dict[str, Any], reason: str) -> None:
+def test_a_result_that_cannot_be_kept_leaves_a_remark_in_its_place_and_the_run_has_succeeded(
+    warm: Stage, task: str, args: dict[str, Any], remark: str
+) -> None:
     (run_id,) = warm.run(task, **args)
-    found = warm.wait_state(run_id, "dead")
-    assert (found["failure"]["class"], found["failure"]["reason"], found["failure"]["permanent"]) == ("app", reason, True)
+    found = warm.wait_state(run_id, "succeeded", "dead")
+    assert (found["state"], found["result"]["remark"], found["attempt"]) == ("succeeded", remark, 1)
+    assert warm.workers[0].wait_event("run_finished")["remark"] == remark
 
 
 def test_a_result_just_under_the_limit_is_kept(warm: Stage) -> None:

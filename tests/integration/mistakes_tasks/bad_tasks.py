@@ -6,7 +6,9 @@ import collections
 import contextlib
 import contextvars
 import ctypes
+import datetime
 import decimal
+import enum
 import gc
 import itertools
 import locale
@@ -20,6 +22,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -102,6 +105,10 @@ def echo_args(run: Run) -> dict[str, Any]:
     return {name: value for name, value in run.args.items() if name != "journal"}
 
 
+class _Color(enum.Enum):
+    RED = "red"
+
+
 class _Lazy(dict[str, Any]):
     def items(self) -> Any:
         raise ConnectionError("the cursor is closed")
@@ -109,6 +116,9 @@ class _Lazy(dict[str, Any]):
 
 @task("returns")
 def returns(run: Run) -> Any:
+    if run.args.get("writes"):
+        with run.transaction() as cursor:
+            cursor.execute("insert into written(run, attempt) values (%s, %s)", (run.id, run.attempt))
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
@@ -119,10 +129,21 @@ def returns(run: Run) -> Any:
             return list(range(15 * MEGABYTE))
         case "a date":
             return {"at": time}
-        case "bytes":
-            return b"abc"
-        case "a set":
-            return {1, 2}
+        case "all kinds":
+            return {
+                "at": datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC),
+                "on": datetime.date(2026, 1, 2),
+                "nan": float("nan"),
+                "raw": b"\x00\xff",
+                "id": uuid.UUID("01a206a9-693f-7ce0-93cb-cfb87fa51e52"),
+                "set": {2, 1},
+                "price": decimal.Decimal("1.10"),
+                "color": _Color.RED,
+            }
+        case "a generator":
+            return (number for number in range(3))
+        case "a lazy map":
+            return map(str, range(3))
         case "a lazy object":
             return _Lazy(a=1)
         case "deep":

@@ -1,6 +1,7 @@
 """What a task returned or raised, in the ledger's words."""
 
 import json
+from typing import NoReturn
 
 import pytest
 
@@ -83,7 +84,34 @@ def test_the_traceback_begins_in_the_task() -> None:
 
 def test_a_result_of_exactly_the_limit_is_kept_and_one_byte_more_is_not() -> None:
     assert succeeded("x" * (RESULT_LIMIT_BYTES - 2)).kind == "succeeded"
-    assert succeeded("x" * (RESULT_LIMIT_BYTES - 1)).reason == "ResultTooLarge"
+    too_large = succeeded("x" * (RESULT_LIMIT_BYTES - 1))
+    assert (too_large.kind, too_large.reason, json.loads(too_large.result or "")["remark"]) == (
+        "succeeded",
+        "ResultTooLarge",
+        "ResultTooLarge",
+    )
+
+
+def test_work_that_is_done_stays_done_whatever_its_result_is() -> None:
+    class Rude(dict[str, int]):
+        def items(self) -> NoReturn:  # type: ignore[override]
+            raise SystemExit(1)
+
+    class Hungry(dict[str, int]):
+        def items(self) -> NoReturn:  # type: ignore[override]
+            raise MemoryError
+
+    results = [object(), Rude(a=1), Hungry(a=1), "a\x00", {1: float("nan"), "1": {(1,): 2}}]
+    outcomes = [succeeded(result) for result in results]
+    assert {outcome.kind for outcome in outcomes} == {"succeeded"}
+    assert [outcome.reason for outcome in outcomes] == [
+        "ResultNotJson",
+        "ResultNotJson",
+        "ResultTooLarge",
+        "ResultNotStorable",
+        "ResultNotJson",
+    ]
+    assert all(json.loads(outcome.result or "").keys() == {"remark", "message"} for outcome in outcomes)
 
 
 def test_none_is_a_result() -> None:

@@ -17,7 +17,7 @@ from rowlock_jobs.task import find_task, import_tasks, task
 from rowlock_jobs.worker import wire
 from rowlock_jobs.worker.allowed import Allowed
 from rowlock_jobs.worker.page import PROGRESS_LIMIT_BYTES, SharedPage
-from rowlock_jobs.worker.perform import SoftLimit
+from rowlock_jobs.worker.soft_limit import SoftLimit
 from rowlock_jobs.worker.stopping import Stopping
 
 RUN = "01a206a9-693f-7ce0-93cb-cfb87fa51e52"
@@ -123,7 +123,7 @@ def test_a_wait_ends_when_the_process_should() -> None:
 
 
 def test_log_lines_are_one_json_object_with_the_run(capsys: pytest.CaptureFixture[str]) -> None:
-    root, handlers, level, fast = logging.getLogger(), logging.getLogger().handlers[:], logging.getLogger().level, logs._fast
+    root, handlers, level, out = logging.getLogger(), logging.getLogger().handlers[:], logging.getLogger().level, logs._out
     try:
         logs.configure_logging("json")
         logs.emit(logs.RUN_STARTED, run="r", attempt=1)
@@ -132,7 +132,7 @@ def test_log_lines_are_one_json_object_with_the_run(capsys: pytest.CaptureFixtur
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
-        logs._fast = fast
+        logs._out = out
     assert (first["event"], first["run"], first["attempt"], first["level"]) == ("run_started", "r", 1, "info")
     assert (second["message"], second["run"], second["task"], second["pages"]) == ("two\nlines", "r", "t", 3)
     assert set(first) - set(second) == {"event"}
