@@ -112,7 +112,7 @@ class Loop:
                     continue
                 batch[run.ref.id] = claim
                 runs.append(run)
-        held += self._refused(refused)
+        held += self._refused(refused) if refused else []
         if not runs:
             return
         self._worker.holds(batch[runs[0].ref.id] if len(runs) == 1 else None)
