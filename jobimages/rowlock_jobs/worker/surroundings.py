@@ -30,7 +30,9 @@ _LIMITS = tuple(
 )
 # signal.getsignal() makes an enum member of each answer: twenty times the time, for sixty signals.
 _handler: Callable[[int], Any] = vars(sys.modules["_signal"])["getsignal"]
-_SIGNALS = tuple(int(number) for number in signal.valid_signals())
+_SIGNALS = tuple(int(number) for number in signal.valid_signals() if number < signal.SIGRTMIN)
+_monitoring: Any = getattr(sys, "monitoring", None)  # Python 3.12
+_digits: Any = getattr(sys, "get_int_max_str_digits", int)  # not in the first Python 3.11
 # Functions that are replaced to go through a proxy, or to look at no certificate.
 _NETWORK = (("socket", "socket"), ("socket", "getaddrinfo"), ("socket", "create_connection"), ("ssl", "_create_default_https_context"))
 
@@ -72,21 +74,19 @@ def _umask() -> int:
 
 
 def _user() -> tuple[Any, ...]:
-    return os.getresuid(), os.getresgid(), os.getgroups()
+    return os.getresuid(), os.getresgid()
 
 
 def _priority() -> tuple[Any, ...]:
-    return os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0), os.sched_getaffinity(0)
+    return os.getpriority(os.PRIO_PROCESS, 0), os.sched_getaffinity(0)
 
 
 def _interpreter() -> tuple[Any, ...]:
-    digits = getattr(sys, "get_int_max_str_digits", None)
-    return sys.getrecursionlimit(), sys.getswitchinterval(), threading.stack_size(), digits and digits()
+    return sys.getrecursionlimit(), sys.getswitchinterval(), threading.stack_size(), _digits()
 
 
 def _tracing() -> tuple[Any, ...]:
-    monitoring = getattr(sys, "monitoring", None)
-    tools = monitoring and [monitoring.get_tool(number) for number in range(6)]
+    tools = _monitoring and [_monitoring.get_tool(number) for number in range(6)]
     return sys.gettrace(), sys.getprofile(), tracemalloc.is_tracing(), faulthandler.is_enabled(), tools
 
 
