@@ -16,7 +16,7 @@ from rq import Queue
 from rq.cli import main as rq
 from rq.command import send_kill_horse_command, send_shutdown_command, send_stop_job_command
 from rq.exceptions import NoSuchJobError
-from rq.job import Job
+from rq.job import Job, requeue_job
 
 from rowlock_jobs.fence.values import parse_rq_id
 from rowlock_operator.dispatch.database import DispatchSettings
@@ -217,6 +217,36 @@ def requeue_dead(stage: Installation) -> str:
     stage.wait_said(rq_id, "`failed`")
     stage.rq("requeue", "--queue", RQ_QUEUE, rq_id)
     stage.wait_refused(rq_id, "Refused: the run is dead in the ledger; `rowlock requeue")
+    return rq_id
+
+
+@tries("`requeue_job` (*Requeue* of both dashboards) of a run that its task refused for good")
+def requeue_by_hand(stage: Installation) -> str:
+    rq_id = stage.enqueued("raises", error="InputError")
+    stage.wait_said(rq_id, "`failed`")
+    requeue_job(rq_id, connection=stage.redis)
+    stage.wait_refused(rq_id, "Refused: the run is dead in the ledger; `rowlock requeue")
+    return rq_id
+
+
+@tries("`rq requeue` of a run that `rowlock requeue` has run again since")
+def requeue_after_ours(stage: Installation) -> str:
+    rq_id = stage.enqueued("raises", error="Permanent")
+    stage.wait_said(rq_id, "`failed`")
+    stage.sql("select rowlock.requeue_v1(array[%s::uuid])", rq_id[:36])
+    stage.wait_said(f"{rq_id[:36]}-2", "`failed`")
+    stage.rq("requeue", "--queue", RQ_QUEUE, rq_id)
+    stage.wait_refused(rq_id, "Refused: the run is dead in the ledger")
+    return rq_id
+
+
+@tries("`rq requeue` of a run that was purged")
+def requeue_purged(stage: Installation) -> str:
+    rq_id = stage.enqueued("raises", error="Permanent")
+    stage.wait_said(rq_id, "`failed`")
+    stage.sql("delete from rowlock.done where id = %s", rq_id[:36])
+    stage.rq("requeue", "--queue", RQ_QUEUE, rq_id)
+    stage.wait_refused(rq_id, "Refused: the ledger knows no run")
     return rq_id
 
 
