@@ -1,31 +1,43 @@
-"""`python -m tools.tiers NAME TARGET...`: runs make's targets, each to its end, and lists at the end what failed.
+"""`python -m tools.tiers NAME TARGET...`: runs make's targets, each to its end, and lists at the end what was slow and what failed.
 
 A target that fails does not keep the next one from running. Exit code 0 where all passed, else 1.
 """
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 LISTED = 20  # tests of one target that are named
+SLOWEST = 10  # files of one target that are named, with their seconds
 
 
 def run(name: str, targets: Sequence[str]) -> int:
     """Runs the targets in this order and prints the verdict as the last lines; returns the exit code."""
     failed: list[str] = []
+    slow: list[str] = []
     with tempfile.TemporaryDirectory(prefix="rowlock-tiers-") as folder:
         for target in targets:
-            tests = Path(folder) / target
-            code = subprocess.run(
-                ["make", "--no-print-directory", target], env=os.environ | {"ROWLOCK_FAILED_TESTS": str(tests)}, check=False
-            ).returncode
+            tests, seconds, began = Path(folder) / target, Path(folder) / f"{target}.seconds", time.monotonic()
+            notes = {"ROWLOCK_FAILED_TESTS": str(tests), "ROWLOCK_TEST_SECONDS": str(seconds)}
+            code = subprocess.run(["make", "--no-print-directory", target], env=os.environ | notes, check=False).returncode
+            if seconds.exists():
+                slow += slowest(target, time.monotonic() - began, json.loads(seconds.read_text(encoding="utf-8")))
             if code:
                 failed += told(target, code, tests.read_text(encoding="utf-8").splitlines() if tests.exists() else [])
-    print("\n".join([f"{name}: failed", *failed] if failed else [f"{name}: every tier passed"]), flush=True)
+    verdict = [f"{name}: failed", *failed] if failed else [f"{name}: every tier passed"]
+    print("\n".join([*([f"{name}: the slowest files, in seconds"] if slow else []), *slow, *verdict]), flush=True)
     return 1 if failed else 0
+
+
+def slowest(target: str, whole: float, seconds: Mapping[str, float]) -> list[str]:
+    """The lines about the time of one target: its own, and of the files whose tests took longest, beside others or not."""
+    longest = sorted(seconds.items(), key=lambda each: -each[1])[:SLOWEST]
+    return [f"  {target} {whole:.0f}", *(f"  {took:8.1f}  {file}" for file, took in longest if took >= 1)]
 
 
 def told(target: str, code: int, tests: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 Results are JSON files in tests/proof/results/; chaos writes its page into docs/measurements.md. Exit code 0 where all of them held.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ PROOFS = {
         "tests.proof.hundred_sources", "--seconds", "300", "--out", str(RESULTS / "hundred_sources.json"),
     ],
     "soak": ["tests.proof.soak", "--seconds", "1800", "--out", str(RESULTS / "soak.json")],
+    "silence": ["pytest", "-q", "tests/integration/operator/test_long_outages.py"],
     "fifty": ["tests.proof.fifty", *REPEATED, "--write"],
     "chaos": ["tests.chaos", "--runs", "10500", "--write"],
 }  # fmt: skip
@@ -36,7 +38,7 @@ def main() -> int:
     for name in sys.argv[1:] or PROOFS:
         began = time.monotonic()
         print(f"proof {name}: python -m {' '.join(PROOFS[name])}", flush=True)
-        code = subprocess.run([sys.executable, "-m", *PROOFS[name]], check=False).returncode
+        code = subprocess.run([sys.executable, "-m", *PROOFS[name]], env=os.environ | {"ROWLOCK_LONG_TESTS": "1"}, check=False).returncode
         print(f"proof {name}: {'failed' if code else 'held'} after {time.monotonic() - began:.0f} s", flush=True)
         failed += [name] if code else []
     print(f"proof: failed: {', '.join(failed)}" if failed else "proof: all held", flush=True)

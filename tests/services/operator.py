@@ -117,9 +117,10 @@ class OperatorRoom:
         self.must("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
         self.secret("rowlock-database", url=url, workerUrl=url)
         self.secret("rowlock-redis", url=redis_url)
-        if plane.with_controller_manager:  # a pod needs the account that the controllers make
-            path = f"/api/v1/namespaces/{self.namespace}/serviceaccounts/default"
-            wait_until(lambda: plane.request("GET", path)[0] == 200, "the default service account", 90)
+        if plane.with_controller_manager:  # a pod needs this account; after an outage the controllers that make it come back late
+            account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+            made, answer = plane.request("POST", f"/api/v1/namespaces/{self.namespace}/serviceaccounts", account)
+            assert made in (201, 409), answer
 
     # -- the cluster ---------------------------------------------------------------------------------------------------
 
@@ -213,10 +214,15 @@ class OperatorRoom:
 
     # -- processes -----------------------------------------------------------------------------------------------------
 
-    def operator(self, *, ready: bool = True, **changes: str) -> OperatorProcess:
+    def operator(self, *, ready: bool = True, otherwise: str = "", **changes: str) -> OperatorProcess:
+        """One more replica; `changes` are variables of its environment, `otherwise` what Python runs before it (tests.services.hurry)."""
         number = len(self.operators) + 1
+        before = self.folder / f"before-operator-{number}"
+        before.mkdir()
+        (before / "sitecustomize.py").write_text(otherwise)
         environment = {
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{before}:{ROOT}",
             "KUBECONFIG": str(self.plane.kubeconfig),
             "POD_NAME": f"operator-{number}",
             "POD_NAMESPACE": self.namespace,
@@ -235,6 +241,12 @@ class OperatorRoom:
         """The replica that leads; waits for it."""
         wait_until(lambda: any(o.alive and o.leads() for o in self.operators), "one of the operators leads", 40)
         return next(o for o in self.operators if o.alive and o.leads())
+
+    def kill(self, operator: OperatorProcess) -> None:
+        """kill -9 of the only replica, whose Lease is taken away: that the next one waits for its end is shown with two replicas."""
+        operator.kill()
+        lease = f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/rowlock-operator"
+        assert self.plane.request("DELETE", lease)[0] in (200, 404)
 
     def worker(self, queue: str, *, ready: bool = True, **changes: str) -> RunningWorker:
         environment = worker_environment(

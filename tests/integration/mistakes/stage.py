@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from tests.services.hurry import LOOKS_AGAIN
 from tests.services.manifests import STATUS_COLUMN, Manifest, row_source, work_queue
 from tests.services.operator import OperatorRoom
 from tests.services.process import wait_until
@@ -26,7 +27,7 @@ class Stage:
         room.secret("rowlock-database", url=room.url.replace("postgres@", f"{ROLE}@"), workerUrl=room.url)
         room.create(QUEUE)
         room.create(self.source("healthy", table="public.orders"))
-        self.operator = room.operator()
+        self.operator = room.operator(otherwise=LOOKS_AGAIN)
         room.worker("orders")
 
     def sql(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:

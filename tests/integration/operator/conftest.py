@@ -57,13 +57,22 @@ def room(new_room: Callable[[], OperatorRoom]) -> OperatorRoom:
 
 
 @pytest.fixture
-def flowing(new_room: Callable[[], OperatorRoom]) -> OperatorRoom:
-    """Rows that are done, an operator, a worker."""
-    room = new_room()
-    create_orders(room.url, rows=20)
-    room.create(QUEUE)
-    room.create(SOURCE)
-    room.operator(ready=False)
-    room.worker("orders", ready=False)
-    wait_until(lambda: statuses(room.url) == {"done": 20}, "the first rows are done", 40)
-    return room
+def make_flowing(new_room: Callable[[], OperatorRoom]) -> Callable[..., OperatorRoom]:
+    """Makes a room with rows that are done, an operator (with what is otherwise in it), a worker."""
+
+    def make(otherwise: str = "") -> OperatorRoom:
+        room = new_room()
+        create_orders(room.url, rows=20)
+        room.create(QUEUE)
+        room.create(SOURCE)
+        room.operator(ready=False, otherwise=otherwise)
+        room.worker("orders", ready=False)
+        wait_until(lambda: statuses(room.url) == {"done": 20}, "the first rows are done", 40)
+        return room
+
+    return make
+
+
+@pytest.fixture
+def flowing(make_flowing: Callable[..., OperatorRoom]) -> OperatorRoom:
+    return make_flowing()

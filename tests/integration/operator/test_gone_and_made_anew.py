@@ -7,6 +7,7 @@ import pytest
 
 from tests.integration.operator.orders import QUEUE, SOURCE
 from tests.integration.operator.test_kube_jobs import running
+from tests.services.hurry import FINDS_GONE_SOON
 from tests.services.manifests import STATUS_COLUMN, exit_queue, row_source
 from tests.services.operator import GROUP, OperatorRoom
 from tests.services.process import wait_until
@@ -68,10 +69,10 @@ def test_sources_deleted_while_nobody_led_are_found_gone_by_the_next_leader(room
     first = room.operator(ready=False)
     room.worker("orders", ready=False, ROWLOCK_TEST_RELEASE=str(release))
     wait_until(lambda: states(room) == ["running"], "its row is held by its task", 60)
-    first.kill()
+    room.kill(first)
     deleted(room, "rowsources", "orders")
     add_orders(room.url, 1)
     release.touch()
-    room.operator(ready=False, rowlock_lease_seconds="4")
+    room.operator(ready=False, otherwise=FINDS_GONE_SOON)
     wait_until(lambda: statuses(room.url) == {"done": 1, "new": 1}, "the outcome is in the table; no further row was taken", 60)
     wait_until(lambda: room.sql("select retired_at is not null from rowlock.source") == [(True,)], "the ledger knows it is gone", 40)

@@ -142,7 +142,7 @@ def test_an_operator_that_was_away_reads_what_became_of_a_pod_meanwhile(room: Op
     pod = pod_of(room)
     room.kubelet_writes(pod, "Running", running())
     wait_state(room, "running")
-    room.leader().kill()
+    room.kill(room.leader())
     room.kubelet_writes(pod, "Succeeded", ended(0, "well done"))
     room.operator(ready=False)
     assert wait_state(room, "succeeded", 40) == (1, {"message": "well done"}, {})

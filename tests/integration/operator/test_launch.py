@@ -36,7 +36,7 @@ def test_a_hundred_rows_are_a_hundred_kube_jobs_through_kills_and_edits(room: Op
     wait_until(lambda: len(room.kube_jobs()) >= 100, "a hundred kube jobs", 30)
     first = one_for_each_run(room)
     assert len(first) == 100
-    operator.kill()
+    room.kill(operator)
     assert one_for_each_run(room) == first
     room.operator()
     room.leader()
@@ -56,14 +56,13 @@ def test_an_operator_killed_at_any_moment_of_the_launch_makes_no_second_kube_job
     room.create(SOURCE)
     chance, seen = random.Random(SEED), dict[tuple[str, str], str]()
     for bound in sorted(chance.sample(range(5, 95), 5)):
-        # A short Lease: what is tested here is the launch, not the election.
-        operator = room.operator(rowlock_lease_seconds="4", ready=False)
+        operator = room.operator(ready=False)
         wait_until(lambda bound=bound: len(room.kube_jobs()) >= bound, f"{bound} kube jobs", 40)
-        operator.kill()
+        room.kill(operator)
         now = one_for_each_run(room)
         assert seen.items() <= now.items(), "a kube job was made anew"
         seen = now
-    room.operator(rowlock_lease_seconds="4")
+    room.operator()
     wait_until(lambda: len(room.kube_jobs()) >= 100, "a hundred kube jobs", 40)
     assert counted_for(6, lambda: len(room.kube_jobs())) == 0
     last = one_for_each_run(room)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.services.hurry import LOOKS_AGAIN
 from tests.services.manifests import STATUS_COLUMN, Manifest, row_source, work_queue
 from tests.services.operator import OperatorRoom, counted_for
 from tests.services.postgres import PostgresServer, connect
@@ -37,7 +38,7 @@ def test_each_mistake_is_told_with_its_remedy_and_a_healthy_source_goes_on(room:
     room.create(QUEUE)
     for number, (_, spec, _, _) in enumerate(MISTAKES):
         room.create(source(f"wrong-{number}", **spec))
-    room.operator(ready=False)
+    room.operator(ready=False, otherwise=LOOKS_AGAIN)
     room.worker("orders", ready=False)
     wrong: list[str] = []
     for number, (what, _, reason, word) in enumerate(MISTAKES):
@@ -63,7 +64,7 @@ def test_a_missing_secret_and_a_wrong_key_are_told_and_seen_to_be_mended(room: O
     room.create(work_queue("lost", databaseRef={"secretName": "nowhere"}, tasks=["count"]))
     room.create(QUEUE)
     room.create(source())
-    room.operator(ready=False)
+    room.operator(ready=False, otherwise=LOOKS_AGAIN)
     room.worker("orders", ready=False)
     condition = room.wait_condition("WorkQueue", "lost", status="False", reason="SecretMissing")
     assert "nowhere" in condition["message"]
@@ -111,7 +112,7 @@ def test_a_role_that_may_not_update_is_told_the_grant(room: OperatorRoom) -> Non
     room.secret("rowlock-database", url=reader, workerUrl=room.url)
     room.create(QUEUE)
     room.create(source())
-    room.operator(ready=False)
+    room.operator(ready=False, otherwise=LOOKS_AGAIN)
     condition = room.wait_condition("RowSource", "orders", status="False", reason="NotAllowed")
     assert "grant" in condition["message"].lower()
 
@@ -127,7 +128,7 @@ def test_a_quiet_installation_writes_nothing(room: OperatorRoom) -> None:
     room.create(work_queue("orders", imports=["tests.services.journal_tasks"], tasks=["count"], scaling={"max": 1, "cooldownSeconds": 0}))
     room.create(source())
     room.create(source("wrong", table="public.odrers"))
-    room.operator(ready=False)
+    room.operator(ready=False, otherwise=LOOKS_AGAIN)
     room.worker("orders", ready=False)
     wait_until(lambda: statuses(room.url) == {"done": 50}, "the rows are done", 30)
     room.wait_condition("RowSource", "wrong", status="False", reason="TableMissing")

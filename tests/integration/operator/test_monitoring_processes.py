@@ -93,7 +93,7 @@ def test_a_process_that_is_over_is_completed_to_the_second_and_not_started_again
     wait_phase(served, "completed", deadline_seconds=20)
     late = served.sql("select extract(epoch from stopped_at - started_at) - 60 from monitoring_processes")[0][0]
     assert 0 <= late < 5, f"ended {late:.1f} s late"
-    served.operators[0].kill()
+    served.kill(served.operators[0])
     served.operator(**{"rowlock_encryption_keys_file": str(served.folder / "encryption-keys")})
     served.leader()
     assert counted_for(3, lambda: task_runs(served, "start_monitoring_process")) == 0, "a restart of the operator started it"
@@ -111,7 +111,7 @@ def test_a_deleted_process_stops_within_seconds_and_leaves_its_records(served: O
 
 def test_a_process_deleted_while_no_operator_lives_is_stopped_by_the_next_one(served: OperatorRoom) -> None:
     started(served)
-    served.operators[0].kill()
+    served.kill(served.operators[0])
     served.delete("MonitoringProcess", "watch")
     served.operator(**{"rowlock_encryption_keys_file": str(served.folder / "encryption-keys")})
     wait_until(lambda: served.sql("select status, is_active from monitoring_processes") == [("stopped", False)], "it is stopped", 60)

@@ -18,18 +18,17 @@ from tests.services.rows import create_orders, statuses
 pytestmark = pytest.mark.integration
 
 NODE = "worker-7"
-# A file that Python reads before the operator: what shall be otherwise in it.
+# What is otherwise in the operator.
 QUICK = "import datetime, rowlock_operator.observed.pods as p\np.CONFIRMED_WITHIN = datetime.timedelta(seconds=1)\n"
 UNGUARDED = QUICK + "from rowlock_operator.dispatch.launcher import Launcher\nLauncher._held = lambda *_, **__: set()\n"
 
 
-def launched(room: OperatorRoom, otherwise: str = "", *, lease_seconds: int = 10, **spec: Any) -> str:
+def launched(room: OperatorRoom, otherwise: str = "", **spec: Any) -> str:
     """One row of an Exit queue and the operator that launched it; the name of the pod."""
-    (room.folder / "sitecustomize.py").write_text(otherwise)
     create_orders(room.url, rows=1)
     room.create(exit_queue("resize", retry=RETRY, **spec))
     room.create(SOURCE)
-    room.operator(ready=False, pythonpath=str(room.folder), rowlock_lease_seconds=str(lease_seconds))
+    room.operator(ready=False, otherwise=otherwise)
     return pod_of(room)
 
 
@@ -90,12 +89,12 @@ def test_an_injected_container_that_goes_on_holds_up_no_outcome_and_what_the_led
 
 
 def test_a_finished_kube_job_waits_for_an_operator_that_is_away_for_longer_than_any_ttl(room: OperatorRoom) -> None:
-    pod = launched(room, lease_seconds=4, ttlSeconds=0)
-    room.leader().kill()
+    pod = launched(room, ttlSeconds=0)
+    room.kill(room.leader())
     room.kubelet_writes(pod, "Succeeded", ended(0, "well done"))
     wait_until(lambda: any(c["type"] == "Complete" for c in room.kube_jobs()[0]["status"].get("conditions", [])), "it is complete", 20)
     assert counted_for(3, lambda: len(room.kube_jobs())) == 0, "a TTL of 0 would have taken it within a second"
-    room.operator(ready=False, rowlock_lease_seconds="4")
+    room.operator(ready=False)
     assert wait_state(room, "succeeded", 40) == (1, {"message": "well done"}, {})
     wait_until(lambda: room.kube_jobs() == [], "now it may go", 20)
 

@@ -1,8 +1,11 @@
 """What keeps the duties from their work stands in the conditions of WorkQueues and RowSources, and in the metric; and no more once it is over."""
 
+from collections.abc import Callable
+
 import psycopg2
 import pytest
 
+from tests.services.hurry import TELLS_SOON
 from tests.services.manifests import STATUS_COLUMN, exit_queue, row_source
 from tests.services.operator import OperatorRoom
 from tests.services.process import wait_until
@@ -10,6 +13,11 @@ from tests.services.rows import add_orders, create_orders, statuses
 
 pytestmark = pytest.mark.integration
 TOLD_SECONDS = 60.0
+
+
+@pytest.fixture
+def flowing(make_flowing: Callable[..., OperatorRoom]) -> OperatorRoom:
+    return make_flowing(TELLS_SOON)
 
 
 def failing(room: OperatorRoom, duty: str) -> str:
@@ -64,7 +72,7 @@ def test_a_kube_job_whose_outcome_cannot_be_written_is_told(room: OperatorRoom) 
     create_orders(room.url, rows=1)
     room.create(exit_queue("resize"))
     room.create(row_source("orders", workQueueRef={"name": "resize"}, task="resize", columns=["id"], statusColumn=STATUS_COLUMN))
-    room.operator(ready=False)
+    room.operator(ready=False, otherwise=TELLS_SOON)
     wait_until(lambda: room.kube_jobs(), "its kube job exists", 40)
     room.sql("alter function rowlock.start_v1(uuid[], int[], bigint, uuid) rename to gone")
     pod = wait_until(lambda: next(iter(room.pods()), None), "its pod exists", 40)
@@ -78,7 +86,7 @@ def test_a_kube_job_whose_outcome_cannot_be_written_is_told(room: OperatorRoom) 
 def test_a_launcher_that_cannot_read_its_runs_is_told(room: OperatorRoom) -> None:
     create_orders(room.url)
     room.create(exit_queue("resize"))
-    room.operator(ready=False)
+    room.operator(ready=False, otherwise=TELLS_SOON)
     room.wait_condition("WorkQueue", "resize", status="True", deadline_seconds=TOLD_SECONDS)
     room.sql("alter table rowlock.active rename column token to gone")
     said = room.wait_condition("WorkQueue", "resize", status="False", reason="DutyFailing", deadline_seconds=TOLD_SECONDS)

@@ -20,10 +20,11 @@ last:
 \t@touch last-ran
 """
 SUITE = """
+import time
 import pytest
 @pytest.mark.parametrize("n", range({count}))
 def test_fails(n): assert n < 0
-def test_passes(): pass
+def test_passes(): time.sleep({slow})
 @pytest.fixture
 def no_end():
     yield
@@ -32,10 +33,10 @@ def test_fails_twice(no_end): raise AssertionError
 """
 
 
-def tiers(folder: Path, *targets: str, count: int = 2, processes: int = 0) -> subprocess.CompletedProcess[str]:
+def tiers(folder: Path, *targets: str, count: int = 2, processes: int = 0, slow: float = 0) -> subprocess.CompletedProcess[str]:
     (folder / "Makefile").write_text(MAKEFILE.format(python=sys.executable, root=ROOT, processes=processes))
     (folder / "suite").mkdir()
-    (folder / "suite" / "test_suite.py").write_text(SUITE.format(count=count))
+    (folder / "suite" / "test_suite.py").write_text(SUITE.format(count=count, slow=slow))
     (folder / "suite" / "test_broken.py").write_text("import no_such_module\n")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "MAKEFLAGS", "MAKELEVEL"):
@@ -66,6 +67,15 @@ def test_a_tier_with_many_failures_names_each_once_and_not_all(tmp_path: Path, p
     lines = ended.stdout.split("test: failed\n")[1].splitlines()
     assert len(lines) == len(set(lines)) == 21
     assert lines[-1] == "  tests and 12 more"
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_before_that_the_slowest_files_stand_with_their_seconds(tmp_path: Path, processes: int) -> None:
+    ended = tiers(tmp_path, "good", "tests", processes=processes, slow=1.1)
+    lines = ended.stdout.split("test: the slowest files, in seconds\n")[1].split("test: failed\n")[0].splitlines()
+    (tier, whole), (seconds, file) = (line.split() for line in lines)
+    assert (tier, file) == ("tests", "suite/test_suite.py")
+    assert 1.1 <= float(seconds) <= float(whole) + 1
 
 
 def test_where_all_passed_the_last_line_says_so(tmp_path: Path) -> None:
