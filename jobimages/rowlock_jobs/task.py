@@ -55,6 +55,16 @@ _F = TypeVar("_F", bound=TaskFunction)
 _registry: dict[str, TaskFunction] = {}
 
 
+class Carrier(Protocol):
+    """A transaction that carries the finish of its run (rowlock_jobs.orm): see rowlock_jobs.fence.session.TaskSession."""
+
+    def block(self) -> AbstractContextManager[Any]: ...
+    def transaction(self) -> AbstractContextManager[Any]: ...
+    def enqueue(self, parameters: Mapping[str, Any]) -> str | None: ...
+    def finish(self, finished: Any, token: Any) -> str | None: ...
+    def rollback(self) -> None: ...
+
+
 class RunPort(Protocol):
     """What a run needs from the process around it; the worker's child, `once` and stock RQ each bring one."""
 
@@ -65,6 +75,7 @@ class RunPort(Protocol):
     def enqueue(self, parameters: Mapping[str, Any]) -> str | None: ...
     def transaction(self) -> AbstractContextManager[Any]: ...
     def connection(self) -> AbstractContextManager[Any]: ...
+    def carry(self, key: object, make: Callable[[], Carrier]) -> Carrier: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +188,11 @@ def _place(function: TaskFunction) -> str:
 
 
 def import_tasks(modules: Iterable[str]) -> None:
-    """Imports the modules that register tasks. Raises SettingsError naming the first that fails."""
+    """Imports the modules that register tasks, in a Django that is set up where there is one. Raises SettingsError naming the first that
+    fails."""
+    from rowlock_jobs import django_support  # its hooks know Run
+
+    django_support.set_up()
     for module in modules:
         try:
             importlib.import_module(module)
@@ -193,3 +208,4 @@ def import_tasks(modules: Iterable[str]) -> None:
                 f"module {module!r} of ROWLOCK_IMPORTS cannot be imported: {type(error).__name__}: {error}; "
                 "install it in the worker image or correct the WorkQueue's imports"
             ) from error
+    django_support.keep_connections()

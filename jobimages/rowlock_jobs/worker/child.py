@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
-from rowlock_jobs import logs
+from rowlock_jobs import hooks, logs
 from rowlock_jobs.fence.pool import ConnectionPool
 from rowlock_jobs.fence.session import TaskSession
 from rowlock_jobs.fence.values import RunId, RunnerToken, RunRef, StartedRun
@@ -121,6 +121,8 @@ def _take_runs(channel: socket.socket, page: SharedPage, permits: Permits, pool:
             reset.undo()
             if os.getpid() != own_pid:
                 return  # the task forked and its fork came back here: only the child itself may answer
+            if hooks.needs_new_process():
+                page.spend()
             if changed := surroundings.changed():
                 page.spend()
                 sys.stdout, sys.stderr = outputs
@@ -165,3 +167,4 @@ def _settle_in(parent_pid: int, inherited: Iterable[int]) -> None:
     os.close(null)
     random.seed()
     exit_handlers.forget_inherited()
+    hooks.call_forked()

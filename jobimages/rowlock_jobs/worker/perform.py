@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
-from rowlock_jobs import logs
+from rowlock_jobs import hooks, logs
 from rowlock_jobs.errors import FenceAway, FenceRefused, StaleAttempt, TaskError
 from rowlock_jobs.fence.session import TaskSession
 from rowlock_jobs.fence.values import FinishedRun, RunnerToken, RunRef, StartedRun
+from rowlock_jobs.lost_connections import connection_is_closed, database_went_away
 from rowlock_jobs.outcome import Outcome, failed, from_exception, succeeded
-from rowlock_jobs.task import Run, find_task
+from rowlock_jobs.task import Carrier, Run, find_task
 from rowlock_jobs.worker.coroutines import run_awaitable
 from rowlock_jobs.worker.soft_limit import SoftLimit
 
@@ -48,6 +49,8 @@ class Port:
     is_canceled: Callable[[], bool]
     write_progress: Callable[[bytes], None]
     over: bool = field(default=False, init=False)
+    carrier: Carrier | None = field(default=None, init=False)
+    _carrier_key: object = field(default=None, init=False)
 
     def cancelled(self) -> bool:
         return self.is_canceled()
@@ -66,7 +69,7 @@ class Port:
 
     def transaction(self) -> AbstractContextManager[Any]:
         self._must_run()
-        return self.session.transaction()
+        return self.carrier.transaction() if self.carrier else self.session.transaction()
 
     def connection(self) -> AbstractContextManager[Any]:
         self._must_run()
@@ -74,7 +77,18 @@ class Port:
 
     def enqueue(self, parameters: Mapping[str, Any]) -> str | None:
         self._must_run()
-        return self.session.enqueue(parameters)
+        return (self.carrier or self.session).enqueue(parameters)
+
+    def carry(self, key: object, make: Callable[[], Carrier]) -> Carrier:
+        """The transaction of an ORM, once for each run, that carries its finish. Raises RuntimeError where another one does already."""
+        self._must_run()
+        if self.carrier is None and not self.session.in_transaction:
+            self.carrier, self._carrier_key = make(), key
+        if self.carrier is None or self._carrier_key != key:
+            raise RuntimeError(
+                "another transaction carries the finish of this run already: open the ORM's first, run.transaction() joins it"
+            )
+        return self.carrier
 
     def _must_run(self) -> None:
         if self.over:
@@ -83,17 +97,28 @@ class Port:
 
 def perform(started: StartedRun, port: Port, limit: SoftLimit) -> Outcome | Settled | Unsettled:
     """Calls the task and, where it opened run.transaction(), the finish fence in that transaction."""
-    session = port.session
     # In a copy of the context: a variable that a task sets ends with its run, and so does the precision of its decimals.
-    outcome = contextvars.copy_context().run(_call, started, port, limit)
-    port.over = True
-    if not session.in_transaction:
+    return contextvars.copy_context().run(_perform, started, port, limit)
+
+
+def _perform(started: StartedRun, port: Port, limit: SoftLimit) -> Outcome | Settled | Unsettled:
+    try:
+        outcome = _call(started, port, limit)
+        port.over = True
+        return _finish(outcome, started, port)
+    finally:
+        hooks.call_after()
+
+
+def _finish(outcome: Outcome, started: StartedRun, port: Port) -> Outcome | Settled | Unsettled:
+    carrier = port.carrier or (port.session if port.session.in_transaction else None)
+    if carrier is None:
         return outcome
     if outcome.kind != "succeeded":
-        session.rollback()
+        carrier.rollback()
         return outcome
     try:
-        return Settled(session.finish(FinishedRun(started.ref, outcome), port.token), outcome.reason)
+        return Settled(carrier.finish(FinishedRun(started.ref, outcome), port.token), outcome.reason)
     except FenceAway:
         return Unsettled()
     except FenceRefused as error:
@@ -128,13 +153,17 @@ def _call(started: StartedRun, port: Port, limit: SoftLimit) -> Outcome:
             _port=port,
         )
         with limit:
+            hooks.call_before(run)
             result = function(run)
             if inspect.isawaitable(result):
                 result = run_awaitable(result, limit, port.is_canceled)
     except BaseException as error:  # noqa: BLE001 - a task's SystemExit and KeyboardInterrupt are its failures too
         if isinstance(error, MemoryError):
             traceback.clear_frames(error.__traceback__)  # what filled the memory must go before the failure can be told
-        if isinstance(error, FenceAway) or (port.session.is_lost(error) and not isinstance(error, TaskError)):
+        lost = database_went_away(error)
+        if lost or connection_is_closed(error):
+            hooks.replace_process()
+        if lost or isinstance(error, FenceAway) or (port.session.is_lost(error) and not isinstance(error, TaskError)):
             return failed("infra", "DatabaseAway", f"the database went away under the task: {type(error).__name__}")
         return from_exception(error)
     finally:

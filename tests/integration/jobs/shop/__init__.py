@@ -1,0 +1,1 @@
+"""An ordinary team's Django application, whose tasks know Rowlock and nothing of its connections."""
