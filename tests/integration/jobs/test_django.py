@@ -60,6 +60,7 @@ def test_without_the_hooks_every_later_run_of_the_process_is_lost(shop: Shop, mo
     """The negative twin: the workers of these tests are forks, so that the guard can be taken out of them."""
     monkeypatch.setattr(hooks, "call_before", lambda _run: None)
     monkeypatch.setattr(hooks, "call_after", lambda: None)
+    monkeypatch.setattr(hooks, "replace_process", lambda: None)
     shop.sql("update rowlock.queue set retry = %s", '{"infra": {"limit": 0}, "app": {"limit": 0}}')
     shop.worker()
     shop.bill(1)
