@@ -23,6 +23,7 @@ from rowlock_jobs.worker.transport import Claim, Ending, Transport
 
 _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 5.0
+_FULL_PAUSE_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Loop:
         self._duties, self._stopping, self._allowed = duties, stopping, allowed
         self._pace = Pace()
         self._away_pause_seconds = 0.0
+        self._told_full = False
 
     def run(self) -> None:
         """Takes runs until asked to end."""
@@ -91,6 +93,9 @@ class Loop:
             self._redis_away(error)
             return []
         self._redis_back()
+        if self._transport.full != self._told_full:
+            self._told_full = self._transport.full
+            logs.emit(logs.REDIS_FULL if self._told_full else logs.REDIS_ROOM, logging.WARNING if self._told_full else logging.INFO)
         return claims
 
     def _perform(self, claims: Sequence[Claim], started: Sequence[StartedRun], held: list[_Held]) -> None:
@@ -220,6 +225,9 @@ class Loop:
             return None
         if self._transport.suspended:
             self._stopping.pause(1.0)
+            return None
+        if self._transport.full:  # it refuses the move that a wait is; a turn takes what there is
+            self._stopping.pause(_FULL_PAUSE_SECONDS)
             return None
         try:
             return self._transport.wait()

@@ -3,6 +3,7 @@
 import logging
 import ssl
 from typing import Any
+from weakref import WeakSet
 
 import redis
 from redis.backoff import NoBackoff
@@ -67,6 +68,7 @@ class _AddressPool(redis.ConnectionPool):
 
     def __init__(self, address: Address) -> None:
         self._address, self._text, self._told = address, current(address), ""
+        self._outdated: WeakSet[Any] = WeakSet()  # lent when the address changed
         super().__init__(**_options(self._text, self.variable))
 
     @property
@@ -77,6 +79,16 @@ class _AddressPool(redis.ConnectionPool):
     def get_connection(self, *arguments: Any, **options: Any) -> Any:
         self.follow()
         return super().get_connection(*arguments, **options)
+
+    def release(self, connection: Any) -> None:
+        """Takes a lent connection back; one of an earlier address is not lent again."""
+        if connection in self._outdated:
+            connection.disconnect()
+            with self._lock:
+                self._in_use_connections.discard(connection)
+                self._created_connections -= 1
+            return
+        super().release(connection)
 
     def follow(self) -> None:
         """Takes over a changed address. What is connected stays so: the new login may not be valid yet, or the old one still be."""
@@ -95,6 +107,7 @@ class _AddressPool(redis.ConnectionPool):
         with self._lock:
             idle, self._available_connections = self._available_connections, []
             self._created_connections -= len(idle)
+            self._outdated.update(self._in_use_connections)
         for connection in idle:
             connection.disconnect()
 

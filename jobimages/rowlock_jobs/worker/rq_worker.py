@@ -6,18 +6,20 @@ Built on RQ 3.0's own class so that its records stay RQ's; its work loop, its fo
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from importlib import resources
 from typing import Any
 
 import redis
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, RedisError
 from rq import Worker
 from rq.command import PUBSUB_CHANNEL_TEMPLATE, handle_command
-from rq.executions import Execution
 from rq.utils import now, utcformat
-from rq.worker_registration import register
+from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from rowlock_jobs import logs
 from rowlock_jobs.worker.redis_client import SOCKET_SECONDS, away
@@ -50,6 +52,8 @@ class RowlockWorker(Worker):  # type: ignore[misc]
             maintenance_interval=MAINTENANCE_SECONDS,
         )
         self._child_pid = child_pid
+        self._beat = connection.register_script(resources.files(__package__).joinpath("beat.lua").read_text(encoding="utf-8"))
+        self._queue_workers = WORKERS_BY_QUEUE_KEY % queue
         self._messages: Any = None
         self._stopped: str | None = None
         self._current: Claim | None = None
@@ -64,27 +68,32 @@ class RowlockWorker(Worker):  # type: ignore[misc]
         return self._child_pid()
 
     def announce(self) -> None:
-        """Enters the worker in RQ's records and listens for commands. Raises RedisError."""
-        self.register_birth()
-        self.set_state("idle")
+        """Enters the worker in RQ's records. Raises RedisError."""
+        self.birth_date = now()
+        self._renew()
+        self.connection.hdel(self.key, "death")
 
     def beat(self) -> None:
         """Renews the records (all of them: Redis may have forgotten everything), obeys commands, tidies up. Raises RedisError."""
-        self.last_heartbeat = now()
-        execution = self.execution if self.executions else None
-        with self.connection.pipeline() as pipeline:
-            pipeline.hset(self.key, mapping=self.serialize())
-            register(self, pipeline)
-            pipeline.expire(self.key, WORKER_SECONDS)
-            if execution is not None:
-                execution.heartbeat(self.queues[0].started_job_registry, EXECUTION_SECONDS, pipeline=pipeline)
-                pipeline.expire(self.executions_key, EXECUTION_SECONDS + 60)
-            pipeline.execute()
-            if execution is not None and not self.connection.hexists(execution.key, "created_at"):
-                self.connection.delete(execution.key)  # the heartbeat made a ghost of what a FLUSHALL had taken
-        self._obey()
+        _twice(self._renew)
+        _twice(self._obey)
         if self.last_cleaned_at is None or now() - self.last_cleaned_at > timedelta(seconds=self.maintenance_interval):
-            self.clean_registries()
+            with suppress(OutOfMemoryError):  # a full Redis: turn.lua makes room
+                self.clean_registries()
+
+    def _renew(self) -> None:
+        self.last_heartbeat = now()
+        rq_id, execution = (self._current.rq_id, self._current.execution) if self._current else ("", "")
+        worker = [str(part) for pair in self.serialize().items() if pair[1] is not None for part in pair]
+        keys: list[Any] = [
+            self.key,
+            self.executions_key,
+            self.queues[0].started_job_registry.key,
+            self.redis_workers_keys,
+            self._queue_workers,
+        ]
+        times: list[Any] = [rq_time(), f"{time.time():.6f}", WORKER_SECONDS, EXECUTION_SECONDS]
+        self._beat(keys=keys, args=[*times, rq_id if execution else "", execution, *worker])
 
     def clean_registries(self) -> None:
         """RQ's maintenance. Raises RedisError."""
@@ -100,9 +109,6 @@ class RowlockWorker(Worker):  # type: ignore[misc]
     def holds(self, claim: Claim | None) -> None:
         """What this worker runs now, for commands and heartbeats."""
         self._current, self._stopped = claim, None
-        self.executions.clear()
-        if claim is not None and claim.execution:
-            self.executions[claim.execution] = Execution(claim.execution, claim.rq_id, self.connection, self.name)
 
     @property
     def was_stopped(self) -> bool:
@@ -128,7 +134,12 @@ class RowlockWorker(Worker):  # type: ignore[misc]
             self._messages = self.connection.pubsub(ignore_subscribe_messages=True)
             self._messages.subscribe(PUBSUB_CHANNEL_TEMPLATE % self.name)
         for _ in range(_COMMANDS_A_BEAT):
-            message = self._messages.get_message(timeout=0)
+            try:
+                message = self._messages.get_message(timeout=0)
+            except (RedisError, OSError):
+                self._messages.close()
+                self._messages = None  # a new one, by the address as it is then
+                raise
             if message is None:
                 return
             try:
@@ -151,6 +162,14 @@ def open_worker(queue: str, connection: "redis.Redis", *, name: str, child_pid: 
         return worker
     except (RedisError, OSError) as error:
         raise away(error, connection.connection_pool) from None
+
+
+def _twice(action: Callable[[], None]) -> None:
+    """A connection that was dropped since the last beat is no outage: the second try makes a new one."""
+    try:
+        action()
+    except RedisConnectionError:
+        action()
 
 
 def quietly(action: Callable[[], None]) -> bool:

@@ -14,7 +14,7 @@ from uuid import uuid4
 from zlib import compress
 
 import redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError
 
 from rowlock_jobs.addresses import without_arguments
 from rowlock_jobs.errors import TransportAway
@@ -65,6 +65,7 @@ class Transport:
         self._in_hand: set[str] = set()  # claims that were handed out here and have neither ended nor gone back
         self._in_doubt = False
         self.suspended = False
+        self.full = False  # Redis takes no writes but those that make room
 
     def turn(self, endings: Sequence[Ending], *, want: int, moved: str | None = None) -> list[Claim]:
         """Records how the last claims ended and claims up to `want` ids: `moved`, and from the head of the queue.
@@ -88,7 +89,13 @@ class Transport:
         """Waits up to BLOCK_SECONDS for an id and moves it to RQ's intermediate list: one waiter wakes for one id, and an id whose
         worker dies right then is in that list, where RQ's maintenance and the ledger's sweep find it."""
         connection = self._connection or self._connect()
-        reply = self._ask(connection, "BLMOVE", self._queue, self._intermediate, "LEFT", "RIGHT", BLOCK_SECONDS)
+        try:
+            reply = self._ask(
+                connection, "BLMOVE", self._queue, self._intermediate, "LEFT", "RIGHT", BLOCK_SECONDS, passes=OutOfMemoryError
+            )
+        except OutOfMemoryError:
+            self.full = True
+            return None
         if reply == b"":  # no id, and turn.lua's word for none: from the list it is refused like any other
             self._ask(connection, "LREM", self._intermediate, 1, reply)
             self._ask(connection, "LPUSH", self._queue, reply)
@@ -123,23 +130,23 @@ class Transport:
         arguments = (*head, *ended, *(uuid4().hex for _ in range(want)))
         self._in_doubt = True
         try:
-            reply = self._ask(connection, "EVALSHA", self._digest, len(self._keys), *arguments)
+            reply = self._ask(connection, "EVALSHA", self._digest, len(self._keys), *arguments, passes=NoScriptError)
         except NoScriptError:
             self._digest = self._ask(connection, "SCRIPT LOAD", self._script).decode()
             reply = self._ask(connection, "EVALSHA", self._digest, len(self._keys), *arguments)
         self._in_doubt, self._unsent = False, []
         self._in_hand.difference_update(_composite(ending.claim) for ending in endings)
-        suspended, *claimed = reply
-        self.suspended = bool(suspended)
+        suspended, full, *claimed = reply
+        self.suspended, self.full = bool(suspended), bool(full)
         return [Claim(_text(rq_id), _text(execution), now) for rq_id, execution in zip(claimed[::2], claimed[1::2], strict=True)]
 
-    def _ask(self, connection: Any, *command: Any) -> Any:
+    def _ask(self, connection: Any, *command: Any, passes: type[RedisError] | tuple[()] = ()) -> Any:
         try:
             connection.send_command(*command)
             reply = connection.read_response()
             self.away = False
             return reply
-        except NoScriptError:
+        except passes:
             raise
         except (RedisError, OSError) as error:
             self.close()

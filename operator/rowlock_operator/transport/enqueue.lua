@@ -2,6 +2,7 @@
 -- An id that is known as queued or started is left alone, so a repeated call changes nothing.
 -- KEYS: 1 the set of queues, 2 the queue's list
 -- ARGV: 1 queue name, 2 time (RQ's utcformat), 3 data, 4 timeout in seconds, 5 ttl of results, 6 ttl of failures (seconds), then ids
+-- What nobody takes for a day goes by itself (of a queue that was deleted, nobody else would tidy it up); what is lost by that is pushed again.
 -- Returns how many were pushed.
 local queues, list = KEYS[1], KEYS[2]
 local name, at, data, timeout, result_ttl, failure_ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
@@ -13,7 +14,7 @@ for i = 7, #ARGV do
   if status ~= 'queued' and status ~= 'started' then
     redis.call('HSET', key, 'created_at', at, 'enqueued_at', at, 'data', data, 'origin', name, 'description', id,
       'timeout', timeout, 'result_ttl', result_ttl, 'failure_ttl', failure_ttl, 'status', 'queued', 'started_at', '', 'ended_at', '', 'worker_name', '')
-    redis.call('PERSIST', key)
+    redis.call('EXPIRE', key, 86400)
     pushed[#pushed + 1] = id
   end
 end
@@ -22,5 +23,6 @@ if #pushed > 0 then
   for i = 1, #pushed, 1000 do
     redis.call('RPUSH', list, unpack(pushed, i, math.min(i + 999, #pushed)))
   end
+  redis.call('EXPIRE', list, 86400)
 end
 return #pushed

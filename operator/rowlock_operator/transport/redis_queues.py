@@ -17,9 +17,10 @@ RQ_FUNCTION = "rowlock_jobs.worker.stock.run"
 # Pickle, because that is what RQ's tools read where nobody told them otherwise, and rq-dashboard's worker page always. No bytes are
 # both this and RQ's JSON: a JSON list begins with a byte that no pickle may begin with. Plain values: reading them executes nothing.
 _DATA = zlib.compress(pickle.dumps((RQ_FUNCTION, None, (), {}), protocol=2))
-# Results live in the ledger; here they are for rq-dashboard alone. An hour of them would be gigabytes at 500 runs/s.
+# Results live in the ledger; here they are for RQ's tools alone, and the worker's turn.lua keeps the last ones only.
 _RESULT_TTL_SECONDS, _FAILURE_TTL_SECONDS = 300, 3600
 _BATCH = 500
+FULL = "it is full (OOM, used memory is above maxmemory); workers go on with what is there: give it more memory, see docs/tuning.md"
 _PATIENCE: dict[str, Any] = {"socket_timeout": 5, "socket_connect_timeout": 3, "health_check_interval": 15}
 
 
@@ -68,10 +69,12 @@ class RedisQueues:
     def _call(self, script: Any, keys: list[str], args: list[Any], what: str) -> Any:
         try:
             return script(keys=keys, args=args)
+        except redis.exceptions.OutOfMemoryError:
+            kind = FULL
         except redis.RedisError as error:
-            kind = type(error).__name__
+            kind = f"{type(error).__name__}: check its pod and the URL in the Redis Secret"
         # The library's own words stay with it: a server that does not know AUTH answers with its arguments.
-        raise RetryLater(f"Redis: {what}: {kind}: check its pod and the URL in the Redis Secret")
+        raise RetryLater(f"Redis: {what}: {kind}")
 
 
 def _client(url: str) -> redis.Redis:

@@ -157,7 +157,7 @@ def test_rq_suspend_holds_the_queue_back_and_loses_nothing(stage: Stage) -> None
     stage.redis.set("rq:suspended", 1)
     ids = stage.run("noop", 3)
     queue = f"rq:queue:{RQ_QUEUE}"
-    wait_until(lambda: stage.redis.hget(stage.redis.smembers("rq:workers").pop(), "state") == b"idle", "idle")
+    wait_until(lambda: stage.redis.hget(stage.redis.smembers("rq:workers").pop(), "state") == b"suspended", "shown as suspended")
     # The worker that waited took one id, saw the suspension, and put it back at the head.
     wait_until(lambda: stage.redis.lrange(queue, 0, -1) == [f"{i}-1".encode() for i in ids], "all back in order")
     assert stage.notes() == []
