@@ -13,6 +13,10 @@ from urllib.parse import unquote
 
 DATABASE_FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 REDIS_FORM = "redis://USER:PASSWORD@HOST:PORT/NUMBER"
+UNSUPPORTED_ENCODING = (
+    "its encoding is SQL_ASCII, in which nothing says which characters its bytes are; make one with ENCODING 'UTF8' "
+    "(pg_dump --encoding says what the old bytes are)"
+)
 _POSTGRES = ("postgresql://", "postgres://")
 _REDIS = ("redis://", "rediss://", "unix://")
 _ONE_SERVER = "Redis Sentinel and Redis Cluster are not supported: name one server, such as a Service that leads to the master"
@@ -260,6 +264,7 @@ _CAUSES = (
     ("session is read-only", "no server of the list is one that target_session_attrs asks for"),
     ("standby mode", "no server of the list is one that target_session_attrs asks for"),
     ("could not parse network address", "hostaddr is no address of the Internet"),
+    ("conversion between", "the encoding of the database has no conversion to UTF8"),
     ("unrecognized configuration parameter", "options names a parameter that the server does not know"),
     ("invalid", "an option of the address has a value that libpq does not take"),
 )

@@ -93,12 +93,26 @@ def from_exception(error: BaseException) -> Outcome:
     return failed("app", type(error).__name__, _text(error), trace=_trace(error))
 
 
+def in_ascii(outcome: Outcome) -> Outcome | None:
+    """The same failure with \\uXXXX in place of characters that a database in another encoding may not have; None where nothing changes."""
+    if outcome.failure is None or "\\u" not in outcome.failure:
+        return None
+    failure = {key: _ascii(value) if isinstance(value, str) else value for key, value in json.loads(outcome.failure).items()}
+    return replace(outcome, failure=json.dumps(failure))
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode()
+
+
 def with_note(outcome: Outcome, error: str) -> Outcome:
     """What is recorded in place of an outcome whose values the ledger cannot store: the same verdict, without them."""
     if outcome.kind == "succeeded":
-        return without_result("ResultNotStorable", f"PostgreSQL cannot store the result as jsonb: {error}")
+        return without_result("ResultNotStorable", f"PostgreSQL cannot store the result as jsonb: {_ascii(error)}")
     failure_class = outcome.failure_class if outcome.failure_class in get_args(FailureClass) else "app"
-    failure = _failure(failure_class, outcome.reason or "Failed", f"PostgreSQL cannot store what is known of this failure: {error}")
+    failure = _failure(
+        failure_class, _ascii(outcome.reason or "Failed"), f"PostgreSQL cannot store what is known of this failure: {_ascii(error)}"
+    )
     if json.loads(outcome.failure or "{}").get("permanent") is True:
         failure["permanent"] = True
     return replace(outcome, result=None, failure=json.dumps(failure))

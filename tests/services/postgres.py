@@ -89,9 +89,15 @@ class PostgresServer:
         self._server = None
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def new_database(self, ledger: bool = True) -> str:
-        """Creates an empty database (with the ledger's schema, if asked) and returns its URL."""
+    def new_database(self, ledger: bool = True, encoding: str = "") -> str:
+        """Creates an empty database (with the ledger's schema, if asked) and returns its URL. `encoding`: another one than UTF8."""
         name = f"t{os.getpid()}_{next(self._names)}"
+        if encoding:
+            with connect(self.url()) as cur:
+                cur.execute(f"create database {name} encoding '{encoding}' lc_collate 'C' lc_ctype 'C' template template0")
+            if ledger:
+                apply_ledger(self.url(name))
+            return self.url(name)
         if ledger and not self._template:
             self._template = f"ledger{os.getpid()}"
             with connect(self.url()) as cur:

@@ -8,6 +8,7 @@ import time
 import psycopg2
 
 from rowlock_jobs.addresses import AddressMalformed
+from rowlock_jobs.errors import SettingsError
 from rowlock_jobs.fence.connection import connect
 
 WAIT_SECONDS = float(os.environ.get("WAIT_SECONDS", "150"))
@@ -23,8 +24,8 @@ while True:
                 sys.exit(0)
         connection.close()
         trouble = "role rowlock_worker is missing: the operator makes it at its first start; see the operator's log"
-    except AddressMalformed as malformed:
-        sys.exit(f"the database's URL in the Secret cannot be read: {malformed}")
+    except (AddressMalformed, SettingsError) as malformed:
+        sys.exit(f"the database's URL in the Secret cannot be used: {malformed}")
     except psycopg2.OperationalError as error:
         trouble = f"cannot connect: {error}".strip()
     if time.monotonic() > deadline:

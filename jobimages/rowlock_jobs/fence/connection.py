@@ -15,7 +15,7 @@ import psycopg2.extensions
 from psycopg2.extensions import make_dsn
 
 from rowlock_jobs import logs
-from rowlock_jobs.addresses import cause_of, read_database_address, refuses_login
+from rowlock_jobs.addresses import UNSUPPORTED_ENCODING, cause_of, read_database_address, refuses_login
 from rowlock_jobs.errors import FenceAway, FenceRefused, SettingsError
 from rowlock_jobs.secret_files import Address, Secret, current, variable_of
 
@@ -103,7 +103,7 @@ def connect_as(kind: type[_Connection], address: Address, application_name: str,
     """A new connection of that class, bounded in its waits, by the address as its file says it now.
 
     A refused login is tried again for so many seconds. Raises AddressMalformed for a text that is none, and psycopg2.OperationalError in our
-    words: libpq's quote whatever it took for a host.
+    words: libpq's quote whatever it took for a host. Raises SettingsError for a database whose encoding is not supported.
     """
     give_up, pause_seconds = time.monotonic() + login_patience_seconds, _FIRST_LOGIN_PAUSE_SECONDS
     while True:
@@ -136,11 +136,21 @@ def _connect(of: type[_Connection], address: Address, application_name: str) -> 
         try:
             # As a text of libpq's: among keywords there are psycopg2's own, such as async.
             connection: _Connection = psycopg2.connect(make_dsn(**parameters), connection_factory=of)
-            return connection
         except (psycopg2.Error, TypeError) as error:
             cause = cause_of(str(error))
+        else:
+            _check_encoding(connection, address)
+            return connection
     kind = LoginRefused if refuses_login(cause) else psycopg2.OperationalError
     raise kind(f"{cause} (the address is that of {address.variable})" if isinstance(address, Secret) else cause)
+
+
+def _check_encoding(connection: psycopg2.extensions.connection, address: Address) -> None:
+    """Refuses a database that keeps bytes and does not know what they mean: nothing could be read or written for sure."""
+    encoding = connection.get_parameter_status("server_encoding")
+    if encoding == "SQL_ASCII":
+        connection.close()
+        raise SettingsError(f"{variable_of(address)} names a database that Rowlock cannot work in: {UNSUPPORTED_ENCODING}")
 
 
 def connect_for_transactions(

@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from rowlock_jobs import logs
 from rowlock_jobs.errors import FenceAway, FenceRefused
 from rowlock_jobs.fence.values import FinishedRun
-from rowlock_jobs.outcome import with_note
+from rowlock_jobs.outcome import in_ascii, with_note
 
 _T = TypeVar("_T")
 
@@ -33,11 +34,15 @@ def insist(ask: Callable[[], _T], pause: Callable[[float], None]) -> _T:
 
 
 def storable(finished: FinishedRun, finish: Callable[[FinishedRun], _T]) -> _T:
-    """`finish(finished)`; where the ledger refuses its values, the same kind of outcome with a note in their place.
+    """`finish(finished)`; where the ledger refuses its values, the same in ASCII, and then the same kind of outcome with a note in their place.
 
     Raises FenceRefused where the ledger refuses the note as well.
     """
     try:
         return finish(finished)
     except FenceRefused as error:
-        return finish(FinishedRun(finished.ref, with_note(finished.outcome, str(error))))
+        why = str(error)
+    with suppress(FenceRefused):
+        if (plain := in_ascii(finished.outcome)) is not None:
+            return finish(FinishedRun(finished.ref, plain))
+    return finish(FinishedRun(finished.ref, with_note(finished.outcome, why)))

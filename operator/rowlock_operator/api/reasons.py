@@ -53,6 +53,7 @@ SECRET_MALFORMED = Reason(
     "SecretMalformed",
     "{fact}. Store {form} as it is, with %40 for @, %2F for /, %3F for ?, %23 for # and %25 for % in user and password.",
 )
+ENCODING_NOT_SUPPORTED = Reason("EncodingNotSupported", "{fact}.")
 WRONG_CREDENTIALS = Reason("WrongCredentials", "{fact}. Correct the login in the Secret.")
 NOT_ALLOWED = Reason("NotAllowed", "{fact}. As the owner: {remedy}.")
 TABLE_MISSING = Reason(

@@ -6,7 +6,14 @@ from typing import Any
 import psycopg2
 import psycopg2.extensions
 
-from rowlock_operator.addresses import DATABASE_FORM, AddressMalformed, DatabaseAddress, cause_of, read_database_address
+from rowlock_operator.addresses import (
+    DATABASE_FORM,
+    UNSUPPORTED_ENCODING,
+    AddressMalformed,
+    DatabaseAddress,
+    cause_of,
+    read_database_address,
+)
 from rowlock_operator.api import reasons
 
 
@@ -27,11 +34,16 @@ def read_address(url: str) -> DatabaseAddress:
 def connect(address: DatabaseAddress, options: Mapping[str, Any]) -> psycopg2.extensions.connection:
     """`options` win over the address's own; text is UTF-8 whatever the database keeps it in.
 
-    Raises psycopg2.OperationalError in our words: libpq's quote whatever it took for a host.
+    Raises psycopg2.OperationalError in our words: libpq's quote whatever it took for a host. Raises GiveUp (EncodingNotSupported) for a
+    database that does not know which characters its bytes are.
     """
     try:
         connection: psycopg2.extensions.connection = psycopg2.connect(**{**address.parameters, **options, "client_encoding": "utf8"})
-        return connection
     except psycopg2.Error as error:
         cause = cause_of(str(error))
+    else:
+        if connection.get_parameter_status("server_encoding") == "SQL_ASCII":
+            connection.close()
+            raise reasons.ENCODING_NOT_SUPPORTED.error(fact=f"Rowlock cannot work in database {address.name}: {UNSUPPORTED_ENCODING}")
+        return connection
     raise psycopg2.OperationalError(cause)
