@@ -12,6 +12,7 @@ RowlockError
 |-- StaleAttempt         this attempt is no longer ours: drop it silently, count it
 |-- LeaseLost            stop everything this process holds, now
 |-- FenceAway            the database did not answer: ask again later; a call that was sent may have been carried out
+|   `-- FenceRuled       a rule of the database (a constraint, a trigger) refuses them: somebody may change it
 |-- FenceRefused         the database refuses these values: asking again changes nothing
 |-- TransportAway        Redis did not answer: go on without it, try later
 |-- GraceOver            the pod must end before the outcome could be recorded
@@ -96,6 +97,10 @@ class LeaseLost(RowlockError):
 
 class FenceAway(RowlockError):
     """The database did not answer. Whether the call was carried out is not known."""
+
+
+class FenceRuled(FenceAway):
+    """A constraint or a trigger refuses the values of a call; nothing was carried out."""
 
 
 class FenceRefused(RowlockError):

@@ -12,6 +12,8 @@ from rowlock_jobs.errors import Canceled, TaskError
 OutcomeKind = Literal["succeeded", "failed", "canceled", "unknown"]
 FailureClass = Literal["infra", "app", "site", "input"]
 
+_KINDS, _CLASSES = frozenset(get_args(OutcomeKind)), frozenset(get_args(FailureClass))
+
 RESULT_LIMIT_BYTES = 1_000_000
 MESSAGE_LIMIT_CHARACTERS = 1_000
 TRACEBACK_LIMIT_CHARACTERS = 8_000
@@ -108,8 +110,8 @@ def _ascii(text: str) -> str:
 def with_note(outcome: Outcome, error: str) -> Outcome:
     """What is recorded in place of an outcome whose values the ledger cannot store: the same verdict, without them."""
     if outcome.kind == "succeeded":
-        return without_result("ResultNotStorable", f"PostgreSQL cannot store the result as jsonb: {_ascii(error)}")
-    failure_class = outcome.failure_class if outcome.failure_class in get_args(FailureClass) else "app"
+        return without_result("ResultNotStorable", f"PostgreSQL cannot store the result: {_ascii(error)}")
+    failure_class = outcome.failure_class if outcome.failure_class in _CLASSES else "app"
     failure = _failure(
         failure_class, _ascii(outcome.reason or "Failed"), f"PostgreSQL cannot store what is known of this failure: {_ascii(error)}"
     )
@@ -131,22 +133,19 @@ def storable(text: str) -> str:
 
 def read_outcome(kind: str, result: str | None, failure: str | None, failure_class: str, reason: str) -> Outcome | None:
     """An outcome that another process wrote down, or None where it is none of ours: nothing of it may upset whoever records it."""
-    if kind not in get_args(OutcomeKind) or not all(_is_plain(text) for text in (result, failure, failure_class, reason)):
+    if not (_is_plain(result) and _is_plain(failure) and _is_plain(failure_class) and _is_plain(reason)):
         return None
     if kind == "succeeded":
-        return (
-            None
-            if failure is not None or len(result or "") > RESULT_LIMIT_BYTES
-            else Outcome("succeeded", result=result, reason=reason[:200])
-        )
-    if result is not None or not _is_failure(failure):
+        fits = failure is None and (result is None or len(result) <= RESULT_LIMIT_BYTES)
+        return Outcome("succeeded", result=result, reason=reason[:200]) if fits else None
+    if kind not in _KINDS or result is not None or not _is_failure(failure):
         return None
     return Outcome(kind, failure=failure, failure_class=failure_class[:200], reason=reason[:200])  # type: ignore[arg-type]
 
 
 def _is_plain(text: str | None) -> bool:
     """Whether a text can be sent anywhere: no NUL, no half of a surrogate pair."""
-    return text is None or (("\x00" not in text) and (text.isascii() or storable(text) == text))
+    return not text or ("\x00" not in text and (text.isascii() or storable(text) == text))
 
 
 def _is_failure(failure: str | None) -> bool:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import select
 import ssl
 import time
@@ -16,7 +17,7 @@ from psycopg2.extensions import make_dsn
 
 from rowlock_jobs import logs
 from rowlock_jobs.addresses import UNSUPPORTED_ENCODING, cause_of, read_database_address, refuses_login
-from rowlock_jobs.errors import FenceAway, FenceRefused, SettingsError
+from rowlock_jobs.errors import FenceAway, FenceRefused, FenceRuled, SettingsError
 from rowlock_jobs.secret_files import Address, Secret, current, variable_of
 
 # A database that is cut off without a word is noticed within about ten seconds, not after the kernel's fifteen minutes.
@@ -43,6 +44,8 @@ _LONGEST_LOGIN_PAUSE_SECONDS = 5.0
 _TICK_SECONDS = 0.5
 _LOOK_AFTER_SECONDS = 0.2
 _KNOWS_TRANSACTION_TIMEOUT = 170_000
+_QUOTED = re.compile(r'"[^"]*"?')  # in a sentence about a value: the value
+_RULES = ("23", "P0", "44")  # SQLSTATE: a constraint, an exception that a trigger raised, a view's check option
 _VALUES_REFUSED = ("22", "54")  # SQLSTATE: data exception; more than the server can take (nested too deep, too large)
 
 
@@ -210,7 +213,8 @@ class FenceConnection:
     def call(self, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         """The rows of one statement, committed.
 
-        Raises FenceRefused where the database refuses the values, FenceAway for everything else: it may have been carried out.
+        Raises FenceRefused where the database refuses the values, FenceRuled where a rule of it does, FenceAway for everything else: it may
+        have been carried out.
         """
         try:
             cursor = self._living() or self._open()
@@ -223,7 +227,10 @@ class FenceConnection:
         except psycopg2.Error as error:
             if values_refused(error):
                 self.away = False
-                raise FenceRefused(_first_line(error)) from error
+                raise FenceRefused(_QUOTED.sub('"..."', _first_line(error))) from error
+            if (error.pgcode or "").startswith(_RULES):
+                self.away = False
+                raise FenceRuled(f"a rule of the database refuses it: {_first_line(error)}; the call is repeated") from error
             self.close()
             self.away = True
             raise FenceAway(f"the ledger did not answer: {_first_line(error)}; the call is repeated") from error

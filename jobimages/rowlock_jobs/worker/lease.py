@@ -9,19 +9,22 @@ done again. So renewals go on beside it, on a connection of their own, for as lo
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeVar
 from uuid import uuid4
 
 from rowlock_jobs import logs
-from rowlock_jobs.errors import FenceAway, FenceRefused, LeaseLost
+from rowlock_jobs.errors import FenceAway, FenceRefused, FenceRuled, LeaseLost
 from rowlock_jobs.fence.ledger import Ledger
 from rowlock_jobs.fence.values import Cycle, FinishedRun, RunId, RunnerId, RunnerToken, RunRef, RunState, StartedRun
+from rowlock_jobs.outcome import with_note
 from rowlock_jobs.settings import Lease as LeaseSettings
 from rowlock_jobs.worker.insist import insist, storable
 
 _T = TypeVar("_T")
+_RULE_TRIES = 8  # about five seconds
 
 
 class Lease:
@@ -118,7 +121,7 @@ class Lease:
             return self._apart(finished, start, None)
         try:
             answer = self._ledger.cycle(finished, start, runner=runner, token=self._token)
-        except FenceRefused:  # one result that cannot be stored must not take the others with it
+        except (FenceRefused, FenceRuled):  # one result that cannot be stored must not take the others with it
             return self._apart(finished, start, None)
         except FenceAway as error:
             logs.emit(logs.DATABASE_AWAY, logging.WARNING, during="cycle", error=str(error))
@@ -204,18 +207,26 @@ class Lease:
     def _finish(self, finished: Sequence[FinishedRun]) -> dict[RunId, str]:
         """One by one, because one that the ledger refuses must not keep the others from it.
 
-        Where it refuses even the note in place of an outcome, this runner ends: nobody would ever end that run otherwise.
+        What a rule refuses is asked for again, since somebody may change the rule; at last also with a note in place of its values. Where
+        the ledger refuses the values of even the note, this runner ends: nobody would ever end that run otherwise.
         """
         states: dict[RunId, str] = {}
         left, token, given_up = deque(finished), self._token, False
+        ruled = Counter[RunId]()
 
         def finish(each: FinishedRun) -> dict[RunId, str]:
             return self._ledger.finish([each], token=token)
 
         def ask() -> dict[RunId, str]:
+            each = left[0]
             try:
-                return storable(left[0], finish)
-            except FenceAway:
+                return storable(each, finish)
+            except FenceAway as error:
+                if isinstance(error, FenceRuled):
+                    ruled[each.ref.id] += 1
+                    if ruled[each.ref.id] >= _RULE_TRIES:
+                        with suppress(FenceAway):
+                            return finish(FinishedRun(each.ref, with_note(each.outcome, str(error))))
                 left.rotate(-1)  # whoever is next may have his answer meanwhile
                 raise
 

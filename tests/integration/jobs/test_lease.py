@@ -172,6 +172,22 @@ def test_a_rule_of_the_database_that_holds_up_one_outcome_does_not_hold_up_its_n
     assert 1 <= len(pauses) < 10
 
 
+def test_a_rule_that_stays_and_is_about_the_result_leaves_a_remark_and_lets_the_worker_go_on(
+    stage: Stage, connection: UnreliableConnection
+) -> None:
+    lease = Lease(Ledger(connection), "test", LeaseSettings(), lambda seconds: None)
+    lease.take()
+    refs = [claimed(stage) for _ in range(2)]
+    assert len(lease.cycle((), refs).started) == 2
+    stage.sql("alter table rowlock.done add constraint odd check (result <> '{\"n\": 0}')")
+    following = claimed(stage)
+    answer = lease.cycle([FinishedRun(ref, succeeded({"n": n})) for n, ref in enumerate(refs)], [following])
+    assert set(answer.finished.values()) == {"succeeded"}
+    assert [run.ref for run in answer.started] == [following], "no runner was given up for it"
+    assert stage.look(refs[0].id)["result"]["remark"] == "ResultNotStorable"
+    assert stage.look(refs[1].id)["result"] == {"n": 1}
+
+
 def test_an_outcome_whose_note_is_refused_too_ends_its_runner_and_not_the_worker(stage: Stage, lease: Lease) -> None:
     """A run that is running under our lease and in nobody's hands would never end."""
     bad, good = claimed(stage), claimed(stage)
