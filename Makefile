@@ -61,7 +61,7 @@ programs: setup
 	@$(PY) -m tools.cluster programs
 
 integration: setup ## real PostgreSQL, Redis, PgBouncer, kube-apiserver on loopback
-	@$(PYTEST) -m integration -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/chart
+	@$(PYTEST) -m integration -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/chart
 
 chart: setup ## renderings, schema and lint of the chart
 	@$(PYTEST) -m "not cluster" -n 2 --dist loadfile tests/chart
