@@ -120,6 +120,12 @@ def _met_in_row(error: psycopg2.Error, code: str) -> bool:
     return bool(error.diag.context) and (code == _CANCELED or not code.startswith(_AWAY))
 
 
+def row_refused(error: psycopg2.Error) -> bool:
+    """Whether a statement on a user's table failed for what one row says, so that the transaction can go on from a savepoint without it."""
+    reason = getattr(translate(error, "", on_table=True), "reason", "")
+    return reason == reasons.ROW_REFUSED.name and error.pgcode != _CANCELED
+
+
 def took_too_long(error: psycopg2.Error) -> bool:
     """A statement_timeout, or somebody canceled it: a statement on fewer rows may pass."""
     return error.pgcode == _CANCELED

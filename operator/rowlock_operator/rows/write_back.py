@@ -1,7 +1,8 @@
 """Outcomes on their way from the outbox into the status column of one user's table.
 
-A piece of them is one transaction. What the table refuses makes the pieces smaller until the row that is refused stands alone; it is held with a time of
-its own, and the others pass it. A row that somebody has locked is held likewise."""
+A piece of them is one transaction. Where the table refuses one, each row of the piece is written behind a savepoint, and what is refused is held with a
+time of its own; the others pass it. What is refused only at the commit, or takes too long for so many, makes the pieces smaller until it stands alone.
+A row that somebody has locked is held likewise."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -14,13 +15,14 @@ from psycopg2 import extensions
 from rowlock_operator.api.reasons import ROW_REFUSED
 from rowlock_operator.errors import GiveUp
 from rowlock_operator.rows.outcomes import Outcome, Word, words
-from rowlock_operator.rows.pool import Pool, patience_now, said, took_too_long
+from rowlock_operator.rows.pool import Pool, patience_now, row_refused, said, took_too_long
 from rowlock_operator.rows.source_table import Inspection, SourcePlan
 from rowlock_operator.rows.statements import statements
 
 _SQL = statements("source")
 PIECE = 500
 _PASS_SECONDS, _AGAIN_SECONDS = 1.0, 0.1
+_EACH_SECONDS = 0.5  # of writing row by row, with the locks of the whole piece held
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,15 @@ class _Hold:
 
 
 _REFUSED, _LOCKED = _Hold(5.0, 60.0), _Hold(0.5, 10.0, quiet=4)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What a piece found in the outbox, how many of its lines were settled, and whether some were not tried for want of time."""
+
+    found: int
+    settled: int
+    rest: bool = False
 
 
 class _Text(Protocol):
@@ -62,32 +73,39 @@ class WriteBack:
     def _pieces(self, text: _Text, size: int, *, again: bool, seconds: float) -> tuple[int, int]:
         """One whole piece, or smaller ones for so long: (how many lines were settled, the size to go on with)."""
         settled, until = 0, time.monotonic() + seconds
+        each, each_helps = False, True
         while True:
             asked = size
             try:
-                found, done = self._write(text, asked, again=again)
+                piece = self._write(text, asked, again=again, each=each)
             except GiveUp as error:
                 if not _of_one_row(error):
                     raise
+                if asked > 1 and not each and each_helps and error.reason == ROW_REFUSED.name:
+                    each = True
+                    continue
+                each_helps = each_helps and not each
+                each = False
                 if asked == 1:
                     self._hold_refused(error)
                 size = asked // 8 or 1
             else:
-                settled += done
-                size = min(PIECE, asked * 8)
-                if asked == PIECE or found < asked:
+                settled += piece.settled
+                size = asked if each else min(PIECE, asked * 8)
+                each = piece.rest
+                if not piece.rest and (asked == PIECE or piece.found < asked):
                     return settled, size
             if time.monotonic() > until:
                 return settled, size
 
-    def _write(self, text: _Text, n: int, *, again: bool) -> tuple[int, int]:
-        """One piece: (how many lines it found, how many it settled)."""
+    def _write(self, text: _Text, n: int, *, again: bool, each: bool) -> _Piece:
+        """One piece. `each`: row by row."""
         plan = self._plan
         with self._pool.on_table(f"writing outcomes back to source {plan.name}") as cursor:
             cursor.execute(_SQL["outbox_take"], {"source": self._source_id, "n": n, "again": again})
             self._trying = [Outcome(*row) for row in cursor.fetchall()]
             if not self._trying:
-                return 0, 0
+                return _Piece(0, 0)
             wanted = words(self._trying, plan.status_values)
             says = self._lock(cursor, text, wanted)
             locked = self._locked(cursor, text, [key for key in wanted if key not in says])
@@ -98,13 +116,20 @@ class WriteBack:
             ours = set(plan.status_values.values())
             mine = [word for word in open_ if any(word.may_follow(status, plan.claimed, ours) for status in says[word.key])]
             alone |= dict.fromkeys({word.key for word in open_} - {word.key for word in mine}, "changed")
-            swallowed = self._update(cursor, text, mine, says) if mine else set()
+            tried, refused, swallowed = mine, dict[str, list[Word]](), set[str]()
+            if each:
+                tried, refused, swallowed = self._update_each(cursor, text, mine, says)
+            elif mine:
+                swallowed = self._update(cursor, text, mine, says)
+            for why, of in refused.items():
+                self._hold_rows(cursor, of, why, _REFUSED)
             self._hold_rows(cursor, [wanted[key] for key in locked], "somebody else holds a lock on it", _LOCKED)
             self._hold_rows(cursor, [wanted[key] for key in swallowed], "a trigger or a rule swallowed it", _REFUSED)
-            settled = [wanted[key] for key in alone] + [word for word in mine if word.key not in swallowed]
+            held = swallowed.union(word.key for of in refused.values() for word in of)
+            settled = [wanted[key] for key in alone] + [word for word in tried if word.key not in held]
             done = self._settle(cursor, settled, alone)
         self._left_alone += len(alone)
-        return len(self._trying), done
+        return _Piece(len(self._trying), done, rest=len(tried) < len(mine))
 
     def _lock(self, cursor: extensions.cursor, text: _Text, keys: Iterable[str]) -> dict[str, list[str | None]]:
         """Key -> what its row says (a view may show it twice), of the rows that are free and now ours."""
@@ -148,6 +173,27 @@ class WriteBack:
         cursor.execute(text(cursor, "read_back"), {"keys": parameters["keys"]})
         now = _by_key([(key, status) for key, there, status in cursor.fetchall() if there])
         return {word.key for word in mine if word.value not in says[word.key] and now.get(word.key) == says[word.key]}
+
+    def _update_each(
+        self, cursor: extensions.cursor, text: _Text, mine: list[Word], says: dict[str, list[str | None]]
+    ) -> tuple[list[Word], dict[str, list[Word]], set[str]]:
+        """Row by row for a moment: those that were tried, those that were refused by what was said, and keys of those that were swallowed."""
+        tried, refused, swallowed = list[Word](), dict[str, list[Word]](), set[str]()
+        until = time.monotonic() + _EACH_SECONDS
+        for word in mine:
+            if time.monotonic() > until:
+                break
+            cursor.execute("savepoint one_row")
+            try:
+                swallowed |= self._update(cursor, text, [word], says)
+                cursor.execute("release savepoint one_row")
+            except psycopg2.Error as error:
+                if not row_refused(error):
+                    raise
+                cursor.execute("rollback to savepoint one_row")
+                refused.setdefault(said(error), []).append(word)
+            tried.append(word)
+        return tried, refused, swallowed
 
     def _settle(self, cursor: extensions.cursor, of: list[Word], alone: dict[str, str]) -> int:
         ids = [line for word in of for line in word.ids]
