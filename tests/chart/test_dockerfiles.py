@@ -53,6 +53,15 @@ def test_neither_image_holds_what_only_the_other_needs() -> None:
     assert locked("worker").isdisjoint({"kopf", "aiohttp", "kubernetes", "sqlglot", "prometheus-client"})
 
 
+def test_pip_of_an_image_built_on_the_workers_is_that_of_the_workers_environment() -> None:
+    """Were it gone, the base's would answer, end well, and put the module where no worker looks."""
+    lines = instructions(IMAGES["worker"])
+    assert not any("uninstall" in arguments or "/bin/pip " in f"{arguments} ".partition("rm ")[2] for _, arguments in lines)
+    settings = next(arguments for instruction, arguments in lines[::-1] if instruction == "ENV")
+    assert "VIRTUAL_ENV=/opt/rowlock " in settings
+    assert "PATH=/opt/rowlock/bin:$PATH" in settings
+
+
 def test_entry_points_are_what_the_chart_expects() -> None:
     operator, worker = (dict(instructions(IMAGES[image])) for image in ("operator", "worker"))
     assert json.loads(operator["ENTRYPOINT"]) == ["rowlock-operator"]

@@ -48,7 +48,11 @@ def local_path(storage_url: str, folder: Path) -> Path:
     except (OSError, RuntimeError) as error:
         raise InputError("NotAllowed", "the storage address is a loop of symbolic links or too long") from error
     if not found.is_relative_to(root):
-        raise InputError("NotAllowed", f"the storage address leads out of the documents folder {folder}; move the file into it")
+        raise InputError(
+            "NotAllowed",
+            f"the storage address leads out of the documents folder {folder}; move the file into it, or mount the files where the "
+            "addresses say and name that folder in ROWLOCK_DOCUMENTS_DIR (value domain.documents.folder of the chart)",
+        )
     return found
 
 
