@@ -14,13 +14,22 @@ _MYSQL = frozenset({1053, 1927, 2002, 2003, 2006, 2013, 2055})
 _ASYNCPG = frozenset(
     {"ConnectionDoesNotExistError", "ConnectionFailureError", "CannotConnectNowError", "AdminShutdownError", "CrashShutdownError"}
 )
+_FRAMEWORKS = ("django.", "sqlalchemy.")
+_CONNECT = re.compile(r"connection to server|could not (connect|translate host name)")
 _LONGEST_CHAIN = 10
 
 
 def database_went_away(error: BaseException) -> bool:
     """For errors of psycopg2, psycopg 3, asyncpg, MySQL's drivers, Django and SQLAlchemy, and for those raised `from` one of them. What a
     task says itself (a TaskError) counts as it is said."""
-    return not isinstance(error, TaskError) and any(_lost(each) for each in _chain(error))
+    if isinstance(error, TaskError):
+        return False
+    by_framework = False
+    for each in _chain(error):
+        if _lost(each) and not _says_another(each, by_framework):
+            return True
+        by_framework = by_framework or type(each).__module__.startswith(_FRAMEWORKS)
+    return False
 
 
 def connection_is_closed(error: BaseException) -> bool:
@@ -55,6 +64,17 @@ def _lost(error: BaseException) -> bool:
         code: Any = error.args[0] if error.args else None
         return code in _MYSQL
     return False
+
+
+def _says_another(error: BaseException, by_framework: bool) -> bool:
+    """Whether it is the word of another server: passed on by one that is well (a foreign table, dblink), or the answer to a psycopg2.connect()
+    of the task's own. A framework connects anew by itself, so there it is a loss."""
+    if not type(error).__module__.startswith("psycopg2"):
+        return False
+    cursor: Any = getattr(error, "cursor", None)
+    if cursor is not None:
+        return not cursor.connection.closed
+    return not by_framework and bool(_CONNECT.match(_text(error)))
 
 
 def _refused(error: BaseException) -> bool:

@@ -172,11 +172,12 @@ def without_transaction_timeout(connection: psycopg2.extensions.connection, scop
 
 def values_refused(error: psycopg2.Error) -> bool:
     """Whether the database refuses the values of a call: asking again with the same ones changes nothing."""
-    return isinstance(error, psycopg2.DataError) or (error.pgcode or "").startswith(_VALUES_REFUSED)
+    unsent = isinstance(error, psycopg2.ProgrammingError) and not error.pgcode  # psycopg2 has no form for an object of that class
+    return unsent or isinstance(error, psycopg2.DataError) or (error.pgcode or "").startswith(_VALUES_REFUSED)
 
 
 def connection_lost(error: BaseException) -> bool:
-    """Whether an error says that the database went away, rather than that a statement was wrong."""
+    """Whether an error can be that of a database that went away. Of which one, and whether it did, only its connection tells."""
     if isinstance(error, psycopg2.InterfaceError):
         return True
     if not isinstance(error, psycopg2.OperationalError):

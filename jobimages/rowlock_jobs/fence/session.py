@@ -5,7 +5,7 @@ rolled back with its refused fence, and a crash before the commit leaves neither
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any
 
@@ -72,7 +72,7 @@ class TaskSession:
         try:
             yield connection
         except BaseException:
-            if not connection.closed:  # else a rollback would only hide what closed it
+            with suppress(psycopg2.Error):  # a rollback that fails too would only hide why
                 borrowed.end(commit=False)
             raise
         else:

@@ -61,6 +61,8 @@ class Port:
 
     def begin_effect(self, effect: str) -> bool:
         self._must_run()
+        if not isinstance(effect, str):
+            raise TypeError(f"run.begin_effect() takes the effect as a text, not {type(effect).__name__}")
         return self.session.ledger.begin_effect(self.ref, token=self.token, effect=effect)
 
     def end_effect(self, result_json: str | None) -> bool:
