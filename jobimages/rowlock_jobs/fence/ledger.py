@@ -14,6 +14,8 @@ _FINISH = load_statement("finish")
 _CYCLE = load_statement("cycle")
 _HAND_BACK = load_statement("hand_back")
 _STATES = load_statement("states")
+_END_SESSIONS = load_statement("end_sessions")
+_CANCEL_STATEMENTS = load_statement("cancel_statements")
 _BEGIN_EFFECT = load_statement("begin_effect")
 _END_EFFECT = load_statement("end_effect")
 
@@ -71,6 +73,15 @@ class Ledger:
         """What the ledger says of these runs; one that is not there is not known to it."""
         rows = self.connection.call(_STATES, {"ids": list(ids)})
         return {RunId(run_id): RunState(attempt, state) for run_id, attempt, state in rows}
+
+    def end_sessions(self, session_name: str) -> int:
+        """Ends the sessions of that name which this login has; returns how many there were."""
+        return int(self.connection.call(_END_SESSIONS, {"name": session_name})[0][0])
+
+    def cancel_statements(self, session_name: str, *, running_seconds: float) -> int:
+        """Cancels the statements in such sessions that have run for longer than so many seconds; returns how many there were."""
+        parameters = {"name": session_name, "running_seconds": running_seconds}
+        return int(self.connection.call(_CANCEL_STATEMENTS, parameters)[0][0])
 
     def begin_effect(self, ref: RunRef, *, token: RunnerToken, effect: str) -> bool:
         rows = self.connection.call(_BEGIN_EFFECT, {"id": ref.id, "attempt": ref.attempt, "token": token, "effect": effect})

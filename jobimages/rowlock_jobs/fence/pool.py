@@ -22,6 +22,7 @@ _PIN = load_statement("pin_task")
 _RESET = load_statement("reset_task")
 _RESET_POOLED = load_statement("reset_pooled")
 _OWN_PROCESS = load_statement("own_process")
+_POOLED_NAME = "rowlock-task"  # a pooler may leave it on a server session that is somebody else's by then
 _LOOK_AFTER_SECONDS = 2.0
 # The worker that took this run is logged in. So a login that is refused is one that changes just now: the Secret follows within a
 # minute or two, and the run need not fail for it.
@@ -35,7 +36,7 @@ class ConnectionPool:
     def __init__(self, address: Address, application_name: str = "rowlock-task") -> None:
         self._address, self._application_name = address, application_name
         self._idle: list[BorrowedConnection] = []
-        self.ledger = Ledger(FenceConnection(address, application_name, login_patience_seconds=LOGIN_PATIENCE_SECONDS))
+        self.ledger = Ledger(FenceConnection(address, _POOLED_NAME, login_patience_seconds=LOGIN_PATIENCE_SECONDS))
 
     def lend(self) -> "BorrowedConnection":
         """A living, clean connection. Raises psycopg2.OperationalError where the database is away."""
@@ -65,12 +66,12 @@ class BorrowedConnection:
     """One connection, and what must be so while a run has it."""
 
     def __init__(self, address: Address, application_name: str) -> None:
-        self.connection = connect_as(TaskConnection, address, application_name, login_patience_seconds=LOGIN_PATIENCE_SECONDS)
+        self.connection = connect_as(TaskConnection, address, _POOLED_NAME, login_patience_seconds=LOGIN_PATIENCE_SECONDS)
         self._set_anew()
         server_process = self.connection.run(_OWN_PROCESS)[0][0]
         self._is_pooled = server_process != self.connection.get_backend_pid()
         self.connection.end(commit=False)
-        self._pin = _PIN.format(scope="local" if self._is_pooled else "session") + "\n"
+        self._pin = _PIN.format(scope="local" if self._is_pooled else "session", session_name=application_name) + "\n"
         self._pin += without_transaction_timeout(self.connection, "local" if self._is_pooled else "session")
         if not self._is_pooled:
             self.connection.run(self._pin)

@@ -19,6 +19,8 @@ from rowlock_jobs.worker.perform import Unsettled
 from rowlock_jobs.worker.prefork import Child, ChildGone
 from rowlock_jobs.worker.stopping import Stopping
 
+_SOFT_LIMIT_HEARD_SECONDS = 0.3  # a task that is not in C code has been told by then
+_CANCEL_AGAIN_SECONDS = 5.0
 _LONGEST_WAIT_SECONDS = 0.5  # how late a wish to stop is seen while a task runs
 
 
@@ -64,6 +66,7 @@ class Attempts:
             child, self._child = self._child, None
             assert child is not None
             logs.emit(logs.CHILD_ENDED, logging.WARNING, child=child.pid, reason=gone.outcome.reason)
+            self._lease.end_sessions(child.page.session_name)
             hand.keep(len(hand.open) - child.take_back())
             hand.end_all(gone.outcome, time.monotonic() - began)
         except LeaseLost:
@@ -92,7 +95,7 @@ class Attempts:
 
     def _watch(self, child: Child, first: int, hand: Hand, began: float) -> None:
         """Waits for the run at work, under its limits, and for the child to leave the others."""
-        hard_at, cancel_at = time.monotonic() + self._limits.hard_seconds, float("inf")
+        hard_at, cancel_at, cancel_again_at = time.monotonic() + self._limits.hard_seconds, float("inf"), 0.0
         while hand.open or hand.leaving:
             now = time.monotonic()
             if now >= hard_at:
@@ -106,6 +109,11 @@ class Attempts:
                 self._end(child, hand, began, Dropped("Stopped"))
                 return
             self._tick(now)
+            soft_at = child.page.unheard_soft_limit_at
+            if soft_at and now >= max(soft_at + _SOFT_LIMIT_HEARD_SECONDS, cancel_again_at):
+                # It rang while the task waited in C code, most likely for a statement: that is canceled, and the task hears it.
+                self._lease.cancel_statements(child.page.session_name, now - soft_at)
+                cancel_again_at = now + _CANCEL_AGAIN_SECONDS
             if now >= self._lease.renew_at and hand.open:
                 run = hand.open[0].ref
                 text = child.page.read_progress()
@@ -176,3 +184,4 @@ class Attempts:
     def _kill(self, child: Child) -> None:
         self._child = None
         child.kill()
+        self._lease.end_sessions(child.page.session_name)

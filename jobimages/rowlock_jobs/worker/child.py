@@ -83,7 +83,8 @@ def serve(
     try:
         _settle_in(parent_pid, inherited)
         own_pid = os.getpid()
-        _take_runs(channel, page, permits, ConnectionPool(database), SoftLimit(soft_seconds, page.note_soft_limit))
+        limit = SoftLimit(soft_seconds, page.note_soft_limit, page.announce_soft_limit)
+        _take_runs(channel, page, permits, ConnectionPool(database, page.session_name), limit)
         if os.getpid() == own_pid:  # a task's fork that came back here is not the child
             exit_handlers.run()
     except BaseException as error:  # noqa: BLE001 - nothing above this frame belongs to the child

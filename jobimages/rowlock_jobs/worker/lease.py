@@ -164,6 +164,16 @@ class Lease:
         except (FenceAway, FenceRefused):
             return None
 
+    def end_sessions(self, session_name: str) -> None:
+        """Ends what a dead child left at work in PostgreSQL. One try: the server itself asks each second whether its client is there."""
+        with suppress(FenceAway, FenceRefused):
+            self._ledger.end_sessions(session_name)
+
+    def cancel_statements(self, session_name: str, running_seconds: float) -> None:
+        """Cancels what a child has waited for since before that. One try; it is asked again."""
+        with suppress(FenceAway, FenceRefused):
+            self._ledger.cancel_statements(session_name, running_seconds=running_seconds)
+
     def goodbye(self) -> None:
         """Ends the lease: what is still held is retried at once. One try; without it the lease lapses by itself."""
         runner = self._runner

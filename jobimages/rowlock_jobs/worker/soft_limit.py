@@ -16,11 +16,14 @@ class SoftLimit:
     """Raises SoftTimeLimit once, only while the task runs; then an outer alarm (stock RQ's timeout) goes on.
 
     A process has one such alarm. `is_lost` says, once the task is over, that something in it took the alarm for itself: a limit that did
-    not hold. `on_ring` is told when it rings.
+    not hold. `on_ring` is told when it rings; `announce(at)` when that will be (monotonic
+    clock), and 0.0 once it will not.
     """
 
-    def __init__(self, soft_seconds: float, on_ring: Callable[[], None] = lambda: None) -> None:
-        self._soft_seconds, self._on_ring = soft_seconds, on_ring
+    def __init__(
+        self, soft_seconds: float, on_ring: Callable[[], None] = lambda: None, announce: Callable[[float], None] = lambda at: None
+    ) -> None:
+        self._soft_seconds, self._on_ring, self._announce = soft_seconds, on_ring, announce
         self._armed = False
         self._rings_at = 0.0
         self._outer_at = 0.0
@@ -34,6 +37,7 @@ class SoftLimit:
         self._outer_handler = signal.signal(signal.SIGALRM, self._ring)
         self._armed, self.is_lost = True, False
         self._rings_at = time.monotonic() + self._soft_seconds
+        self._announce(self._rings_at)
         signal.setitimer(signal.ITIMER_REAL, self._soft_seconds)
 
     def __exit__(self, *_: object) -> None:
@@ -66,6 +70,7 @@ class SoftLimit:
         return left_seconds > _JUST_NOW_SECONDS and not signal.getitimer(signal.ITIMER_REAL)[0]
 
     def _give_back(self) -> None:
+        self._announce(0.0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, self._outer_handler or signal.SIG_DFL)
         if self._outer_at:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -17,6 +16,7 @@ from rowlock_jobs.fence.values import FinishedRun, RunId, RunnerToken, RunRef
 from rowlock_jobs.outcome import Outcome
 from rowlock_jobs.task import Run, _registry
 from rowlock_jobs.worker.perform import Port, perform
+from rowlock_jobs.worker.soft_limit import SoftLimit
 
 QUEUE = "demo/performed"
 TOKEN = RunnerToken("00000000-0000-4000-8000-000000000001")
@@ -62,7 +62,7 @@ class Performing:
         self.sql("select rowlock.round_v1(array(select id from rowlock.queue), array[100])")
         (started,) = self._fences.start([RunRef(RunId(run_id), 1)], runner=self._runner, token=TOKEN)
         session = TaskSession(self.pool)
-        answer = perform(started, Port(session, started.ref, TOKEN, lambda: False, lambda _: None), nullcontext())
+        answer = perform(started, Port(session, started.ref, TOKEN, lambda: False, lambda _: None), SoftLimit(600))
         del _registry[name]
         if isinstance(answer, Outcome):
             self._fences.finish([FinishedRun(started.ref, answer)], token=TOKEN)

@@ -27,9 +27,7 @@ ROOT = Path(__file__).parents[3]
 Program = Callable[[], int]  # a process's whole life; its exit code
 QUEUE = "demo/jobs"
 RQ_QUEUE = "demo.jobs"
-ALL_TASKS = (
-    "noop,echo,hold,hold_checking,raises,soft,dies,big,strange_result,progresses,writes,thinks,serializable,reads,effect,unregistered"
-)
+ALL_TASKS = "noop,echo,hold,hold_checking,raises,soft,dies,big,strange_result,progresses,writes,thinks,serializable,reads,queries,effect,unregistered"
 
 
 class Stage:

@@ -200,6 +200,25 @@ def reads(run: Run) -> dict[str, Any]:
             return {"inner_sees": b.fetchone()[0]}
 
 
+@task("queries")
+def queries(run: Run) -> str:
+    """Writes, and waits in a statement at its first attempt; tidies up by another one where it is told of its soft limit."""
+    try:
+        with run.transaction() as cursor:
+            cursor.execute("update held set by = %s", (run.attempt,))
+            if run.attempt == 1:
+                _note(run, "waits")
+                cursor.execute("select pg_sleep(600)")
+    except SoftTimeLimit:
+        if not run.args.get("tidies"):
+            raise
+        with run.connection() as connection, connection.cursor() as cursor:
+            cursor.execute("select pg_sleep(1)")
+        _note(run, "tidied")
+        raise
+    return str(os.getpid())
+
+
 @task("effect")
 def effect(run: Run) -> dict[str, bool]:
     began = run.begin_effect("post comment 17")

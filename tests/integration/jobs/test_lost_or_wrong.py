@@ -81,14 +81,6 @@ class Odd(str):
     """Of no class that psycopg2 knows, but a text."""
 
 
-def ends_an_effect_with_what_jsonb_cannot_hold(run: Run) -> None:
-    run.begin_effect("mail")
-    try:
-        run.end_effect({"nul": "\x00"})
-    finally:
-        run.end_effect(None)
-
-
 WRONG: dict[str, Callable[[Run], Any]] = {
     function.__name__: function
     for function in (
@@ -101,7 +93,6 @@ WRONG: dict[str, Callable[[Run], Any]] = {
         asks_another_database_while_it_has_ours,
         raises_what_a_foreign_server_said,
         is_shut_down_elsewhere,
-        ends_an_effect_with_what_jsonb_cannot_hold,
     )
 } | {
     f"effect {type(effect).__name__}": partial(begins_an_effect, effect=effect)
