@@ -4,18 +4,21 @@ The finish rides in the task's own transaction: finish_v1 is the last statement 
 rolled back with its refused fence, and a crash before the commit leaves neither.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any
 
 import psycopg2
+import psycopg2.extensions
 
 from rowlock_jobs.errors import FenceAway, FenceRefused, StaleAttempt
 from rowlock_jobs.fence.connection import connection_lost, load_statement
 from rowlock_jobs.fence.ledger import Ledger, finish_parameters
 from rowlock_jobs.fence.pool import BorrowedConnection, ConnectionPool
 from rowlock_jobs.fence.values import FinishedRun, RunnerToken
+from rowlock_jobs.outcome import with_note
 
 _FINISH = load_statement("finish")
 _ENQUEUE = load_statement("enqueue")
@@ -100,6 +103,7 @@ class TaskSession:
             raise FenceRefused("a block of run.transaction() failed, so its writes were rolled back")
         try:
             connection.string_types.clear()
+            finished = _expressible(finished, connection.get_parameter_status("server_encoding") or "UTF8")
             rows = connection.run(f"{_PIN_FINISH}\n{_FINISH}", finish_parameters([finished], token))
             borrowed.end(commit=bool(rows))
         except psycopg2.Error as error:
@@ -163,3 +167,17 @@ class TaskSession:
             borrowed.drop()
             raise StaleAttempt("the run is over: what outlives its task (a thread, a callback) may not use it")
         return borrowed
+
+
+def _expressible(finished: FinishedRun, encoding: str) -> FinishedRun:
+    """With a remark in place of a result that has characters which a database in this encoding has not: asked before, because its refusal
+    would end the transaction with the task's writes."""
+    result, codec = finished.outcome.result, psycopg2.extensions.encodings.get(encoding)
+    if encoding == "UTF8" or codec is None or "\\u" not in (result or ""):
+        return finished
+    try:
+        json.dumps(json.loads(result or ""), ensure_ascii=False).encode(codec)
+    except ValueError:
+        note = f"a character has no equivalent in encoding {encoding}"
+        return FinishedRun(finished.ref, with_note(finished.outcome, note))
+    return finished

@@ -26,6 +26,13 @@ def fails_oddly(run: Run) -> None:
     raise errors[run.args["kind"]]
 
 
+@task("writes_oddly")
+def writes_oddly(run: Run) -> str:
+    with run.transaction() as cursor:
+        cursor.execute("insert into written(run, attempt) values (%s, %s)", (run.id, run.attempt))
+    return "5 €"
+
+
 @task("progresses_oddly")
 def progresses_oddly(run: Run) -> str:
     run.progress(done=1, total=2, note="5 €")

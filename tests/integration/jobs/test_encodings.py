@@ -11,7 +11,7 @@ from tests.services.process import wait_until
 from tests.services.redis import RedisServer
 
 pytestmark = pytest.mark.integration
-TASKS = "says,fails_oddly,progresses_oddly,effect_oddly,задача"
+TASKS = "says,writes_oddly,fails_oddly,progresses_oddly,effect_oddly,задача"
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,15 @@ def test_a_result_that_the_encoding_cannot_hold_succeeds_with_a_remark(odd: tupl
     (run_id,) = stage.run("says", odd=True)
     result = stage.wait_state(run_id, "succeeded")["result"]
     assert result["remark"] == "ResultNotStorable"
-    assert "LATIN1" in result["message"]
+    assert "no equivalent in encoding" in result["message"]
+
+
+def test_such_a_result_does_not_take_the_writes_of_the_tasks_transaction_with_it(odd: tuple[Stage, WorkerProcess]) -> None:
+    stage, _ = odd
+    (run_id,) = stage.run("writes_oddly")
+    ended = stage.wait_state(run_id, "succeeded")
+    assert (ended["result"]["remark"], ended["attempt"]) == ("ResultNotStorable", 1)
+    assert stage.sql("select attempt from written where run = %s", run_id) == [(1,)]
 
 
 @pytest.mark.parametrize(
