@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rowlock_jobs import logs
 from rowlock_jobs.errors import RowlockError, SettingsError
-from rowlock_jobs.settings import alive_file, find_database, load_settings, names
+from rowlock_jobs.settings import alive_file, find_database, load_settings, names, require_rq_keys
 from rowlock_jobs.worker.alive import ALIVE_FOR_SECONDS, WORKING, read_alive
 
 COMMANDS = {
@@ -57,6 +57,8 @@ def _run(command: str) -> int:
 
         print(tick(os.environ))
         return 0
+    if command == "run":
+        require_rq_keys(os.environ)
     from rowlock_jobs import wiring
 
     if command == "tasks":  # a look into the image: needs no database

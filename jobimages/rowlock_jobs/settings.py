@@ -62,6 +62,19 @@ class Settings:
         return self.redis
 
 
+def require_rq_keys(environ: Mapping[str, str]) -> None:
+    """RQ takes the beginning of its keys from the environment when it is imported; the operator pushes to `rq:` whatever that says.
+
+    Raises SettingsError for another one, before RQ is imported.
+    """
+    prefix = environ.get("RQ_KEY_PREFIX", "rq")
+    if prefix != "rq":
+        raise SettingsError(
+            f"RQ_KEY_PREFIX is {prefix!r}: the operator pushes runs to keys that begin with rq:, so this worker would never see one; "
+            "unset it, and keep installations that share a Redis apart by the number of the database in its URL"
+        )
+
+
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Reads and checks the variables of docs/contracts.md section 3. Raises SettingsError naming the variable."""
     database = find_database(environ, "a worker needs the ledger")

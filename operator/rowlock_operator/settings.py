@@ -171,6 +171,12 @@ def variables() -> dict[str, Any]:
 
 def load(environment: Mapping[str, str]) -> Settings:
     """Settings from the environment; an empty or absent variable means the default. Raises BadSetting."""
+    if environment.get("RQ_KEY_PREFIX", "rq") != "rq":
+        raise BadSetting(
+            f"the environment variable RQ_KEY_PREFIX is {environment['RQ_KEY_PREFIX']!r}, but runs are pushed to keys that begin with rq: "
+            "whatever it says, and workers refuse another one: unset it, and keep installations that share a Redis apart by the number "
+            "of the database in its URL"
+        )
     return Settings(**{name: _load_group(group, environment) for name, group in _groups().items()})
 
 

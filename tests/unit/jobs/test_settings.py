@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rowlock_jobs.errors import SettingsError
-from rowlock_jobs.settings import load_settings
+from rowlock_jobs.settings import load_settings, require_rq_keys
 
 LEAST = {"ROWLOCK_DATABASE_URL": "postgresql://user:hidden@host/db", "ROWLOCK_QUEUE": "demo/jobs"}
 
@@ -59,3 +59,11 @@ def test_settings_can_be_shown_without_their_secrets() -> None:
 def test_a_wrong_setting_is_named(change: dict[str, str], variable: str) -> None:
     with pytest.raises(SettingsError, match=variable):
         load_settings(LEAST | change)
+
+
+def test_only_the_keys_that_the_operator_writes_are_accepted() -> None:
+    require_rq_keys({})
+    require_rq_keys({"RQ_KEY_PREFIX": "rq"})
+    for prefix in ("acme", "", "rq:", "RQ", "{rq}", "a b"):
+        with pytest.raises(SettingsError, match="^RQ_KEY_PREFIX is "):
+            require_rq_keys({"RQ_KEY_PREFIX": prefix})
