@@ -124,4 +124,5 @@ def test_a_worker_follows_a_new_password_of_redis(rotated: Rotated) -> None:
     rotated.wait_ended(rotated.run("noop"))
     rotated.redis.delete(f"rq:worker:{worker.events('worker_started')[0]['worker']}")
     wait_until(lambda: rotated.redis.keys("rq:worker:*"), "RQ's records are written with the new password, too", 15)
+    wait_until(lambda: rotated.redis.pubsub_channels("rq:pubsub:*"), "the worker listens for RQ's commands again", 25)
     assert "hunter2" not in worker.log.read_text()
