@@ -23,7 +23,7 @@ demo-monitoring: setup ## its second act alone: MonitoringProcesses against a st
 demo-down: setup ## removes all of it
 	@$(PY) -m tools.demo down --cluster $(CLUSTER)
 
-test: setup ## every tier to its end: check, integration, chart, cluster; the last lines list what failed
+test: setup ## every tier to its end: check, integration, chart, cluster; the last lines list what was slow and what failed
 	@$(PY) -m tools.tiers test $(CHECKS) programs integration chart cluster
 
 check: setup ## format, lint, types, import contracts, generated files, unit tests: under a minute, no network

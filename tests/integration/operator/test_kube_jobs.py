@@ -15,7 +15,7 @@ from tests.services.operator import OperatorProcess, OperatorRoom
 from tests.services.process import wait_until
 from tests.services.rows import create_orders, statuses
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 SOURCE = row_source(
     "orders", workQueueRef={"name": "resize"}, task="resize", columns=["id", "amount", "customer"], statusColumn=STATUS_COLUMN

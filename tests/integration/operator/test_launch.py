@@ -9,7 +9,7 @@ from tests.services.operator import OperatorRoom, counted_for
 from tests.services.process import wait_until
 from tests.services.rows import create_orders, statuses
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 SEED = 7
 SOURCE = row_source(

@@ -9,7 +9,7 @@ from tests.services.operator import OperatorRoom
 from tests.services.process import wait_until
 from tests.services.rows import add_orders, create_orders, statuses
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def flowing(room: OperatorRoom) -> None:

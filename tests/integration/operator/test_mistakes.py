@@ -9,7 +9,7 @@ from tests.services.postgres import PostgresServer, connect
 from tests.services.process import wait_until
 from tests.services.rows import add_orders, create_orders, statuses
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 QUEUE = work_queue("orders", imports=["tests.services.journal_tasks"], tasks=["count"])
 

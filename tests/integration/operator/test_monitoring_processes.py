@@ -12,7 +12,7 @@ from tests.services.monitoring import install
 from tests.services.operator import OperatorRoom, counted_for
 from tests.services.process import wait_until
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 WORDS = ("ada@site.example", "correct horse battery staple")
 
 

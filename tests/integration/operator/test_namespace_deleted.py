@@ -8,7 +8,7 @@ from tests.services.operator import OperatorProcess, OperatorRoom
 from tests.services.process import wait_until
 from tests.services.rows import add_orders, create_orders, statuses
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 GUEST_TABLE = "create table guests(id int primary key, status text not null default 'new', error text)"
 
 

@@ -15,7 +15,7 @@ from tests.services.postgres import PostgresServer, connect
 from tests.services.process import wait_until
 from tests.services.rows import create_orders, statuses
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 NODE = "worker-7"
 # What is otherwise in the operator.

@@ -14,7 +14,7 @@ from tests.services.process import wait_until
 from tests.services.redis import RedisServer
 from tests.services.rows import add_orders, create_orders, statuses
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from tests.bench.population import Population
 from tests.services.operator import GROUP, MERGE, OperatorRoom
 from tests.services.process import wait_until
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 ONE_DATABASE_CONNECTIONS = 16  # the two pools, and the listener of the hint
 
 
