@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+TASKS_IMPORTING = "tasks_importing"
 WORKER_STARTED = "worker_started"
 WORKER_STOPPED = "worker_stopped"
 WORKER_STOPPING = "worker_stopping"

@@ -86,5 +86,5 @@ def _refused(error: BaseException) -> bool:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - somebody else's __str__
+    except BaseException:  # noqa: BLE001 - somebody else's __str__
         return ""

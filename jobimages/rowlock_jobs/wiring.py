@@ -174,6 +174,8 @@ def _attempts(settings: Settings, lease: Lease, stopping: Stopping, duties: Duti
 
 def _load_tasks(settings: Settings) -> None:
     began = time.monotonic()
+    # A module may hang, or end the process without a word (os._exit, a crash in C): then this is the last line.
+    logs.emit(logs.TASKS_IMPORTING, modules=",".join(settings.imports))
     import_tasks(settings.imports)
     missing = [name for name in settings.tasks if name not in registered_tasks()]
     if missing:

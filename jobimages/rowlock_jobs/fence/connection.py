@@ -45,6 +45,7 @@ _TICK_SECONDS = 0.5
 _LOOK_AFTER_SECONDS = 0.2
 _KNOWS_TRANSACTION_TIMEOUT = 170_000
 _QUOTED = re.compile(r'"[^"]*"?')  # in a sentence about a value: the value
+_ABOUT_ENCODINGS = ("22P05", "22021")  # those quote an encoding's name
 _RULES = ("23", "P0", "44")  # SQLSTATE: a constraint, an exception that a trigger raised, a view's check option
 _VALUES_REFUSED = ("22", "54")  # SQLSTATE: data exception; more than the server can take (nested too deep, too large)
 
@@ -228,7 +229,7 @@ class FenceConnection:
         except psycopg2.Error as error:
             if values_refused(error):
                 self.away = False
-                raise FenceRefused(_QUOTED.sub('"..."', _first_line(error))) from error
+                raise FenceRefused(_without_value(error)) from error
             if (error.pgcode or "").startswith(_RULES):
                 self.away = False
                 raise FenceRuled(f"a rule of the database refuses it: {_first_line(error)}; the call is repeated") from error
@@ -305,6 +306,11 @@ def _expressible() -> Iterator[None]:
         yield
     except ValueError as error:
         raise FenceRefused(f"a value is no text for PostgreSQL: {type(error).__name__}") from None
+
+
+def _without_value(error: psycopg2.Error) -> str:
+    line = _first_line(error)
+    return line if error.pgcode in _ABOUT_ENCODINGS else _QUOTED.sub('"..."', line)
 
 
 def _first_line(error: psycopg2.Error) -> str:

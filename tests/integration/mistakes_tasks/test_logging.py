@@ -24,3 +24,11 @@ def test_a_worker_is_heard_through_any_logging_configuration(stage: BadStage, lo
         1,
         1,
     ]
+
+
+def test_a_module_that_ends_the_process_at_import_is_in_the_last_line(stage: BadStage) -> None:
+    module = "tests.integration.mistakes_tasks.ends_at_import"
+    worker = stage.worker(imports=module, tasks="any", ready=False)
+    worker.wait()
+    assert worker.events()[-1]["event"] == "tasks_importing"
+    assert worker.events()[-1]["modules"] == module
