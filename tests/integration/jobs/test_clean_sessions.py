@@ -355,3 +355,16 @@ def test_a_fork_that_comes_back_touches_neither_transaction_of_its_parent(direct
 
     assert direct.run(forks).state == "succeeded"
     assert direct.written == ["connection", "connection", "transaction", "transaction"]
+
+
+def test_a_session_is_kept_for_the_next_run_also_after_a_failure(direct: Performing) -> None:
+    def asks(run: Run, *, fails: bool = False) -> int:
+        with run.transaction() as cursor:
+            cursor.execute("select pg_backend_pid()")
+            if fails:
+                cursor.execute("select 1/0")
+            return int(cursor.fetchone()[0])
+
+    first = direct.run(asks).result
+    assert direct.run(partial(asks, fails=True)).state == "pending"
+    assert direct.run(asks).result == first
