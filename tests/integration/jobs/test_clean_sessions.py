@@ -17,6 +17,8 @@ import psycopg2.extras
 import pytest
 from psycopg2.sql import SQL
 
+from rowlock_jobs.fence.connection import FenceConnection
+from rowlock_jobs.fence.ledger import Ledger
 from rowlock_jobs.fence.pool import BorrowedConnection
 from rowlock_jobs.task import Permanent, Run
 from tests.integration.jobs.performing import Performing
@@ -156,6 +158,7 @@ def test_a_session_that_somebody_else_left_behind_the_pooler_is_not_met(database
         )
     for other in others:
         other.commit()
+    assert Ledger(FenceConnection(pgbouncer.url(database), "test")).hello(name="fences too", lease_seconds=1) > 0
     assert runs.run(writes).state == "succeeded"
     assert runs.written == ["mine"]
     for other in others:

@@ -5,3 +5,4 @@ set transaction isolation level read committed, read write;
 set local statement_timeout = {statement_timeout_ms};
 set local lock_timeout = 0;
 set local array_nulls = on;
+set local role to default;
