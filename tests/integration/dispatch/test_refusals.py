@@ -256,7 +256,7 @@ def test_however_many_rows_are_refused_the_good_ones_are_taken(what: str, bench:
     add_orders(database, 200)
     sql(database, *OF_CLAIMS[what])
     bench.source()
-    wait_until(lambda: statuses(database) == {"queued": 50, "new": 150}, "those that nothing refuses are taken", 20)
+    wait_until(lambda: statuses(database) == {"queued": 50, "new": 150}, "those that nothing refuses are taken", 60)
     entry = bench.dispatcher.state.sources["default/orders"]
     wait_until(lambda: len(entry.refused) == 150 and not entry.error, "the others are left out and told")
     add_orders(database, 1)
