@@ -2,6 +2,8 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 CLUSTER ?= dev
+# Compiled modules are kept: every process of the tests would compile all of them.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(PY) -m pytest -q --continue-on-collection-errors
 
 CHECKS := formatted lint types imports definitions reference synced unit
