@@ -77,7 +77,8 @@ def call_after() -> None:
 
 
 def call_forked() -> None:
-    """Never raises."""
+    """In a new process. Never raises."""
+    _State.run, _State.broken, _State.spent = None, None, False
     for hook in _forked:
         _State.broken = _State.broken or _safely(hook, hook)
 

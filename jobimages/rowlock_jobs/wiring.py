@@ -21,6 +21,7 @@ from rowlock_jobs.worker.allowed import Allowed
 from rowlock_jobs.worker.attempts import Attempts
 from rowlock_jobs.worker.child import serve
 from rowlock_jobs.worker.duties import Duties
+from rowlock_jobs.worker.imports import known_tasks, load_for_one, load_in_parent
 from rowlock_jobs.worker.lease import Lease
 from rowlock_jobs.worker.loop import Loop
 from rowlock_jobs.worker.once import run_once
@@ -38,7 +39,7 @@ def run_workers(settings: Settings) -> int:
     """The `run` command: one parent in this process, or several under a supervisor. Returns the exit code."""
     check_address(settings.database)
     connect_redis(settings.require_redis())  # opens nothing, refuses what can never be opened
-    _load_tasks(settings)
+    _load_tasks(settings, load_in_parent)
     if settings.processes == 1:
         return run_worker(settings, settings.alive_file)
     work = partial(_run_part, settings)
@@ -106,7 +107,7 @@ def run_worker(settings: Settings, alive_file: Path, stopping: Stopping | None =
         worker=worker,
         duties=duties,
         stopping=stopping,
-        allowed=Allowed.of(settings, registered_tasks()),
+        allowed=Allowed.of(settings, known_tasks()),
     )
     loop.run()
     fences.close()
@@ -118,7 +119,7 @@ def run_one(settings: Settings) -> int:
     """The `once` command. Returns 0 once the outcome is recorded, whatever it is."""
     ref = run_reference(settings)
     check_address(settings.database)
-    _load_tasks(settings)
+    _load_tasks(settings, load_for_one)
     stopping = Stopping(settings.grace_seconds)
     stopping.install()
     fences, keeper = _connections(settings, f"rowlock-once {ref.rq_id}")
@@ -172,15 +173,15 @@ def _attempts(settings: Settings, lease: Lease, stopping: Stopping, duties: Duti
     return Attempts(lambda: Child(child, inherited), settings.limits, lease, stopping, duties.tick)
 
 
-def _load_tasks(settings: Settings) -> None:
+def _load_tasks(settings: Settings, load: Callable[[Sequence[str]], None]) -> None:
     began = time.monotonic()
     # A module may hang, or end the process without a word (os._exit, a crash in C): then this is the last line.
     logs.emit(logs.TASKS_IMPORTING, modules=",".join(settings.imports))
-    import_tasks(settings.imports)
-    missing = [name for name in settings.tasks if name not in registered_tasks()]
+    load(settings.imports)
+    missing = [name for name in settings.tasks if name not in known_tasks()]
     if missing:
         raise SettingsError(
             f"task {', '.join(missing)} of ROWLOCK_TASKS is registered by no module of ROWLOCK_IMPORTS "
-            f"({', '.join(settings.imports) or 'none'}); registered: {', '.join(registered_tasks()) or 'none'}"
+            f"({', '.join(settings.imports) or 'none'}); registered: {', '.join(known_tasks()) or 'none'}"
         )
     logging.getLogger("rowlock.worker").debug("tasks imported in %.2f s", time.monotonic() - began)

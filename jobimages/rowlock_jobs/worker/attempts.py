@@ -21,6 +21,7 @@ from rowlock_jobs.worker.stopping import Stopping
 
 _SOFT_LIMIT_HEARD_SECONDS = 0.3  # a task that is not in C code has been told by then
 _CANCEL_AGAIN_SECONDS = 5.0
+_IMPORT_PAUSE_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 0.5  # how late a wish to stop is seen while a task runs
 
 
@@ -69,6 +70,9 @@ class Attempts:
             self._lease.end_sessions(child.page.session_name)
             hand.keep(len(hand.open) - child.take_back())
             hand.end_all(gone.outcome, time.monotonic() - began)
+            if gone.outcome.reason == "ImportFailed":
+                self._stopping.holding = True
+                self._stopping.pause(_IMPORT_PAUSE_SECONDS)  # its runs were not begun and go back: not at once
         except LeaseLost:
             if child is not None:
                 self._kill(child)

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from rowlock_jobs import hooks, logs
+from rowlock_jobs.errors import SettingsError
 from rowlock_jobs.fence.pool import ConnectionPool
 from rowlock_jobs.fence.session import TaskSession
 from rowlock_jobs.fence.values import RunId, RunnerToken, RunRef, StartedRun
 from rowlock_jobs.outcome import Outcome, read_outcome
 from rowlock_jobs.secret_files import Address
 from rowlock_jobs.worker import exit_handlers, wire
+from rowlock_jobs.worker.imports import load_in_child
 from rowlock_jobs.worker.output import bound_output
 from rowlock_jobs.worker.page import SharedPage
 from rowlock_jobs.worker.perform import Port, Settled, Unsettled, perform
@@ -168,4 +170,9 @@ def _settle_in(parent_pid: int, inherited: Iterable[int]) -> None:
     os.close(null)
     random.seed()
     exit_handlers.forget_inherited()
+    try:
+        load_in_child()
+    except SettingsError as error:
+        logs.emit(logs.CHILD_IMPORT_FAILED, logging.ERROR, error=str(error))
+        os._exit(wire.IMPORT_FAILED)
     hooks.call_forked()

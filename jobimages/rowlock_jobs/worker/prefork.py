@@ -169,6 +169,8 @@ class Child:
     def _meaning(self, status: int | None) -> Outcome:
         if status is None or (os.WIFEXITED(status) and os.WEXITSTATUS(status) == wire.UNHEARD):
             return failed("app", "ChildExited", "the task closed the channel of its process (os.closerange, a daemonizing library)")
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == wire.IMPORT_FAILED:
+            return failed("infra", "ImportFailed", "the modules of the tasks could not be imported this time; the worker's log says why")
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
             hint = ": out of memory, or somebody killed it" if number == signal.SIGKILL else ""

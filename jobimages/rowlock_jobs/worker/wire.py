@@ -12,6 +12,7 @@ from typing import Any
 _MARK = b"rwlk"
 _HEAD = struct.Struct(f">{len(_MARK)}sI")
 _CHUNK_BYTES = 65_536
+IMPORT_FAILED = 72  # exit code of a child that could not import the tasks
 UNHEARD = 71  # exit code of a child whose answer cannot be sent
 
 Message = list[Any]
