@@ -123,7 +123,7 @@ def test_a_login_that_may_not_finish_runs_is_told_what_it_needs(shop: Shop) -> N
     shop.sql(f"grant all on invoice, invoice_id_seq to {login}")
     shop.sql("update rowlock.queue set retry = %s", '{"app": {"limit": 0}}')
     shop.worker(shop_url=shop.database.replace("//postgres@", f"//{login}@"))
-    failure = shop.wait_state(shop.run("bill_together", end="returns")[0], "dead")["failure"]
+    failure = shop.wait_state(shop.run("bill_together", end="returns", alone=True)[0], "dead")["failure"]
     assert (failure["reason"], failure["class"]) == ("TransactionFailed", "app")
     assert "grant rowlock_worker to it" in failure["message"]
     assert shop.invoices() == []
