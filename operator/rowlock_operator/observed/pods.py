@@ -11,6 +11,7 @@ CONTAINER = "main"
 # A kubelet says within seconds of the grace period's end (which deletionTimestamp names) that a pod has ended. One that has not after this
 # long does not answer: its node is off, cut off, or hangs. The taint manager has waited 300 s by then, unless the template says otherwise.
 CONFIRMED_WITHIN = timedelta(seconds=60)
+MADE_BY = "batch.kubernetes.io/controller-uid"  # label of the job controller on its pods
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +79,7 @@ def observe_pod(manifest: Manifest) -> PodSeen:
         reason=status.get("reason", ""),
         message=status.get("message", ""),
         ready=condition(manifest, "Ready") is not None,
-        owner_uid=next((one.get("uid", "") for one in metadata.get("ownerReferences") or () if one.get("controller")), ""),
+        owner_uid=_owner_uid(metadata),
         created_at=instant(metadata.get("creationTimestamp")),
         node=(manifest.get("spec") or {}).get("nodeName", ""),
         node_silent=_node_silent(manifest),
@@ -94,6 +95,12 @@ def observe_pod(manifest: Manifest) -> PodSeen:
         terminated=_termination(state.get("terminated")),
         last_terminated=_termination(before.get("terminated")),
     )
+
+
+def _owner_uid(metadata: Manifest) -> str:
+    """A pod that was orphaned (its kube job deleted without it) lost the reference; the job controller's label still says whose it was."""
+    controllers = (one.get("uid", "") for one in metadata.get("ownerReferences") or () if one.get("controller"))
+    return next(controllers, (metadata.get("labels") or {}).get(MADE_BY, ""))
 
 
 def _waiting(state: Manifest, status: Manifest) -> Manifest:
