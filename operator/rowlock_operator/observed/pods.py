@@ -100,7 +100,8 @@ def observe_pod(manifest: Manifest) -> PodSeen:
 def _owner_uid(metadata: Manifest) -> str:
     """A pod that was orphaned (its kube job deleted without it) lost the reference; the job controller's label still says whose it was."""
     controllers = (one.get("uid", "") for one in metadata.get("ownerReferences") or () if one.get("controller"))
-    return next(controllers, (metadata.get("labels") or {}).get(MADE_BY, ""))
+    uid: str = next(controllers, (metadata.get("labels") or {}).get(MADE_BY, ""))
+    return uid
 
 
 def _waiting(state: Manifest, status: Manifest) -> Manifest:
