@@ -13,6 +13,8 @@ from tests.chaos.running import Chaos, Result
 from tests.chaos.stage import staged
 from tests.services.worker import ROOT
 
+RESULT = "tests/proof/results/chaos.json"
+
 
 def options_of(arguments: list[str]) -> tuple[Options, argparse.Namespace]:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
@@ -26,7 +28,7 @@ def options_of(arguments: list[str]) -> tuple[Options, argparse.Namespace]:
     parser.add_argument("--slow-claim", action="store_true", help="with --without-kubernetes: two dispatchers meet over the same rows")
     parser.add_argument("--plan", action="store_true", help="prints the blows and ends")
     parser.add_argument("--json", action="store_true", help="the result as JSON, progress on standard error")
-    parser.add_argument("--write", action="store_true", help="writes the page into docs/measurements.md")
+    parser.add_argument("--write", action="store_true", help=f"writes the page into docs/measurements.md, the result into {RESULT}")
     parser.add_argument("--keep", action="store_true", help="keeps the folder with the logs of all processes")
     given = parser.parse_args(arguments)
     seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
@@ -61,6 +63,7 @@ def main(arguments: list[str]) -> int:
     print(json.dumps(as_json(result), indent=1) if given.json else page(result))
     if given.write:
         write(result, Path(ROOT) / "docs" / "measurements.md")
+        (Path(ROOT) / RESULT).write_text(json.dumps(as_json(result), indent=1) + "\n", encoding="utf-8")
     return 1 if result.violations else 0
 
 

@@ -1,6 +1,6 @@
 """`python -m tests.proof [NAME...]`: the long form of each proof, one after the other; nothing else should run beside them.
 
-Results are JSON files in tests/proof/results/; chaos writes its page into docs/measurements.md. Exit code 0 where all of them held.
+Results are JSON files in tests/proof/results/; chaos writes its page into docs/measurements.md as well. Exit code 0 where all of them held.
 """
 
 import os
