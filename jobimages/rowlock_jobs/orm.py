@@ -20,7 +20,7 @@ from typing import Any
 
 from rowlock_jobs import logs
 from rowlock_jobs.errors import FenceAway, FenceRefused
-from rowlock_jobs.fence.connection import load_statement
+from rowlock_jobs.fence.connection import first_line, load_statement
 from rowlock_jobs.fence.ledger import finish_parameters
 from rowlock_jobs.fence.values import FinishedRun, RunnerToken
 from rowlock_jobs.lost_connections import database_went_away
@@ -76,12 +76,12 @@ class _Orm:
         except Exception as error:
             lost = database_went_away(error)
             self.undo()
-            first_line = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+            said = first_line(error)
             if lost:
                 raise FenceAway("the ledger's answer to the finish in the ORM's transaction was lost") from error
-            if "permission denied" in first_line:
-                first_line += "; the login of the ORM needs the finish fence: grant rowlock_worker to it"
-            raise FenceRefused(first_line) from error
+            if "permission denied" in said:
+                said += "; the login of the ORM needs the finish fence: grant rowlock_worker to it"
+            raise FenceRefused(said) from error
         if not rows:
             self.undo()
             return None

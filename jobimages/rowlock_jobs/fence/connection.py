@@ -232,10 +232,10 @@ class FenceConnection:
                 raise FenceRefused(_without_value(error)) from error
             if (error.pgcode or "").startswith(_RULES):
                 self.away = False
-                raise FenceRuled(f"a rule of the database refuses it: {_first_line(error)}; the call is repeated") from error
+                raise FenceRuled(f"a rule of the database refuses it: {first_line(error)}; the call is repeated") from error
             self.close()
             self.away = True
-            raise FenceAway(f"the ledger did not answer: {_first_line(error)}; the call is repeated") from error
+            raise FenceAway(f"the ledger did not answer: {first_line(error)}; the call is repeated") from error
 
     def close(self) -> None:
         """Drops the connection; the next call makes a new one."""
@@ -309,10 +309,10 @@ def _expressible() -> Iterator[None]:
 
 
 def _without_value(error: psycopg2.Error) -> str:
-    line = _first_line(error)
+    line = first_line(error)
     return line if error.pgcode in _ABOUT_ENCODINGS else _QUOTED.sub('"..."', line)
 
 
-def _first_line(error: psycopg2.Error) -> str:
-    # Later lines may quote the statement, and with it somebody's result.
+def first_line(error: Exception) -> str:
+    """What a database said, in one line: later ones may quote the statement, and with it somebody's result."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -33,7 +33,7 @@ _KEPT = 2  # one for run.transaction(), one for run.connection()
 class ConnectionPool:
     """Not for two runs at once. `ledger`: for the effects of tasks, on a connection of its own."""
 
-    def __init__(self, address: Address, application_name: str = "rowlock-task") -> None:
+    def __init__(self, address: Address, application_name: str = _POOLED_NAME) -> None:
         self._address, self._application_name = address, application_name
         self._idle: list[BorrowedConnection] = []
         self.ledger = Ledger(FenceConnection(address, _POOLED_NAME, login_patience_seconds=LOGIN_PATIENCE_SECONDS))

@@ -14,7 +14,7 @@ import psycopg2
 import psycopg2.extensions
 
 from rowlock_jobs.errors import FenceAway, FenceRefused, StaleAttempt
-from rowlock_jobs.fence.connection import connection_lost, load_statement
+from rowlock_jobs.fence.connection import connection_lost, first_line, load_statement
 from rowlock_jobs.fence.ledger import Ledger, finish_parameters
 from rowlock_jobs.fence.pool import BorrowedConnection, ConnectionPool
 from rowlock_jobs.fence.values import FinishedRun, RunnerToken
@@ -113,7 +113,7 @@ class TaskSession:
                 raise FenceAway("the ledger's answer to the finish in the task's transaction was lost") from error
             # A deferred constraint speaks at the commit; a swallowed error of the task's own left the transaction aborted.
             self.rollback()
-            raise FenceRefused((str(error).strip().splitlines() or [type(error).__name__])[0][:300]) from error
+            raise FenceRefused(first_line(error)) from error
         self._fenced = None
         return str(rows[0][1]) if rows else None
 

@@ -16,8 +16,7 @@ class SoftLimit:
     """Raises SoftTimeLimit once, only while the task runs; then an outer alarm (stock RQ's timeout) goes on.
 
     A process has one such alarm. `is_lost` says, once the task is over, that something in it took the alarm for itself: a limit that did
-    not hold. `on_ring` is told when it rings; `announce(at)` when that will be (monotonic
-    clock), and 0.0 once it will not.
+    not hold. `on_ring` is told when it rings; `announce(at)` when that will be (monotonic clock), and 0.0 once it will not.
     """
 
     def __init__(

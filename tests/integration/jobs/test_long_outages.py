@@ -1,7 +1,6 @@
 """Outages longer than any client's tries: pauses are handed in, so that an hour of them takes seconds."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,20 +16,6 @@ from tests.services.redis import RedisServer
 
 pytestmark = pytest.mark.integration
 AN_HOUR = 3600.0
-
-
-@pytest.fixture
-def own_redis() -> Iterator[RedisServer]:
-    server = RedisServer().start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def own_postgres() -> Iterator[PostgresServer]:
-    server = PostgresServer().start()
-    yield server
-    server.stop()
 
 
 class _NotedPauses(Stopping):

@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,22 +15,6 @@ from tests.services.process import wait_until
 from tests.services.redis import RedisServer
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def own_redis() -> Iterator[RedisServer]:
-    """A Redis that this test may kill."""
-    server = RedisServer().start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def own_postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL that this test may kill."""
-    server = PostgresServer().start()
-    yield server
-    server.stop()
 
 
 def test_a_run_that_succeeds_while_redis_is_away_is_recorded_as_succeeded(database: str, own_redis: RedisServer, tmp_path: Path) -> None:

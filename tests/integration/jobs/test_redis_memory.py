@@ -1,6 +1,5 @@
 """What runs leave in Redis is bounded by count, and a Redis that is full stops nobody who makes room."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,13 +18,6 @@ from tests.services.redis import RedisServer
 
 pytestmark = pytest.mark.integration
 KEPT = 500
-
-
-@pytest.fixture
-def own_redis() -> Iterator[RedisServer]:
-    server = RedisServer().start()
-    yield server
-    server.stop()
 
 
 def _used(client: "redis.Redis") -> int:

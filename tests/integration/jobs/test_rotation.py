@@ -25,13 +25,6 @@ def guarded_postgres() -> Iterator[PostgresServer]:
     server.stop()
 
 
-@pytest.fixture
-def own_redis() -> Iterator[RedisServer]:
-    server = RedisServer().start()
-    yield server
-    server.stop()
-
-
 class Rotated(Stage):
     """A stage whose worker reads its addresses from files."""
 

@@ -1,9 +1,10 @@
 -- The depth of one queue is read from that queue's rows alone: where one of them spoils the figures of all, each queue is asked for its own.
 drop function rowlock.depth_v1();
-drop function rowlock.oldest_due();
+drop function if exists rowlock.oldest_due();
 
--- Since when the oldest run waits that is due and has not started, by queue (null: of all): from the lines whose first run is the oldest, a share
--- of them each, so that the cost is bounded by the number of lines looked at and not by that of waiting runs.
+-- Since when the oldest run of each queue (or of one) waits that could start: due, neither canceled nor begun. Read from the lines with the
+-- lowest floors, a bounded number of them (relane_v1 keeps floors near): a run that is not due, or that has ended, is never told, whatever a
+-- line's own row says.
 create function rowlock.oldest_due(p_queue int default null) returns table(queue_id int, since timestamptz) language plpgsql stable
   set search_path = rowlock, pg_catalog, pg_temp set jit = off set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
