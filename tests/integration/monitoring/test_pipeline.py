@@ -48,10 +48,13 @@ def test_articles_that_appear_while_it_runs_are_found_and_one_fetch_serves_all_r
 
 def test_a_stopped_process_sends_nothing_more_and_goes_on_where_it_was(stage: MonitoringStage) -> None:
     stage.site.fault(slow_seconds=0.2)
+    stage.llm.llm.add_fault("slow", None, seconds=1)  # twelve comments in hand for at least as many seconds
     stage.work()
     wanted = stage.wanted(logins=("ada", "ben"), prompts=2, settings={"requests_per_second": 5})
     identity = stage.start(wanted)
-    stage.wait_count("prepared", 1)
+    under_way = ("prepared", "generating", "generated")
+    wait_until(lambda: any(stage.count(status) for status in under_way), "an article has been read", 40)
+    assert stage.count("generated") < 12, "there is work left to stop"
     stage.sql("select monitoring.stop_v1(%s, 'stopped', 'Stopped')", identity)
     stopped = stage.sql("select extract(epoch from stopped_at)::float8 from monitoring_processes")[0][0]
     active = "select count(*) from rowlock.active where task in ('periodic_monitoring_check', 'prepare_article_content', 'generate_comments_for_process')"
@@ -60,6 +63,7 @@ def test_a_stopped_process_sends_nothing_more_and_goes_on_where_it_was(stage: Mo
     assert last - stopped < 5, f"a request {last - stopped:.1f} s after the stop"
     wait_until(lambda: stage.count("preparing") == stage.count("generating") == 0, "the rows are back where they were", 10)
     before = stage.count()
+    stage.llm.llm.faults.clear()
     stage.start(wanted)
     wait_until(lambda: stage.count("generated") == stage.count() >= before, "it went on and finished", 40)
 
