@@ -22,6 +22,7 @@ from rowlock_jobs import logs
 from rowlock_jobs.errors import FenceAway, FenceRefused
 from rowlock_jobs.fence.connection import first_line, load_statement
 from rowlock_jobs.fence.ledger import finish_parameters
+from rowlock_jobs.fence.session import LEFT_OPEN
 from rowlock_jobs.fence.values import FinishedRun, RunnerToken
 from rowlock_jobs.lost_connections import database_went_away
 from rowlock_jobs.task import Run
@@ -38,7 +39,8 @@ def django_transaction(run: Run, using: str = "default") -> Iterator[None]:
     A block that raises undoes its own writes; a task that raises, or whose attempt is stale, leaves none. on_commit() functions run
     after the commit. Raises RuntimeError inside another atomic() block, or where run.transaction() of this run is open already.
     """
-    with run._port.carry(("django", using), lambda: _Django(using)).block():
+    carrier = run._port.carry(("django", using), lambda: _Django(using))
+    with carrier.open(), carrier.block():
         yield
 
 
@@ -48,15 +50,29 @@ def sqlalchemy_transaction(run: Run, make_session: Callable[[], Any]) -> Iterato
 
     session.commit() is refused (RuntimeError). A session that the task rolled back or closed fails the run.
     """
-    with run._port.carry(("sqlalchemy", make_session), lambda: _SqlAlchemy(make_session())).block() as session:
+    carrier = run._port.carry(("sqlalchemy", make_session), lambda: _SqlAlchemy(make_session()))
+    with carrier.open(), carrier.block() as session:
         yield session
 
 
 class _Orm:
     """A transaction of somebody else's that carries the finish (rowlock_jobs.task.Carrier)."""
 
+    name: str
+
     def __init__(self) -> None:
         self._pid = os.getpid()
+        self._open: set[object] = set()
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Around each block of the task's."""
+        block = object()
+        self._open.add(block)
+        try:
+            yield
+        finally:
+            self._open.discard(block)
 
     def enqueue(self, parameters: Mapping[str, Any]) -> str | None:
         """See TaskSession.enqueue()."""
@@ -69,6 +85,9 @@ class _Orm:
         """See TaskSession.finish()."""
         if os.getpid() != self._pid:
             raise FenceRefused("a fork of the task came back: the transaction is its parent's")
+        if self._open:
+            self.undo()
+            raise FenceRefused(LEFT_OPEN.format(block=self.name))
         try:
             rows = self._execute(finish_parameters([finished], token))
             if rows:
@@ -111,6 +130,8 @@ class _Orm:
 
 
 class _Django(_Orm):
+    name = "django_transaction()"
+
     def __init__(self, using: str) -> None:
         super().__init__()
         self._transaction: Any = import_module("django.db.transaction")
@@ -127,7 +148,7 @@ class _Django(_Orm):
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:
-        with self.block(), self._connection.cursor() as cursor:
+        with self.open(), self.block(), self._connection.cursor() as cursor:
             yield cursor
 
     def undo(self) -> None:
@@ -149,6 +170,8 @@ class _Django(_Orm):
 
 
 class _SqlAlchemy(_Orm):
+    name = "sqlalchemy_transaction()"
+
     def __init__(self, session: Any) -> None:
         super().__init__()
         self._session = session
@@ -166,7 +189,7 @@ class _SqlAlchemy(_Orm):
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:
-        with self.block():
+        with self.open(), self.block():
             cursor = self._session.connection().connection.cursor()
             try:
                 yield cursor

@@ -11,11 +11,12 @@ An exception that a task does not catch is tried again, three times by default (
 import importlib
 import inspect
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from rowlock_jobs.as_json import NotJson, as_json
 from rowlock_jobs.errors import (
@@ -58,6 +59,7 @@ _registry: dict[str, TaskFunction] = {}
 class Carrier(Protocol):
     """A transaction that carries the finish of its run (rowlock_jobs.orm): see rowlock_jobs.fence.session.TaskSession."""
 
+    def open(self) -> AbstractContextManager[None]: ...
     def block(self) -> AbstractContextManager[Any]: ...
     def transaction(self) -> AbstractContextManager[Any]: ...
     def enqueue(self, parameters: Mapping[str, Any]) -> str | None: ...
@@ -195,12 +197,14 @@ def import_tasks(modules: Iterable[str]) -> None:
     django_support.set_up()
     for module in modules:
         try:
-            importlib.import_module(module)
+            with _exit_is_heard():
+                importlib.import_module(module)
         except KeyboardInterrupt:
             raise
         except SystemExit as error:
+            how = "os._exit" if isinstance(error, _HeardExit) else "sys.exit"
             raise SettingsError(
-                f"module {module!r} of ROWLOCK_IMPORTS ended its process while it was imported (sys.exit({error.code!r})): "
+                f"module {module!r} of ROWLOCK_IMPORTS ended its process while it was imported ({how}({error.code!r})): "
                 "put what it runs as a program behind `if __name__ == '__main__':`"
             ) from error
         except BaseException as error:  # noqa: BLE001 - whatever it is, a worker without its tasks must say so
@@ -209,3 +213,25 @@ def import_tasks(modules: Iterable[str]) -> None:
                 "install it in the worker image or correct the WorkQueue's imports"
             ) from error
     django_support.keep_connections()
+
+
+class _HeardExit(SystemExit):
+    """os._exit() of a module that is being imported, which would end the worker without a word."""
+
+
+@contextmanager
+def _exit_is_heard() -> Iterator[None]:
+    """A module may keep the function that it meets here: afterwards, and in forks, it does what it always does."""
+    own_exit, importing = os._exit, os.getpid()
+
+    def heard(status: int) -> NoReturn:
+        if importing == os.getpid():
+            raise _HeardExit(status)
+        own_exit(status)
+
+    os._exit = heard
+    try:
+        yield
+    finally:
+        os._exit = own_exit
+        importing = 0

@@ -25,6 +25,10 @@ _ENQUEUE = load_statement("enqueue")
 _PIN_FINISH = load_statement("pin_finish")
 # The server's own troubles: no room, shutting down, a system error. Everything else that it answers is about what it was asked.
 _TROUBLES = ("53", "57", "58")
+LEFT_OPEN = (
+    "a block of {block} was still open when the task returned (a thread, a generator or an exit stack holds it), and half of its "
+    "writes is not committed: leave every block before the task returns"
+)
 
 
 class TaskSession:
@@ -37,6 +41,7 @@ class TaskSession:
         self._free: list[BorrowedConnection] = []
         self._borrowed: list[BorrowedConnection] = []
         self._spoiled = self._over = self._away = False
+        self._open: set[object] = set()
 
     @property
     def ledger(self) -> Ledger:
@@ -58,6 +63,8 @@ class TaskSession:
                 borrowed.connection.fenced = True
                 self._fenced = borrowed
             connection = self._fenced.connection
+        block = object()
+        self._open.add(block)
         try:
             with connection.cursor() as cursor:
                 yield cursor
@@ -65,6 +72,8 @@ class TaskSession:
             # The task may catch this and return; its half-made writes must not be committed by the finish.
             self._spoiled = True
             raise
+        finally:
+            self._open.discard(block)
 
     @contextmanager
     def connection(self) -> Iterator[Any]:
@@ -98,6 +107,10 @@ class TaskSession:
             raise FenceRefused(
                 "the task ended the transaction of run.transaction() by a statement of its own: what it wrote before may stay"
             )
+        if self._open:
+            borrowed.drop()  # a thread may be about to write more
+            self._fenced = None
+            raise FenceRefused(LEFT_OPEN.format(block="run.transaction()"))
         if self._spoiled:
             self.rollback()
             raise FenceRefused("a block of run.transaction() failed, so its writes were rolled back")

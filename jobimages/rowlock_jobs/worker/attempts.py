@@ -16,7 +16,7 @@ from rowlock_jobs.worker.hand import Dropped, Ended, Hand
 from rowlock_jobs.worker.lease import Lease
 from rowlock_jobs.worker.pace import PATIENCE_SECONDS
 from rowlock_jobs.worker.perform import Unsettled
-from rowlock_jobs.worker.prefork import Child, ChildGone
+from rowlock_jobs.worker.prefork import EXIT_SECONDS, Child, ChildGone
 from rowlock_jobs.worker.stopping import Stopping
 
 _SOFT_LIMIT_HEARD_SECONDS = 0.3  # a task that is not in C code has been told by then
@@ -34,6 +34,7 @@ class Attempts:
     def __init__(self, spawn: Callable[[], Child], limits: Limits, lease: Lease, stopping: Stopping, tick: Callable[[float], None]) -> None:
         self._spawn, self._limits, self._lease, self._stopping, self._tick = spawn, limits, lease, stopping, tick
         self._child: Child | None = None
+        self._leaving: list[Child] = []
 
     @property
     def child_pid(self) -> int:
@@ -82,11 +83,22 @@ class Attempts:
         self._renew_child()
         return hand
 
+    def reap(self, wait_seconds: float = 0.0) -> None:
+        """Forgets renewed children that have left, and kills those whose exit handlers take too long."""
+        for child in list(self._leaving):
+            if child.is_over(wait_seconds):
+                self._leaving.remove(child)
+            elif child.is_late:
+                logs.emit(logs.CHILD_ENDED, logging.WARNING, child=child.pid, reason="ExitHandlersTooLong")
+                child.kill()
+                self._leaving.remove(child)
+
     def close(self) -> None:
         """Ends the child."""
         child, self._child = self._child, None
         if child is not None:
             self._retire(child)
+        self.reap(EXIT_SECONDS)
 
     def _answers_within(self, seconds: float, child: Child, hand: Hand) -> bool:
         """Whether nothing is left to wait for after so many seconds."""
@@ -113,6 +125,7 @@ class Attempts:
                 self._end(child, hand, began, Dropped("Stopped"))
                 return
             self._tick(now)
+            self.reap()
             soft_at = child.page.unheard_soft_limit_at
             if soft_at and now >= max(soft_at + _SOFT_LIMIT_HEARD_SECONDS, cancel_again_at):
                 # It rang while the task waited in C code, most likely for a statement: that is canceled, and the task hears it.
@@ -182,8 +195,9 @@ class Attempts:
             self._retire(child)
 
     def _retire(self, child: Child) -> None:
-        if not child.retire():
-            logs.emit(logs.CHILD_ENDED, logging.WARNING, child=child.pid, reason="ExitHandlersTooLong")
+        # Not waited for: the next run need not stand in line behind the exit handlers of earlier ones.
+        child.retire()
+        self._leaving.append(child)
 
     def _kill(self, child: Child) -> None:
         self._child = None

@@ -1,6 +1,5 @@
 """The child's side: takes one run after another from its parent, has it performed, answers."""
 
-import ctypes
 import logging
 import os
 import random
@@ -24,13 +23,13 @@ from rowlock_jobs.worker import exit_handlers, wire
 from rowlock_jobs.worker.imports import load_in_child
 from rowlock_jobs.worker.output import bound_output
 from rowlock_jobs.worker.page import SharedPage
+from rowlock_jobs.worker.parent_death import end_with_parent
 from rowlock_jobs.worker.perform import Port, Settled, Unsettled, perform
 from rowlock_jobs.worker.permits import Permits
 from rowlock_jobs.worker.reset import Reset
 from rowlock_jobs.worker.soft_limit import SoftLimit
 from rowlock_jobs.worker.surroundings import Surroundings
 
-_PR_SET_PDEATHSIG = 1
 _LONGEST_SECONDS = 366 * 86_400.0
 _SETTLED = frozenset({"succeeded"})  # what a finish in a task's own transaction can say
 
@@ -83,6 +82,8 @@ def serve(
 ) -> NoReturn:
     """The child's whole life; ends with the process. `inherited`: the parent's sockets."""
     try:
+        # libpq's name for connections that a task's own libraries open: what they leave at work is found and ended like that of ours.
+        os.environ.setdefault("PGAPPNAME", page.session_name)
         _settle_in(parent_pid, inherited)
         own_pid = os.getpid()
         limit = SoftLimit(soft_seconds, page.note_soft_limit, page.announce_soft_limit)
@@ -160,9 +161,8 @@ def _settle_in(parent_pid: int, inherited: Iterable[int]) -> None:
         os.setpgid(0, 0)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent_pid:
-        os._exit(0)  # the parent died before the kernel was told
+    if not end_with_parent(signal.SIGKILL, parent_pid):
+        os._exit(0)
     # Closing would let libpq say goodbye on the parent's connection once the object is collected here; /dev/null listens instead.
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in inherited:

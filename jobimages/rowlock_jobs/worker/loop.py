@@ -64,6 +64,7 @@ class Loop:
         try:
             self._lease.take()
             while True:
+                self._attempts.reap()
                 claims = self._claim(held, moved)
                 moved = None
                 refs = [ref for claim in claims if (ref := parse_rq_id(claim.rq_id))]

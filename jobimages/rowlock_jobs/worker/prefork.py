@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import NoReturn, Protocol
@@ -61,6 +62,7 @@ class Child:
         self._done_poll.register(self._permits.done, select.POLLIN)
         self._done_poll.register(self._death, select.POLLIN)
         self._reaped = False
+        self._leaves_by = 0.0
 
     def fileno(self) -> int:
         return self._channel.fileno()
@@ -136,15 +138,21 @@ class Child:
                 os.killpg(self.pid, signal.SIGKILL)
             self._reap()
 
-    def retire(self) -> bool:
-        """Ends an idle child: it runs its exit handlers and leaves at the end of its channel. What its tasks left running is killed.
-        False where it did not leave within EXIT_SECONDS and was killed, too."""
+    def retire(self) -> None:
+        """Asks an idle child to end: it runs its exit handlers and leaves at the end of its channel. `is_over` is to be asked then."""
         self._channel.close()
-        if self._reaped:
-            return True
-        left = _gone_within(self._death, EXIT_SECONDS)
-        (self._reap if left else self.kill)()
-        return left
+        self._leaves_by = time.monotonic() + EXIT_SECONDS
+
+    def is_over(self, wait_seconds: float = 0.0) -> bool:
+        """Whether a retired child left; what its tasks left running is killed then."""
+        if not self._reaped and _gone_within(self._death, wait_seconds):
+            self._reap()
+        return self._reaped
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a retired child has had its EXIT_SECONDS."""
+        return time.monotonic() >= self._leaves_by
 
     def _reap_soon(self) -> int | None:
         if _gone_within(self._death, 1.0):

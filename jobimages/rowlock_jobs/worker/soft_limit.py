@@ -1,6 +1,7 @@
 """The soft limit: an alarm that the task sees as an exception, in the main thread."""
 
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from typing import Any
 
 from rowlock_jobs.errors import SoftTimeLimit
 
+# signal.signal() and signal.getsignal() make enum members of numbers and back: twice the time of all the rest here.
+_signal, _getsignal = (vars(sys.modules["_signal"])[name] for name in ("signal", "getsignal"))
 _JUST_NOW_SECONDS = 0.1  # it may have rung and not be heard yet
 
 
@@ -33,7 +36,7 @@ class SoftLimit:
     def __enter__(self) -> None:
         left_seconds = signal.getitimer(signal.ITIMER_REAL)[0]
         self._outer_at = time.monotonic() + left_seconds if left_seconds else 0.0
-        self._outer_handler = signal.signal(signal.SIGALRM, self._ring)
+        self._outer_handler = _signal(signal.SIGALRM, self._ring)
         self._armed, self.is_lost = True, False
         self._rings_at = time.monotonic() + self._soft_seconds
         self._announce(self._rings_at)
@@ -63,7 +66,7 @@ class SoftLimit:
             self._deliver(SoftTimeLimit(f"the task ran into its soft limit of {self._soft_seconds:g} s"))
 
     def _was_taken(self) -> bool:
-        if signal.getsignal(signal.SIGALRM) != self._ring:
+        if _getsignal(signal.SIGALRM) != self._ring:
             return True
         left_seconds = self._rings_at - time.monotonic()
         return left_seconds > _JUST_NOW_SECONDS and not signal.getitimer(signal.ITIMER_REAL)[0]
@@ -71,7 +74,7 @@ class SoftLimit:
     def _give_back(self) -> None:
         self._announce(0.0)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, self._outer_handler or signal.SIG_DFL)
+        _signal(signal.SIGALRM, self._outer_handler or int(signal.SIG_DFL))
         if self._outer_at:
             signal.setitimer(signal.ITIMER_REAL, max(0.001, self._outer_at - time.monotonic()))
 

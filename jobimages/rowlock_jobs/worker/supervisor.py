@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import FrameType
 
 from rowlock_jobs import logs
 from rowlock_jobs.worker.alive import STARTING, read_alive, state_of_all, write_alive
+from rowlock_jobs.worker.parent_death import end_with_parent
 
 _RESTART_SECONDS = 1.0
 _LOOK_SECONDS = 0.5
@@ -62,14 +64,19 @@ class Supervisor:
         # Until the parent has its own handlers a wish to end must end it, not be noted in its copy of this object.
         wishes = {signal.SIGTERM, signal.SIGINT}
         signal.pthread_sigmask(signal.SIG_BLOCK, wishes)
+        own_pid = os.getpid()
         pid = os.fork()
         if pid == 0:
             code = 70
             try:
+                if not end_with_parent(signal.SIGTERM, own_pid):
+                    os._exit(0)
                 for wish in wishes:
                     signal.signal(wish, signal.SIG_DFL)
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, wishes)
                 code = self._work(number)
+            except BaseException:  # noqa: BLE001 - it must not run on as a second supervisor, nor end without a word
+                traceback.print_exc()
             finally:
                 os._exit(code)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, wishes)

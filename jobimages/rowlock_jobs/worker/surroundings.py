@@ -16,7 +16,7 @@ import threading
 import time
 import tracemalloc
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 # One customer's key in a variable must not be seen by the next one's run. Reading os.environ itself takes 70 us, its store 2.
@@ -30,6 +30,7 @@ _LIMITS = tuple(
 )
 # signal.getsignal() makes an enum member of each answer: twenty times the time, for sixty signals.
 _handler: Callable[[int], Any] = vars(sys.modules["_signal"])["getsignal"]
+_sigmask: Callable[[int, Iterable[int]], Any] = vars(sys.modules["_signal"])["pthread_sigmask"]
 _SIGNALS = tuple(int(number) for number in signal.valid_signals() if number < signal.SIGRTMIN)
 _monitoring: Any = getattr(sys, "monitoring", None)  # Python 3.12
 _digits: Any = getattr(sys, "get_int_max_str_digits", int)  # not in the first Python 3.11
@@ -130,7 +131,7 @@ _LOOKS: dict[str, Callable[[], Any]] = {
     "umask": _umask,
     "locale": lambda: locale.setlocale(locale.LC_ALL),
     "time zone": lambda: (time.timezone, time.tzname),
-    "blocked signals": lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+    "blocked signals": lambda: _sigmask(signal.SIG_BLOCK, ()),
     # An ignored SIGCHLD makes every program that a task starts seem to succeed; a default SIGPIPE kills.
     "signal handlers": lambda: list(map(_handler, _SIGNALS)),
     "resource limits": lambda: list(map(resource.getrlimit, _LIMITS)),

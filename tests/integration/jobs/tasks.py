@@ -203,8 +203,9 @@ def reads(run: Run) -> dict[str, Any]:
 @task("queries")
 def queries(run: Run) -> str:
     """Writes, and waits in a statement at its first attempt; tidies up by another one where it is told of its soft limit."""
+    own = run.args.get("own")  # the address of a connection that the task opens by itself, as an ORM does
     try:
-        with run.transaction() as cursor:
+        with psycopg2.connect(own) if own else contextlib.nullcontext() as mine, mine.cursor() if mine else run.transaction() as cursor:
             cursor.execute("update held set by = %s", (run.attempt,))
             if run.attempt == 1:
                 _note(run, "waits")

@@ -93,7 +93,7 @@ def test_writes_of_the_orm_and_of_run_transaction_commit_with_the_outcome(shop: 
 
 @pytest.mark.parametrize(("end", "state", "invoices"), [
     ("raises", "dead", []), ("commits", "dead", []), ("a block fails", "succeeded", [1, 2]), ("a hook raises", "succeeded", [1, 2]),
-    ("forks", "succeeded", [1, 2]),
+    ("forks", "succeeded", [1, 2]), ("a block is open", "dead", []),
 ])  # fmt: skip
 def test_writes_share_the_fate_of_their_run(shop: Shop, end: str, state: str, invoices: list[int]) -> None:
     shop.sql("update rowlock.queue set retry = %s", '{"infra": {"limit": 0}, "app": {"limit": 0}}')

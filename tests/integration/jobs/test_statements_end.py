@@ -44,6 +44,15 @@ def test_what_a_killed_task_left_at_work_does_not_hold_up_its_own_retry(stage: S
     assert stage.sql(AT_WORK) == []
 
 
+def test_what_a_killed_task_left_at_work_on_a_connection_of_its_own_ends_too(stage: Stage) -> None:
+    stage.sql("create table held as select 0 as by")
+    stage.worker(soft_seconds="1", hard_seconds="1")
+    run_id = waiting(stage, own=stage.database)
+    stage.dispatch(1)
+    assert stage.wait_state(run_id, "succeeded", "dead")["attempt"] == 2
+    assert stage.sql(AT_WORK) == []
+
+
 @pytest.mark.usefixtures("server_does_not_look")
 def test_without_its_end_the_statement_of_a_killed_task_goes_on_and_starves_the_retry(
     stage: Stage, url: str, monkeypatch: pytest.MonkeyPatch
@@ -74,6 +83,15 @@ def test_the_soft_limit_reaches_a_statement_and_kills_no_process(stage: Stage, u
     assert (stage.look(run_id)["failure"]["class"], stage.look(run_id)["failure"]["reason"]) == ("app", "SoftTimeLimit")
     stage.dispatch(1)
     stage.wait_state(run_id, "succeeded")
+    assert stage.workers[0].events("child_ended") == [], "nobody was killed for it"
+
+
+def test_the_soft_limit_reaches_a_statement_on_a_connection_of_the_tasks_own(stage: Stage) -> None:
+    stage.sql("create table held as select 0 as by")
+    stage.worker(soft_seconds="1", hard_seconds="60")
+    run_id = waiting(stage, own=stage.database)
+    wait_until(lambda: stage.look(run_id)["failure"], "it ended", 15)
+    assert (stage.look(run_id)["failure"]["class"], stage.look(run_id)["failure"]["reason"]) == ("app", "SoftTimeLimit")
     assert stage.workers[0].events("child_ended") == [], "nobody was killed for it"
 
 

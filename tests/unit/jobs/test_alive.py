@@ -1,6 +1,7 @@
 """The alive file, as its writers leave it and its probes read it."""
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -91,3 +92,32 @@ def test_a_pod_whose_loop_ends_again_and_again_does_not_stay_alive(tmp_path: Pat
     wait_until(part.exists, "it is started")
     os.utime(part, (1.0, 1.0))
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 2
+
+
+def test_parents_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
+    def work(number: int) -> int:
+        (tmp_path / f"pid-{number}").write_text(str(os.getpid()))
+        while True:
+            signal.pause()
+
+    supervisor = Supervisor(work, processes=2, alive_file=tmp_path / "alive")
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(supervisor.run())
+        finally:
+            os._exit(70)
+    files = [tmp_path / "pid-0", tmp_path / "pid-1"]
+    wait_until(lambda: all(file.exists() and file.read_text() for file in files), "both parents work")
+    parents = [int(file.read_text()) for file in files]
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    wait_until(lambda: not any(_lives(parent) for parent in parents), "both ended")
+
+
+def _lives(pid: int) -> bool:
+    """A process that is no zombie: nobody of ours waits for an orphan's orphan."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

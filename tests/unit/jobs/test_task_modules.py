@@ -2,6 +2,8 @@
 
 import asyncio
 import functools
+import importlib
+import os
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rowlock_jobs.__main__ import main
-from rowlock_jobs.task import registered_tasks, task
+from rowlock_jobs.task import import_tasks, registered_tasks, task
 
 
 @pytest.mark.parametrize(
@@ -19,6 +21,8 @@ from rowlock_jobs.task import registered_tasks, task
         ("ends_with_words", "raise SystemExit('no config')", r"sys.exit\('no config'\)"),
         ("ends_quietly", "quit()", "__main__"),
         ("parses_arguments", "import argparse; argparse.ArgumentParser(prog='x').parse_args(['--no-such-option'])", r"sys.exit\(2\)"),
+        ("ends_at_once", "import os; os._exit(0)", r"os._exit\(0\)"),
+        ("ends_at_once_by_name", "from os import _exit; _exit(status=3)", r"os._exit\(3\)"),
         ("closes", "raise GeneratorExit", "GeneratorExit"),
         ("own", "class Stop(BaseException): ...\nraise Stop('of my own')", "Stop: of my own"),
         ("cancels", "import asyncio; raise asyncio.CancelledError", "CancelledError"),
@@ -36,6 +40,20 @@ def test_a_module_that_ends_the_process_is_named(
     said = capsys.readouterr().err
     assert f"module '{module}' of ROWLOCK_IMPORTS" in said
     assert re.search(words, said), said
+
+
+def test_a_module_may_fork_and_keep_the_way_to_end_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "import os\nfrom os import _exit\nif (pid := os.fork()) == 0:\n    os._exit(7)\nended = os.waitpid(pid, 0)[1]\n"
+    (tmp_path / "module_that_forks.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    own_exit = os._exit
+    import_tasks(["module_that_forks"])
+    assert os._exit is own_exit
+    module = importlib.import_module("module_that_forks")
+    assert os.waitstatus_to_exitcode(module.ended) == 7
+    if (pid := os.fork()) == 0:
+        module._exit(5)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 5
 
 
 def test_a_generator_function_is_no_task_because_a_call_of_it_runs_nothing() -> None:

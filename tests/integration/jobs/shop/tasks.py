@@ -10,6 +10,8 @@ from rowlock_jobs.orm import django_transaction
 from rowlock_jobs.task import Permanent, Run, task
 from tests.integration.jobs.shop.models import Invoice
 
+_left: list[Any] = []
+
 
 @task("bill")
 def bill(run: Run) -> int:
@@ -45,6 +47,10 @@ def bill_together(run: Run) -> str:
                 pass
         case "a hook raises":
             transaction.on_commit(lambda: 1 / 0)
+        case "a block is open":
+            _left.append(django_transaction(run))
+            _left[-1].__enter__()
+            Invoice.objects.create(number=5)
         case "stale":
             _note(run, "wrote")
             while not Path(run.args["release"]).exists():
