@@ -8,7 +8,8 @@ from rowlock_operator.api.parse import parse_work_queue
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.credentials import Credentials
 from rowlock_operator.desired.installation import Installation
-from rowlock_operator.dispatch.launcher import Attempt, Launcher
+from rowlock_operator.dispatch.attempts import Attempt
+from rowlock_operator.dispatch.launcher import Launcher
 from rowlock_operator.observed.kube_jobs import KubeJobSeen
 from rowlock_operator.observed.pods import PodSeen
 from rowlock_operator.rows.ledger import Claimed
@@ -52,7 +53,7 @@ async def claimed_and_refused(bench: Bench, credentials: Credentials, launched: 
 
         async def look() -> None:
             await launcher.tend()
-            await until(lambda: not launcher._tended, "the look is over")
+            await until(lambda: not launcher.looking, "the look is over")
 
         await look()
         with connect(bench.dispatcher.url) as cur:
@@ -65,7 +66,7 @@ async def claimed_and_refused(bench: Bench, credentials: Credentials, launched: 
         bench.dispatcher.unregister_queue(QUEUE)
         for _ in range(3):
             await look()
-            await until(lambda: not launcher._busy, "what the look began is over")
+            await until(lambda: not launcher.tasks.busy, "what the look began is over")
 
 
 @pytest.mark.parametrize("launched", [True, False])

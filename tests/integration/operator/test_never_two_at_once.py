@@ -20,7 +20,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 NODE = "worker-7"
 # What is otherwise in the operator.
 QUICK = "import datetime, rowlock_operator.observed.pods as p\np.CONFIRMED_WITHIN = datetime.timedelta(seconds=1)\n"
-UNGUARDED = QUICK + "from rowlock_operator.dispatch.launcher import Launcher\nLauncher._held = lambda *_, **__: set()\n"
+UNGUARDED = (
+    QUICK + "from rowlock_operator.dispatch.kube_job_creation import KubeJobCreation\nKubeJobCreation._held = lambda *_, **__: set()\n"
+)
 
 
 def launched(room: OperatorRoom, otherwise: str = "", **spec: Any) -> str:
