@@ -8,6 +8,7 @@ RowlockError
 |   `-- Forbidden                a right is missing; the sentence names verb and resource
 |-- NotFound                     the object is not there
 |-- Conflict                     somebody else was faster; look again
+|   `-- AlreadyExists            the name is taken
 |-- StaleAttempt                 drop silently and count
 |-- LeaseLost                    stop now
 `-- OutcomeUnknown               park for a human
@@ -60,6 +61,10 @@ class NotFound(RowlockError):
 
 class Conflict(RowlockError):
     """Somebody else changed or created the object first."""
+
+
+class AlreadyExists(Conflict):
+    """An object of that name is there."""
 
 
 class StaleAttempt(RowlockError):

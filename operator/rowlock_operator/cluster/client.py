@@ -13,16 +13,17 @@ import aiohttp
 
 from rowlock_operator.cluster.credentials import Credentials
 from rowlock_operator.cluster.kinds import Kind, Manifest
-from rowlock_operator.cluster.replies import Call, error_of, patience_seconds
+from rowlock_operator.cluster.places import Places
+from rowlock_operator.cluster.replies import Call, denied, error_of, patience_seconds
 from rowlock_operator.cluster.session import open_session
-from rowlock_operator.errors import ApiUnavailable, Conflict, NotFound
+from rowlock_operator.errors import AlreadyExists, ApiUnavailable, Conflict, NotFound, RetryLater
 
 FIELD_MANAGER = "rowlock-operator"
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"  # JSON is YAML
 MERGE = "application/merge-patch+json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-CONNECT_ERRORS = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError, OSError)
+CONNECT_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)  # also what is no HTTP, and a proxy's redirect to nowhere
 
 Observe = Callable[[str, str, str, float], None]
 """Told of every request: verb, plural, HTTP status (or "error"), seconds."""
@@ -35,9 +36,11 @@ class ClientSettings:
     request_timeout_seconds: float = 30.0
     """A whole request; the API server itself gives up after 60 s, and a caller's retry is cheaper than a long hang."""
     connections: int = 20
-    """In flight at once: 20 connections create some 340 objects a second, more only burden the server."""
+    """Calls in flight at once: 20 connections create some 340 objects a second, more only burden the server. Watches have their own, and so have calls
+    that take longer than seconds: what hangs in one webhook holds up nobody else's."""
     patience_seconds: float = 10.0
-    """How long one call may wait in all when the server answers 429 or 503 with Retry-After, before the caller is told."""
+    """How long one call may wait in all when the server answers 429 or 503 with Retry-After, before the caller is told. 0: each call is
+    sent, whatever another one was answered; for a caller whose own pace is slow enough."""
     page_size: int = 200
     """Objects a list page: some ten times its text in memory while it is read, and a pod's memory does not shrink again."""
     watch_seconds: int = 600
@@ -78,18 +81,20 @@ class KubeClient(AbstractAsyncContextManager["KubeClient"]):
         self.settings = settings or ClientSettings()
         self._observe = observe
         self._session: aiohttp.ClientSession | None = None
+        self._streams: aiohttp.ClientSession | None = None  # a watch keeps its connection: many would leave none for the calls
+        self._places = Places(self.settings.connections)
         self._quiet_until = float("-inf")  # one 429 silences the whole pool, not only its own call
 
     async def __aenter__(self) -> "KubeClient":
-        self._session = open_session(
-            self.credentials, connections=self.settings.connections, timeout_seconds=self.settings.request_timeout_seconds
-        )
+        self._session = open_session(self.credentials, connections=0, timeout_seconds=self.settings.request_timeout_seconds)
+        self._streams = open_session(self.credentials, connections=0, timeout_seconds=self.settings.request_timeout_seconds)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        sessions, self._session, self._streams = (self._session, self._streams), None, None
+        for session in sessions:
+            if session is not None:
+                await session.close()
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
         """The object; raises NotFound."""
@@ -103,10 +108,17 @@ class KubeClient(AbstractAsyncContextManager["KubeClient"]):
             return None
 
     async def list_pages(
-        self, kind: Kind, namespace: str | None, *, label_selector: str = "", metadata_only: bool = False, page_size: int | None = None
+        self,
+        kind: Kind,
+        namespace: str | None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        metadata_only: bool = False,
+        page_size: int | None = None,
     ) -> AsyncGenerator[Page, None]:
         """All objects, page by page; `namespace` None means every namespace. Raises WatchExpired where a page token grew too old."""
-        params = {"limit": str(page_size or self.settings.page_size), **_selector(label_selector)}
+        params = {"limit": str(page_size or self.settings.page_size), **_selector(label_selector, field_selector)}
         call = Call("list", kind, namespace)
         while True:
             reply = await self._call(call, "GET", params=params, accept=METADATA_ONLY if metadata_only else JSON)
@@ -149,7 +161,7 @@ class KubeClient(AbstractAsyncContextManager["KubeClient"]):
         started = time.monotonic()
         opened = False
         try:
-            async with self._open.get(self._url(call), params=params, timeout=timeout) as response:
+            async with _opened(self._streams).get(self._url(call), params=params, timeout=timeout) as response:
                 self._observe(call.verb, kind.plural, str(response.status), time.monotonic() - started)
                 if response.status >= 400:
                     body = await _body(response)
@@ -173,7 +185,7 @@ class KubeClient(AbstractAsyncContextManager["KubeClient"]):
         return await self._call(call, "PATCH", params=params, body=manifest, content_type=APPLY)
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
-        """Creates; raises Conflict where the name is taken."""
+        """Creates; raises AlreadyExists where the name is taken."""
         call = Call("create", kind, manifest["metadata"]["namespace"], manifest["metadata"]["name"])
         params = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
         return await self._call(call, "POST", params=params, body=manifest)
@@ -181,10 +193,16 @@ class KubeClient(AbstractAsyncContextManager["KubeClient"]):
     async def create_once(self, kind: Kind, manifest: Manifest) -> tuple[Manifest, bool]:
         """Creates, or returns what is there under that name: (object, created by this call). A repeated call is harmless;
         the caller checks that an object found is its own (label or owner)."""
+        namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
         try:
             return await self.create(kind, manifest), True
-        except Conflict:
-            return await self.get(kind, manifest["metadata"]["namespace"], manifest["metadata"]["name"]), False
+        except AlreadyExists:
+            found = await self.find(kind, namespace, name)
+        except Conflict as error:  # of what the creation touches beside the object, such as the count of a ResourceQuota
+            raise RetryLater(str(error)) from error
+        if found is None:
+            raise RetryLater(f"create {kind.kind}/{namespace}/{name}: the name was taken, and is free now")
+        return found, False
 
     async def replace(self, kind: Kind, manifest: Manifest) -> Manifest:
         """PUT of the whole object; with a resourceVersion in it, raises Conflict where somebody else was faster."""
@@ -220,12 +238,6 @@ class KubeClient(AbstractAsyncContextManager["KubeClient"]):
         """Sets the replicas through the scale subresource, the only way that does not take the field from its owner."""
         await self.merge_patch(kind, namespace, name, {"spec": {"replicas": replicas}}, subresource="scale")
 
-    @property
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            raise ApiUnavailable("the Kubernetes client is closed: use it inside its `async with` block")
-        return self._session
-
     def _url(self, call: Call) -> str:
         name = "" if call.verb == "create" else call.name  # a POST goes to the collection
         return self.credentials.server + call.kind.path(call.namespace, name, call.subresource)
@@ -248,7 +260,10 @@ class KubeClient(AbstractAsyncContextManager["KubeClient"]):
             started = time.monotonic()
             status = "error"
             try:
-                async with self._open.request(method, self._url(call), params=params, data=data, headers=headers) as response:
+                async with (
+                    self._places.one(),
+                    _opened(self._session).request(method, self._url(call), params=params, data=data, headers=headers) as response,
+                ):
                     status = str(response.status)
                     reply = await _body(response)
                     asked = patience_seconds(response.headers.get("Retry-After"), reply)
@@ -259,7 +274,8 @@ class KubeClient(AbstractAsyncContextManager["KubeClient"]):
             if response.status < 400:
                 return _object(call, reply)
             # A refused request was not carried out, so repeating is safe for every verb; a timeout is not repeated here.
-            if response.status not in (429, 503) or asked is None:
+            # A webhook's denial silences nobody: it speaks of this object, others may pass.
+            if response.status not in (429, 503) or asked is None or denied(reply) or not self.settings.patience_seconds:
                 raise error_of(call, response.status, reply, asked)
             self._quiet_until = max(self._quiet_until, time.monotonic() + asked)
             if self._quiet_until > give_up_at:
@@ -272,8 +288,14 @@ class KubeClient(AbstractAsyncContextManager["KubeClient"]):
             await asyncio.sleep(pause)
 
 
-def _selector(labels: str) -> dict[str, str]:
-    return {"labelSelector": labels} if labels else {}
+def _opened(session: aiohttp.ClientSession | None) -> aiohttp.ClientSession:
+    if session is None:
+        raise ApiUnavailable("the Kubernetes client is closed: use it inside its `async with` block")
+    return session
+
+
+def _selector(labels: str, fields: str = "") -> dict[str, str]:
+    return ({"labelSelector": labels} if labels else {}) | ({"fieldSelector": fields} if fields else {})
 
 
 def _why(error: BaseException) -> str:

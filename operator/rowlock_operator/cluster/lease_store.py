@@ -16,7 +16,8 @@ MICRO_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 def lease_client(credentials: Credentials) -> KubeClient:
-    """A client of the elector's own: it never waits behind other requests, and no request outlives the renew deadline."""
+    """A client of the elector's own: it never waits behind other requests, no request outlives the renew deadline, and none is left out
+    because an earlier one was refused (429 with Retry-After): one every two seconds burdens nobody."""
     return KubeClient(credentials, ClientSettings(request_timeout_seconds=REQUEST_SECONDS, connections=2, patience_seconds=0.0))
 
 
@@ -60,15 +61,19 @@ class KubeLease:
 
 
 def record_of(manifest: Manifest) -> LeaseRecord:
-    spec = manifest.get("spec") or {}
-    return LeaseRecord(
-        holder=spec.get("holderIdentity") or "",
-        lease_seconds=float(spec.get("leaseDurationSeconds") or 1),
-        acquired_at=_time(spec.get("acquireTime")),
-        renewed_at=_time(spec.get("renewTime")),
-        transitions=int(spec.get("leaseTransitions") or 0),
-        version=manifest["metadata"]["resourceVersion"],
-    )
+    """Raises ApiUnavailable for what is no Lease (a proxy's own answer): asked for again, as after no answer."""
+    try:
+        spec = manifest.get("spec") or {}
+        return LeaseRecord(
+            holder=spec.get("holderIdentity") or "",
+            lease_seconds=float(spec.get("leaseDurationSeconds") or 1),
+            acquired_at=_time(spec.get("acquireTime")),
+            renewed_at=_time(spec.get("renewTime")),
+            transitions=int(spec.get("leaseTransitions") or 0),
+            version=manifest["metadata"]["resourceVersion"],
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ApiUnavailable("the answer of the API server is no Lease; is it served by a proxy?") from error
 
 
 def manifest_of(record: LeaseRecord, *, namespace: str, name: str) -> Manifest:

@@ -13,7 +13,7 @@ USER_AGENT = "rowlock-operator"
 def open_session(
     credentials: Credentials, *, connections: int, timeout_seconds: float, middlewares: Sequence[ClientMiddlewareType] = ()
 ) -> aiohttp.ClientSession:
-    """A session for the running event loop; the caller closes it. `connections` bounds what is in flight."""
+    """A session for the running event loop; the caller closes it. `connections` bounds what is in flight; 0: nothing does."""
 
     async def add_token(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         # Per request, not per session: a rotated token is used without losing the open watches.

@@ -68,8 +68,8 @@ class KopfWatch:
         sessions = AsyncExitStack()
 
         async def login(**_: Any) -> kopf.AiohttpSession:
-            # Our own session: token per request, bounded connections, and the pulse of every stream.
-            session = open_session(self._credentials, connections=20, timeout_seconds=60, middlewares=(self._pulse.middleware,))
+            # Our own session: token per request, a connection for each stream (however many namespaces), and the pulse of every stream.
+            session = open_session(self._credentials, connections=0, timeout_seconds=60, middlewares=(self._pulse.middleware,))
             sessions.push_async_callback(session.close)
             return kopf.AiohttpSession(server=self._credentials.server, aiohttp_session=session)
 

@@ -12,6 +12,7 @@ from aiohttp import web
 from rowlock_operator.cluster.client import ClientSettings, KubeClient
 from rowlock_operator.cluster.credentials import Credentials, TokenFile, load_kubeconfig
 from rowlock_operator.cluster.kinds import CONFIG_MAPS
+from rowlock_operator.cluster.lease_store import KubeLease, lease_client
 from rowlock_operator.errors import ApiUnavailable, GiveUp
 
 pytestmark = pytest.mark.integration
@@ -73,13 +74,92 @@ def test_a_429_is_repeated_after_what_the_server_asked_and_silences_the_other_re
 
 def test_patience_has_a_bound_and_the_error_says_when_to_come_back() -> None:
     async def scenario() -> None:
-        script = Script(busy(60))
+        script = Script(busy(3600))
         async with serving(script, patience_seconds=1.0) as kube:
             for asked in (1, 1):
                 with pytest.raises(ApiUnavailable) as refused:
                     await kube.get(CONFIG_MAPS, "default", "one")
-                assert refused.value.after_seconds == pytest.approx(60, abs=1)
+                assert refused.value.after_seconds == pytest.approx(30, abs=2)
                 assert len(script.asked_at) == asked  # the second was not even sent
+
+    asyncio.run(scenario())
+
+
+def test_a_webhook_that_asks_for_patience_speaks_of_its_object_alone() -> None:
+    async def scenario() -> None:
+        answer = {"message": 'admission webhook "busy.example" denied the request: later', "details": {"retryAfterSeconds": 30}}
+        script = Script(web.json_response(answer, status=429, headers={"Retry-After": "30"}))
+        async with serving(script) as kube:
+            with pytest.raises(GiveUp, match="denied the request: later"):
+                await kube.create(CONFIG_MAPS, {"metadata": {"namespace": "default", "name": "one"}})
+            await kube.get(CONFIG_MAPS, "default", "two")
+            assert script.asked_at[1] - script.asked_at[0] < 10
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("after", ["3600", "inf", "nan", "-5", "Fri, 31 Dec 2027 23:59:59 GMT", "soon", "9" * 400])
+def test_the_lease_is_asked_for_whatever_an_earlier_asking_was_answered(after: str) -> None:
+    """Twin: a client with patience leaves out the second call."""
+
+    async def scenario() -> None:
+        script = Script(*[web.json_response({}, status=429, headers={"Retry-After": after}) for _ in range(3)])
+        async with serving(script) as other, lease_client(other.credentials) as kube:
+            lease = KubeLease(kube, "shop", "rowlock-operator")
+            for _ in range(3):
+                with pytest.raises(ApiUnavailable):
+                    await lease.read()
+            with pytest.raises(ApiUnavailable, match="no Lease"):
+                await lease.read()  # the script's own answer
+            assert len(script.asked_at) == 4
+
+    asyncio.run(scenario())
+
+
+def test_watches_of_many_namespaces_leave_connections_to_the_calls() -> None:
+    """Each keeps its connection: seven namespaces with three kinds each took all twenty that a client has."""
+
+    async def scenario() -> None:
+        script = Script()
+        async with serving(script, connections=2) as kube:
+            script.hangs = True
+
+            async def watch(namespace: str) -> None:
+                async for _ in kube.watch(CONFIG_MAPS, namespace, resource_version="1"):
+                    pass
+
+            watches = [asyncio.create_task(watch(f"n{number}")) for number in range(3)]
+            while len(script.asked_at) < 3:
+                await asyncio.sleep(0.01)
+            script.hangs = False
+            async with asyncio.timeout(20):
+                await kube.get(CONFIG_MAPS, "default", "one")
+            for each in watches:
+                each.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
+
+    asyncio.run(scenario())
+
+
+def test_calls_that_hang_hold_up_no_other_calls() -> None:
+    """Such as creations in a namespace whose webhook does not answer: six of them, of two places."""
+
+    async def scenario() -> None:
+        script = Script()
+        async with serving(script, connections=2) as kube:
+            script.hangs = True
+            hanging = [asyncio.create_task(kube.get(CONFIG_MAPS, "shop", f"h{number}")) for number in range(6)]
+            while len(script.asked_at) < 2:
+                await asyncio.sleep(0.01)
+            async with asyncio.timeout(20):
+                while len(script.asked_at) < 6:
+                    await asyncio.sleep(0.01)
+                script.hangs = False
+                await kube.get(CONFIG_MAPS, "default", "one")
+            assert not any(each.done() for each in hanging)
+            for each in hanging:
+                each.cancel()
+            await asyncio.gather(*hanging, return_exceptions=True)
 
     asyncio.run(scenario())
 
