@@ -4,11 +4,13 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from rowlock_operator.dispatch.aside import Aside
 from rowlock_operator.dispatch.auditor import Auditor, AuditorSettings
 from rowlock_operator.dispatch.claimer import Claimer, ClaimerSettings
 from rowlock_operator.dispatch.depths import DepthsReader, DepthsSettings
@@ -34,6 +36,7 @@ from rowlock_operator.rows.stored_plan import stored
 from rowlock_operator.transport.redis_queues import RedisQueues
 
 log = logging.getLogger("rowlock.dispatch")
+STOP_SECONDS = 10.0  # for all duties together; one that hangs with its database is left behind
 REGISTERING = Patience(lock_ms=200, statement_ms=5_000)  # reconcilers wait in line behind a table that is looked at
 
 
@@ -86,6 +89,7 @@ class DatabaseDispatcher:
         whether a launcher follows the kube jobs of this database."""
         self.url = url
         self.pool, self.reconciler_pool = Pool(url, settings.pool_size), Pool(url, settings.reconciler_pool_size)
+        self.aside = Aside(self.pool.name)
         self.ledger, self._registry = Ledger(self.pool), Ledger(self.reconciler_pool)
         self.state = SharedState(failing=Failing(settings.watch.lasting_seconds, settings.watch.quiet_seconds))
         idle_seconds = settings.claimer.idle_seconds
@@ -133,10 +137,12 @@ class DatabaseDispatcher:
 
     def stop(self) -> None:
         """Ends the duties after the call each is in, then the connections."""
+        self.aside.close()
         for duty in self._duties:
             duty.stop()
+        until = time.monotonic() + STOP_SECONDS
         for duty in self._duties:
-            duty.join()
+            duty.join(max(0.0, until - time.monotonic()))
         self._watch.close()
         self._hints.close()
         self.pool.close()

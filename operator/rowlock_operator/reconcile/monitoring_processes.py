@@ -61,18 +61,19 @@ class MonitoringProcesses:
         troubles: list[Trouble] = []
         row: ProcessRow | None = None
         try:
-            rows = self._rows_of(key)
-            await asyncio.to_thread(rows.check_installed)
-            row = await self._row(rows, process)
+            dispatcher = self._dispatcher(key.namespace)
+            rows = self._rows_of(dispatcher)
+            await dispatcher.aside.ask(rows.check_installed)
+            row = await self._row(dispatcher, process)
             if row is not None and process.spec.state == "Stopped" and row.alive:
                 # Before anything that may fail: a stop needs neither its Secrets nor its workers.
-                await asyncio.to_thread(rows.stop, process.metadata.uid, status="stopped", reason="Stopped")
-                row = await self._row(rows, process)
+                await dispatcher.aside.ask(rows.stop, process.metadata.uid, status="stopped", reason="Stopped")
+                row = await self._row(dispatcher, process)
             await self._write(key, process)
-            row = row or await self._row(rows, process)
+            row = row or await self._row(dispatcher, process)
             self._check_pipeline(key)
-            if await self._act(rows, process, row, troubles):
-                row = await self._row(rows, process)
+            if await self._act(dispatcher, process, row, troubles):
+                row = await self._row(dispatcher, process)
         except GiveUp as error:
             troubles.append(Trouble(reason=error.reason, message=str(error)))
         except RetryLater as error:
@@ -82,11 +83,13 @@ class MonitoringProcesses:
         await self._reporter.report(MONITORING_PROCESSES, key, primary, self._status(process, row, troubles))
         return TROUBLE_SECONDS if troubles else LOOK_AGAIN_SECONDS
 
-    async def _act(self, rows: MonitoringRows, process: MonitoringProcess, row: ProcessRow | None, troubles: list[Trouble]) -> bool:
+    async def _act(
+        self, dispatcher: DatabaseDispatcher, process: MonitoringProcess, row: ProcessRow | None, troubles: list[Trouble]
+    ) -> bool:
         """Whether something was asked for."""
         if decide_action(process, row) is not Action.START:
             return False
-        refused = await asyncio.to_thread(rows.start, process.metadata.uid, per_owner=PER_OWNER)
+        refused = await dispatcher.aside.ask(self._rows_of(dispatcher).start, process.metadata.uid, per_owner=PER_OWNER)
         if refused is not None:
             troubles.append(trouble(reasons.TOO_MANY_RUNNING, owner=process.spec.owner or "Everybody without an owner", limit=PER_OWNER))
         return refused is None
@@ -103,8 +106,7 @@ class MonitoringProcesses:
         )
         return fold_monitoring_process_status(process, observation)
 
-    def _rows_of(self, key: ObjectKey) -> MonitoringRows:
-        dispatcher = self._dispatcher(key.namespace)
+    def _rows_of(self, dispatcher: DatabaseDispatcher) -> MonitoringRows:
         return self._rows.setdefault(dispatcher, MonitoringRows(dispatcher.reconciler_pool))
 
     def _dispatcher(self, namespace: str) -> DatabaseDispatcher:
@@ -122,8 +124,9 @@ class MonitoringProcesses:
             raise reasons.NO_WORKER.error(queue=key.name, why="it does not exist in this namespace. Enable domain.monitoring in the chart.")
         return found
 
-    async def _row(self, rows: MonitoringRows, process: MonitoringProcess) -> ProcessRow | None:
-        return (await asyncio.to_thread(rows.status, [process.metadata.uid])).get(process.metadata.uid)
+    async def _row(self, dispatcher: DatabaseDispatcher, process: MonitoringProcess) -> ProcessRow | None:
+        found = await dispatcher.aside.ask(self._rows_of(dispatcher).status, [process.metadata.uid])
+        return found.get(process.metadata.uid)
 
     async def _write(self, key: ObjectKey, process: MonitoringProcess) -> None:
         """The process as asked for into the database, where it or one of its Secrets changed."""
@@ -136,7 +139,7 @@ class MonitoringProcesses:
         version = hashlib.sha256("\n".join((self._vault.key, *versions)).encode()).hexdigest()
         if known is None or known[:4] != (*identity, version):
             document = build_document(process, secrets=logins, api_key=api_key, encrypt=self._vault.encrypt)
-            await asyncio.to_thread(self._rows_of(key).apply, document)
+            await dispatcher.aside.ask(self._rows_of(dispatcher).apply, document)
         self._written[key] = (*identity, version, time.monotonic())
 
     def _check_pipeline(self, key: ObjectKey) -> None:
@@ -155,25 +158,38 @@ class MonitoringProcesses:
         if known is not None:
             rows = self._rows.get(known[1])
             if rows is not None:
-                await asyncio.to_thread(rows.forget, known[0])
+                await known[1].aside.ask(rows.forget, known[0])
             self._shown.pop(known[0], None)
         self._written.pop(key, None)
 
     async def watch(self) -> None:
-        """Every second: ends what is over, and has those looked at whose figures changed. Until cancelled."""
+        """Every second: ends what is over, and has those looked at whose figures changed. Until cancelled. A database that does not answer is left
+        to its own look, and holds up no other's."""
         gone_at = 0.0
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
-            known = {
-                primary.uid: key for key in tuple(self._keys(MONITORING_PROCESSES.plural)) if (primary := self._cache.get(key)) is not None
-            }
-            look_for_gone = time.monotonic() - gone_at > GONE_SECONDS
-            if look_for_gone:
-                gone_at = time.monotonic()
-            for dispatcher in self._in_use():
-                with contextlib.suppress(RowlockError):  # the duties of the database say it where it is away
-                    for identity in await asyncio.to_thread(self._tick, self._rows[dispatcher], known, look_for_gone):
-                        self._changed(known[identity])
+        looks: dict[int, asyncio.Task[None]] = {}
+        try:
+            while True:
+                await asyncio.sleep(TICK_SECONDS)
+                known = {
+                    primary.uid: key
+                    for key in tuple(self._keys(MONITORING_PROCESSES.plural))
+                    if (primary := self._cache.get(key)) is not None
+                }
+                look_for_gone = time.monotonic() - gone_at > GONE_SECONDS
+                if look_for_gone:
+                    gone_at = time.monotonic()
+                looks = {each: look for each, look in looks.items() if not look.done()}
+                for dispatcher in self._in_use():
+                    if id(dispatcher) not in looks:
+                        looks[id(dispatcher)] = asyncio.create_task(self._watch(dispatcher, known, look_for_gone))
+        finally:
+            for look in looks.values():
+                look.cancel()
+
+    async def _watch(self, dispatcher: DatabaseDispatcher, known: dict[str, ObjectKey], look_for_gone: bool) -> None:
+        with contextlib.suppress(RowlockError):  # the duties of the database say it where it is away
+            for identity in await dispatcher.aside.run(self._tick, self._rows[dispatcher], known, look_for_gone):
+                self._changed(known[identity])
 
     def _in_use(self) -> list[DatabaseDispatcher]:
         alive = set(self._databases)

@@ -1,6 +1,5 @@
 """One look at one RowSource: check the spec, look at the table, register it with its database's dispatcher, report."""
 
-import asyncio
 import contextlib
 import sys
 import time
@@ -128,7 +127,7 @@ class RowSources:
         elif before is not None and time.monotonic() - known[2] < _good_for(seen, before) and seen.error is None:
             return before
         try:
-            inspection = await asyncio.to_thread(
+            inspection = await dispatcher.aside.ask(
                 dispatcher.register_source, plan, rules, queue_id=entry.queue_id, suspended=source.spec.suspend
             )
         except GiveUp as error:
@@ -168,7 +167,7 @@ class RowSources:
         self._forget(key)
         if known is not None:
             with contextlib.suppress(RetryLater):  # whoever looks for what is gone repeats it
-                await asyncio.to_thread(known[0].retire_source, f"{key.namespace}/{key.name}")
+                await known[0].aside.ask(known[0].retire_source, f"{key.namespace}/{key.name}")
 
     def _forget(self, key: ObjectKey) -> None:
         self._queue_patience.settle(key)
