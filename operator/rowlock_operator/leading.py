@@ -34,7 +34,7 @@ from rowlock_operator.reconcile.work_queues import QueueChildren, WorkQueues
 from rowlock_operator.rows.ledger import Claimed
 from rowlock_operator.rows.vault import Vault
 from rowlock_operator.settings import Settings
-from rowlock_operator.status.pod_problems import missing_pods, pod_problems
+from rowlock_operator.status.pod_problems import missing_pods, pod_problems, running_pods, unready_worker
 from rowlock_operator.telemetry.metrics import Metrics
 from rowlock_operator.transport.redis_queues import RedisQueues
 
@@ -226,10 +226,13 @@ class Leading:
         return None
 
     def _queue_children(self, key: ObjectKey) -> QueueChildren:
+        pods = self._children.queue_pods(key.namespace, key.name)
         return QueueChildren(
             deployment=self._children.deployment(key.namespace, worker_deployment_name(key.name)),
             unfinished_kube_jobs=self._children.unfinished_kube_jobs(key.namespace, key.name),
-            pod_problems=pod_problems(self._children.queue_pods(key.namespace, key.name), datetime.now(UTC))
+            running_pods=running_pods(pods),
+            unready_worker=unready_worker(pods),
+            pod_problems=pod_problems(pods, datetime.now(UTC))
             + missing_pods(self._children.podless_kube_jobs(key.namespace, key.name), datetime.now(UTC)),
         )
 
@@ -255,18 +258,28 @@ class Leading:
 
     async def _forget_gone(self, databases: Databases) -> None:
         """What was deleted while nobody led is still in the ledger as if it were there; and databases that nobody uses any more are closed
-        once what is left there is written."""
-        while True:
-            await asyncio.sleep(GONE_SECONDS)
-            for dispatcher in databases:
-                with contextlib.suppress(RowlockError):
-                    for name in await asyncio.to_thread(dispatcher.ledger.queue_names):
-                        if self._gone(WORK_QUEUES.plural, name):
-                            await asyncio.to_thread(dispatcher.unregister_queue, name)
-                    for name in await asyncio.to_thread(dispatcher.ledger.source_names):
-                        if self._gone(ROW_SOURCES.plural, name):
-                            await asyncio.to_thread(dispatcher.retire_source, name)
-            await databases.close_unused()
+        once what is left there is written. Each by itself: one that hangs is left to its own look."""
+        looks: dict[int, asyncio.Task[None]] = {}
+        try:
+            while True:
+                await asyncio.sleep(GONE_SECONDS)
+                looks = {each: look for each, look in looks.items() if not look.done()}
+                for dispatcher in databases:
+                    if id(dispatcher) not in looks:
+                        looks[id(dispatcher)] = asyncio.create_task(self._forget_gone_of(dispatcher))
+                await databases.close_unused()
+        finally:
+            for look in looks.values():
+                look.cancel()
+
+    async def _forget_gone_of(self, dispatcher: DatabaseDispatcher) -> None:
+        with contextlib.suppress(RowlockError):
+            for name in await dispatcher.aside.run(dispatcher.ledger.queue_names):
+                if self._gone(WORK_QUEUES.plural, name):
+                    await dispatcher.aside.run(dispatcher.unregister_queue, name)
+            for name in await dispatcher.aside.run(dispatcher.ledger.source_names):
+                if self._gone(ROW_SOURCES.plural, name):
+                    await dispatcher.aside.run(dispatcher.retire_source, name)
 
     def _gone(self, plural: str, name: str) -> bool:
         namespace, _, short = name.partition("/")

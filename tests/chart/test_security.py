@@ -120,7 +120,7 @@ OPERATOR = {
     ("", "pods"): READ | {"patch", "delete"},
     ("", "secrets"): {"get"},
     ("", "configmaps"): {"get"},
-    ("", "events"): {"create", "patch"},
+    ("", "events"): {"create", "patch", "list"},
     ("events.k8s.io", "events"): {"create", "patch"},
 }
 

@@ -58,4 +58,8 @@
 - apiGroups: ["", events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+# Why a pod's volumes, network or readiness do not come: said in Events only. Asked for of single pods in trouble.
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list]
 {{- end -}}

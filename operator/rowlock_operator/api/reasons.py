@@ -110,7 +110,10 @@ LEDGER_LOCKED = Reason(
 )
 REDIS_UNREACHABLE = Reason("RedisUnreachable", "{why}. Runs stay in the database and go on as soon as it answers.")
 DEPTH_UNKNOWN = Reason("DepthUnknown", "The number of waiting runs is not known at the moment: {why}. Nothing is scaled until it is.")
-CHILD_REFUSED = Reason("ChildRefused", "The API server refused {kind} {name}: {why}. Correct the field it names in spec.template.")
+CHILD_REFUSED = Reason(
+    "ChildRefused",
+    "{kind} {name} cannot be made or changed: {why}. Mend what it names; Rowlock tries again by itself, a minute later at most.",
+)
 FORBIDDEN = Reason("Forbidden", "{call}: forbidden; the operator's Role lacks {right}.")
 REFUSED_BY_POLICY = Reason("RefusedByPolicy", "{call}: the cluster's policy refused it: {why}")
 OBJECT_REFUSED = Reason("ObjectRefused", "{call}: the API server refused the object: {why}")
@@ -140,6 +143,14 @@ NODE_LOST = Reason(
     "{count} pods were to end and their node does not confirm it, such as {why}: a run of contract Exit is tried again only once its pod is gone. "
     "Bring the node back; or, once its machine is off for certain, delete the Node, taint it node.kubernetes.io/out-of-service, or force-delete "
     "the pod.",
+)
+POD_STUCK = Reason(
+    "PodStuck",
+    "{count} pods have waited for their container for a minute or longer, such as {why}. Provide what is missing; the pod starts by itself.",
+)
+WORKERS_NOT_READY = Reason(
+    "WorkersNotReady",
+    "Runs wait, and for two minutes no worker has become ready{why}. `kubectl describe pod` and `kubectl logs` of one of them say why.",
 )
 POD_PROBLEM = Reason("PodProblem", "{count} pods are not well: {why}.")
 

@@ -30,6 +30,7 @@ class PodSeen:
     """One pod, and of its containers the one that runs our process."""
 
     name: str
+    uid: str = ""
     phase: str = "Pending"
     reason: str = ""
     message: str = ""
@@ -42,6 +43,7 @@ class PodSeen:
     deleting_at: datetime | None = None  # when it was to have ended: the grace period is in it
     restarts: int = 0
     unschedulable: str | None = None
+    scheduled_at: datetime | None = None  # when it got its node; None = not yet, or nobody says so
     disruption: str | None = None
     disruption_message: str = ""
     waiting_reason: str = ""
@@ -75,6 +77,7 @@ def observe_pod(manifest: Manifest) -> PodSeen:
     disruption = condition(manifest, "DisruptionTarget") or {}
     return PodSeen(
         name=metadata["name"],
+        uid=metadata.get("uid", ""),
         phase=status.get("phase", "Pending"),
         reason=status.get("reason", ""),
         message=status.get("message", ""),
@@ -87,6 +90,7 @@ def observe_pod(manifest: Manifest) -> PodSeen:
         deleting_at=instant(metadata.get("deletionTimestamp")),
         restarts=container.get("restartCount", 0),
         unschedulable=_unschedulable(status),
+        scheduled_at=instant((condition(manifest, "PodScheduled") or {}).get("lastTransitionTime")),
         disruption=disruption.get("reason"),
         disruption_message=disruption.get("message", ""),
         waiting_reason=waiting.get("reason", ""),
@@ -109,8 +113,22 @@ def _waiting(state: Manifest, status: Manifest) -> Manifest:
     waiting: Manifest = state.get("waiting") or {}
     if state and waiting.get("reason") != "PodInitializing":
         return waiting
-    before = [(one.get("state") or {}).get("waiting") or {} for one in status.get("initContainerStatuses") or ()]
-    return next((one for one in before if one.get("reason") not in (None, "", "PodInitializing")), waiting)
+    inits: list[Manifest] = status.get("initContainerStatuses") or []
+    before = [(one.get("state") or {}).get("waiting") or {} for one in inits]
+    held_up = next((one for one in before if one.get("reason") not in (None, "", "PodInitializing", "ContainerCreating")), waiting)
+    # Between two backoffs its state says only that it runs, or has ended: that it crashes is the reason all the same.
+    crashed = next((words for one in inits if (words := _crashed(one))), "")
+    return {"reason": "CrashLoopBackOff", "message": crashed} if crashed else held_up
+
+
+def _crashed(container: Manifest) -> str:
+    """How an init container that is started again and again ended last; "" where it does not crash."""
+    states = (container.get("state") or {}, container.get("lastState") or {})
+    ended: Manifest = next((state["terminated"] for state in states if state.get("terminated")), {})
+    if not container.get("restartCount") or not ended.get("exitCode"):
+        return ""
+    words = str(ended.get("message") or "").strip() or f"exit code {ended['exitCode']}"
+    return f"init container {container.get('name', '(unnamed)')}: {words}"
 
 
 def _node_silent(manifest: Manifest) -> bool:

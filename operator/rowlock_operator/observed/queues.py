@@ -1,6 +1,6 @@
 """One look at everything that concerns a WorkQueue or a RowSource."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from rowlock_operator.api.reasons import Reason
@@ -26,12 +26,22 @@ class Depth:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Involved:
+    """An object of which Kubernetes' Events may say more than it does itself."""
+
+    kind: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PodProblem:
     """The same trouble of `count` pods; `kind` is a Kubernetes word such as ImagePullBackOff."""
 
     kind: str
     message: str
     count: int = 1
+    involved: Involved | None = field(default=None, compare=False)  # one of them, where only Events say why
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +69,9 @@ class QueueObservation:
     kube_jobs: int | None = None
     failed: int | None = None
     pod_problems: tuple[PodProblem, ...] = ()
+    running_pods: int = 0  # pods whose process runs
+    no_worker_for_long: bool = False  # work has waited for a first worker for longer than a start takes
+    not_ready_because: str = ""  # the newest Warning Event of a worker that does not become ready
     troubles: tuple[Trouble, ...] = ()
     advice: tuple[Trouble, ...] = ()  # it works, and something needs somebody
     left_over: Trouble | None = None  # why outcomes of a source that it served once cannot be written

@@ -1,33 +1,40 @@
 """One look at one WorkQueue: gather, decide, apply, report."""
 
-import asyncio
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from rowlock_operator.api import reasons
 from rowlock_operator.api.parse import parse_work_queue
 from rowlock_operator.api.work_queue import DatabaseRef, WorkQueue
 from rowlock_operator.cluster.client import KubeClient
+from rowlock_operator.cluster.event_reader import EventReader
 from rowlock_operator.cluster.kinds import DEPLOYMENTS, WORK_QUEUES, ObjectKey
 from rowlock_operator.decide.scaling import ScalingDecision, decide_replicas
 from rowlock_operator.desired.deployments import build_first_worker_deployment, build_worker_deployment
 from rowlock_operator.desired.installation import Installation
-from rowlock_operator.desired.names import SPEC_HASH, selector_text, worker_deployment_name, worker_selector
+from rowlock_operator.desired.names import QUEUE_LABEL, SPEC_HASH, selector_text, worker_deployment_name, worker_selector
+from rowlock_operator.dispatch.backoff import Backoffs
 from rowlock_operator.dispatch.database import DatabaseDispatcher
 from rowlock_operator.dispatch.state import QueueEntry
-from rowlock_operator.errors import Conflict, GiveUp, InvalidSpec, RetryLater
+from rowlock_operator.errors import GiveUp, RetryLater, RowlockError
 from rowlock_operator.observed.deployments import DeploymentSeen, observe_deployment
-from rowlock_operator.observed.queues import Depth, PodProblem, QueueObservation, Trouble, trouble
+from rowlock_operator.observed.pods import PodSeen
+from rowlock_operator.observed.queues import Depth, Involved, PodProblem, QueueObservation, Trouble, trouble
+from rowlock_operator.observed.reading import label
 from rowlock_operator.reconcile.databases import Databases
 from rowlock_operator.reconcile.patience import Patience
 from rowlock_operator.reconcile.reporting import PrimaryCache, Reporter, manifest_of
 from rowlock_operator.status.work_queues import fold_work_queue_status
 
+T = TypeVar("T")
 BUSY_SECONDS, IDLE_SECONDS, TROUBLE_SECONDS = 2.0, 60.0, 10.0
 STALE_DEPTH_SECONDS = 15.0
 ACTIVITY_STEP = timedelta(seconds=10)
+NO_WORKER_SECONDS = 120.0  # a node that is added, a large image: then a first worker is ready, if ever
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,8 @@ class QueueChildren:
     deployment: DeploymentSeen | None
     unfinished_kube_jobs: int
     pod_problems: tuple[PodProblem, ...]
+    running_pods: int = 0
+    unready_worker: PodSeen | None = None
 
 
 class WorkQueues:
@@ -53,12 +62,15 @@ class WorkQueues:
         children: Callable[[ObjectKey], QueueChildren],
         launch_troubles: Mapping[str, Trouble],
         on_opened: Callable[[ObjectKey], None] = lambda _key: None,
+        clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`on_opened(key)` is told when a WorkQueue was registered: its RowSources wait for that."""
         self._kube, self._cache, self._databases, self._reporter = kube, cache, databases, reporter
         self._installation, self._children, self._launch_troubles, self._now = installation, children, launch_troubles, now
         self._on_opened, self._patience = on_opened, Patience()
+        self._first_worker, self._events = Patience(NO_WORKER_SECONDS, clock), EventReader(kube, clock=clock)
+        self._refused = Backoffs[tuple[str, str]](clock=clock)  # by step and WorkQueue
         self._registered: dict[ObjectKey, tuple[DatabaseDispatcher, object]] = {}
 
     def database_ref(self, queue: WorkQueue) -> DatabaseRef:
@@ -93,6 +105,7 @@ class WorkQueues:
             return left
         if depth is not None:
             self._patience.settle(key)
+        no_worker = self._no_worker_for_long(key, queue, deployment, depth)
         observation = QueueObservation(
             now=self._now(),
             depth=depth,
@@ -100,7 +113,10 @@ class WorkQueues:
             deployment=deployment,
             kube_jobs=children.unfinished_kube_jobs if queue.spec.mode == "Jobs" else None,
             failed=_failed(dispatcher, entry),
-            pod_problems=children.pod_problems,
+            pod_problems=await self._explained(key, children.pod_problems),
+            running_pods=children.running_pods,
+            no_worker_for_long=no_worker,
+            not_ready_because=await self._why_not_ready(key, children) if no_worker else "",
             troubles=tuple(troubles),
             advice=tuple(advice),
             left_over=dispatcher.state.left_over_trouble(entry.queue_id) if dispatcher is not None and entry is not None else None,
@@ -114,7 +130,7 @@ class WorkQueues:
         )
         await self._reporter.report(WORK_QUEUES, key, primary, status)
         if troubles or advice:
-            return TROUBLE_SECONDS
+            return min(TROUBLE_SECONDS, self._try_again_seconds(queue))
         busy = depth is None or depth.load or depth.waiting or (deployment and deployment.replicas)
         return BUSY_SECONDS if busy else IDLE_SECONDS
 
@@ -150,7 +166,7 @@ class WorkQueues:
         known = dispatcher.queue_named(queue.metadata.key)
         if known is not None and self._registered.get(key) == (dispatcher, wanted):
             return known  # no write where nothing changed
-        registered = await asyncio.to_thread(
+        registered = await dispatcher.aside.ask(
             dispatcher.register_queue,
             entry,
             retry=retry,
@@ -193,8 +209,7 @@ class WorkQueues:
     async def _apply(
         self, queue: WorkQueue, seen: DeploymentSeen | None, depth: Depth | None, troubles: list[Trouble]
     ) -> tuple[DeploymentSeen | None, ScalingDecision]:
-        """Deployment as wanted, then its replicas through /scale."""
-        wanted = build_worker_deployment(queue=queue, installation=self._installation)
+        """Deployment as wanted, then its replicas through /scale; workers that are there are scaled even where their change is refused."""
         decision = decide_replicas(
             queue.spec,
             now=self._now(),
@@ -203,22 +218,77 @@ class WorkQueues:
             busy_workers=None,
             last_active_at=queue.status.last_active_time,
         )
-        name, namespace = worker_deployment_name(queue.metadata.name), queue.metadata.namespace
-        try:
-            if seen is None:
-                first = build_first_worker_deployment(queue=queue, installation=self._installation, replicas=decision.replicas or 0)
-                return observe_deployment(await self._kube.create(DEPLOYMENTS, first)), decision
-            if seen.spec_hash != wanted["metadata"]["annotations"][SPEC_HASH]:
-                seen = observe_deployment(await self._kube.apply(DEPLOYMENTS, wanted))
-            if seen is not None and decision.replicas is not None and decision.replicas != seen.spec_replicas:
-                await self._kube.patch_scale(DEPLOYMENTS, namespace, name, decision.replicas)
-        except Conflict:
-            raise RetryLater(f"Deployment {namespace}/{name} was made by somebody else meanwhile; looked at again", 0.5) from None
-        except InvalidSpec as error:
-            troubles.append(trouble(reasons.CHILD_REFUSED, kind="Deployment", name=name, why=error.why))
-        except GiveUp as error:
-            troubles.append(Trouble(reason=error.reason, message=str(error)))
+        changed = await self._try("apply", queue, queue.metadata.generation, troubles, lambda: self._deploy(queue, seen, decision))
+        seen, replicas = changed or seen, decision.replicas
+        if seen is not None and replicas is not None and replicas != seen.spec_replicas:
+            await self._try("scale", queue, replicas, troubles, lambda: self._scale(queue, replicas))
         return seen, decision
+
+    async def _try(
+        self, step: str, queue: WorkQueue, version: object, troubles: list[Trouble], change: Callable[[], Awaitable[T]]
+    ) -> T | None:
+        """What keeps it from that is a trouble, whatever it is, so that the status is written all the same; the next try comes later and later."""
+        key, name = (step, queue.metadata.key), worker_deployment_name(queue.metadata.name)
+        if self._refused.left(key, version) and (known := self._refused.trouble(key)):
+            troubles.append(known)
+            return None
+        try:
+            result = await change()
+        except GiveUp as error:
+            found = Trouble(reason=error.reason, message=str(error))
+        except RowlockError as error:
+            found = trouble(reasons.CHILD_REFUSED, kind="Deployment", name=name, why=error)
+        else:
+            self._refused.worked(key)
+            return result
+        troubles.append(self._refused.failed(key, found, version))
+        return None
+
+    async def _deploy(self, queue: WorkQueue, seen: DeploymentSeen | None, decision: ScalingDecision) -> DeploymentSeen:
+        wanted = build_worker_deployment(queue=queue, installation=self._installation)
+        if seen is None:
+            first = build_first_worker_deployment(queue=queue, installation=self._installation, replicas=decision.replicas or 0)
+            made, created = await self._kube.create_once(DEPLOYMENTS, first)
+            if not created and label(made, QUEUE_LABEL) != queue.metadata.name:
+                why = "somebody else has made a Deployment of this name: delete it, or make the WorkQueue anew under another name"
+                raise reasons.CHILD_REFUSED.error(kind="Deployment", name=made["metadata"]["name"], why=why)
+            return observe_deployment(made)
+        if seen.spec_hash != wanted["metadata"]["annotations"][SPEC_HASH]:
+            return observe_deployment(await self._kube.apply(DEPLOYMENTS, wanted))
+        return seen
+
+    async def _scale(self, queue: WorkQueue, replicas: int) -> None:
+        name, namespace = worker_deployment_name(queue.metadata.name), queue.metadata.namespace
+        await self._kube.patch_scale(DEPLOYMENTS, namespace, name, replicas)
+
+    def _try_again_seconds(self, queue: WorkQueue) -> float:
+        """When the first of what was refused may be tried again."""
+        steps = [(step, queue.metadata.key) for step in ("apply", "scale")]
+        return min((self._refused.seconds(key) for key in steps if self._refused.trouble(key)), default=TROUBLE_SECONDS)
+
+    def _no_worker_for_long(self, key: ObjectKey, queue: WorkQueue, deployment: DeploymentSeen | None, depth: Depth | None) -> bool:
+        """Whether work waits for a first worker longer than one takes to start. A new leader knows it from the status."""
+        if depth is None:
+            return _said_so(queue)
+        if not queue.spec.is_workers or queue.spec.suspend or not depth.load or (deployment is not None and deployment.ready):
+            self._first_worker.settle(key)
+            return False
+        return not self._first_worker.left(key) or _said_so(queue)
+
+    async def _explained(self, key: ObjectKey, problems: tuple[PodProblem, ...]) -> tuple[PodProblem, ...]:
+        """The first one, which is told, with what Kubernetes says of it in Events only."""
+        if not problems or problems[0].involved is None:
+            return problems
+        said = await self._events.newest(key.namespace, problems[0].involved)
+        first = replace(problems[0], message=f"{problems[0].message} ({said})") if said else problems[0]
+        return (first, *problems[1:])
+
+    async def _why_not_ready(self, key: ObjectKey, children: QueueChildren) -> str:
+        pod = children.unready_worker
+        if pod is None:
+            return "none was made"
+        said = await self._events.newest(key.namespace, Involved(kind="Pod", name=pod.name, uid=pod.uid))
+        return f"pod {pod.name}: {said}" if said else f"pod {pod.name}"
 
     def _activity(self, queue: WorkQueue, decision: ScalingDecision | None) -> datetime | None:
         """When there last was work for all pods, to some seconds: it moves with every look, and a status is not written for that."""
@@ -232,9 +302,17 @@ class WorkQueues:
         dispatcher = self._databases.of(key)
         self._registered.pop(key, None)
         self._patience.settle(key)
+        self._first_worker.settle(key)
+        for step in ("apply", "scale"):
+            self._refused.worked((step, f"{key.namespace}/{key.name}"))
         if dispatcher is not None:
-            await asyncio.to_thread(dispatcher.unregister_queue, f"{key.namespace}/{key.name}")
+            await dispatcher.aside.ask(dispatcher.unregister_queue, f"{key.namespace}/{key.name}")
         await self._databases.release(key)
+
+
+def _said_so(queue: WorkQueue) -> bool:
+    """Whether its status says already that no worker has become ready."""
+    return any(each.type == "Ready" and each.reason == reasons.WORKERS_NOT_READY.name for each in queue.status.conditions)
 
 
 def _failed(dispatcher: DatabaseDispatcher | None, entry: QueueEntry | None) -> int | None:

@@ -6,9 +6,10 @@ from rowlock_operator.api import reasons
 from rowlock_operator.api.reasons import Reason
 from rowlock_operator.observed.kube_jobs import KubeJobSeen
 from rowlock_operator.observed.pods import PodSeen
-from rowlock_operator.observed.queues import PodProblem, QueueObservation
+from rowlock_operator.observed.queues import Involved, PodProblem, QueueObservation
 from rowlock_operator.status.conditions import Verdict
 
+STUCK = "PodStuck"
 _MEANING: dict[str, Reason] = {
     "ImagePullBackOff": reasons.IMAGE_PULL_FAILED,
     "ErrImagePull": reasons.IMAGE_PULL_FAILED,
@@ -22,25 +23,45 @@ _MEANING: dict[str, Reason] = {
     "Unschedulable": reasons.UNSCHEDULABLE,
     "NoPod": reasons.PODS_NOT_MADE,
     "NodeLost": reasons.NODE_LOST,
+    STUCK: reasons.POD_STUCK,
 }
+STUCK_AFTER = timedelta(seconds=60)  # volumes, network and image of a pod with a node are there in seconds, where they can be had
 _POD_WITHIN = timedelta(seconds=10)  # the job controller makes it within a second; where it is refused, Kubernetes says so in Events only
 
 
 def pod_problems(pods: list[PodSeen], now: datetime | None = None) -> tuple[PodProblem, ...]:
     """The troubles of these pods, the commonest first, equal ones counted together."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[tuple[str, PodSeen]]] = {}
     for pod in pods:
         kind, message = _problem(pod, now)
         if kind:
-            found.setdefault(kind, []).append(message)
+            found.setdefault(kind, []).append((message, pod))
     ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
-    return tuple(PodProblem(kind=kind, message=sorted(messages)[0], count=len(messages)) for kind, messages in ordered)
+    return tuple(_told(kind, *min(each, key=lambda one: (one[0], one[1].name)), len(each)) for kind, each in ordered)
+
+
+def _told(kind: str, message: str, pod: PodSeen, count: int) -> PodProblem:
+    involved = Involved(kind="Pod", name=pod.name, uid=pod.uid) if kind == STUCK else None  # the others say all of it themselves
+    return PodProblem(kind=kind, message=message, count=count, involved=involved)
+
+
+def running_pods(pods: list[PodSeen]) -> int:
+    """How many of them have a process of ours that runs."""
+    return sum(1 for pod in pods if pod.running_since is not None and not pod.ended and not pod.deleting)
+
+
+def unready_worker(pods: list[PodSeen]) -> PodSeen | None:
+    """One that does not become ready, to ask Kubernetes about."""
+    return min((pod for pod in pods if not pod.ready and not pod.ended and not pod.deleting), key=lambda pod: pod.name, default=None)
 
 
 def missing_pods(podless: list[KubeJobSeen], now: datetime) -> tuple[PodProblem, ...]:
     """The trouble of kube jobs that should have a pod by now."""
-    late = sorted(kube_job.name for kube_job in podless if now - kube_job.created_at > _POD_WITHIN)
-    return (PodProblem(kind="NoPod", message=late[0], count=len(late)),) if late else ()
+    late = [kube_job for kube_job in podless if now - kube_job.created_at > _POD_WITHIN]
+    if not late:
+        return ()
+    first = min(late, key=lambda kube_job: kube_job.name)
+    return (PodProblem(kind="NoPod", message=first.name, count=len(late), involved=Involved(kind="Job", name=first.name, uid=first.uid)),)
 
 
 def verdict_on_pods(seen: QueueObservation) -> Verdict | None:
@@ -71,4 +92,17 @@ def _problem(pod: PodSeen, now: datetime | None) -> tuple[str, str]:
         return pod.waiting_reason, pod.waiting_message
     if pod.unschedulable is not None:
         return "Unschedulable", pod.unschedulable
-    return "", ""
+    return _stuck(pod, now)
+
+
+def _stuck(pod: PodSeen, now: datetime | None) -> tuple[str, str]:
+    """Neither it runs nor anybody says why not: a volume, a key of a Secret, an address, an init container that does not end."""
+    since = pod.scheduled_at or pod.created_at
+    if now is None or since is None or pod.phase != "Pending" or pod.started_at is not None or now < since + STUCK_AFTER:
+        return "", ""
+    if not pod.node:
+        return STUCK, f"pod {pod.name}: no scheduler has looked at it"
+    if not pod.waiting_reason:
+        return STUCK, f"pod {pod.name}: node {pod.node} has not taken it up"
+    words = f": {pod.waiting_message}" if pod.waiting_message else ""
+    return STUCK, f"pod {pod.name}: {pod.waiting_reason}{words}"

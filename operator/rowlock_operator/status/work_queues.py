@@ -1,5 +1,6 @@
 """The status of a WorkQueue."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -77,9 +78,17 @@ def _ready(queue: WorkQueue, seen: QueueObservation) -> Verdict:
         return Verdict(type="Ready", status="False", reason=reasons.SUSPENDED.name, message=reasons.SUSPENDED.says())
     pods = verdict_on_pods(seen)
     lost = pods is not None and pods.reason == reasons.NODE_LOST.name  # that pod's run waits, others start elsewhere
-    if pods is not None and not lost and not (seen.deployment and seen.deployment.ready):
+    some_run = seen.deployment.ready if seen.deployment else seen.running_pods  # pods in trouble beside those that work
+    if pods is not None and not lost and not some_run:
         return Verdict(type="Ready", status="False", reason=pods.reason, message=pods.message)
+    if seen.no_worker_for_long:
+        return _workers_not_ready(seen, Verdict(type="Ready", status="False", reason="", message=""))
     return _working(queue, seen)
+
+
+def _workers_not_ready(seen: QueueObservation, verdict: Verdict) -> Verdict:
+    why = f" ({seen.not_ready_because})" if seen.not_ready_because else ""
+    return replace(verdict, reason=reasons.WORKERS_NOT_READY.name, message=reasons.WORKERS_NOT_READY.says(why=why))
 
 
 def _working(queue: WorkQueue, seen: QueueObservation) -> Verdict:
@@ -130,6 +139,8 @@ def _degraded(seen: QueueObservation) -> Verdict:
     pods = verdict_on_pods(seen)
     if pods is not None:
         return pods
+    if seen.no_worker_for_long:
+        return _workers_not_ready(seen, Verdict(type="Degraded", status="True", reason="", message=""))
     if seen.left_over is not None:
         return Verdict(type="Degraded", status="True", reason=seen.left_over.reason, message=seen.left_over.message)
     if seen.failed:

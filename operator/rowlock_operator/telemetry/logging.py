@@ -33,6 +33,7 @@ class EventName:
     RESYNC_REPAIRED = "resync_repaired"
     RESYNC_FAILED = "resync_failed"
     EVENT_DROPPED = "event_dropped"
+    EVENTS_NOT_READ = "events_not_read"
     RECONCILE_FAILED = "reconcile_failed"
     PROBE_FAILED = "probe_failed"
 
