@@ -73,6 +73,13 @@ class Member:
             self._process.kill()
             self._process.wait(10)
 
+    def kill_with(self, children: list[int]) -> None:
+        """What the kernel does for memory to a container under cgroup v2: all of its processes end at once."""
+        self._expected = True
+        kill_together([self.pid, *children])
+        if self._process is not None:
+            self._process.wait(10)
+
     def freeze(self, pids: list[int]) -> None:
         self.held = True
         signal_all(pids, signal.SIGSTOP)
@@ -106,6 +113,12 @@ def signal_all(pids: list[int], number: int) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
+
+
+def kill_together(pids: list[int]) -> None:
+    """None of them sees the end of another."""
+    signal_all(pids, signal.SIGSTOP)
+    signal_all(pids, signal.SIGKILL)
 
 
 def _is_ours(pid: int) -> bool:

@@ -46,6 +46,11 @@ class Facts:
     kinds: dict[tuple[str, int], str] = field(default_factory=dict)
     receipts: list[tuple[str, int]] = field(default_factory=list)
     rests: dict[str, int] = field(default_factory=dict)
+    forgotten: list[tuple[float, float]] = field(default_factory=list)  # what the API server has lost: from a snapshot to its restore
+
+    def forgets(self, at: float) -> bool:
+        """Whether the API server no longer knows what was made at this moment (Unix seconds)."""
+        return any(since <= at <= until for since, until in self.forgotten)
 
 
 def rests(stage: Stage) -> dict[str, int]:
@@ -58,7 +63,7 @@ def rests(stage: Stage) -> dict[str, int]:
 
 def gather(stage: Stage) -> Facts:
     """Everything but the rests. The database must be up."""
-    facts = Facts()
+    facts = Facts(forgotten=list(stage.forgotten))
     for run, attempt, state, source, row, result, created, finished in stage.sql(
         "select d.id::text, d.attempt, d.state, split_part(s.name, '/', 2), d.source_key, d.result, extract(epoch from d.created_at)::float8,"
         " extract(epoch from d.finished_at)::float8 from rowlock.done d join rowlock.source s on s.id = d.source_id"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tests.chaos.facts import Facts
 from tests.chaos.striking import Struck
 from tests.chaos.tasklog import Line
+from tests.chaos.workload import AS_JOBS
 
 
 @dataclass
@@ -69,7 +70,7 @@ def figures_of(lines: list[Line], facts: Facts, struck: list[Struck], *, seconds
 
 def served(lines: list[Line]) -> list[tuple[float, float]]:
     """Begin and end of every attempt of a warm worker that came to its end, by its begin."""
-    begun = {(line.run, line.attempt, line.pid): line.at for line in lines if line.what == "begin" and line.source != "reports"}
+    begun = {(line.run, line.attempt, line.pid): line.at for line in lines if line.what == "begin" and line.source not in AS_JOBS}
     ends = [(line.run, line.attempt, line.pid, line.at) for line in lines if line.what == "end"]
     return sorted((begun[run, attempt, pid], at) for run, attempt, pid, at in ends if (run, attempt, pid) in begun)
 

@@ -1,117 +1,177 @@
 """A stand-in for a node, as `python -m tests.chaos.kubelet KUBECONFIG FOLDER`: runs the pods of kube jobs as processes, and writes their status.
 
-The process of a pod is the real `rowlock-worker once`, forked from this one, which has everything imported; `FOLDER/pods/<pid>` exists as long as it
-does. Everything else of a node is absent: pods of Deployments stay pending.
+Under contract Sdk the process of a pod is the real `rowlock-worker once`, under contract Exit tests/chaos/program.py, both forked from this one, which
+has everything imported. `FOLDER/pods/<pid>` exists as long as the process does and holds the pod's name; whoever kills it for memory leaves
+`FOLDER/pods/<pid>.oom` first. `FOLDER/clock` holds the seconds that this node's clock is off. Pods of Deployments stay pending.
+
+As in Kubernetes 1.37: a pod is bound before it starts, else its deletion would know no grace (podStrategy.CheckGracefulDelete). A deletion, and a pod that
+the API server has no more, are SIGTERM to the first process and SIGKILL to all of them after the grace. The phase is Succeeded exactly where the exit code
+is 0, deleted or not (kubelet getPhase); with a terminal phase the deletion is confirmed with a grace of 0 (status manager canBeDeleted). What the API server
+says otherwise than the node is written again (status manager needsReconcile). Under cgroup v2 memory.oom.group kills all processes of the container.
+Assumed beyond that: the node remembers each container that it has had, so that a pod that comes back from an older etcd is not started again. A real one
+forgets a container with its pod, and starts it again (ShouldContainerBeRestarted): under contract Exit nobody could keep that from happening.
 """
 
 import contextlib
 import http.client
-import json
 import os
 import signal
-import ssl
 import sys
 import time
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 import tests.chaos.tasks
 from rowlock_jobs import wiring
 from rowlock_jobs.__main__ import main as worker_main
-from tests.chaos.workload import NAMESPACE
+from tests.chaos import program
+from tests.chaos.node_api import Api, NodeApi
 from tests.services.manifests import Manifest
 
 __all__ = ["wiring"]  # imported before the forks, so that a pod starts in milliseconds
-PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 LOOK_SECONDS = 0.15
 
 
-class Api:
-    """One connection to the API server, made anew where it broke."""
+@dataclass
+class Container:
+    """The one container of a pod. `status`: what the API server is to say of it."""
 
-    def __init__(self, kubeconfig: Path) -> None:
-        config = yaml.safe_load(kubeconfig.read_text())
-        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-        self._place = cluster["server"].removeprefix("https://")
-        self._trust = ssl.create_default_context(cafile=cluster["certificate-authority"])
-        self._headers = {"Authorization": f"Bearer {user['token']}"}
-        self._connection: http.client.HTTPSConnection | None = None
+    pod: str
+    uid: str
+    pid: int
+    started_at: str
+    message_file: Path
+    status: Manifest = field(default_factory=dict)
+    ended: bool = False
+    kill_at: float | None = None  # once it was asked to end
 
-    def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        headers = {**self._headers, "Content-Type": "application/merge-patch+json"}
-        try:
-            if self._connection is None:
-                self._connection = http.client.HTTPSConnection(self._place, context=self._trust, timeout=10)
-            self._connection.request(method, path, None if body is None else json.dumps(body), headers)
-            answer = self._connection.getresponse()
-            return answer.status, json.loads(answer.read() or b"null")
-        except (OSError, http.client.HTTPException):
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = None
-            raise
+    def says(self, phase: str, state: Manifest) -> None:
+        container = {"name": "main", "image": "x:1", "imageID": "", "ready": False, "restartCount": 0, "state": state}
+        self.status = {
+            "phase": phase,
+            "startTime": self.started_at,
+            "containerStatuses": [container | {"containerID": f"containerd://{self.uid}"}],
+        }
 
 
 class Kubelet:
     """`look` is one pass over the pods; call it again and again."""
 
-    def __init__(self, api: Api, folder: Path, inherited: dict[str, str]) -> None:
+    def __init__(self, api: NodeApi, folder: Path, inherited: dict[str, str]) -> None:
         self._api, self._folder, self._inherited = api, folder, inherited
-        self._running: dict[int, tuple[str, str]] = {}  # pid -> (pod, started at)
-        self._unwritten: dict[str, Manifest] = {}  # statuses that the API server has not taken yet
-        self._taken: set[str] = set()  # uids
-        (folder / "pods").mkdir(exist_ok=True)
+        self._containers: dict[str, Container] = {}  # by uid, for ever
+        for name in ("pods", "messages"):
+            (folder / name).mkdir(exist_ok=True)
 
     def look(self) -> None:
         self._reap()
         with contextlib.suppress(OSError, http.client.HTTPException):
-            status, answer = self._api.call("GET", f"{PODS}?labelSelector=rowlock.dev/run")
-            if status != 200:
+            self._api.heartbeat(self._now())
+            pods = self._api.pods()
+            if pods is None:
                 return
-            pods = {pod["metadata"]["name"]: pod for pod in answer["items"]}
-            for pid, (name, _) in self._running.items():
-                if name not in pods or pods[name]["metadata"].get("deletionTimestamp"):
-                    kill_group(pid)
-            for pod in pods.values():
-                uid = pod["metadata"]["uid"]
-                waiting = pod.get("status", {}).get("phase", "Pending") == "Pending"
-                if waiting and uid not in self._taken and not pod["metadata"].get("deletionTimestamp"):
-                    self._taken.add(uid)
-                    self._run(pod)
-            for name in list(self._unwritten):
-                code, _ = self._api.call("PATCH", f"{PODS}/{name}/status", {"status": self._unwritten[name]})
-                if code < 500:
-                    self._unwritten.pop(name)
+            there = {pod["metadata"]["uid"] for pod in pods}
+            for container in self._containers.values():
+                if not container.ended and container.uid not in there:
+                    self._end(container, 30)
+            for pod in pods:
+                self._tend(pod)
+
+    def _tend(self, pod: Manifest) -> None:
+        metadata, status = pod["metadata"], pod.get("status", {})
+        deleting = bool(metadata.get("deletionTimestamp"))
+        container = self._containers.get(metadata["uid"])
+        if container is None:
+            if not deleting and (pod["spec"].get("nodeName") or self._api.bind(metadata["name"])):
+                self._run(pod)
+            elif deleting and pod["spec"].get("nodeName"):
+                self._never_ran(metadata["name"], metadata["uid"])
+            return
+        if deleting and not container.ended:
+            self._end(container, metadata.get("deletionGracePeriodSeconds") or 0)
+        if not _same(status, container.status):
+            self._api.write_status(container.pod, container.uid, container.status)
+        elif deleting and container.ended:
+            self._api.confirm_deletion(container.pod, container.uid)
 
     def _run(self, pod: Manifest) -> None:
-        name = pod["metadata"]["name"]
+        metadata = pod["metadata"]
         given = {each["name"]: each["value"] for each in pod["spec"]["containers"][0]["env"] if each.get("value")}
         environment = {key: value for key, value in given.items() if not key.endswith("_FILE")} | self._inherited
         environment["ROWLOCK_ALIVE_FILE"] = str(self._folder / "alive-pod")
+        message = self._folder / "messages" / metadata["uid"]
+        foreign = metadata["labels"].get("rowlock.dev/contract") == "Exit"
         pid = os.fork()
         if pid == 0:
-            os._exit(_be_the_pod(environment, self._folder / "pods.log"))
-        (self._folder / "pods" / str(pid)).touch()
-        self._running[pid] = (name, _now())
-        self._unwritten[name] = _status("Running", {"running": {"startedAt": _now()}})
+            os._exit(_be_the_pod(environment, self._folder / "pods.log", message if foreign else None))
+        (self._folder / "pods" / str(pid)).write_text(metadata["name"])
+        container = Container(metadata["name"], metadata["uid"], pid, self._time(), message)
+        container.says("Running", {"running": {"startedAt": container.started_at}})
+        self._containers[container.uid] = container
+
+    def _never_ran(self, pod: str, uid: str) -> None:
+        """Deleted before it could start: no container was there, and so it has failed."""
+        ended = {
+            "exitCode": 137,
+            "reason": "ContainerStatusUnknown",
+            "message": "The container could not be located when the pod was terminated",
+        }
+        container = self._containers[uid] = Container(pod, uid, 0, self._time(), self._folder / "messages" / uid, ended=True)
+        container.says("Failed", {"terminated": ended})
+
+    def _end(self, container: Container, grace_seconds: float) -> None:
+        """Asks its first process to end; all of them end with the grace."""
+        now = time.monotonic()
+        if container.kill_at is None:
+            container.kill_at = now + grace_seconds
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(container.pid, signal.SIGTERM)
+        if now >= container.kill_at:
+            kill_group(container.pid)
 
     def _reap(self) -> None:
-        while self._running:
+        running = {each.pid: each for each in self._containers.values() if not each.ended}
+        while running:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
-            name, started = self._running.pop(pid)
-            (self._folder / "pods" / str(pid)).unlink(missing_ok=True)
+            container = running.pop(pid)
+            mark = self._folder / "pods" / str(pid)
+            killed_for_memory = mark.with_suffix(".oom").exists()
+            for file in (mark, mark.with_suffix(".oom")):
+                file.unlink(missing_ok=True)
             code = 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-            ended = {"exitCode": code, "reason": "Completed" if code == 0 else "Error", "startedAt": started, "finishedAt": _now()}
-            self._unwritten[name] = _status("Succeeded" if code == 0 else "Failed", {"terminated": ended})
+            reason = "OOMKilled" if killed_for_memory and code == 137 else "Completed" if code == 0 else "Error"
+            ended = {"exitCode": code, "reason": reason, "startedAt": container.started_at, "finishedAt": self._time()}
+            if container.message_file.exists():
+                ended["message"] = container.message_file.read_text()
+            container.ended = True
+            container.says("Succeeded" if code == 0 else "Failed", {"terminated": ended})
+
+    def _now(self) -> datetime:
+        off = 0.0
+        with contextlib.suppress(OSError, ValueError):
+            off = float((self._folder / "clock").read_text())
+        return datetime.now(UTC) + timedelta(seconds=off)
+
+    def _time(self) -> str:
+        return f"{self._now():%Y-%m-%dT%H:%M:%SZ}"
 
     def close(self) -> None:
-        for pid in self._running:
-            kill_group(pid)
+        for container in self._containers.values():
+            if not container.ended:
+                kill_group(container.pid)
+
+
+def _same(there: Manifest, ours: Manifest) -> bool:
+    """Whether the API server says what the node says."""
+    said = (there.get("containerStatuses") or [{}])[0].get("state")
+    return (
+        there.get("phase") == ours["phase"]
+        and said is not None
+        and next(iter(said), "") == next(iter(ours["containerStatuses"][0]["state"]))
+    )
 
 
 def kill_group(pid: int) -> None:
@@ -119,8 +179,8 @@ def kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _be_the_pod(environment: dict[str, str], log: Path) -> int:
-    """In the fork: `rowlock-worker once` with the pod's environment."""
+def _be_the_pod(environment: dict[str, str], log: Path, message: Path | None) -> int:
+    """In the fork: `rowlock-worker once` with the pod's environment, or (`message`: where its last words go) somebody's own program."""
     os.setsid()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -129,21 +189,12 @@ def _be_the_pod(environment: dict[str, str], log: Path) -> int:
     os.environ.clear()
     os.environ.update(environment)
     try:
-        return worker_main(["once"])
+        return worker_main(["once"]) if message is None else program.main(message)
     except SystemExit as end:
         return int(end.code or 0)
     except BaseException as error:
         print(f"the pod's process ended: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
-
-
-def _status(phase: str, state: Manifest) -> Manifest:
-    container = {"name": "main", "image": "x:1", "imageID": "", "ready": False, "restartCount": 0, "state": state}
-    return {"phase": phase, "containerStatuses": [container]}
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def main(kubeconfig: str, folder: str) -> None:
@@ -152,7 +203,7 @@ def main(kubeconfig: str, folder: str) -> None:
         for name in ("PATH", "PYTHONPATH", "ROWLOCK_DATABASE_URL", tests.chaos.tasks.LOG_VARIABLE)
         if name in os.environ
     }
-    kubelet = Kubelet(Api(Path(kubeconfig)), Path(folder), inherited)
+    kubelet = Kubelet(NodeApi(Api(Path(kubeconfig))), Path(folder), inherited)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         while True:

@@ -20,6 +20,9 @@ blow ends within 40 s of it even while the blow lasts; nothing is left over (run
 What a limit promises: the runs that the ledger counts as in hand never exceed it (looked at twice a second), and attempts whose outcome counts never
 overlap beyond it. An attempt that was given up may go on beside its successor until its process notices: at the next renewal, or, frozen, when it wakes.
 Its outcome does not count. A rate bounds claims; starts may bunch by as many as the concurrency allows in hand.
+
+What an older etcd has forgotten, Kubernetes starts again; under contract Exit no fence refuses it. There, and only for starts between the snapshot and its
+restore, an attempt may begin twice.
 """
 
 
@@ -94,7 +97,7 @@ def as_json(result: Result) -> dict[str, Any]:
 def _crew(result: Result) -> str:
     brains = f"{OPERATORS} operators" if result.options.jobs else "2 dispatchers"
     pods = ", the pods of kube jobs" if result.options.jobs else ""
-    api = ", API server" if result.options.jobs else ""
+    api = ", API server; a node, an admission webhook, etcd" if result.options.jobs else ""
     return f"{brains}, {sum(WORKERS.values())} worker processes{pods}; PostgreSQL, Redis, and the network to them{api}"
 
 

@@ -13,7 +13,7 @@ class Blow:
     kind: str
     pick: float = 0.0
     seconds: float = 0.0
-    silent: bool = False  # of a cut: nothing arrives, but the connection stays (else it breaks)
+    silent: bool = False  # of a cut or a webhook: no answer, but the connection stays (else it breaks)
 
     def __str__(self) -> str:
         how = f" for {self.seconds:.1f} s" if self.seconds else ""
@@ -30,6 +30,10 @@ KINDS: dict[str, tuple[int, tuple[float, float]]] = {
     "kill_worker": (4, (0, 0)),
     "kill_child": (4, (0, 0)),
     "kill_pod": (3, (0, 0)),
+    "oom_worker": (1, (0, 0)),
+    "oom_pod": (2, (0, 0)),
+    "evict_pod": (3, (0, 0)),
+    "delete_pod": (1, (0, 0)),
     "flush_redis": (2, (0, 0)),
     "restart_redis": (2, (0, 0)),
     "restart_postgres": (2, (0, 0)),
@@ -47,8 +51,14 @@ KINDS: dict[str, tuple[int, tuple[float, float]]] = {
     "cut_operator_redis": (1, (1.0, 9.0)),
     "cut_worker_redis": (1, (1.0, 9.0)),
     "cut_operator_api": (1, (2.0, 9.0)),
+    "skew_node": (2, (10.0, 20.0)),
+    "fail_webhook": (1, (4.0, 12.0)),
+    "restore_etcd": (1, (3.0, 9.0)),  # to the state of so long ago
 }
-NEEDS_KUBE = ("kill_standby", "kill_pod", "freeze_pod", "cut_operator_api", "second_leader")
+NEEDS_KUBE = (
+    *("kill_standby", "kill_pod", "oom_pod", "evict_pod", "delete_pod", "freeze_pod", "cut_operator_api"),
+    *("second_leader", "skew_node", "fail_webhook", "restore_etcd"),
+)
 
 
 def blows(seed: int, *, jobs: bool, gap_seconds: float = 2.2) -> Iterator[Blow]:
@@ -60,7 +70,7 @@ def blows(seed: int, *, jobs: bool, gap_seconds: float = 2.2) -> Iterator[Blow]:
         for kind in deck:
             at += chance.uniform(0.4, 1.6) * gap_seconds
             shortest, longest = KINDS[kind][1]
-            silent = kind.startswith("cut_") and chance.random() < 0.5
+            silent = kind.startswith(("cut_", "fail_webhook")) and chance.random() < 0.5
             yield Blow(at, kind, chance.random(), chance.uniform(shortest, longest), silent)
 
 

@@ -1,5 +1,6 @@
 """Everything that runs: stores, control plane, network, crew. `close` ends it all, by process id."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -45,6 +46,7 @@ class Stage:
         self.members: list[Member] = []
         self.second_leader: Member | None = None
         self.url = ""
+        self.forgotten: list[tuple[float, float]] = []  # Unix seconds of a snapshot of etcd and of its restore
         self._through: dict[str, str] = {}
 
     # -- start and end ----------------------------------------------------------------------------------------------
@@ -112,7 +114,7 @@ class Stage:
             found = self.sql("select count(*) from rowlock.source")[0][0]
         except (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidSchemaName):
             return False
-        return bool(found == (3 if self.jobs else 2))
+        return bool(found == len(workload.sources(jobs=self.jobs)))
 
     def _enlist(self, member: Member) -> None:
         self.members.append(member)
@@ -152,7 +154,7 @@ class Stage:
         """`keep`: the folder with the logs stays."""
         for member in [*self.members, *([self.second_leader] if self.second_leader else [])]:
             member.close()
-        signal_all(self.pods(), signal.SIGKILL)  # their children follow them by themselves
+        signal_all(list(self.pods()), signal.SIGKILL)  # their children follow them by themselves
         if self.plane:
             self.plane.stop()
         self.network.close()
@@ -166,10 +168,14 @@ class Stage:
     def of(self, role: str) -> list[Member]:
         return [member for member in self.members if member.role == role]
 
-    def pods(self) -> list[int]:
-        """Process ids of the pods of kube jobs."""
-        folder = self.folder / "pods"
-        return sorted(int(each.name) for each in folder.iterdir()) if folder.exists() else []
+    def pods(self) -> dict[int, str]:
+        """Process id of each pod of kube jobs -> the pod's name."""
+        folder, found = self.folder / "pods", {}
+        for each in sorted(folder.iterdir()) if folder.exists() else []:
+            if each.name.isdecimal():
+                with contextlib.suppress(FileNotFoundError):  # it ends at this moment
+                    found[int(each.name)] = each.read_text()
+        return found
 
     def leader(self) -> Member:
         """Who holds the Lease; without an election the first."""

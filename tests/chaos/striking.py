@@ -2,15 +2,18 @@
 
 import contextlib
 import signal
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import redis
 
-from tests.chaos.crew import Member, children_of, signal_all
+from tests.chaos import cluster
+from tests.chaos.crew import Member, children_of, kill_together, signal_all
 from tests.chaos.plan import Blow
 from tests.chaos.stage import Stage
+from tests.services.kube import KubeControlPlane
 
 
 @dataclass
@@ -23,12 +26,13 @@ class Struck:
 
 
 class Striker:
-    """`strike` may block for a second or two (restarts); what lasts is ended by `tend`."""
+    """`strike` and `tend` may block for some seconds (restarts); what lasts is ended by `tend`."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self.struck: list[Struck] = []
         self._ends: list[tuple[float, Callable[[], object]]] = []
+        self._webhook: socket.socket | None = None  # of an admission webhook that does not answer
 
     def strike(self, blow: Blow) -> Struck | None:
         """None where there was nobody to hit."""
@@ -68,7 +72,7 @@ class Striker:
             return self._cut(what, blow)
         if what == "pod":
             return self._hit_pod(kind, blow)
-        if kind in ("kill", "freeze", "pause", "lose"):
+        if kind in ("kill", "oom", "freeze", "pause", "lose"):
             member = self._victim(what, blow)
             return self._hit(kind, what, member, blow) if member else ""
         act: Callable[[Blow], str] = getattr(self, f"_{blow.kind}")
@@ -94,6 +98,9 @@ class Striker:
 
     def _hit(self, kind: str, what: str, member: Member, blow: Blow) -> str:
         children = member.children()
+        if kind == "oom":
+            member.kill_with(children)
+            return member.name
         if kind == "kill":
             if what != "child":
                 member.kill()
@@ -110,21 +117,76 @@ class Striker:
 
     def _hit_pod(self, kind: str, blow: Blow) -> str:
         pods = self._stage.pods()
-        if not pods:
+        if not pods or self._stage.plane is None:
             return ""
-        pid = pods[int(blow.pick * len(pods))]
+        pid, name = list(pods.items())[int(blow.pick * len(pods))]
+        if kind in ("evict", "delete"):
+            done = (cluster.evict if kind == "evict" else cluster.delete_pod)(self._stage.plane, name)
+            return f"pod {name}" if done else ""
         if kind == "kill":
             signal_all([pid], signal.SIGKILL)
+        elif kind == "oom":
+            (self._stage.folder / "pods" / f"{pid}.oom").touch()
+            kill_together([pid, *children_of(pid)])
         else:
             pids = [pid, *children_of(pid)]
             signal_all(pids, signal.SIGSTOP)
             self._later(blow.seconds, lambda: signal_all(pids[::-1], signal.SIGCONT))
-        return f"pod {pid}"
+        return f"pod {name}"
 
     def _second_leader(self, blow: Blow) -> str:
         member = self._stage.add_second_leader()
         self._later(blow.seconds, member.close)
         return member.name
+
+    # -- the cluster ------------------------------------------------------------------------------------------------
+
+    def _skew_node(self, blow: Blow) -> str:
+        """The node's clock is three to ten minutes off, behind or ahead."""
+        side = -1 if blow.pick < 0.5 else 1
+        seconds = side * (180 + 840 * (blow.pick % 0.5))
+        clock = self._stage.folder / "clock"
+        clock.write_text(str(seconds))
+        self._later(blow.seconds, lambda: clock.write_text("0"))
+        return f"node, {seconds:+.0f} s"
+
+    def _fail_webhook(self, blow: Blow) -> str:
+        """Where the connection stays, the API server waits for an answer that never comes, each time."""
+        plane = self._plane()
+        if self._webhook is not None:
+            return ""
+        self._webhook = socket.socket()
+        self._webhook.bind(("127.0.0.1", 0))
+        if blow.silent:
+            self._webhook.listen(100)
+        cluster.fail_webhook(plane, port=self._webhook.getsockname()[1])
+
+        def mend() -> None:
+            cluster.mend_webhook(plane)
+            if self._webhook is not None:
+                self._webhook.close()
+            self._webhook = None
+
+        self._later(blow.seconds, mend)
+        return "every creation"
+
+    def _restore_etcd(self, blow: Blow) -> str:
+        """The state of now comes back `seconds` later, whatever was made meanwhile."""
+        plane, since = self._plane(), time.time()
+        snapshot = plane.snapshot_etcd()
+
+        def restore() -> None:
+            plane.restore_etcd(snapshot)
+            self._stage.forgotten.append((since, time.time()))
+            if self._webhook is None:
+                cluster.mend_webhook(plane)  # an older etcd may know of one that was mended since
+
+        self._later(blow.seconds, restore)
+        return "etcd"
+
+    def _plane(self) -> KubeControlPlane:
+        assert self._stage.plane is not None, "this blow needs a control plane"
+        return self._stage.plane
 
     # -- stores and network -----------------------------------------------------------------------------------------
 

@@ -5,17 +5,14 @@ import time
 from typing import Any
 
 from rowlock_jobs.task import Retry, Run, task
+from tests.chaos import tasklog
 
 LOG_VARIABLE = "ROWLOCK_TEST_CHAOS_LOG"
 
 
 def _note(run: Run, what: str) -> None:
-    """One line, one write: the kernel keeps it when the process is killed, and lines of several processes never mix."""
     row = run.args
-    line = f"{time.time():.6f} {run.id} {run.attempt} {os.getpid()} {what} {row['source']} {row['id']} {row['customer']}\n"
-    descriptor = os.open(os.environ[LOG_VARIABLE], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.write(descriptor, line.encode())
-    os.close(descriptor)
+    tasklog.append(os.environ[LOG_VARIABLE], run.id, run.attempt, what, row["source"], row["id"], row["customer"])
 
 
 @task("chaos")

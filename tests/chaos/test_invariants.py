@@ -59,6 +59,32 @@ def test_damage_is_found(what: str, lines: list[Line], given: Facts) -> None:
     assert what in WORDS
 
 
+EXPORT = replace(RUN, source="exports", attempt=1, result={"attempt": 1, "pid": 10})
+EXPORTED = [replace(line, attempt=1, pid=10, source="exports") for line in LINES[1:]]
+AGAIN = replace(EXPORTED[0], at=110.0, pid=11)
+
+
+def exports(run: Ended = EXPORT, **changes: object) -> Facts:
+    place = ("exports", 7)
+    return facts(run, rows={place: ("done", 100.0)}, kinds={place: "plain"}, receipts=[], **changes)
+
+
+def test_without_a_fence_an_attempt_may_begin_again_only_where_the_api_server_forgot_that_it_had_begun() -> None:
+    twice = [*EXPORTED, AGAIN]
+    assert seen(twice, exports()) == {"attempt_begun_twice"}
+    assert seen(twice, exports(forgotten=[(101.0, 105.0)])) == set()
+    assert seen(twice, exports(forgotten=[(103.0, 105.0)])) == {"attempt_begun_twice"}
+    assert seen([*twice, replace(AGAIN, at=111.0)], exports(forgotten=[(101.0, 105.0)])) == {"attempt_begun_twice"}
+    fenced = [replace(line, source="bills") for line in twice]
+    assert seen(fenced, replace(exports(), forgotten=[(101.0, 105.0)])) == {"attempt_begun_twice"}
+
+
+def test_a_success_whose_last_words_are_lost_must_have_come_to_its_end() -> None:
+    assert seen(EXPORTED, exports(replace(EXPORT, result={}))) == set()
+    assert seen(EXPORTED[:1], exports(replace(EXPORT, result={}))) == {"stale_finish"}
+    assert seen(LINES, facts(replace(RUN, result={}))) == {"stale_finish"}
+
+
 def test_a_limit_of_two_is_exceeded_by_three_at_once() -> None:
     lines, runs = [], []
     for n in range(3):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.services.manifests import STATUS_COLUMN, Manifest, row_source, sdk_queue, work_queue
+from tests.services.manifests import STATUS_COLUMN, Manifest, exit_queue, row_source, sdk_queue, work_queue
 
 NAMESPACE = "chaos"
 IMPORTS = ["tests.chaos.tasks"]
@@ -14,6 +14,9 @@ RETRY = {
     "infra": {"limit": 1000, "backoffSeconds": 1, "maxBackoffSeconds": 2},
     "app": {"limit": 20, "backoffSeconds": 1, "maxBackoffSeconds": 2},
 }
+# Under contract Exit the budget of the program's own failures is small: what the platform or a clock did must not be taken for one.
+EXIT_RETRY = {**RETRY, "app": {**RETRY["app"], "limit": 3}}
+EXIT_LIMITS = {"softSeconds": 90, "hardSeconds": 120}  # less than a node's clock is off
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,11 @@ class Limit:
     burst: int = 0
 
 
-LIMITS = (Limit("bills", True, 2, rate=25.0, burst=25), Limit("reports", False, 3))
-SOURCES = ("bills", "events", "reports")
-WITH_STATUS = ("bills", "reports")  # `events` has no status column: the ledger alone remembers what was taken
+LIMITS = (Limit("bills", True, 2, rate=25.0, burst=25), Limit("reports", False, 3), Limit("exports", False, 3))
+SOURCES = ("bills", "events", "reports", "exports")
+AS_JOBS = ("reports", "exports")  # kube jobs, of contract Sdk and of contract Exit
+WITHOUT_FENCE = ("exports",)  # contract Exit: Kubernetes' word is all there is
+WITH_STATUS = ("bills", "reports", "exports")  # `events` has no status column: the ledger alone remembers what was taken
 
 TABLE = """
 create table {name}(id bigint primary key, source text not null default '{name}', customer text not null, kind text not null, millis int not null,
@@ -40,16 +45,17 @@ RECEIPT = "create table receipt(run uuid not null, attempt int not null)"
 
 
 def queues(*, jobs: bool) -> list[Manifest]:
-    """The WorkQueues; `jobs`: with the one whose runs are kube jobs."""
+    """The WorkQueues; `jobs`: with those whose runs are kube jobs."""
     made = [work_queue(name, imports=IMPORTS, tasks=["chaos"], retry=RETRY) for name in ("bills", "events")]
     if jobs:
         made.append(sdk_queue("reports", imports=IMPORTS, tasks=["chaos"], retry=RETRY, parallelism=4))
+        made.append(exit_queue("exports", tasks=["chaos"], retry=EXIT_RETRY, limits=EXIT_LIMITS, parallelism=4))
     return [_placed(each) for each in made]
 
 
 def sources(*, jobs: bool) -> list[Manifest]:
     """The RowSources of `queues`."""
-    return [_placed(_source(name)) for name in SOURCES if jobs or name != "reports"]
+    return [_placed(_source(name)) for name in SOURCES if jobs or name not in AS_JOBS]
 
 
 def _source(name: str) -> Manifest:
@@ -92,8 +98,8 @@ class Row:
     millis: int
 
 
-def rows(seed: int, *, jobs: bool, first_millis: Sequence[int] = ()) -> Iterator[list[Row]]:
-    """Batches of rows without end. `first_millis`: how long the tasks of the first rows take."""
+def rows(seed: int, *, jobs: bool, first_millis: Sequence[int] = (), only: str = "") -> Iterator[list[Row]]:
+    """Batches of rows without end. `first_millis`: how long the tasks of the first rows take; `only`: of one source."""
     chance = random.Random(f"rows:{seed}")
     number = 0
     while True:
@@ -102,11 +108,19 @@ def rows(seed: int, *, jobs: bool, first_millis: Sequence[int] = ()) -> Iterator
         for _ in range(40 if burst else chance.randint(1, 12)):
             number += 1
             lot = chance.random()
-            source = "reports" if jobs and lot < 0.03 and not burst else "bills" if burst or lot < 0.5 else "events"
+            source = only or _source_of(lot, burst=burst, jobs=jobs)
             customer = "hot" if burst or chance.random() < 0.3 else f"c{chance.randrange(10)}"
             kind = chance.choices(("plain", "transaction", "fails", "effect"), (40, 45, 5, 10))[0]
+            if source in WITHOUT_FENCE and kind != "fails":
+                kind = "plain"
             batch.append(Row(source, number, customer, kind, _millis(chance, source, number, first_millis)))
         yield batch
+
+
+def _source_of(lot: float, *, burst: bool, jobs: bool) -> str:
+    if jobs and not burst and lot < 0.08:
+        return AS_JOBS[lot < 0.05]
+    return "bills" if burst or lot < 0.5 else "events"
 
 
 def _millis(chance: random.Random, source: str, number: int, first_millis: Sequence[int]) -> int:
@@ -114,4 +128,4 @@ def _millis(chance: random.Random, source: str, number: int, first_millis: Seque
         return first_millis[number - 1]
     if chance.random() < 0.003:
         return chance.randint(11_000, 14_000)  # longer than a lease: it must be renewed meanwhile
-    return chance.choice((300, 1000, 3000) if source == "reports" else (0, 5, 20, 60))
+    return chance.choice((300, 1000, 3000) if source in AS_JOBS else (0, 5, 20, 60))

@@ -81,13 +81,13 @@ class KubeControlPlane:
 
     def freeze_api_server(self) -> None:
         """Connections stay open and nothing is answered, as behind a dead load balancer."""
-        self._signal_api_server(signal.SIGSTOP)
+        self._signal("api", signal.SIGSTOP)
 
     def thaw_api_server(self) -> None:
-        self._signal_api_server(signal.SIGCONT)
+        self._signal("api", signal.SIGCONT)
 
-    def _signal_api_server(self, sig: int) -> None:
-        process = self._servers["api"].process
+    def _signal(self, name: str, sig: int) -> None:
+        process = self._servers[name].process
         assert process is not None
         process.send_signal(sig)
 
@@ -113,6 +113,34 @@ class KubeControlPlane:
             *([] if self.with_controller_manager else ["--disable-admission-plugins=ServiceAccount"]),
         ]
         self._run("api", command, lambda: self._answers("/readyz"), 60)
+
+    @property
+    def ca(self) -> bytes:
+        """The certificate authority, PEM."""
+        return (self.folder / "ca.crt").read_bytes()
+
+    def snapshot_etcd(self) -> Path:
+        """What a snapshot of etcd's volume holds: its files while it stands still. Kept beside the others until `stop`."""
+        copy = self.folder / f"etcd-{secrets.token_hex(4)}"
+        self._signal("etcd", signal.SIGSTOP)
+        try:
+            shutil.copytree(self.folder / "etcd", copy)
+        finally:
+            self._signal("etcd", signal.SIGCONT)
+        return copy
+
+    def restore_etcd(self, snapshot: Path) -> None:
+        """Goes back to a snapshot as Kubernetes' documentation has it: every API server is stopped, etcd restored (its revision goes back), and the
+        controllers start anew with the API server. Who else watches learns nothing. The snapshot is used up."""
+        names = [name for name in ("manager", "api", "etcd") if name in self._servers]
+        for name in names:
+            self._servers.pop(name).stop(signal.SIGKILL)
+        shutil.rmtree(self.folder / "etcd")
+        snapshot.rename(self.folder / "etcd")
+        self._start_etcd()
+        self.start_api_server()
+        if "manager" in names:
+            self._start_controller_manager()
 
     def _start_etcd(self) -> None:
         client, peer = f"http://127.0.0.1:{self._etcd_port}", f"http://127.0.0.1:{free_port()}"

@@ -1,0 +1,83 @@
+"""What a node says to the API server: one connection, its own Node object and Lease, bindings, statuses and the end of a deletion."""
+
+import http.client
+import json
+import ssl
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.chaos.workload import NAMESPACE
+from tests.services.manifests import Manifest
+
+NODE = "node-1"
+HEARTBEAT_SECONDS = 5.0  # the node controller gives up a node after forty
+_PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+
+
+class Api:
+    """One connection to the API server, made anew where it broke. Every call raises OSError or HTTPException while nobody answers."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        config = yaml.safe_load(kubeconfig.read_text())
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        self._place = cluster["server"].removeprefix("https://")
+        self._trust = ssl.create_default_context(cafile=cluster["certificate-authority"])
+        self._token = user["token"]
+        self._connection: http.client.HTTPSConnection | None = None
+
+    def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": kind}
+        try:
+            if self._connection is None:
+                self._connection = http.client.HTTPSConnection(self._place, context=self._trust, timeout=10)
+            self._connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = self._connection.getresponse()
+            return answer.status, json.loads(answer.read() or b"null")
+        except (OSError, http.client.HTTPException):
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+            raise
+
+
+class NodeApi:
+    """The calls of one node."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._next_heartbeat = 0.0
+
+    def heartbeat(self, now: datetime) -> None:
+        """Registers the node, or renews its Lease; without it the controllers would take its pods for lost."""
+        if time.monotonic() < self._next_heartbeat:
+            return
+        renewed = {"spec": {"holderIdentity": NODE, "leaseDurationSeconds": 40, "renewTime": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}"}}
+        if self._api.call("PATCH", f"{_LEASES}/{NODE}", renewed)[0] == 404:
+            self._api.call("POST", "/api/v1/nodes", {"metadata": {"name": NODE, "labels": {"kubernetes.io/hostname": NODE}}})
+            ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "a stand-in"}
+            self._api.call("PATCH", f"/api/v1/nodes/{NODE}/status", {"status": {"conditions": [ready]}})
+            self._api.call("POST", _LEASES, {"metadata": {"name": NODE}, **renewed})
+        self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
+
+    def pods(self) -> list[Manifest] | None:
+        """The pods of kube jobs; None where it does not say."""
+        status, answer = self._api.call("GET", f"{_PODS}?labelSelector=rowlock.dev/run")
+        return list(answer["items"]) if status == 200 else None
+
+    def bind(self, pod: str) -> bool:
+        """As the scheduler would: only a pod with a node is deleted with its grace."""
+        binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod}, "target": {"kind": "Node", "name": NODE}}
+        return self._api.call("POST", f"{_PODS}/{pod}/binding", binding)[0] == 201
+
+    def write_status(self, pod: str, uid: str, status: Manifest) -> None:
+        self._api.call("PATCH", f"{_PODS}/{pod}/status", {"metadata": {"uid": uid}, "status": status})
+
+    def confirm_deletion(self, pod: str, uid: str) -> None:
+        """Nothing of it runs here any more: the API server may forget it."""
+        self._api.call("DELETE", f"{_PODS}/{pod}", {"gracePeriodSeconds": 0, "preconditions": {"uid": uid}})
