@@ -2,37 +2,17 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.informer import Informer
-from rowlock_operator.cluster.kinds import DEPLOYMENTS, KUBE_JOBS, PODS, Manifest, ObjectKey
+from rowlock_operator.cluster.kinds import DEPLOYMENTS, KUBE_JOBS, PODS, ObjectKey
 from rowlock_operator.observed.deployments import DeploymentSeen, observe_deployment
 from rowlock_operator.observed.kube_jobs import KubeJobSeen, observe_kube_job
-from rowlock_operator.observed.pods import PodSeen, observe_pod
-from rowlock_operator.observed.reading import label
+from rowlock_operator.observed.pods import OwnedPod, PodSeen, newest, observe_owned_pod
 
 SELECTOR = "app.kubernetes.io/managed-by=rowlock,rowlock.dev/work-queue"
 Attempt = tuple[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Owned:
-    """A pod of ours and whose it is; `attempt` only for pods of kube jobs."""
-
-    work_queue: str
-    attempt: Attempt | None
-    pod: PodSeen
-
-
-def _owned(manifest: Manifest) -> _Owned:
-    run_id, attempt = label(manifest, "rowlock.dev/run"), label(manifest, "rowlock.dev/attempt") or ""
-    return _Owned(
-        label(manifest, "rowlock.dev/work-queue") or "",
-        (run_id, int(attempt)) if run_id and attempt.isdecimal() else None,
-        observe_pod(manifest),
-    )
 
 
 class _Owners:
@@ -61,12 +41,19 @@ class _Owners:
 
 
 class Children:
-    """`on_queue(namespace, name)` is told when something of a WorkQueue changed, `on_run()` when a kube job or its pod did."""
+    """`on_queue(namespace, name)` is told when something of a WorkQueue changed, `on_run()` when a kube job or its pod did, `on_pod(key, pod)`
+    when a pod did (None: it is gone)."""
 
     def __init__(
-        self, client: KubeClient, namespaces: Sequence[str | None], *, on_queue: Callable[[str, str], None], on_run: Callable[[], None]
+        self,
+        client: KubeClient,
+        namespaces: Sequence[str | None],
+        *,
+        on_queue: Callable[[str, str], None],
+        on_run: Callable[[], None],
+        on_pod: Callable[[ObjectKey, OwnedPod | None], None] = lambda _key, _pod: None,
     ) -> None:
-        self._on_queue, self._on_run = on_queue, on_run
+        self._on_queue, self._on_run, self._on_pod = on_queue, on_run, on_pod
         self._pod_owners, self._kube_job_owners = _Owners(), _Owners()
         self._deployments: Informer[DeploymentSeen] = Informer(
             client,
@@ -85,8 +72,8 @@ class Children:
             compact=lambda m: observe_kube_job(m) or False,
             on_change=self._run_changed,
         )
-        self._pods: Informer[_Owned] = Informer(
-            client, PODS, namespaces=namespaces, label_selector=SELECTOR, compact=_owned, on_change=self._pod_changed
+        self._pods: Informer[OwnedPod] = Informer(
+            client, PODS, namespaces=namespaces, label_selector=SELECTOR, compact=observe_owned_pod, on_change=self._pod_changed
         )
 
     async def run(self) -> None:
@@ -126,17 +113,20 @@ class Children:
         unfinished = (seen for seen in owned if isinstance(seen, KubeJobSeen) and not seen.ended and not seen.deleting)
         return [seen for seen in unfinished if (seen.run_id, seen.attempt) not in attempts]
 
+    def every_pod(self) -> Iterator[tuple[ObjectKey, OwnedPod]]:
+        return self._pods.items()
+
     def queue_pods(self, namespace: str, work_queue: str) -> list[PodSeen]:
         found = (self._pods.get(key) for key in self._pod_owners.of(namespace, work_queue))
         return [owned.pod for owned in found if owned is not None]
 
     def pods(self) -> dict[Attempt, PodSeen]:
-        """The newest pod of each attempt: a kube job that was deleted and made again may have left one."""
+        """The newest pod of each attempt, with the others: a kube job that was deleted and made again may have left one."""
         found: dict[Attempt, list[PodSeen]] = defaultdict(list)
         for _, owned in self._pods.items():
             if owned.attempt is not None:
                 found[owned.attempt].append(owned.pod)
-        return {attempt: max(pods, key=lambda pod: (str(pod.created_at or ""), pod.name)) for attempt, pods in found.items()}
+        return {attempt: last for attempt, pods in found.items() if (last := newest(pods)) is not None}
 
     def _deployment_changed(self, key: ObjectKey) -> None:
         # The name says whose it is (names.py); a deleted one has no labels to ask any more.
@@ -149,6 +139,7 @@ class Children:
 
     def _pod_changed(self, key: ObjectKey) -> None:
         owned = self._pods.get(key)
+        self._on_pod(key, owned)
         queue = self._pod_owners.note(key, owned.work_queue if owned is not None else None)
         if owned is None or owned.attempt is not None:
             self._on_run()

@@ -3,7 +3,10 @@
 Who is authoritative: Kubernetes says that an attempt ended (the kube job's Complete or Failed, or a pod in an end phase);
 the pod says why; where the pod is gone, the kube job's own message does, which the podFailurePolicy wrote.
 The exit code decides only where nothing of the platform interfered: a process that was evicted or killed for memory has one, too.
+The same for one that was asked to end (deleted, evicted, preempted, its kube job suspended) and obeyed: exit code 0 is no success then. An
+end before that moment is the program's own word, whatever came over its pod afterwards.
 Of the pod's containers only ours counts: an injected one neither holds up the outcome nor makes it.
+An attempt begins once: where Kubernetes has started our container twice for it (its node rebooted, its record was lost), it ends.
 A pod on a node that does not answer is the platform's failure (NodeLost), however long it has run. That its process has ended is not certain
 then: the launcher makes the next attempt only once the pod is gone.
 """
@@ -14,14 +17,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from rowlock_operator.api.work_queue import WorkQueueSpec
+from rowlock_operator.decide.pod_ends import FailureClass, PodEnd, cut, end_of, exit_code, infra
 from rowlock_operator.observed.kube_jobs import KubeJobSeen
-from rowlock_operator.observed.pods import PodSeen, Termination
+from rowlock_operator.observed.pods import PodSeen, of_owner
 
-EX_DATAERR = 65  # sysexits.h: the input was wrong, so no repetition helps
-MESSAGE_CHARACTERS = 1000
 NESTED_LEVELS = 100  # of a result; jsonb takes some thousands, but readers do not
 _EXIT_CODE = re.compile(r"exit code (\d+)")
 _NEVER_STARTS = {
@@ -33,8 +35,6 @@ _NEVER_STARTS = {
     "CreateContainerError": "ContainerRefused",
     "RunContainerError": "ContainerRefused",
 }
-
-FailureClass = Literal["infra", "app", "input"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,73 +72,74 @@ Outcome = Started | Succeeded | Failed
 
 def decide_outcome(spec: WorkQueueSpec, *, kube_job: KubeJobSeen, pod: PodSeen | None, now: datetime) -> Outcome | None:
     """What is known of the attempt; None = it has not started yet and may still do so."""
+    if spec.is_exit and pod is not None and _starts(pod) > 1:
+        return _started_twice(kube_job, pod)
     if kube_job.failed_reason is not None:
         return _failed_job(kube_job, pod)
     if pod is not None:
-        ended = _ended_pod(pod)
+        ended = _ended_pod(pod, kube_job)
         if ended is not None:
             return ended
     if kube_job.complete:
-        # The pod is already gone, and its termination message with it; that it succeeded is certain.
+        if kube_job.suspended_at is not None:
+            return Failed(failure_class="infra", reason="JobSuspended", message="the kube job was suspended while its pod ran")
+        # The pod is already gone, and its termination message with it. Nothing says that anybody asked it to end.
         return Succeeded(result={})
     return _overdue(spec, kube_job, pod, now) or _running(pod)
+
+
+def decide_orphan(pod: PodSeen | None, *, kube_job_uid: str) -> Succeeded | Failed | None:
+    """What a pod of a kube job that somebody deleted says, where it had ended before: finished work is not done again. None = nothing."""
+    pod = of_owner(pod, kube_job_uid)
+    if pod is None or not pod.owner_uid or not pod.ended or not pod.ended_unasked() or _starts(pod) > 1:
+        return None
+    end = end_of(pod)
+    return _succeeded(pod) if end is None else _failed(end, pod.started_at)
+
+
+def _starts(pod: PodSeen) -> int:
+    """As the pods say it, and as was seen: what is gone cannot say it any more."""
+    return max(pod.starts_seen, sum(one.starts for one in (pod, *pod.others)))
+
+
+def _started_twice(kube_job: KubeJobSeen, pod: PodSeen) -> Failed:
+    pods = ", ".join(one.name for one in (*pod.others, pod) if one.starts)
+    message = f"Kubernetes started the container {_starts(pod)} times for this attempt (pod {pods}): its node rebooted or lost its record"
+    ended = kube_job.ended or all(one.ended for one in (pod, *pod.others))
+    return replace(_infra(pod, "StartedTwice", message), running=not ended)
 
 
 def _running(pod: PodSeen | None) -> Started | None:
     return Started(at=pod.started_at) if pod is not None and pod.started_at is not None else None
 
 
-def _ended_pod(pod: PodSeen) -> Succeeded | Failed | None:
+def _ended_pod(pod: PodSeen, kube_job: KubeJobSeen) -> Succeeded | Failed | None:
     """The pod's own end; None while it has not ended."""
-    if pod.terminated is None and pod.phase not in ("Succeeded", "Failed"):
+    if not pod.ended:
         return None
-    ended = pod.terminated
-    # Phase Succeeded is certain even where the container's state was lost.
-    if pod.phase == "Succeeded" or (ended is not None and ended.exit_code == 0 and not _interrupted(pod)):
-        return Succeeded(result=_result(ended.message if ended else ""), started_at=pod.started_at)
-    if pod.disruption is not None:
-        return _infra(pod, _disruption(pod.disruption), pod.disruption_message or pod.message or f"the pod was disrupted: {pod.disruption}")
-    if pod.reason == "Evicted":
-        return _infra(pod, "Evicted", pod.message or "the node ran out of a resource")
-    if pod.reason in ("NodeLost", "NodeShutdown", "Shutdown", "Terminated", "Preempting", "UnexpectedAdmissionError", "NodeAffinity"):
-        return _infra(pod, pod.reason, pod.message or f"the node ended the pod: {pod.reason}")
-    if pod.reason == "DeadlineExceeded":
+    asked = pod.deleting and not pod.ended_unasked()
+    if asked and pod.disruption is None and "DeadlineExceeded" in (kube_job.failing_reason, pod.reason):
         return _deadline(pod, pod.message)
-    if ended is None:
-        return _infra(pod, pod.reason or "PodFailed", pod.message or "the pod failed and says no more")
-    return _failed_container(pod, ended)
+    end = end_of(pod, suspended_at=kube_job.suspended_at)
+    if end is None:
+        return _succeeded(pod)
+    return _failed(end, pod.started_at)
 
 
-def _interrupted(pod: PodSeen) -> bool:
-    """An exit code 0 after SIGTERM from an eviction is an end, not a success: the work may be half done."""
-    return pod.disruption is not None or pod.reason in ("Evicted", "DeadlineExceeded")
+def _succeeded(pod: PodSeen) -> Succeeded:
+    return Succeeded(result=_result(pod.terminated.message if pod.terminated else ""), started_at=pod.started_at)
 
 
-def _failed_container(pod: PodSeen, ended: Termination) -> Failed:
-    if ended.reason == "OOMKilled":
-        return _infra(pod, "OutOfMemory", "the container ran out of memory: raise spec.template.resources.limits.memory")
-    if ended.reason in ("ContainerCannotRun", "StartError"):
-        return _infra(pod, "ContainerRefused", ended.message or "the container could not be started")
-    if ended.reason == "ContainerStatusUnknown":
-        return _infra(pod, "NodeLost", ended.message or "the container was lost with its node")
-    if pod.deleting:
-        return _infra(pod, "PodDeleted", f"the pod was deleted while it ran (exit code {ended.exit_code})")
-    return _exit(ended.exit_code, ended.message, pod.started_at)
-
-
-def _exit(code: int, message: str, started_at: datetime | None) -> Failed:
-    text = message.strip() or f"exit code {code}"
-    if code == EX_DATAERR:
-        return Failed(failure_class="input", reason="DataError", message=_cut(text), started_at=started_at)
-    return Failed(failure_class="app", reason="ExitCode", message=_cut(text), started_at=started_at)
+def _failed(end: PodEnd, started_at: datetime | None) -> Failed:
+    return Failed(failure_class=end.failure_class, reason=end.reason, message=end.message, started_at=started_at)
 
 
 def _failed_job(kube_job: KubeJobSeen, pod: PodSeen | None) -> Outcome:
     """The kube job failed: the pod's words first, else its own."""
-    if kube_job.failed_reason == "DeadlineExceeded" and (pod is None or pod.disruption is None):
+    if kube_job.failed_reason == "DeadlineExceeded" and (pod is None or (pod.disruption is None and not _ended_before(pod))):
         # Its pod was killed for it, whatever exit code that left. One that its node had lost before was not.
         return _deadline(pod, kube_job.failed_message)
-    ended = _ended_pod(pod) if pod is not None else None
+    ended = _ended_pod(pod, kube_job) if pod is not None else None
     if ended is not None:
         return ended
     message = kube_job.failed_message or f"the kube job failed: {kube_job.failed_reason}"
@@ -148,7 +149,12 @@ def _failed_job(kube_job: KubeJobSeen, pod: PodSeen | None) -> Outcome:
         if code is not None:
             return _signal_or_exit(int(code.group(1)), started_at)
     reason = "Disrupted" if "DisruptionTarget" in message else "PodLost"
-    return Failed(failure_class="infra", reason=reason, message=_cut(message), started_at=started_at)
+    return Failed(failure_class="infra", reason=reason, message=cut(message), started_at=started_at)
+
+
+def _ended_before(pod: PodSeen) -> bool:
+    """Its own end was noted, and came before the deadline did."""
+    return pod.terminated is not None and pod.terminated.finished_at is not None and pod.ended_unasked()
 
 
 def _signal_or_exit(code: int, started_at: datetime | None) -> Failed:
@@ -156,7 +162,7 @@ def _signal_or_exit(code: int, started_at: datetime | None) -> Failed:
     if code in (137, 143):
         message = f"the pod is gone and its container was killed (exit code {code})"
         return Failed(failure_class="infra", reason="Killed", message=message, started_at=started_at)
-    return _exit(code, "", started_at)
+    return _failed(exit_code(code, ""), started_at)
 
 
 def _deadline(pod: PodSeen | None, message: str) -> Failed:
@@ -169,14 +175,14 @@ def _deadline(pod: PodSeen | None, message: str) -> Failed:
 
 def _never_started(pod: PodSeen | None, message: str) -> Failed:
     if pod is not None and pod.unschedulable is not None:
-        return Failed(failure_class="infra", reason="Unschedulable", message=_cut(f"no node for the pod: {pod.unschedulable}"))
+        return Failed(failure_class="infra", reason="Unschedulable", message=cut(f"no node for the pod: {pod.unschedulable}"))
     if pod is not None and pod.waiting_reason in _NEVER_STARTS:
         text = f"{pod.waiting_reason}: {pod.waiting_message}".rstrip(": ")
-        return Failed(failure_class="infra", reason=_NEVER_STARTS[pod.waiting_reason], message=_cut(text))
+        return Failed(failure_class="infra", reason=_NEVER_STARTS[pod.waiting_reason], message=cut(text))
     if pod is None and not message:
         message = "no pod was made within startingDeadlineSeconds: a ResourceQuota or an admission rule of the namespace refuses it"
     return Failed(
-        failure_class="infra", reason="NotStarted", message=_cut(message or "the pod did not start within startingDeadlineSeconds")
+        failure_class="infra", reason="NotStarted", message=cut(message or "the pod did not start within startingDeadlineSeconds")
     )
 
 
@@ -186,9 +192,12 @@ def _overdue(spec: WorkQueueSpec, kube_job: KubeJobSeen, pod: PodSeen | None, no
         return _lost(pod)
     started_at = pod.started_at if pod is not None else None
     if started_at is None:
-        overdue = now >= kube_job.created_at + timedelta(seconds=spec.starting_deadline_seconds)
+        since = kube_job.counted_from or kube_job.started_at or kube_job.created_at
+        overdue = now >= since + timedelta(seconds=spec.starting_deadline_seconds)
         return replace(_never_started(pod, ""), running=True) if overdue else None
-    if pod is None or not spec.is_exit or now < started_at + timedelta(seconds=spec.limits.hard_seconds):
+    # No pod has begun before its kube job was made: a node that says so has another clock.
+    since = (pod.counted_from if pod is not None else None) or max(started_at, kube_job.created_at)
+    if pod is None or not spec.is_exit or now < since + timedelta(seconds=spec.limits.hard_seconds):
         return None
     if pod.deleting_at is not None and (pod.disruption is not None or kube_job.failing_reason != "DeadlineExceeded"):
         return None  # somebody else ends it: how it ended is told within its own bound
@@ -204,20 +213,8 @@ def _lost(pod: PodSeen) -> Failed:
     return replace(_infra(pod, "NodeLost", message), running=True)
 
 
-def _disruption(reason: str) -> str:
-    """Kubernetes' words for a disruption, as ours."""
-    known = {
-        "PreemptionByScheduler": "Preempted",
-        "DeletionByTaintManager": "NodeLost",
-        "EvictionByEvictionAPI": "Evicted",
-        "DeletionByPodGC": "NodeLost",
-        "TerminationByKubelet": "Evicted",
-    }
-    return known.get(reason, "Disrupted")
-
-
 def _infra(pod: PodSeen, reason: str, message: str) -> Failed:
-    return Failed(failure_class="infra", reason=reason, message=_cut(message), started_at=pod.started_at)
+    return _failed(infra(reason, message), pod.started_at)
 
 
 def _result(message: str) -> Any:
@@ -262,7 +259,3 @@ def _is_storable(value: Any) -> bool:
 
 def _no_number(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MESSAGE_CHARACTERS else text[: MESSAGE_CHARACTERS - 3] + "..."

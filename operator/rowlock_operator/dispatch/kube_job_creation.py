@@ -77,7 +77,8 @@ class KubeJobCreation:
             return set()
         if not self._view.synced():
             return again
-        return {run_id for (run_id, _), pod in self._view.pods().items() if run_id in again and not pod.ended}
+        pods = self._view.pods().items()
+        return {run_id for (run_id, _), pod in pods if run_id in again and not all(one.ended for one in (pod, *pod.others))}
 
     async def _create(self, dispatcher: DatabaseDispatcher, entry: QueueEntry, queue: WorkQueue, run: Launchable) -> None:
         async with self._slots:

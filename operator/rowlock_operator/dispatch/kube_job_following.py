@@ -3,18 +3,20 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.kinds import KUBE_JOBS
-from rowlock_operator.decide.outcome import Failed, Outcome, Started, Succeeded, decide_outcome
+from rowlock_operator.decide.outcome import Failed, Outcome, Started, Succeeded, decide_orphan, decide_outcome
 from rowlock_operator.desired.names import kube_job_name
 from rowlock_operator.dispatch.database import DatabaseDispatcher
 from rowlock_operator.dispatch.kube_job_clearing import KubeJobClearing
 from rowlock_operator.dispatch.kube_job_fences import finish, start
+from rowlock_operator.dispatch.sightings import Sightings
 from rowlock_operator.dispatch.state import QueueEntry
 from rowlock_operator.observed.kube_jobs import KubeJobSeen
-from rowlock_operator.observed.pods import PodSeen
+from rowlock_operator.observed.pods import PodSeen, of_owner
 from rowlock_operator.rows.ledger import KubeRun
 from rowlock_operator.telemetry.metrics import Metrics
 
@@ -32,6 +34,7 @@ class KubeJobFollowing:
         now: Callable[[], datetime],
     ) -> None:
         self._kube, self._clearing, self._work_queue, self._metrics, self._now = kube, clearing, work_queue, metrics, now
+        self.sightings = Sightings(now)
 
     async def follow(
         self, dispatcher: DatabaseDispatcher, entry: QueueEntry, run: KubeRun, kube_job: KubeJobSeen | None, pod: PodSeen | None
@@ -42,10 +45,9 @@ class KubeJobFollowing:
             return
         if kube_job is None:
             if run.runner == 0:
-                await self._vanished(dispatcher, queue, run)
+                await self._vanished(dispatcher, queue, run, pod)
             return  # contract Sdk: the pod's own runner holds the lease
-        if pod is not None and pod.owner_uid not in ("", kube_job.uid):
-            pod = None  # of a kube job of this attempt that somebody deleted: its end is not this one's
+        kube_job, pod = self.sightings.of(kube_job, of_owner(pod, kube_job.uid))
         ours = queue.spec.is_exit and (run.state == "launching" or run.runner == 0)
         if run.cancel is not None and run.runner == 0:
             await self._clearing.delete(kube_job)
@@ -104,7 +106,7 @@ class KubeJobFollowing:
         await finish(dispatcher, run.run_id, run.attempt, token=kube_job.uid, failed=failed, start_first=True)
         await self._clearing.clear(kube_job)
 
-    async def _vanished(self, dispatcher: DatabaseDispatcher, queue: WorkQueue, run: KubeRun) -> None:
+    async def _vanished(self, dispatcher: DatabaseDispatcher, queue: WorkQueue, run: KubeRun, pod: PodSeen | None) -> None:
         """Running under contract Exit, but the informer has no kube job: asked for by name, for a cache may be late."""
         name = kube_job_name(queue.metadata.name, run.run_id, run.attempt)
         if await self._kube.find(KUBE_JOBS, queue.metadata.namespace, name) is not None:
@@ -112,5 +114,11 @@ class KubeJobFollowing:
         if run.cancel is not None:
             await finish(dispatcher, run.run_id, run.attempt, token=run.token or "", canceled=run.cancel)
             return
-        failed = {"class": "infra", "reason": "KubeJobGone", "message": f"kube job {name} was deleted while its run was running"}
-        await finish(dispatcher, run.run_id, run.attempt, token=run.token or "", failed=failed)
+        outcome = decide_orphan(pod, kube_job_uid=run.token or "")
+        failed: dict[str, Any] | None = {
+            "class": "infra", "reason": "KubeJobGone", "message": f"kube job {name} was deleted while its run was running"
+        }  # fmt: skip
+        if outcome is not None:
+            failed = outcome.as_failure() if isinstance(outcome, Failed) else None
+        result = outcome.result if isinstance(outcome, Succeeded) else None
+        await finish(dispatcher, run.run_id, run.attempt, token=run.token or "", failed=failed, result=result)

@@ -138,6 +138,7 @@ class Launcher:
             return
         self._empty.add(id(dispatcher))  # before the look: a claim that comes during it takes this back
         kube_jobs = self._view.kube_jobs()  # before the ledger: a kube job newer than this look is nobody's orphan
+        self._following.sightings.exist({kube_job.uid for kube_job in kube_jobs.values()})
         in_hand = await asyncio.to_thread(dispatcher.ledger.jobs_in_hand)
         pods = self._view.pods()
         missing: dict[int, list[Attempt]] = {}

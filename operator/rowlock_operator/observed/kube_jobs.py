@@ -17,11 +17,14 @@ class KubeJobSeen:
     run_id: str
     attempt: int
     created_at: datetime
+    started_at: datetime | None = None  # since when it may have pods: not while it is suspended; again with each resumption
+    counted_from: datetime | None = None  # since when its limits count, by our own clock (dispatch/sightings.py); None = nobody looked
     complete: bool = False
     failed_reason: str | None = None
     failed_message: str = ""
     failing_reason: str | None = None  # what it will have failed for once its pods have ended
     deleting: bool = False
+    suspended_at: datetime | None = None  # since when it is suspended, where it is: its pods were asked to end then
     has_ttl: bool = False  # Kubernetes deletes it some time after its end
 
     @property
@@ -39,6 +42,7 @@ def observe_kube_job(manifest: Manifest) -> KubeJobSeen | None:
         return None
     # FailureTarget comes before Failed, while pods still end: the attempt is over only with Failed.
     failed, failing = condition(manifest, "Failed"), condition(manifest, "FailureTarget")
+    suspended = condition(manifest, "Suspended") or {}
     return KubeJobSeen(
         name=metadata["name"],
         namespace=metadata["namespace"],
@@ -47,10 +51,12 @@ def observe_kube_job(manifest: Manifest) -> KubeJobSeen | None:
         run_id=run_id,
         attempt=int(attempt),
         created_at=created_at,
+        started_at=instant((manifest.get("status") or {}).get("startTime")),
         complete=condition(manifest, "Complete") is not None,
         failed_reason=None if failed is None else failed.get("reason", "Failed"),
         failed_message="" if failed is None else failed.get("message", ""),
         failing_reason=None if failing is None else failing.get("reason", ""),
         deleting=bool(metadata.get("deletionTimestamp")),
+        suspended_at=instant(suspended.get("lastTransitionTime")),
         has_ttl="ttlSecondsAfterFinished" in (manifest.get("spec") or {}),
     )

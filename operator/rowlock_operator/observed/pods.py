@@ -1,9 +1,14 @@
-"""What we keep of a pod: enough to tell why it does not run and how it ended."""
+"""What we keep of a pod: enough to tell why it does not run and how it ended.
 
-from dataclasses import dataclass
+Three machines write a pod's instants: the node (when a container began and ended), the API server (creation, deletion, most conditions), and
+this one reads them. Clocks of two machines are never compared as they are: see `PodSeen.ended_unasked` and observed/sightings.py.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rowlock_operator.observed.reading import Manifest, condition, instant
+from rowlock_operator.observed.reading import Manifest, condition, instant, label
 
 # The container that we put into every pod of ours. What others inject beside it is no run of ours: the kubelet sorts containerStatuses by
 # name, so that istio-proxy comes before it; native sidecars are in initContainerStatuses, debuggers in ephemeralContainerStatuses.
@@ -12,6 +17,11 @@ CONTAINER = "main"
 # long does not answer: its node is off, cut off, or hangs. The taint manager has waited 300 s by then, unless the template says otherwise.
 CONFIRMED_WITHIN = timedelta(seconds=60)
 MADE_BY = "batch.kubernetes.io/controller-uid"  # label of the job controller on its pods
+_HOST_CHARACTERS = 63
+_ENDED_BY_NODE = ("Evicted", "Terminated", "Preempting", "DeadlineExceeded", "NodeShutdown", "Shutdown", "NodeLost")
+# The scheduler binds a pod, and its kubelet takes note of it, within a second or two: what lies between the two notes is the difference of two
+# clocks. A kubelet that was away takes note late, never early; so a node that seems to be ahead must be so by far.
+_BEHIND_AT_LEAST, _AHEAD_AT_LEAST = timedelta(seconds=5), timedelta(seconds=60)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +33,7 @@ class Termination:
     message: str = ""
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    container_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +52,12 @@ class PodSeen:
     node_silent: bool = False  # its node stopped reporting; what the pod says is what was last heard
     deleting: bool = False
     deleting_at: datetime | None = None  # when it was to have ended: the grace period is in it
+    grace: timedelta = timedelta(0)  # what of that is its grace period
+    end_asked: bool = False  # somebody asked it to end: a deletion, a disruption
+    end_asked_at: datetime | None = None  # since when, by the node's clock as far as that can be told; None = not known
+    node_ahead: timedelta = timedelta(0)  # of the API server's clock
+    container_id: str = ""
+    memory_limit: str = ""  # of our container, as the pod states it
     restarts: int = 0
     unschedulable: str | None = None
     scheduled_at: datetime | None = None  # when it got its node; None = not yet, or nobody says so
@@ -49,8 +66,11 @@ class PodSeen:
     waiting_reason: str = ""
     waiting_message: str = ""
     running_since: datetime | None = None
+    counted_from: datetime | None = None  # since when its hard limit counts, by our own clock (dispatch/sightings.py); None = nobody looked
+    starts_seen: int = 0  # of our container for this attempt, by our own memory
     terminated: Termination | None = None
     last_terminated: Termination | None = None
+    others: "tuple[PodSeen, ...]" = ()  # older pods of the same attempt
 
     @property
     def ended(self) -> bool:
@@ -67,6 +87,69 @@ class PodSeen:
         ended = self.terminated or self.last_terminated
         return self.running_since or (ended.started_at if ended else None)
 
+    def ended_unasked(self, suspended_at: datetime | None = None) -> bool:
+        """Our process ended before anybody asked it to (`suspended_at`: its kube job was suspended then): how it ended is its own word.
+        In doubt it is not, for work may be half done."""
+        if not self.end_asked and suspended_at is None:
+            return True
+        finished = self.terminated.finished_at if self.terminated is not None else None
+        if finished is None or (self.end_asked and self.end_asked_at is None):
+            return False
+        asked = [at for at in (self.end_asked_at, suspended_at and suspended_at + self.node_ahead) if at is not None]
+        # Kubernetes writes whole seconds, and a program that obeys SIGTERM at once ends within the one in which it was asked.
+        return finished < min(asked)
+
+    @property
+    def starts(self) -> int:
+        """How often Kubernetes has started our container in it, as far as is known."""
+        if self.started_at is None and self.restarts == 0:
+            return 0
+        return 1 + max(self.restarts, int(self.last_terminated is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedPod:
+    """A pod of ours and whose it is; `attempt` only for pods of kube jobs."""
+
+    work_queue: str
+    attempt: tuple[str, int] | None
+    pod: PodSeen
+
+    @property
+    def host(self) -> str:
+        """Where its runners say they run: a kubelet cuts a pod's name to what a host name may be."""
+        if self.attempt is not None:
+            return f"once {self.attempt[0]}-{self.attempt[1]}"
+        return self.pod.name[:_HOST_CHARACTERS].rstrip("-.")
+
+
+def of_owner(pod: PodSeen | None, uid: str) -> PodSeen | None:
+    """Of an attempt's pods those that this kube job made (or nobody knows who): the newest, with the others. A kube job that somebody
+    deleted may have left one, whose end is not this one's."""
+    if pod is None:
+        return None
+    return newest([one for one in (replace(pod, others=()), *pod.others) if one.owner_uid in ("", uid)])
+
+
+def newest(pods: Sequence[PodSeen]) -> PodSeen | None:
+    """The newest of an attempt's pods by creation, with the others; None for none. Names of pods end in random letters and say nothing."""
+    if not pods:
+        return None
+    if len(pods) == 1:
+        return pods[0]
+    last = max(pods, key=lambda pod: (str(pod.created_at or ""), str(pod.started_at or ""), pod.name))
+    return replace(last, others=tuple(pod for pod in pods if pod is not last))
+
+
+def observe_owned_pod(manifest: Manifest) -> OwnedPod:
+    """The same with what our labels say of it."""
+    run_id, attempt = label(manifest, "rowlock.dev/run"), label(manifest, "rowlock.dev/attempt") or ""
+    return OwnedPod(
+        label(manifest, "rowlock.dev/work-queue") or "",
+        (run_id, int(attempt)) if run_id and attempt.isdecimal() else None,
+        observe_pod(manifest),
+    )
+
 
 def observe_pod(manifest: Manifest) -> PodSeen:
     """A pod as the API server sends it."""
@@ -75,6 +158,7 @@ def observe_pod(manifest: Manifest) -> PodSeen:
     state, before = container.get("state") or {}, container.get("lastState") or {}
     waiting = _waiting(state, status)
     disruption = condition(manifest, "DisruptionTarget") or {}
+    ahead = _node_ahead(manifest)
     return PodSeen(
         name=metadata["name"],
         uid=metadata.get("uid", ""),
@@ -88,6 +172,12 @@ def observe_pod(manifest: Manifest) -> PodSeen:
         node_silent=_node_silent(manifest),
         deleting=bool(metadata.get("deletionTimestamp")),
         deleting_at=instant(metadata.get("deletionTimestamp")),
+        grace=_grace(manifest) if metadata.get("deletionTimestamp") else timedelta(0),
+        end_asked=bool(disruption or metadata.get("deletionTimestamp") or status.get("reason") in _ENDED_BY_NODE),
+        end_asked_at=_end_asked_at(manifest, disruption, ahead),
+        node_ahead=ahead,
+        container_id=container.get("containerID", ""),
+        memory_limit=_memory_limit(manifest.get("spec") or {}),
         restarts=container.get("restartCount", 0),
         unschedulable=_unschedulable(status),
         scheduled_at=instant((condition(manifest, "PodScheduled") or {}).get("lastTransitionTime")),
@@ -99,6 +189,43 @@ def observe_pod(manifest: Manifest) -> PodSeen:
         terminated=_termination(state.get("terminated")),
         last_terminated=_termination(before.get("terminated")),
     )
+
+
+def _memory_limit(spec: Manifest) -> str:
+    ours: Manifest = next((one for one in spec.get("containers") or () if one.get("name") == CONTAINER), {})
+    limits = (((one.get("resources") or {}).get("limits") or {}).get("memory") for one in (ours, spec))
+    return str(next((limit for limit in limits if limit), ""))
+
+
+def _end_asked_at(manifest: Manifest, disruption: Manifest, ahead: timedelta) -> datetime | None:
+    """When the end was first asked for, as the node's clock had it. A disruption comes a moment before its deletion, and may come alone."""
+    metadata, asked = manifest["metadata"], []
+    marked = instant(disruption.get("lastTransitionTime"))
+    if marked is not None:
+        by_node = disruption.get("reason") == "TerminationByKubelet"  # the kubelet's own words bear its own clock
+        asked.append(marked if by_node else marked + ahead)
+    deleting = instant(metadata.get("deletionTimestamp"))
+    if deleting is not None:
+        asked.append(deleting - _grace(manifest) + ahead)
+    return min(asked, default=None)
+
+
+def _grace(manifest: Manifest) -> timedelta:
+    """The grace period that is in the deletionTimestamp; the API server writes it beside it."""
+    asked = (manifest.get("spec") or {}).get("terminationGracePeriodSeconds")
+    seconds = manifest["metadata"].get("deletionGracePeriodSeconds", 30 if asked is None else asked)
+    return timedelta(seconds=seconds or 0)
+
+
+def _node_ahead(manifest: Manifest) -> timedelta:
+    """By how much the node's clock is ahead of the API server's (negative: behind); zero where they differ by less than can be told."""
+    conditions = (manifest.get("status") or {}).get("conditions") or ()
+    bound = next((one.get("lastTransitionTime") for one in conditions if one.get("type") == "PodScheduled"), None)
+    noted, scheduled = instant((manifest.get("status") or {}).get("startTime")), instant(bound)
+    if noted is None or scheduled is None:
+        return timedelta(0)
+    ahead = noted - scheduled
+    return ahead if ahead <= -_BEHIND_AT_LEAST or ahead >= _AHEAD_AT_LEAST else timedelta(0)
 
 
 def _owner_uid(metadata: Manifest) -> str:
@@ -155,4 +282,5 @@ def _termination(ended: Manifest | None) -> Termination | None:
         message=ended.get("message", ""),
         started_at=instant(ended.get("startedAt")),
         finished_at=instant(ended.get("finishedAt")),
+        container_id=ended.get("containerID", ""),
     )
