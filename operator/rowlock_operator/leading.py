@@ -15,7 +15,7 @@ from rowlock_operator.cluster.children import Children
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.events import EventWriter
 from rowlock_operator.cluster.kinds import MONITORING_PROCESSES, ROW_SOURCES, WORK_QUEUES, ObjectKey
-from rowlock_operator.desired.installation import Installation
+from rowlock_operator.desired.installation import installation_of
 from rowlock_operator.desired.names import worker_deployment_name
 from rowlock_operator.dispatch.claimer import ClaimerSettings
 from rowlock_operator.dispatch.database import DatabaseDispatcher, DispatchSettings
@@ -61,12 +61,7 @@ class Leading:
     ) -> None:
         self._settings, self._kube, self._watcher, self._children = settings, kube, watcher, children
         self._redis, self._metrics = redis, metrics
-        self._installation = Installation(
-            worker_image=settings.worker.image,
-            worker_image_pull_policy=settings.worker.image_pull_policy,
-            database_secret=settings.stores.database_secret,
-            redis_secret=settings.stores.redis_secret,
-        )
+        self._installation = installation_of(settings)
         self._keys: KeyQueue[ObjectKey] | None = None
         self._launcher: Launcher | None = None
         self._databases: Databases | None = None
@@ -234,6 +229,7 @@ class Leading:
             unready_worker=unready_worker(pods),
             pod_problems=pod_problems(pods, datetime.now(UTC))
             + missing_pods(self._children.podless_kube_jobs(key.namespace, key.name), datetime.now(UTC)),
+            ended_pods=tuple(self._children.ended_pods(key.namespace, key.name)),
         )
 
     def _look_at_everything(self) -> None:

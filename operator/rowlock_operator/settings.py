@@ -3,6 +3,8 @@
 The environment is text: `load()` turns it into frozen groups and says in a sentence which variable is wrong and what it may be.
 """
 
+import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar, get_type_hints
@@ -51,6 +53,44 @@ def _one_of(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+_QUANTITY = re.compile(r"[0-9]+([.][0-9]+)?([eE][0-9]+|[KMGTPE]i|[mkMGTPE])?")
+_RESOURCES = '{"limits": {"cpu": "4", "memory": "2Gi"}, "requests": {"cpu": "10m", "ephemeral-storage": "64Mi", "memory": "64Mi"}}'
+
+
+def _quantity(value: str) -> str:
+    if not _QUANTITY.fullmatch(value):
+        raise ValueError("a quantity such as 512Mi or 1Gi")
+    return value
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+
+
+def _is_resources(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() <= {"requests", "limits"}
+        and all(isinstance(amounts, dict) for amounts in value.values())
+        and all(_QUANTITY.fullmatch(str(amount)) for amounts in value.values() for amount in amounts.values())
+    )
+
+
+def _json_of(what: str, fits: Callable[[Any], bool]) -> Callable[[str], str]:
+    """Kept as text, so that settings stay values that cannot be changed."""
+
+    def parse(value: str) -> str:
+        try:
+            given = json.loads(value)
+        except ValueError:
+            given = None
+        if not fits(given):
+            raise ValueError(f"{what} as a JSON object")
+        return json.dumps(given, sort_keys=True)
+
+    return parse
+
+
 def _env(variable: str, default: Any, parse: Callable[[str], Any] = _text, *, secret: bool = False) -> Any:
     return field(default=default, metadata={"variable": variable, "parse": parse, "secret": secret})
 
@@ -95,6 +135,16 @@ class WorkerSettings:
     """Image of worker pods whose template names none; empty: a template must name one."""
     image_pull_policy: str = _env("ROWLOCK_WORKER_IMAGE_PULL_POLICY", "IfNotPresent", _one_of("IfNotPresent", "Always", "Never"))
     """IfNotPresent: a pod starts at once on a node that has the image."""
+    resources: str = _env("ROWLOCK_WORKER_RESOURCES", _RESOURCES, _json_of("requests and limits", _is_resources))
+    """Of containers whose template does not say; JSON. Small requests: what is asked for and not used keeps others from a node."""
+    tmp_size: str = _env("ROWLOCK_WORKER_TMP_SIZE", "1Gi", _quantity)
+    """Bound of the /tmp that worker pods get; a pod that fills more is evicted."""
+    labels: str = _env("ROWLOCK_COMMON_LABELS", "{}", _json_of("labels", _are_texts))
+    """Of every Deployment, Job and pod made for a WorkQueue; JSON."""
+    pod_labels: str = _env("ROWLOCK_POD_LABELS", "{}", _json_of("labels", _are_texts))
+    """Of every pod made for a WorkQueue, besides; JSON."""
+    pod_annotations: str = _env("ROWLOCK_POD_ANNOTATIONS", "{}", _json_of("annotations", _are_texts))
+    """Of every pod made for a WorkQueue; JSON."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ CHART = ROOT / "charts/rowlock"
 CASES = Path(__file__).parent / "golden"
 
 Document = dict[str, Any]
-POD_KINDS = ("Deployment", "StatefulSet", "Job", "Pod")
+POD_KINDS = ("Deployment", "StatefulSet", "Job", "CronJob", "Pod")
 
 
 @functools.cache
@@ -70,8 +70,16 @@ def pods(documents: list[Document]) -> Iterator[tuple[str, Document]]:
     """Name and pod spec of everything that becomes a pod."""
     for document in documents:
         if document["kind"] in POD_KINDS:
-            spec = document["spec"] if document["kind"] == "Pod" else document["spec"]["template"]["spec"]
-            yield f"{document['kind']}/{document['metadata']['name']}", spec
+            yield f"{document['kind']}/{document['metadata']['name']}", pod_template(document)["spec"]
+
+
+def pod_template(document: Document) -> Document:
+    """Metadata and spec of the pod that a document is, or that becomes of it."""
+    if document["kind"] == "Pod":
+        return document
+    spec: Document = document["spec"]["jobTemplate"]["spec"] if document["kind"] == "CronJob" else document["spec"]
+    template: Document = spec["template"]
+    return template
 
 
 def containers(documents: list[Document]) -> Iterator[tuple[str, Document]]:

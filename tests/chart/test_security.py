@@ -5,7 +5,19 @@ from typing import Any
 
 import pytest
 
-from tests.chart.rendering import case_names, containers, pick, pods, render, render_case, secret_values
+from tests.chart.rendering import (
+    POD_KINDS,
+    case_names,
+    containers,
+    pick,
+    pod_template,
+    pods,
+    render,
+    render_case,
+    secret_values,
+)
+
+EVICTABLE = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 
 
 @pytest.mark.parametrize("case", case_names())
@@ -31,6 +43,27 @@ def test_every_pod_is_restricted(case: str) -> None:
         assert context["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys(), name
         assert not [v for v in spec["volumes"] if "hostPath" in v], name
+
+
+@pytest.mark.parametrize("case", case_names())
+def test_no_emptydir_keeps_a_node_or_fills_its_disk(case: str) -> None:
+    """But for the rows of the embedded PostgreSQL without persistence: its node must not go."""
+    documents = render_case(case)
+    for document in (d for d in documents if d["kind"] in POD_KINDS):
+        template, name = pod_template(document), document["metadata"]["name"]
+        local = {v["name"]: v["emptyDir"] for v in template["spec"]["volumes"] if "emptyDir" in v}
+        assert all("sizeLimit" in given for given in local.values()), name
+        on_disk = {volume for volume, given in local.items() if given.get("medium") != "Memory"}
+        lasting = {"data"} if name == "rowlock-postgresql" else set()
+        named = template["metadata"].get("annotations", {}).get(EVICTABLE, "")
+        assert set(filter(None, named.split(","))) == on_disk - lasting, name
+
+
+@pytest.mark.parametrize("case", case_names())
+def test_every_container_says_what_it_needs_of_the_disk(case: str) -> None:
+    for name, container in containers(render_case(case)):
+        assert container["resources"]["requests"].keys() >= {"cpu", "memory", "ephemeral-storage"}, name
+        assert container["resources"]["limits"].keys() >= {"cpu", "memory"}, name
 
 
 def test_only_the_operator_and_the_renewal_of_definitions_get_a_token() -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from rowlock_operator.api.model import ATOMIC, OPEN, ApiModel, DnsLabel, DnsName, keyed, rule, rules, shaped
+from rowlock_operator.api.model import ATOMIC, DAY, OPEN, ApiModel, DnsLabel, DnsName, keyed, rule, rules, shaped
 
 # What we set ourselves: a user's value here would cut a worker off from its queue or let it start the wrong run.
 RESERVED_ENV = (
@@ -38,7 +38,7 @@ class PodMetadata(ApiModel):
             ),
         )
     )
-    labels: Labels = Field(default_factory=dict, description="Labels of the pods (and of their kube jobs).")
+    labels: Labels = Field(default_factory=dict, description="Labels of the pods (and of their Deployment or kube jobs).")
     annotations: Annotations = Field(default_factory=dict, description="Annotations of the pods.")
 
 
@@ -141,6 +141,20 @@ class Toleration(ApiModel):
     toleration_seconds: int | None = Field(default=None, ge=0, description="How long a NoExecute taint is put up with, in seconds.")
 
 
+class TopologySpread(ApiModel):
+    """How the pods spread over nodes or zones; what is not named here is passed through as given."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra=OPEN)
+    max_skew: int = Field(ge=1, le=1_000_000, description="By how many pods two places may differ.")
+    topology_key: str = Field(
+        min_length=1, max_length=316, description="Label of nodes that names the place, such as kubernetes.io/hostname."
+    )
+    when_unsatisfiable: Literal["DoNotSchedule", "ScheduleAnyway"] = Field(description="What becomes of a pod that would break it.")
+    label_selector: dict[str, Any] | None = Field(
+        default=None, json_schema_extra=OPEN, description="Which pods are counted. Default: those of this WorkQueue."
+    )
+
+
 class Volume(ApiModel):
     """A volume as Kubernetes knows it; its source is passed through as given."""
 
@@ -209,7 +223,9 @@ class PodTemplate(ApiModel):
     env_from: list[EnvFromSource] = Field(
         default_factory=list, max_length=32, json_schema_extra=ATOMIC, description="Secrets and ConfigMaps whose keys become variables."
     )
-    resources: Resources | None = Field(default=None, description="CPU and memory. Always set a memory limit for untrusted input.")
+    resources: Resources | None = Field(
+        default=None, description="CPU, memory and ephemeral storage. What is not given comes from the installation."
+    )
     volumes: list[Volume] = Field(default_factory=list, max_length=32, json_schema_extra=keyed("name"), description="Volumes, as in a pod.")
     volume_mounts: list[VolumeMount] = Field(
         default_factory=list, max_length=32, json_schema_extra=keyed("mountPath"), description="Where the volumes are mounted."
@@ -219,6 +235,19 @@ class PodTemplate(ApiModel):
         default_factory=list, max_length=32, json_schema_extra=ATOMIC, description="Taints the pods put up with."
     )
     affinity: dict[str, Any] | None = Field(default=None, json_schema_extra=OPEN, description="Affinity, as in a pod.")
+    topology_spread_constraints: list[TopologySpread] = Field(
+        default_factory=list, max_length=16, json_schema_extra=keyed("topologyKey", "whenUnsatisfiable"),
+        description="How the pods spread over nodes and zones, as in a pod.",
+    )  # fmt: skip
+    scheduler_name: DnsName | None = Field(default=None, description="Scheduler of the pods. Default: the cluster's.")
+    runtime_class_name: DnsName | None = Field(
+        default=None, description="RuntimeClass of the pods, for example a sandbox for images of others. Default: the cluster's."
+    )
+    termination_grace_period_seconds: int | None = Field(
+        default=None, ge=1, le=DAY,
+        description="Contract Exit only: how long the pod may go on after SIGTERM, so also past hardSeconds. Not 0: Kubernetes then forgets "
+        "the pod at once, and its run might run twice. Default: 30. Pods of ours have hardSeconds and 30 more.",
+    )  # fmt: skip
     service_account_name: DnsName | None = Field(
         default=None, description="Service account of the pods; its token is not mounted. Default: the namespace's default."
     )

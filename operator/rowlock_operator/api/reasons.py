@@ -152,6 +152,15 @@ WORKERS_NOT_READY = Reason(
     "WorkersNotReady",
     "Runs wait, and for two minutes no worker has become ready{why}. `kubectl describe pod` and `kubectl logs` of one of them say why.",
 )
+EVICTED = Reason(
+    "Evicted",
+    "{count} worker pods were evicted by their node: {why} Their runs are tried again. Raise spec.template.resources.requests of what ran "
+    "short; for a full /tmp mount a larger volume there, or raise worker.tmpSize of the chart.",
+)
+PODS_FAILED = Reason(
+    "PodsFailed",
+    "{count} worker pods were ended by their node ({kind}): {why} Others take their place; `kubectl describe node` tells more.",
+)
 POD_PROBLEM = Reason("PodProblem", "{count} pods are not well: {why}.")
 
 # Progressing

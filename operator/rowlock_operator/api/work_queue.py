@@ -86,6 +86,11 @@ class WorkQueueSpec(ApiModel):
             ),
             rule(f"{_EXIT} || !has(self.template.args)", "template.args is only for contract Exit: remove it", ".template"),
             rule(
+                f"{_EXIT} || !has(self.template.terminationGracePeriodSeconds)",
+                "template.terminationGracePeriodSeconds is only for contract Exit: remove it (other pods go on for hardSeconds and 30 more)",
+                ".template",
+            ),
+            rule(
                 f"!{_EXIT} || !has(self.template.env) || !self.template.env.exists(e, e.name.startsWith('ROW_'))",
                 "variables beginning with ROW_ carry the row's columns: rename the variable in template.env",
                 ".template",

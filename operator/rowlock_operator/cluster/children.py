@@ -120,6 +120,13 @@ class Children:
         found = (self._pods.get(key) for key in self._pod_owners.of(namespace, work_queue))
         return [owned.pod for owned in found if owned is not None]
 
+    def ended_pods(self, namespace: str, work_queue: str) -> list[PodSeen]:
+        """Pods of a WorkQueue that have ended for good and that nobody clears away: no kube job stands behind them (any more)."""
+        kube_jobs = (self._kube_jobs.get(key) for key in self._kube_job_owners.of(namespace, work_queue))
+        owners = {seen.uid for seen in kube_jobs if isinstance(seen, KubeJobSeen)}
+        ended = (pod for pod in self.queue_pods(namespace, work_queue) if pod.phase in ("Failed", "Succeeded") and not pod.deleting)
+        return [pod for pod in ended if pod.owner_uid not in owners]
+
     def pods(self) -> dict[Attempt, PodSeen]:
         """The newest pod of each attempt, with the others: a kube job that was deleted and made again may have left one."""
         found: dict[Attempt, list[PodSeen]] = defaultdict(list)

@@ -7,6 +7,7 @@ from rowlock_operator.desired.fingerprint import with_fingerprint
 from rowlock_operator.desired.installation import Installation
 from rowlock_operator.desired.names import owner_reference, worker_deployment_name, worker_labels, worker_selector
 from rowlock_operator.desired.pods import (
+    child_labels,
     database_volume,
     pod_spec,
     pod_template,
@@ -32,7 +33,7 @@ def build_worker_deployment(*, queue: WorkQueue, installation: Installation) -> 
             "metadata": {
                 "name": worker_deployment_name(name),
                 "namespace": queue.metadata.namespace,
-                "labels": worker_labels(name),
+                "labels": child_labels(queue, installation, worker_labels(name)),
                 "ownerReferences": [owner_reference(queue.metadata)],
             },
             "spec": {
@@ -40,7 +41,7 @@ def build_worker_deployment(*, queue: WorkQueue, installation: Installation) -> 
                 "revisionHistoryLimit": 2,
                 # New workers come before old ones go; an old one ends its run first (terminationGracePeriodSeconds).
                 "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}},
-                "template": pod_template(worker_labels(name), queue.spec.template, _pod(queue, installation)),
+                "template": pod_template(worker_labels(name), queue, installation, _pod(queue, installation)),
             },
         }
     )
@@ -73,9 +74,9 @@ def _pod(queue: WorkQueue, installation: Installation) -> Manifest:
     volumes = [
         database_volume(queue, installation),
         secret_volume("rowlock-redis", secret=installation.redis_secret, key=installation.redis_key),
-        *tmp_volumes(template),
+        *tmp_volumes(template, installation),
     ]
-    return pod_spec(queue, container=container | _probes(), volumes=volumes)
+    return pod_spec(queue, container=container | _probes(), volumes=volumes, counted=worker_selector(queue.metadata.name))
 
 
 def _probes() -> Manifest:

@@ -5,9 +5,10 @@ from typing import Any
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.desired.fingerprint import with_fingerprint
 from rowlock_operator.desired.installation import Installation
-from rowlock_operator.desired.names import CONTAINER, CONTRACT_LABEL, ROW, kube_job_name, owner_reference, run_labels
+from rowlock_operator.desired.names import CONTAINER, CONTRACT_LABEL, ROW, kube_job_name, owner_reference, run_labels, run_selector
 from rowlock_operator.desired.pods import (
     SECRETS_FOLDER,
+    child_labels,
     database_volume,
     foreign_container,
     pod_spec,
@@ -27,7 +28,7 @@ Manifest = dict[str, Any]
 def build_kube_job(*, queue: WorkQueue, installation: Installation, run: RunToLaunch) -> Manifest:
     """The kube job that the queue's contract asks for. Raises GiveUp where the row does not fit into a pod."""
     if queue.spec.is_exit:
-        return build_exit_job(queue=queue, run=run)
+        return build_exit_job(queue=queue, installation=installation, run=run)
     return build_sdk_job(queue=queue, installation=installation, run=run)
 
 
@@ -41,11 +42,11 @@ def build_sdk_job(*, queue: WorkQueue, installation: Installation, run: RunToLau
         env=[*worker_env(queue), variable("ROWLOCK_RUN_ID", run.run_id), variable("ROWLOCK_ATTEMPT", run.attempt)],
         mounts=[secret_mount("rowlock-database", "database"), *tmp_mounts(template)],
     )
-    volumes = [database_volume(queue, installation), *tmp_volumes(template)]
-    return _kube_job(queue, run, pod_spec(queue, container=container, volumes=volumes))
+    volumes = [database_volume(queue, installation), *tmp_volumes(template, installation)]
+    return _kube_job(queue, installation, run, container, volumes)
 
 
-def build_exit_job(*, queue: WorkQueue, run: RunToLaunch) -> Manifest:
+def build_exit_job(*, queue: WorkQueue, installation: Installation, run: RunToLaunch) -> Manifest:
     """Any image: the row comes as environment and as a file; exit code 0 is success; no Secret of ours is in reach.
 
     Raises GiveUp (reasons RowTooLarge, RowNamesCollide).
@@ -63,6 +64,7 @@ def build_exit_job(*, queue: WorkQueue, run: RunToLaunch) -> Manifest:
         source = {"downwardAPI": {"defaultMode": 0o444, "items": [{"path": "row.json", "fieldRef": field}]}}
     container = foreign_container(
         queue,
+        installation,
         env=[
             variable("ROWLOCK_RUN_ID", run.run_id),
             variable("ROWLOCK_ATTEMPT", run.attempt),
@@ -73,8 +75,8 @@ def build_exit_job(*, queue: WorkQueue, run: RunToLaunch) -> Manifest:
         ],
         mounts=[{"name": "rowlock-row", "mountPath": SECRETS_FOLDER, "readOnly": True}],
     )
-    pod = pod_spec(queue, container=container, volumes=[{"name": "rowlock-row", **source}])
-    return _kube_job(queue, run, pod, annotations=None if by_secret else {ROW: row_json(run)})
+    annotations = None if by_secret else {ROW: row_json(run)}
+    return _kube_job(queue, installation, run, container, [{"name": "rowlock-row", **source}], annotations)
 
 
 def build_row_secret(*, queue: WorkQueue, run: RunToLaunch, kube_job_uid: str) -> Manifest:
@@ -98,8 +100,16 @@ def build_row_secret(*, queue: WorkQueue, run: RunToLaunch, kube_job_uid: str) -
     }
 
 
-def _kube_job(queue: WorkQueue, run: RunToLaunch, pod: Manifest, annotations: dict[str, str] | None = None) -> Manifest:
+def _kube_job(
+    queue: WorkQueue,
+    installation: Installation,
+    run: RunToLaunch,
+    container: Manifest,
+    volumes: list[Manifest],
+    annotations: dict[str, str] | None = None,
+) -> Manifest:
     name, spec = queue.metadata.name, queue.spec
+    pod = pod_spec(queue, container=container, volumes=volumes, counted=run_selector(name))
     # The contract tells a network policy which pods have no business with our databases.
     labels = {**run_labels(name, run.run_id, run.attempt), CONTRACT_LABEL: "Exit" if spec.is_exit else "Sdk"}
     return with_fingerprint(
@@ -109,7 +119,7 @@ def _kube_job(queue: WorkQueue, run: RunToLaunch, pod: Manifest, annotations: di
             "metadata": {
                 "name": kube_job_name(name, run.run_id, run.attempt),
                 "namespace": queue.metadata.namespace,
-                "labels": {**spec.template.metadata.labels, **labels},
+                "labels": child_labels(queue, installation, labels),
                 "ownerReferences": [owner_reference(queue.metadata)],
             },
             "spec": {
@@ -121,7 +131,7 @@ def _kube_job(queue: WorkQueue, run: RunToLaunch, pod: Manifest, annotations: di
                 "podFailurePolicy": _pod_failure_policy(),
                 "activeDeadlineSeconds": spec.limits.hard_seconds + spec.starting_deadline_seconds,
                 # No ttlSecondsAfterFinished: a kube job that went before its outcome was recorded would be made, and run, again.
-                "template": pod_template(labels, spec.template, {**pod, "restartPolicy": "Never"}, annotations),
+                "template": pod_template(labels, queue, installation, {**pod, "restartPolicy": "Never"}, annotations),
             },
         }
     )

@@ -16,6 +16,7 @@ RUN_LABEL = "rowlock.dev/run"
 ATTEMPT_LABEL = "rowlock.dev/attempt"
 CONTRACT_LABEL = "rowlock.dev/contract"
 MANAGED = {"app.kubernetes.io/managed-by": "rowlock"}
+NAME = "app.kubernetes.io/name"
 COMPONENT = "app.kubernetes.io/component"
 
 
@@ -48,6 +49,11 @@ def worker_labels(queue: str) -> dict[str, str]:
 def worker_selector(queue: str) -> dict[str, str]:
     """Selector of the worker pods. A Deployment's selector cannot be changed: from the name alone."""
     return {QUEUE_LABEL: queue, COMPONENT: "worker"}
+
+
+def run_selector(queue: str) -> dict[str, str]:
+    """Selector of the pods of a WorkQueue's kube jobs."""
+    return {QUEUE_LABEL: queue, COMPONENT: "run"}
 
 
 def run_labels(queue: str, run_id: str, attempt: int) -> dict[str, str]:

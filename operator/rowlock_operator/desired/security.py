@@ -28,9 +28,10 @@ def foreign_pod_security(given: Manifest | None) -> Manifest:
     return restricted | given
 
 
-def container_security(given: Manifest | None, *, read_only_root: bool) -> Manifest:
-    """Of the one container."""
+def container_security(given: Manifest | None, *, pod: Manifest, read_only_root: bool) -> Manifest:
+    """Of the one container; says again that it is not root, since some policies look for it here."""
     restricted: Manifest = {
+        **({"runAsNonRoot": True} if pod.get("runAsNonRoot") else {}),
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": read_only_root,
         "capabilities": {"drop": ["ALL"]},

@@ -72,6 +72,7 @@ class QueueObservation:
     running_pods: int = 0  # pods whose process runs
     no_worker_for_long: bool = False  # work has waited for a first worker for longer than a start takes
     not_ready_because: str = ""  # the newest Warning Event of a worker that does not become ready
+    ended_pods: tuple[PodProblem, ...] = ()  # pods that their node ended; others have taken their place
     troubles: tuple[Trouble, ...] = ()
     advice: tuple[Trouble, ...] = ()  # it works, and something needs somebody
     left_over: Trouble | None = None  # why outcomes of a source that it served once cannot be written

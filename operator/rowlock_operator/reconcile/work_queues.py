@@ -26,8 +26,10 @@ from rowlock_operator.observed.pods import PodSeen
 from rowlock_operator.observed.queues import Depth, Involved, PodProblem, QueueObservation, Trouble, trouble
 from rowlock_operator.observed.reading import label
 from rowlock_operator.reconcile.databases import Databases
+from rowlock_operator.reconcile.ended_pods import EndedPods
 from rowlock_operator.reconcile.patience import Patience
 from rowlock_operator.reconcile.reporting import PrimaryCache, Reporter, manifest_of
+from rowlock_operator.status.pod_problems import ended_pods
 from rowlock_operator.status.work_queues import fold_work_queue_status
 
 T = TypeVar("T")
@@ -46,6 +48,7 @@ class QueueChildren:
     pod_problems: tuple[PodProblem, ...]
     running_pods: int = 0
     unready_worker: PodSeen | None = None
+    ended_pods: tuple[PodSeen, ...] = ()
 
 
 class WorkQueues:
@@ -71,6 +74,7 @@ class WorkQueues:
         self._on_opened, self._patience = on_opened, Patience()
         self._first_worker, self._events = Patience(NO_WORKER_SECONDS, clock), EventReader(kube, clock=clock)
         self._refused = Backoffs[tuple[str, str]](clock=clock)  # by step and WorkQueue
+        self._ended_pods = EndedPods(kube)
         self._registered: dict[ObjectKey, tuple[DatabaseDispatcher, object]] = {}
 
     def database_ref(self, queue: WorkQueue) -> DatabaseRef:
@@ -99,6 +103,8 @@ class WorkQueues:
         if dispatcher is not None:
             stopping, advice = dispatcher.state.troubles_of_queue(jobs_mode=not queue.spec.is_workers)
             troubles += stopping
+        if in_the_way := await self._ended_pods.clear(key, [pod.name for pod in children.ended_pods]):
+            advice = [*advice, in_the_way]
         if key_trouble := self._launch_troubles.get(queue.metadata.key):
             troubles.append(key_trouble)
         if depth is None and entry is not None and not troubles and (left := self._patience.left(key)):
@@ -117,6 +123,7 @@ class WorkQueues:
             running_pods=children.running_pods,
             no_worker_for_long=no_worker,
             not_ready_because=await self._why_not_ready(key, children) if no_worker else "",
+            ended_pods=ended_pods(children.ended_pods),
             troubles=tuple(troubles),
             advice=tuple(advice),
             left_over=dispatcher.state.left_over_trouble(entry.queue_id) if dispatcher is not None and entry is not None else None,
@@ -305,6 +312,7 @@ class WorkQueues:
         self._first_worker.settle(key)
         for step in ("apply", "scale"):
             self._refused.worked((step, f"{key.namespace}/{key.name}"))
+        self._ended_pods.forget(key)
         if dispatcher is not None:
             await dispatcher.aside.ask(dispatcher.unregister_queue, f"{key.namespace}/{key.name}")
         await self._databases.release(key)

@@ -1,5 +1,6 @@
 """What Kubernetes' words about pods mean to the owner of a WorkQueue."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from rowlock_operator.api import reasons
@@ -62,6 +63,29 @@ def missing_pods(podless: list[KubeJobSeen], now: datetime) -> tuple[PodProblem,
         return ()
     first = min(late, key=lambda kube_job: kube_job.name)
     return (PodProblem(kind="NoPod", message=first.name, count=len(late), involved=Involved(kind="Job", name=first.name, uid=first.uid)),)
+
+
+def ended_pods(pods: Sequence[PodSeen]) -> tuple[PodProblem, ...]:
+    """What nodes said of the pods that they ended, the commonest first. Others have taken their place: no reason not to be Ready."""
+    found: dict[str, list[str]] = {}
+    for pod in pods:
+        if pod.phase == "Failed":
+            said = pod.message.strip() or f"pod {pod.name} on node {pod.node or '(unknown)'}"
+            found.setdefault(pod.reason or "Failed", []).append(said)
+    ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
+    return tuple(PodProblem(kind=kind, message=sorted(messages)[0], count=len(messages)) for kind, messages in ordered)
+
+
+def verdict_on_ended_pods(seen: QueueObservation) -> Verdict | None:
+    """Degraded because of the commonest end, as long as the pods are there to be looked at."""
+    if not seen.ended_pods:
+        return None
+    worst = seen.ended_pods[0]
+    if worst.kind == "Evicted":
+        reason, message = reasons.EVICTED, reasons.EVICTED.says(count=worst.count, why=worst.message)
+    else:
+        reason, message = reasons.PODS_FAILED, reasons.PODS_FAILED.says(count=worst.count, kind=worst.kind, why=worst.message)
+    return Verdict(type="Degraded", status="True", reason=reason.name, message=message)
 
 
 def verdict_on_pods(seen: QueueObservation) -> Verdict | None:

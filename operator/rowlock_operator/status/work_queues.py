@@ -9,7 +9,7 @@ from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.observed.queues import QueueObservation
 from rowlock_operator.status.conditions import Verdict, fold_conditions, timestamp
 from rowlock_operator.status.counters import display, settled, without_absent
-from rowlock_operator.status.pod_problems import verdict_on_pods
+from rowlock_operator.status.pod_problems import verdict_on_ended_pods, verdict_on_pods
 
 
 def fold_work_queue_status(
@@ -141,6 +141,9 @@ def _degraded(seen: QueueObservation) -> Verdict:
         return pods
     if seen.no_worker_for_long:
         return _workers_not_ready(seen, Verdict(type="Degraded", status="True", reason="", message=""))
+    ended = verdict_on_ended_pods(seen)
+    if ended is not None:
+        return ended
     if seen.left_over is not None:
         return Verdict(type="Degraded", status="True", reason=seen.left_over.reason, message=seen.left_over.message)
     if seen.failed:

@@ -52,6 +52,18 @@ RIGHT = {
     "Sdk jobs": sdk_queue(parallelism=3, ttlSeconds=0, startingDeadlineSeconds=30),
     "Jobs without a contract are Sdk": sdk_queue(contract=None),
     "Exit": exit_queue(rowDelivery="Secret", template={"image": "x:1", "command": ["sh"], "args": ["-c", "true"]}),
+    "placed": exit_queue(
+        template={
+            "image": "x:1",
+            "schedulerName": "volcano",
+            "runtimeClassName": "gvisor",
+            "terminationGracePeriodSeconds": 900,
+            "topologySpreadConstraints": [
+                {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule", "minDomains": 2},
+                {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"},
+            ],
+        }
+    ),
     "nulls as in the documentation": {**work_queue(), "spec": {**work_queue()["spec"], "replicas": None, "databaseRef": None}},
     "a name of fifty characters": work_queue("q" * 50),
     "source, the least": row_source(),

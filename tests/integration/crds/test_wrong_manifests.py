@@ -101,6 +101,26 @@ WRONG_QUEUES: dict[str, tuple[Any, ...]] = {
     "Secret name in capitals": (work_queue(databaseRef={"secretName": "Database"}), "spec.databaseRef.secretName", "lower-case"),
     "long name": (work_queue("q" * 51), "at most 50 characters", "choose a shorter one"),
     "dotted name": (work_queue("a.b"), "no dot", "choose a shorter one"),
+    "grace without Exit": (work_queue(**template(terminationGracePeriodSeconds=60)), "spec.template", "only for contract Exit"),
+    "grace of an Sdk job": (sdk_queue(**template(terminationGracePeriodSeconds=60)), "spec.template", "hardSeconds and 30 more"),
+    "no grace at all": (exit_queue(template={**ENV, "terminationGracePeriodSeconds": 0}), "terminationGracePeriodSeconds", "equal to 1"),
+    "spread of nobody": (
+        work_queue(**template(topologySpreadConstraints=[{"maxSkew": 0, "topologyKey": "z", "whenUnsatisfiable": "DoNotSchedule"}])),
+        "topologySpreadConstraints[0].maxSkew",
+        "greater than or equal to 1",
+    ),
+    "spread over nothing": (
+        work_queue(**template(topologySpreadConstraints=[{"maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}])),
+        "topologySpreadConstraints[0].topologyKey",
+        "Required",
+    ),
+    "spread with another word": (
+        work_queue(**template(topologySpreadConstraints=[{"maxSkew": 1, "topologyKey": "z", "whenUnsatisfiable": "Sometimes"}])),
+        "whenUnsatisfiable",
+        '"DoNotSchedule", "ScheduleAnyway"',
+    ),
+    "scheduler with a blank": (work_queue(**template(schedulerName="my scheduler")), "spec.template.schedulerName", "lower-case"),
+    "runtime class in capitals": (exit_queue(template={**ENV, "runtimeClassName": "GVisor"}), "runtimeClassName", "lower-case"),
     "no spec": ({**work_queue(), "spec": None}, "spec", "Required"),
     "no fields": ({**work_queue(), "spec": {}}, "spec.tasks", "Required"),
 }
