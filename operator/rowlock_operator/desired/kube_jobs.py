@@ -11,6 +11,7 @@ from rowlock_operator.desired.pods import (
     child_labels,
     database_volume,
     foreign_container,
+    pod_annotations,
     pod_spec,
     pod_template,
     secret_mount,
@@ -47,19 +48,19 @@ def build_sdk_job(*, queue: WorkQueue, installation: Installation, run: RunToLau
 
 
 def build_exit_job(*, queue: WorkQueue, installation: Installation, run: RunToLaunch) -> Manifest:
-    """Any image: the row comes as environment and as a file; exit code 0 is success; no Secret of ours is in reach.
+    """Any image: the row comes as a file, and its short columns as environment, too; exit code 0 is success; no Secret of ours is in reach.
 
     Raises GiveUp (reasons RowTooLarge, RowNamesCollide).
     """
     by_secret = queue.spec.row_delivery == "Secret"
-    check_size(run, by_secret=by_secret)
+    check_size(run, by_secret=by_secret, other_annotations=pod_annotations(queue, installation))
     name = kube_job_name(queue.metadata.name, run.run_id, run.attempt)
     variables = row_variables(run)
     if by_secret:
-        row_env = [{"name": key, "valueFrom": {"secretKeyRef": {"name": name, "key": key}}} for key in variables]
+        row_env = [{"name": key, "valueFrom": {"secretKeyRef": {"name": name, "key": key}}} for key in variables.given]
         source: Manifest = {"secret": {"secretName": name, "defaultMode": 0o444, "items": [{"key": "row.json", "path": "row.json"}]}}
     else:
-        row_env = [variable(key, _literal(text)) for key, text in variables.items()]
+        row_env = [variable(key, _literal(text)) for key, text in variables.given.items()]
         field = {"fieldPath": f"metadata.annotations['{ROW}']"}
         source = {"downwardAPI": {"defaultMode": 0o444, "items": [{"path": "row.json", "fieldRef": field}]}}
     container = foreign_container(
@@ -71,6 +72,7 @@ def build_exit_job(*, queue: WorkQueue, installation: Installation, run: RunToLa
             variable("ROWLOCK_QUEUE", queue.metadata.key),
             variable("ROWLOCK_TASK", run.task),
             variable("ROWLOCK_ROW_FILE", f"{SECRETS_FOLDER}/row.json"),
+            *([variable("ROWLOCK_ROW_FILE_ONLY", ",".join(variables.in_file_only))] if variables.in_file_only else []),
             *row_env,
         ],
         mounts=[{"name": "rowlock-row", "mountPath": SECRETS_FOLDER, "readOnly": True}],
@@ -96,7 +98,7 @@ def build_row_secret(*, queue: WorkQueue, run: RunToLaunch, kube_job_uid: str) -
             "labels": run_labels(queue.metadata.name, run.run_id, run.attempt),
             "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": kube_job_uid}],
         },
-        "stringData": {"row.json": row_json(run), **row_variables(run)},
+        "stringData": {"row.json": row_json(run), **row_variables(run).given},
     }
 
 

@@ -33,11 +33,16 @@ def pod_template(
     asked = queue.spec.template.metadata
     common = {NAME: queue.metadata.name, **installation.labels, **installation.pod_labels}
     metadata: Manifest = {"labels": {**common, **asked.labels, **labels}}
-    merged = {**installation.pod_annotations, **asked.annotations, **(annotations or {})}
+    merged = {**pod_annotations(queue, installation), **(annotations or {})}
     merged |= _evictable(pod["volumes"], merged.get(EVICTABLE_VOLUMES, ""))
     if merged:
         metadata["annotations"] = merged
     return {"metadata": metadata, "spec": pod}
+
+
+def pod_annotations(queue: WorkQueue, installation: Installation) -> dict[str, str]:
+    """Those that are asked for; the queue's own win."""
+    return {**installation.pod_annotations, **queue.spec.template.metadata.annotations}
 
 
 def _evictable(volumes: list[Manifest], named: str) -> dict[str, str]:

@@ -136,8 +136,10 @@ def test_columns_that_would_share_a_variable_are_refused() -> None:
     ("size", "by", "words"),
     [
         pytest.param(100_000, "Annotation", None, id="100 kB fit into an annotation"),
-        pytest.param(250_000, "Annotation", "key only", id="250 kB in one column fit nowhere"),
-        pytest.param(250_000, "Secret", "key only", id="one variable of 250 kB fits nowhere"),
+        pytest.param(204_000, "Annotation", None, id="200 KiB less the braces fit into an annotation"),
+        pytest.param(205_000, "Annotation", "rowDelivery of the WorkQueue to Secret", id="more does not"),
+        pytest.param(250_000, "Secret", None, id="250 kB in one column fit into a Secret"),
+        pytest.param(921_600, "Secret", "key only", id="900 KiB and the braces fit nowhere"),
     ],
 )
 def test_a_row_too_large_for_a_pod_is_refused_with_another_way(size: int, by: str, words: str | None) -> None:
