@@ -72,7 +72,7 @@ def build_exit_job(*, queue: WorkQueue, installation: Installation, run: RunToLa
             variable("ROWLOCK_QUEUE", queue.metadata.key),
             variable("ROWLOCK_TASK", run.task),
             variable("ROWLOCK_ROW_FILE", f"{SECRETS_FOLDER}/row.json"),
-            *([variable("ROWLOCK_ROW_FILE_ONLY", ",".join(variables.in_file_only))] if variables.in_file_only else []),
+            *([variable("ROWLOCK_ROW_FILE_ONLY", variables.missing)] if variables.in_file_only else []),
             *row_env,
         ],
         mounts=[{"name": "rowlock-row", "mountPath": SECRETS_FOLDER, "readOnly": True}],

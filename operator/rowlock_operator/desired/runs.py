@@ -34,6 +34,12 @@ class RowVariables:
     given: dict[str, str]
     in_file_only: tuple[str, ...] = ()
 
+    @property
+    def missing(self) -> str:
+        """`in_file_only` as one text; `*` where the names alone would fill a variable."""
+        names = ",".join(self.in_file_only)
+        return names if len(names) <= VARIABLE_BYTES else "*"
+
 
 def row_json(run: RunToLaunch) -> str:
     """The whole row, in one line, keys sorted."""
@@ -54,7 +60,7 @@ def row_variables(run: RunToLaunch) -> RowVariables:
         made[name], origin[name] = _text(value), column
     left_out, room = set[str](), ALL_VARIABLES_BYTES
     for name, size in sorted(((name, len(text.encode())) for name, text in made.items()), key=lambda pair: (pair[1], pair[0])):
-        room -= size
+        room -= len(name) + size
         if size > VARIABLE_BYTES or room < 0:
             left_out.add(name)
     return RowVariables(given={name: text for name, text in made.items() if name not in left_out}, in_file_only=tuple(sorted(left_out)))
