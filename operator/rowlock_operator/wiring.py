@@ -32,6 +32,7 @@ LEASE_NAME = "rowlock-operator"
 KINDS = (WORK_QUEUES, ROW_SOURCES, MONITORING_PROCESSES)
 GAUGES_SECONDS = 5.0
 CHILDREN_SILENT_SECONDS = 180.0
+TLS_REFUSED_SECONDS = 180.0  # kubelet brings a new CA into a mounted file within two minutes
 REOPENED_WITHIN_SECONDS = 90.0  # after an outage the watches may take that long to be opened again (backoffs end at 30 s)
 
 
@@ -93,7 +94,7 @@ async def operate(settings: Settings) -> None:
             on_rival=leading.stand_down,
         )
         # The informers' own streams give up after 70 s of silence and are opened again: what does not come back is an outage, which a restart does not mend.
-        live = {"watches": lambda: live_or_outage(watcher.live(), lease.answering_seconds())}
+        live = {"watches": lambda: live_or_outage(watcher.live(), lease.answering_seconds(), lease.tls_refused_seconds())}
         ready = {"watches": watcher.ready, "children": lambda: _children_ready(children)}
         async with ProbeServer(metrics=metrics, live=live, ready=ready, port=settings.server.http_port):
             services = [
@@ -116,9 +117,15 @@ async def operate(settings: Settings) -> None:
                 await leading.stand_down()
 
 
-def live_or_outage(watches: tuple[bool, str], answering_seconds: float) -> tuple[bool, str]:
+def live_or_outage(watches: tuple[bool, str], answering_seconds: float, tls_refused_seconds: float = 0.0) -> tuple[bool, str]:
     """Liveness: a restart mends a watch that is dead while the API server answers. Where nothing answers it would mend nothing, and
-    end the dispatch of rows, which needs no API server."""
+    end the dispatch of rows, which needs no API server. Where a certificate is refused for long, our files of certificates are not those of
+    the cluster any more, though they are read again for every connection: a new container has them mounted anew."""
+    if tls_refused_seconds >= TLS_REFUSED_SECONDS:
+        return (
+            False,
+            f"TLS with the API server has been refused for {tls_refused_seconds:.0f} s: its CA is not the one that is mounted here",
+        )
     if watches[0] or answering_seconds >= REOPENED_WITHIN_SECONDS:
         return watches
     return True, f"{watches[1]}, and so is the API server: a restart would not help"

@@ -208,8 +208,43 @@ class KubeControlPlane:
         command = [kube_program("kubectl"), f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.folder / 'kubectl'}", *arguments]
         return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
 
+    def replace_authority(self) -> None:
+        """The API server is gone and comes back, on the same address, with a certificate of a new CA; `ca.crt` of the folder is the new one.
+        Tokens stay good."""
+        self.stop_api_server()
+        self._write_authority()
+        self.start_api_server()
+
+    def back_up_etcd(self) -> Path:
+        """A copy of what etcd holds now."""
+        copy = self.folder / f"backup-{secrets.token_hex(4)}"
+        etcd = self._servers["etcd"].process
+        assert etcd is not None
+        etcd.send_signal(signal.SIGSTOP)  # nothing is written while it is copied
+        try:
+            shutil.copytree(self.folder / "etcd", copy)
+        finally:
+            etcd.send_signal(signal.SIGCONT)
+        return copy
+
+    def restore_etcd(self, backup: Path) -> None:
+        """As administrators restore a cluster: API server and etcd end, etcd begins with the copy, the API server with an empty cache. What was
+        written since the copy is undone, and versions count from there again."""
+        self.stop_api_server()
+        self._servers.pop("etcd").stop(signal.SIGKILL)
+        shutil.rmtree(self.folder / "etcd")
+        shutil.copytree(backup, self.folder / "etcd")
+        self._start_etcd()
+        self.start_api_server()
+
     def _write_pki(self) -> None:
         """One CA, one server certificate, one key pair for service-account tokens; the administrator has a token."""
+        self._write_authority()
+        for arguments in (("genrsa", "-out", "sa.key", "2048"), ("rsa", "-in", "sa.key", "-pubout", "-out", "sa.pub")):
+            subprocess.run([find_program("openssl"), *arguments], cwd=self.folder, check=True, capture_output=True)
+        (self.folder / "tokens.csv").write_text(f'{self._token},admin,admin,"system:masters"\n')
+
+    def _write_authority(self) -> None:
         (self.folder / "san").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:kubernetes.default.svc\n")
         openssl = find_program("openssl")
         key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
@@ -218,11 +253,8 @@ class KubeControlPlane:
             ("req", *key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=kube-apiserver"),
             ("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "san",
              "-out", "server.crt"),
-            ("genrsa", "-out", "sa.key", "2048"),
-            ("rsa", "-in", "sa.key", "-pubout", "-out", "sa.pub"),
         ):  # fmt: skip
             subprocess.run([openssl, *arguments], cwd=self.folder, check=True, capture_output=True)
-        (self.folder / "tokens.csv").write_text(f'{self._token},admin,admin,"system:masters"\n')
 
     def _write_kubeconfig(self) -> None:
         config = {

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -14,8 +15,9 @@ import aiohttp
 from rowlock_operator.cluster.credentials import Credentials
 from rowlock_operator.cluster.kinds import Kind, Manifest
 from rowlock_operator.cluster.places import Places
-from rowlock_operator.cluster.replies import Call, denied, error_of, patience_seconds
+from rowlock_operator.cluster.replies import Call, TlsRefused, denied, error_of, patience_seconds
 from rowlock_operator.cluster.session import open_session
+from rowlock_operator.cluster.tls import RereadContext, tls_refused
 from rowlock_operator.errors import AlreadyExists, ApiUnavailable, Conflict, NotFound, RetryLater
 
 FIELD_MANAGER = "rowlock-operator"
@@ -84,6 +86,7 @@ class KubeClient(AbstractAsyncContextManager["KubeClient"]):
         self._streams: aiohttp.ClientSession | None = None  # a watch keeps its connection: many would leave none for the calls
         self._places = Places(self.settings.connections)
         self._quiet_until = float("-inf")  # one 429 silences the whole pool, not only its own call
+        self._tls = credentials.tls
 
     async def __aenter__(self) -> "KubeClient":
         self._session = open_session(self.credentials, connections=0, timeout_seconds=self.settings.request_timeout_seconds)
@@ -136,6 +139,11 @@ class KubeClient(AbstractAsyncContextManager["KubeClient"]):
         """All objects at once; for few objects."""
         return [item async for page in self.list_pages(kind, namespace, label_selector=label_selector) for item in page.items]
 
+    async def present_version(self, kind: Kind, namespace: str | None) -> str:
+        """The version that a list has now: what a watch may go on from is not higher, unless etcd was restored from a backup."""
+        async with aclosing(self.list_pages(kind, namespace, metadata_only=True, page_size=1)) as pages:
+            return (await anext(pages)).resource_version
+
     async def watch(
         self,
         kind: Kind,
@@ -161,7 +169,7 @@ class KubeClient(AbstractAsyncContextManager["KubeClient"]):
         started = time.monotonic()
         opened = False
         try:
-            async with _opened(self._streams).get(self._url(call), params=params, timeout=timeout) as response:
+            async with _opened(self._streams).get(self._url(call), params=params, timeout=timeout, ssl=self._tls or True) as response:
                 self._observe(call.verb, kind.plural, str(response.status), time.monotonic() - started)
                 if response.status >= 400:
                     body = await _body(response)
@@ -175,7 +183,8 @@ class KubeClient(AbstractAsyncContextManager["KubeClient"]):
             if not opened:
                 raise ApiUnavailable(f"{call}: the API server took the connection and did not answer") from error
         except CONNECT_ERRORS as error:
-            raise ApiUnavailable(f"{call}: the stream broke ({_why(error)}); it will be opened again") from error
+            kind_of = TlsRefused if tls_refused(error) else ApiUnavailable
+            raise kind_of(f"{call}: the stream broke ({_why(error)}); it will be opened again") from error
 
     async def apply(self, kind: Kind, manifest: Manifest) -> Manifest:
         """Server-side apply with our field manager, forced and strict; returns the object as it is now."""
@@ -260,19 +269,20 @@ class KubeClient(AbstractAsyncContextManager["KubeClient"]):
             started = time.monotonic()
             status = "error"
             try:
-                async with (
-                    self._places.one(),
-                    _opened(self._session).request(method, self._url(call), params=params, data=data, headers=headers) as response,
-                ):
+                request = partial(_opened(self._session).request, params=params, data=data, headers=headers, ssl=self._tls or True)
+                async with self._places.one(), request(method, self._url(call)) as response:
                     status = str(response.status)
                     reply = await _body(response)
                     asked = patience_seconds(response.headers.get("Retry-After"), reply)
             except CONNECT_ERRORS as error:
-                raise ApiUnavailable(f"{call}: the API server at {self.credentials.server} did not answer ({_why(error)})") from error
+                kind_of = TlsRefused if tls_refused(error) else ApiUnavailable
+                raise kind_of(f"{call}: the API server at {self.credentials.server} did not answer ({_why(error)})") from error
             finally:
                 self._observe(call.verb, call.kind.plural, status, time.monotonic() - started)
             if response.status < 400:
                 return _object(call, reply)
+            if response.status == 401 and isinstance(self._tls, RereadContext):
+                self._tls = self._tls.anew()  # a client's certificate is shown with the connection: the next call makes one of its own
             # A refused request was not carried out, so repeating is safe for every verb; a timeout is not repeated here.
             # A webhook's denial silences nobody: it speaks of this object, others may pass.
             if response.status not in (429, 503) or asked is None or denied(reply) or not self.settings.patience_seconds:

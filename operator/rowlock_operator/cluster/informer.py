@@ -2,6 +2,8 @@
 
 Who is authoritative: the API server. The informer holds only what `compact` returns, and tells by key that something changed.
 A deletion that happened while no watch was open is found by the sweep after the next list (mark and sweep), never lost.
+Versions only rise, until etcd is restored from a backup. A watch that went on from a version of the history before would say nothing until
+they have grown past it again: so before one is opened again, the present version is asked for, and a lower one means a new list.
 """
 
 import asyncio
@@ -15,7 +17,7 @@ from typing import Generic, TypeVar
 
 from rowlock_operator.cluster.client import KubeClient, WatchEvent
 from rowlock_operator.cluster.kinds import Kind, Manifest, ObjectKey
-from rowlock_operator.cluster.replies import WatchExpired
+from rowlock_operator.cluster.replies import HistoryReplaced, WatchExpired
 from rowlock_operator.errors import RetryLater, RowlockError
 
 log = logging.getLogger("rowlock.cluster")
@@ -36,6 +38,11 @@ class _Stream:
 
     def hear(self) -> None:
         self.heard_at, self.failures = time.monotonic(), 0
+
+    def check(self, version: str) -> None:
+        """Raises HistoryReplaced where the server's version is lower than what was read before."""
+        if version.isdecimal() and self.resource_version.isdecimal() and int(version) < int(self.resource_version):
+            raise HistoryReplaced(f"version {version} after {self.resource_version}")
 
     def covers(self, key: ObjectKey) -> bool:
         return self.namespace is None or self.namespace == key.namespace
@@ -88,11 +95,16 @@ class Informer(Generic[V]):
     async def _follow(self, stream: "_Stream") -> None:
         while True:
             try:
-                if not stream.resource_version:
+                if stream.resource_version:
+                    stream.check(await self._client.present_version(self.kind, stream.namespace))
+                else:
                     stream.resource_version = await self._list(stream)
                 await self._watch(stream)
             except WatchExpired:
                 stream.resource_version = ""
+            except HistoryReplaced as why:
+                stream.resource_version = ""
+                log.warning("history_replaced", extra={"kind": self.kind.plural, "why": str(why)})
             except RowlockError as error:
                 stream.failures += 1
                 # A stream refused twice may come from a server with another history: look at everything again.
@@ -134,6 +146,7 @@ class Informer(Generic[V]):
         async with aclosing(events):
             async for event in events:
                 stream.hear()
+                stream.check(event.resource_version)
                 self._take(event)
                 stream.resource_version = event.resource_version
 

@@ -8,6 +8,7 @@ from rowlock_operator.cluster.client import ClientSettings, KubeClient
 from rowlock_operator.cluster.credentials import Credentials
 from rowlock_operator.cluster.kinds import LEASES, Manifest
 from rowlock_operator.cluster.lease import LeaseRecord
+from rowlock_operator.cluster.replies import TlsRefused
 from rowlock_operator.errors import ApiUnavailable, RowlockError
 
 REQUEST_SECONDS = 3.0
@@ -28,11 +29,16 @@ class KubeLease:
     def __init__(self, client: KubeClient, namespace: str, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._client, self._namespace, self._name, self._clock = client, namespace, name, clock
         self._answered_at = self._answering_since = clock()
+        self._tls_refused_since: float | None = None
 
     def answering_seconds(self) -> float:
         """How long the API server has been answering without a gap; 0 while it does not."""
         now = self._clock()
         return 0.0 if now - self._answered_at > GAP_SECONDS else now - self._answering_since
+
+    def tls_refused_seconds(self) -> float:
+        """For how long every connection has failed on a certificate; 0 where the last one did not."""
+        return 0.0 if self._tls_refused_since is None else self._clock() - self._tls_refused_since
 
     async def read(self) -> LeaseRecord:
         return record_of(await self._asked(self._client.get(LEASES, self._namespace, self._name)))
@@ -45,7 +51,11 @@ class KubeLease:
     async def _asked(self, request: Awaitable[Manifest]) -> Manifest:
         try:
             answer = await request
-        except ApiUnavailable:
+        except ApiUnavailable as error:
+            if not isinstance(error, TlsRefused):
+                self._tls_refused_since = None  # an outage: whether its certificate fits nobody knows
+            elif self._tls_refused_since is None:
+                self._tls_refused_since = self._clock()
             raise
         except RowlockError:
             self._answered()  # a conflict, a refusal: an answer, too
@@ -55,6 +65,7 @@ class KubeLease:
 
     def _answered(self) -> None:
         now = self._clock()
+        self._tls_refused_since = None
         if now - self._answered_at > GAP_SECONDS:
             self._answering_since = now
         self._answered_at = now

@@ -28,6 +28,14 @@ class WatchExpired(RowlockError):
     """The resource version of a list or watch is too old (or from another life of the server): list again."""
 
 
+class TlsRefused(ApiUnavailable):
+    """One side does not accept the other's certificate: the cluster's CA was replaced, and ours is not yet, or is read no more."""
+
+
+class HistoryReplaced(RowlockError):
+    """Versions have gone back: etcd was restored from a backup. What was read before says nothing about what is there now."""
+
+
 @dataclass(frozen=True)
 class Call:
     """What we asked for, in the words of a Role: verb, kind, namespace, name, subresource."""

@@ -19,7 +19,10 @@ def open_session(
         # Per request, not per session: a rotated token is used without losing the open watches.
         if credentials.token is not None:
             request.headers[hdrs.AUTHORIZATION] = f"Bearer {credentials.token()}"
-        return await handler(request)
+        response = await handler(request)
+        if response.status == 401 and credentials.token is not None:
+            credentials.token.refused()
+        return response
 
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=connections, ssl=credentials.tls if credentials.tls is not None else True),

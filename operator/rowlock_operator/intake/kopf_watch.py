@@ -47,6 +47,12 @@ class KopfWatch:
         self._credentials, self._kinds, self._namespaces = credentials, tuple(kinds), tuple(namespaces)
         self._deliver, self._wait_for_kinds, self._pulse = deliver, wait_for_kinds, pulse
         self._rng = rng or random.Random()
+        self._attempt: _Attempt | None = None
+
+    def begin_anew(self) -> None:
+        """Lists and watches from the beginning: what kopf goes on from is of no use any more. In the loop of `run`."""
+        if self._attempt is not None:
+            self._attempt.end()
 
     async def run(self) -> None:
         """Watches until cancelled."""
@@ -55,10 +61,13 @@ class KopfWatch:
         while True:
             # kopf looks only once, at its start, at what kinds there are: without the CRDs it would watch nothing, for ever.
             await self._wait_for_kinds()
-            attempt = _Attempt(self)
+            attempt = self._attempt = _Attempt(self)
             began = loop.time()
             log.info("intake_started", extra={"namespaces": ",".join(name or "*" for name in self._namespaces)})
             error = await attempt.run()
+            self._attempt = None
+            if attempt.told_to_end:
+                continue
             wait = FIRST_WAIT_SECONDS if loop.time() - began > STEADY_SECONDS else min(LAST_WAIT_SECONDS, wait * 2)
             log.warning("intake_broken", extra={"error": repr(error), "again_after_seconds": wait})
             await asyncio.sleep(wait * self._rng.uniform(0.75, 1.25))
@@ -120,17 +129,30 @@ class _Attempt:
         self._ended: asyncio.Future[BaseException | None] = self._main.create_future()
         self._inner: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         self._stopping = False
+        self._to_end = asyncio.Event()
+
+    @property
+    def told_to_end(self) -> bool:
+        return self._to_end.is_set()
+
+    def end(self) -> None:
+        """`run` returns soon; what it still sees is not delivered any more."""
+        self._to_end.set()
 
     async def run(self) -> BaseException | None:
-        """The error that ended it (None: it ended by itself). Cancelled: stops kopf first, within a bound."""
+        """The error that ended it (None: it ended by itself, or was told to). Told, or cancelled: stops kopf first, within a bound."""
         # A daemon: a kopf that hangs at its end must not keep the process from ending.
         threading.Thread(target=self._thread, name="kopf", daemon=True).start()
+        told = asyncio.ensure_future(self._to_end.wait())
         try:
-            return await asyncio.shield(self._ended)
-        except asyncio.CancelledError:
-            self._stop()
-            await asyncio.wait([self._ended], timeout=STOP_SECONDS)
-            raise
+            either: set[asyncio.Future[Any]] = {self._ended, told}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            told.cancel()
+            if not self._ended.done():
+                self._stop()
+                await asyncio.wait([self._ended], timeout=STOP_SECONDS)
+        return self._ended.result() if self._ended.done() else None
 
     def _thread(self) -> None:
         error: BaseException | None = None
@@ -151,7 +173,11 @@ class _Attempt:
         self._inner = (asyncio.get_running_loop(), stop)
         if self._stopping:
             return
-        await self._watch.operate(stop, lambda seen: self._to_main(self._watch.forward, seen))
+        await self._watch.operate(stop, lambda seen: self._to_main(self._forward, seen))
+
+    def _forward(self, seen: Seen) -> None:
+        if not self._to_end.is_set():
+            self._watch.forward(seen)
 
     def _stop(self) -> None:
         self._stopping = True

@@ -2,9 +2,9 @@
 
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rowlock_operator.cluster.kinds import Kind, Manifest, ObjectKey
@@ -77,13 +77,40 @@ def sighting(kind: Kind, event_type: str | None, manifest: Manifest) -> Seen:
     return Seen(kind.key(manifest), primary_of(manifest), event_type == "DELETED")
 
 
-class Primaries:
-    """The cache, by key. `on_news(key)` is called for what is new, changed or gone. For one event loop."""
+@dataclass(frozen=True)
+class Before:
+    """What was known before a list was asked for. A list shows everything that was written before it was asked for, so one that shows less is
+    of another history: etcd was restored from a backup, and versions count from there again."""
 
-    def __init__(self, on_news: Callable[[ObjectKey], None]) -> None:
-        self._on_news = on_news
+    known: dict[ObjectKey, Primary]
+    highest: int
+    burials: int
+    buried: Mapping[str, int]
+
+    def contradicts_list(self, version: str) -> bool:
+        """Whether the list of this version is older than what was seen before it."""
+        return _number(version) is not None and int(version) < self.highest
+
+    def contradicts_item(self, key: ObjectKey, uid: str, version: str) -> bool:
+        """Whether an object is listed as it was before what we saw of it, or though we saw it deleted."""
+        if self.buried.get(uid, self.burials) < self.burials:
+            return True
+        known, number = self.known.get(key), _number(version)
+        if known is None or known.uid != uid or number is None:
+            return False
+        return number < (_number(known.resource_version) or 0)
+
+
+class Primaries:
+    """The cache, by key. `on_news(key)` is called for what is new, changed or gone, `on_contradiction()` where the reply to a write shows that
+    the server has another history than the one we know. For one event loop."""
+
+    def __init__(self, on_news: Callable[[ObjectKey], None], on_contradiction: Callable[[], None] = lambda: None) -> None:
+        self._on_news, self.on_contradiction = on_news, on_contradiction
         self._known: dict[ObjectKey, Primary] = {}
-        self._buried: dict[str, None] = {}  # uids seen deleted, in order; a uid never comes back
+        self._highest: dict[str, int] = {}  # by kind: versions only rise, until etcd is restored
+        self._buried: dict[str, int] = {}  # uids seen deleted, in order, and the how manieth it was; a uid never comes back
+        self._burials = 0
         self._held: dict[ObjectKey, Primary | None] = {}  # keys we are writing, and what was seen of them meanwhile
         self._sources: defaultdict[tuple[str, str], set[ObjectKey]] = defaultdict(set)  # (namespace, WorkQueue) -> RowSources that name it
 
@@ -101,9 +128,25 @@ class Primaries:
         """The RowSources that name a WorkQueue: without this index every changed queue would have all sources looked at."""
         return tuple(self._sources.get((work_queue.namespace, work_queue.name), ()))
 
+    def before_list(self, plural: str) -> Before:
+        """To be taken before a list of this kind is asked for."""
+        known = {key: self._known[key] for key in self.keys(plural)}
+        return Before(known, self._highest.get(plural, 0), self._burials, self._buried)
+
+    def listed(self, plural: str, version: str) -> None:
+        """A list of this version was taken in."""
+        self._highest[plural] = max(self._highest.get(plural, 0), _number(version) or 0)
+
+    def begin_history(self) -> None:
+        """The server has another history: what we know may be out of date whatever its version, and what was deleted may be there again."""
+        self._highest.clear()
+        self._buried.clear()
+        self._known = {key: replace(known, resource_version="") for key, known in self._known.items()}
+
     def observe(self, seen: Seen) -> bool:
         """Takes a sighting in; True (and told) where it is news. The echo of an own write is none."""
         known, primary = self._known.get(seen.key), seen.primary
+        self.listed(seen.key.kind, primary.resource_version)
         if known is not None and known.uid == primary.uid and _older(primary, known):
             return False  # a watch behind what a reply or the resync has shown us
         if seen.gone:
@@ -126,14 +169,22 @@ class Primaries:
         The echo often comes before the reply (measured on loopback), so a change of status seen during the write is held back
         until the reply tells whether it was ours."""
         reply: list[Primary] = []
+        before = self._known.get(key)
         self._held[key] = None
         try:
             yield lambda manifest: reply.append(primary_of(manifest))
         finally:
             held = self._held.pop(key)
             known = self._known.get(key)
-            if reply and known is not None and known.uid == reply[0].uid and not _older(reply[0], known):
+            same = bool(reply) and known is not None and known.uid == reply[0].uid
+            # Written after what was known before, and yet of a lower version: no order of events explains that.
+            contradicts = same and before is not None and before.uid == reply[0].uid and _older(reply[0], before)
+            if same and known is not None and (contradicts or not _older(reply[0], known)):
                 self._remember(key, reply[0])
+                if contradicts:
+                    self.on_contradiction()
+                else:
+                    self.listed(key.kind, reply[0].resource_version)
                 if not known.asks_the_same(reply[0]):
                     self._on_news(key)  # the reply overtook the watch with a change of the user's: its event will look like our echo
             elif held is not None and not (reply and held.says_the_same(reply[0])):
@@ -151,7 +202,8 @@ class Primaries:
         return True
 
     def _bury(self, uid: str) -> None:
-        self._buried[uid] = None
+        self._buried[uid] = self._burials
+        self._burials += 1
         if len(self._buried) > BURIED:
             del self._buried[next(iter(self._buried))]
 
@@ -175,7 +227,9 @@ class Primaries:
 
 def _older(one: Primary, other: Primary) -> bool:
     # Resource versions of one resource are comparable as numbers (promised since Kubernetes 1.35, true ever since).
-    try:
-        return int(one.resource_version) < int(other.resource_version)
-    except ValueError:
-        return False
+    mine, its = _number(one.resource_version), _number(other.resource_version)
+    return mine is not None and its is not None and mine < its
+
+
+def _number(version: str) -> int | None:
+    return int(version) if version.isdecimal() else None

@@ -4,6 +4,10 @@ kopf never tells of a deletion that happened while its watch was open nowhere (m
 its next opening. So whenever a watch was opened, the kind is listed in that namespace: what was deleted before the list is found here, what
 is deleted after it comes by the watch. A watch may be behind for reasons of its own, so all primaries are listed from time to time as well.
 What is gone is dropped, what differs is fetched.
+
+Where etcd was restored from a backup, versions go back: a watch that goes on from the version it had says nothing until they have grown past
+it again, and by version everything listed looks older than what we know. A list that contradicts what was seen before it (lower versions, an
+object that we saw deleted) is of another history: all is taken in anew, whatever its version, and the watches begin anew, too.
 """
 
 import asyncio
@@ -15,6 +19,7 @@ from dataclasses import dataclass
 
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.kinds import Kind, ObjectKey
+from rowlock_operator.cluster.replies import HistoryReplaced
 from rowlock_operator.errors import RetryLater, RowlockError
 from rowlock_operator.intake.primaries import Primaries, sighting
 
@@ -35,7 +40,8 @@ class Repaired:
 
 
 class Resync:
-    """Repairs `primaries`, which tells of every change; `on_repair(plural)` counts what the watch should have brought."""
+    """Repairs `primaries`, which tells of every change; `on_repair(plural)` counts what the watch should have brought;
+    `on_history()` is told that the watches must begin anew."""
 
     def __init__(
         self,
@@ -45,20 +51,27 @@ class Resync:
         kinds: Sequence[Kind],
         namespaces: Sequence[str | None],
         on_repair: Callable[[str], None] = lambda _plural: None,
+        on_history: Callable[[], None] = lambda: None,
         interval_seconds: float = INTERVAL_SECONDS,
         rng: random.Random | None = None,
     ) -> None:
         self._client, self._primaries = client, primaries
         self._places = [(kind, namespace) for kind in kinds for namespace in namespaces]
-        self._on_repair = on_repair
+        self._on_repair, self._on_history = on_repair, on_history
         self._interval_seconds, self._rng = interval_seconds, rng or random.Random()
         self._opened: set[Place] = set()
+        self._whole: set[Place] = set(self._places)  # to be taken from the list itself: nothing is known of them, or nothing by its version
         self._woken = asyncio.Event()
         self.synced = asyncio.Event()  # set when everything was listed once
 
     def watch_opened(self, kind: Kind, namespace: str | None) -> None:
         """A watch was opened (again): what was deleted before that was told to nobody. In the loop of `run`."""
         self._opened.add((kind, namespace))
+        self._woken.set()
+
+    def everything(self) -> None:
+        """All is to be listed now. In the loop of `run`."""
+        self._opened.update(self._places)
         self._woken.set()
 
     async def run(self) -> None:
@@ -92,8 +105,16 @@ class Resync:
         first = not self.synced.is_set()
         changed: list[ObjectKey] = []
         gone: list[ObjectKey] = []
-        for kind, namespace in places:
-            found, lost = await self._sweep(kind, namespace, first)
+        for place in places:
+            try:
+                found, lost = await self._sweep(place)
+            except HistoryReplaced as why:
+                log.warning("history_replaced", extra={"kind": place[0].plural, "why": str(why)})
+                self._primaries.begin_history()
+                self._whole.update(self._places)
+                self._on_history()
+                self.everything()
+                found, lost = await self._sweep(place)
             changed += found
             gone += lost
         self.synced.set()
@@ -118,15 +139,24 @@ class Resync:
             else:
                 return
 
-    async def _sweep(self, kind: Kind, namespace: str | None, whole: bool) -> tuple[list[ObjectKey], list[ObjectKey]]:
-        """`whole`: takes the objects from the list itself; else from metadata alone, and fetches only those that differ."""
-        before = {key: known for key in self._primaries.keys(kind.plural) if (known := self._primaries.get(key))}
+    async def _sweep(self, place: Place) -> tuple[list[ObjectKey], list[ObjectKey]]:
+        """From metadata alone, and only those that differ are fetched; a whole one takes the objects from the list itself. Raises
+        HistoryReplaced."""
+        kind, namespace = place
+        whole = place in self._whole
+        before = self._primaries.before_list(kind.plural)
         listed: set[ObjectKey] = set()
         changed: list[ObjectKey] = []
+        version = ""
         async with aclosing(self._client.list_pages(kind, namespace, metadata_only=not whole)) as pages:
             async for page in pages:
+                version = page.resource_version
+                if before.contradicts_list(version):
+                    raise HistoryReplaced(f"a list has version {version}, {before.highest} was seen before")
                 for item in page.items:
                     key, metadata = kind.key(item), item["metadata"]
+                    if before.contradicts_item(key, metadata["uid"], metadata["resourceVersion"]):
+                        raise HistoryReplaced(f"{key} is listed at version {metadata['resourceVersion']}, a later one was seen before")
                     listed.add(key)
                     known = self._primaries.get(key)
                     if known and (known.uid, known.resource_version) == (metadata["uid"], metadata["resourceVersion"]):
@@ -134,8 +164,10 @@ class Resync:
                     now = item if whole else await self._client.find(kind, key.namespace, key.name)
                     if now is not None and self._primaries.observe(sighting(kind, None, now)):
                         changed.append(key)
+        self._primaries.listed(kind.plural, version)
+        self._whole.discard(place)
         gone: list[ObjectKey] = []
-        for key, known in before.items():
+        for key, known in before.known.items():
             # Only what was known before the list and has not moved since: an object made meanwhile is not in the list, and lives.
             covered = namespace is None or key.namespace == namespace
             if covered and key not in listed and self._primaries.get(key) == known and self._primaries.drop(key, uid=known.uid):

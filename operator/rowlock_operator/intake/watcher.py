@@ -36,9 +36,11 @@ class PrimaryWatcher:
             kinds=kinds,
             namespaces=namespaces,
             on_repair=on_repair,
+            on_history=self._begin_anew,
             interval_seconds=resync_seconds,
             rng=rng,
         )
+        self.primaries.on_contradiction = self._resync.everything
         self._watch = KopfWatch(
             client.credentials,
             kinds=kinds,
@@ -69,6 +71,9 @@ class PrimaryWatcher:
     def live(self) -> tuple[bool, str]:
         """Liveness probe: the watches prove that they move."""
         return self.pulse.live()
+
+    def _begin_anew(self) -> None:
+        self._watch.begin_anew()
 
     def _watch_opened(self, kind: Kind, namespace: str | None) -> None:
         """From the thread that reads the watches."""

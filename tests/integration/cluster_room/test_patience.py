@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from rowlock_operator.cluster.client import ClientSettings, KubeClient
-from rowlock_operator.cluster.credentials import Credentials, TokenFile, load_kubeconfig
+from rowlock_operator.cluster.credentials import Credentials, Token, load_kubeconfig, token_file
 from rowlock_operator.cluster.kinds import CONFIG_MAPS
 from rowlock_operator.cluster.lease_store import KubeLease, lease_client
 from rowlock_operator.errors import ApiUnavailable, GiveUp
@@ -40,7 +40,7 @@ def busy(seconds: float) -> web.Response:
 
 
 @asynccontextmanager
-async def serving(script: Script, token: TokenFile | None = None, **settings: float) -> AsyncIterator[KubeClient]:
+async def serving(script: Script, token: Token | None = None, **settings: float) -> AsyncIterator[KubeClient]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", script.answer)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -192,7 +192,7 @@ def test_a_rotated_token_is_used_within_a_minute_without_a_new_session(tmp_path:
 
     async def scenario() -> None:
         script = Script()
-        async with serving(script, TokenFile(path, lambda: now[0])) as kube:
+        async with serving(script, Token(token_file(path), lambda: now[0])) as kube:
             await kube.get(CONFIG_MAPS, "default", "one")
             path.write_text("new\n")
             now[0] = 59.0

@@ -29,6 +29,13 @@ def test_liveness_fails_only_where_a_restart_would_help(watches: tuple[bool, str
     assert live_or_outage(SILENT, 0.0)[1].startswith(SILENT[1]), "the silence is told all the same"
 
 
+def test_liveness_fails_where_tls_was_refused_for_three_minutes_because_a_restart_mounts_the_files_anew() -> None:
+    assert live_or_outage(MOVING, 0.0, 179.0)[0]
+    assert live_or_outage(SILENT, 0.0, 179.0)[0]
+    live, why = live_or_outage(SILENT, 0.0, 180.0)
+    assert (live, "TLS" in why) == (False, True)
+
+
 @pytest.mark.parametrize("fault", ["down", "hangs"])
 def test_a_lease_lost_to_silence_has_no_rival_and_one_lost_to_somebody_has(fault: str) -> None:
     async def scenario() -> None:

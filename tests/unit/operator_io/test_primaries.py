@@ -210,3 +210,77 @@ def test_kopf_remembers_nothing_of_an_object() -> None:
         return memories
 
     assert list(asyncio.run(recalled()).iter_all_memories()) == []
+
+
+def contradicts(cache: Cache, list_version: int, *items: Manifest) -> bool:
+    """Whether a list that is asked for now, with these items, is of another history."""
+    before = cache.primaries.before_list(KEY.kind)
+    of_items = (before.contradicts_item(KEY, item["metadata"]["uid"], item["metadata"]["resourceVersion"]) for item in items)
+    return before.contradicts_list(str(list_version)) or any(of_items)
+
+
+def test_a_list_of_a_lower_version_is_of_another_history() -> None:
+    cache = Cache()
+    cache.see(seen_object(500))
+    cache.primaries.listed(KEY.kind, "600")
+    assert not contradicts(cache, 600, seen_object(500))
+    assert contradicts(cache, 599, seen_object(500))
+    assert not contradicts(cache, 700, seen_object(650))
+    assert not Cache().primaries.before_list("workqueues").contradicts_list("not a number")
+
+
+def test_versions_raised_by_the_restore_do_not_hide_that_an_object_has_gone_back() -> None:
+    """etcdutl's --bump-revision: lists are of a far higher version, objects of the one they had."""
+    cache = Cache()
+    cache.see(seen_object(500))
+    assert contradicts(cache, 1_000_000_400, seen_object(400))
+
+
+def test_an_object_that_was_seen_deleted_and_is_listed_later_is_of_another_history() -> None:
+    cache = Cache()
+    cache.see(seen_object(500))
+    before = cache.primaries.before_list(KEY.kind)
+    cache.see(seen_object(501), "DELETED")
+    assert not before.contradicts_item(KEY, "u1", "500"), "a list that was asked for before the deletion"
+    assert contradicts(cache, 600, seen_object(500))
+    assert not contradicts(cache, 600, seen_object(600, uid="u2"))
+
+
+def test_in_another_history_edits_of_lower_versions_are_obeyed_and_what_was_deleted_may_live() -> None:
+    cache = Cache()
+    cache.see(seen_object(500, spec={"a": 3}, generation=3))
+    edit = seen_object(410, spec={"a": 2, "suspend": True}, generation=2)
+    assert not cache.see(edit), "the danger: an edit of a lower version is taken for an old one"
+    cache.primaries.begin_history()
+    assert cache.see(edit)
+    assert not cache.see(seen_object(409, spec={"a": 2}, generation=2)), "versions are believed again"
+    assert contradicts(cache, 409)
+    assert not contradicts(cache, 411, edit)
+    cache.see(seen_object(412), "DELETED")
+    cache.primaries.begin_history()
+    assert cache.see(seen_object(405))
+
+
+def test_the_same_version_with_another_content_is_seen_in_another_history() -> None:
+    cache = Cache()
+    cache.see(seen_object(500, spec={"a": 3}, generation=3))
+    cache.primaries.begin_history()
+    assert cache.see(seen_object(500, spec={"a": 4}, generation=3))
+
+
+def test_a_reply_of_a_lower_version_than_what_was_known_before_the_write_is_taken_in_and_told() -> None:
+    """Else the status would differ from what is known for ever, and be written with every look."""
+    told: list[str] = []
+    cache = Cache()
+    cache.primaries.on_contradiction = lambda: told.append("history")
+    cache.see(seen_object(500))
+    with cache.primaries.own_write(WORK_QUEUES, KEY) as took:
+        took(seen_object(420, status={"backlog": 1}))
+    primary = cache.primaries.get(KEY)
+    assert primary is not None
+    assert primary.status == {"backlog": 1}
+    assert told == ["history"]
+    with cache.primaries.own_write(WORK_QUEUES, KEY) as took:
+        cache.see(seen_object(600, status={"backlog": 3}))
+        took(seen_object(599, status={"backlog": 2}))
+    assert told == ["history"], "an event that overtook the reply is no contradiction"
