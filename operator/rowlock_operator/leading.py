@@ -15,6 +15,7 @@ from rowlock_operator.cluster.children import Children
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.events import EventWriter
 from rowlock_operator.cluster.kinds import MONITORING_PROCESSES, ROW_SOURCES, WORK_QUEUES, ObjectKey
+from rowlock_operator.cluster.namespace_leases import NamespaceLeases
 from rowlock_operator.desired.installation import installation_of
 from rowlock_operator.desired.names import worker_deployment_name
 from rowlock_operator.dispatch.claimer import ClaimerSettings
@@ -30,6 +31,7 @@ from rowlock_operator.reconcile.login_secrets import LoginSecrets
 from rowlock_operator.reconcile.monitoring_processes import MonitoringProcesses
 from rowlock_operator.reconcile.reporting import Reporter, manifest_of
 from rowlock_operator.reconcile.row_sources import RowSources
+from rowlock_operator.reconcile.serving import Serving
 from rowlock_operator.reconcile.work_queues import QueueChildren, WorkQueues
 from rowlock_operator.rows.ledger import Claimed
 from rowlock_operator.rows.vault import Vault
@@ -42,6 +44,7 @@ log = logging.getLogger("rowlock.leading")
 FIGURES_SECONDS, FIGURES_SHARE = 0.5, 0.05  # how often, and of the time that reading them may take
 LOOK_SECONDS = 0.25  # a status is written four times a second at most
 GONE_SECONDS = 20.0
+NAMESPACE_LEASES = 4  # times the leader's: an upgrade of a release must not cost it its namespaces
 # Looks that only the clock asks for, a second in all: with few objects each comes at its own pace, with thousands they share this.
 RESTING_LOOKS, BUSY_LOOKS = 10.0, 200.0
 RESTING_SECONDS = 60.0
@@ -65,6 +68,7 @@ class Leading:
         self._keys: KeyQueue[ObjectKey] | None = None
         self._launcher: Launcher | None = None
         self._databases: Databases | None = None
+        self._leases: NamespaceLeases | None = None
         self.ending = False  # the process ends: this term leaves nothing running
 
     def add(self, key: ObjectKey) -> None:
@@ -112,7 +116,15 @@ class Leading:
             dispatchers=lambda: databases,
             metrics=self._metrics,
         )
-        reporter = Reporter(self._kube, self._watcher.primaries, EventWriter(self._kube, instance=self._settings.pod.name))
+        events = EventWriter(self._kube, instance=self._settings.pod.name)
+        reporter = Reporter(self._kube, self._watcher.primaries, events)
+        leases = self._leases = NamespaceLeases(
+            self._kube,
+            f"{self._settings.pod.namespace}/{self._settings.pod.release}",
+            lease_seconds=NAMESPACE_LEASES * self._settings.leader.lease_seconds,
+            on_change=self._namespace_changed,
+        )
+        serving = Serving(leases, self._watcher.primaries, events, self._watcher.primaries.keys)
         queues = WorkQueues(
             self._kube,
             self._watcher.primaries,
@@ -122,8 +134,15 @@ class Leading:
             children=self._queue_children,
             launch_troubles=launcher.troubles,
             on_opened=self._opened,
+            advice=serving.advice,
         )
-        sources = RowSources(self._watcher.primaries, databases, reporter, default_secret=self._settings.stores.database_secret)
+        sources = RowSources(
+            self._watcher.primaries,
+            databases,
+            reporter,
+            default_secret=self._settings.stores.database_secret,
+            advice=serving.advice,
+        )
 
         processes = MonitoringProcesses(
             self._watcher.primaries,
@@ -141,6 +160,9 @@ class Leading:
         }
 
         async def look(key: ObjectKey) -> float | None:
+            if await serving.by_other(key):
+                await reconcilers[key.kind].let_go(key)
+                return self._paced(RESTING_SECONDS)
             seconds = await reconcilers[key.kind].reconcile(key)
             if key.kind == WORK_QUEUES.plural and self._watcher.primaries.get(key) is None:
                 self._metrics.forget_queue(f"{key.namespace}/{key.name}")
@@ -158,6 +180,7 @@ class Leading:
                 group.create_task(self._read_figures(figures), name="figures")
                 group.create_task(self._forget_gone(databases), name="forget gone queues")
                 group.create_task(processes.watch(), name="monitoring")
+                group.create_task(serving.run(), name="namespace leases")
         except asyncio.CancelledError:
             rows_flow_on = not self.ending
             raise
@@ -193,9 +216,16 @@ class Leading:
         )
 
     def _ours(self, name: str) -> bool:
-        """Whether an object of that name (namespace/name) is in a namespace that we watch."""
-        watched = self._settings.watched_namespaces
-        return None in watched or name.partition("/")[0] in watched
+        """Whether an object of that name (namespace/name) is in a namespace that we watch, and no other release serves. From any thread."""
+        watched, namespace = self._settings.watched_namespaces, name.partition("/")[0]
+        if None not in watched and namespace not in watched:
+            return False
+        return self._leases is None or not self._leases.others(namespace)
+
+    def _namespace_changed(self, namespace: str) -> None:
+        for key in tuple(self._watcher.primaries.keys()):  # noqa: SIM118 - not a dict
+            if key.namespace == namespace and self._keys is not None:
+                self._keys.add(key)
 
     def _launch(self, dispatcher: DatabaseDispatcher, queue: QueueEntry, claims: list[Claimed]) -> None:
         """From the claimer's thread. Between two terms the claims wait as `launching` for the next launcher."""

@@ -103,6 +103,8 @@ class PodSettings:
     """Identity in the Lease and in Events, with a random part added."""
     namespace: str = _env("POD_NAMESPACE", "default")
     """Where our Lease lives, and what is watched by default."""
+    release: str = _env("ROWLOCK_RELEASE", "rowlock")
+    """Name of the installed release; with the namespace, who we are to other releases that watch the same namespaces."""
 
 
 @dataclass(frozen=True)

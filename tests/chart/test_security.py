@@ -152,6 +152,9 @@ OPERATOR = {
     ("batch", "jobs"): READ | MAKE,
     ("", "pods"): READ | {"patch", "delete"},
     ("", "secrets"): {"get"},
+    ("coordination.k8s.io", "leases"): {"create", "get", "update"},
+    ("autoscaling", "horizontalpodautoscalers"): {"list"},
+    ("keda.sh", "scaledobjects"): {"list"},
     ("", "configmaps"): {"get"},
     ("", "events"): {"create", "patch", "list"},
     ("events.k8s.io", "events"): {"create", "patch"},
@@ -161,6 +164,13 @@ OPERATOR = {
 def test_operator_may_do_exactly_this_and_the_scope_changes_nothing_of_it() -> None:
     assert granted(render_case("default"), "Role", "rowlock-operator") == OPERATOR
     assert granted(render_case("cluster-scope"), "ClusterRole", "demo-rowlock-operator") == OPERATOR
+
+
+def test_operator_changes_only_the_lease_of_who_serves_a_namespace() -> None:
+    for case, kind, name in (("default", "Role", "rowlock-operator"), ("cluster-scope", "ClusterRole", "demo-rowlock-operator")):
+        rules = [rule for rule in pick(render_case(case), kind, name)["rules"] if rule["resources"] == ["leases"]]
+        assert [rule["verbs"] for rule in rules if "resourceNames" not in rule] == [["create"]]
+        assert [rule["verbs"] for rule in rules if rule.get("resourceNames") == ["rowlock-watched-by"]] == [["get", "update"]]
 
 
 def test_operator_reads_named_secrets_only() -> None:

@@ -215,28 +215,6 @@ class KubeControlPlane:
         self._write_authority()
         self.start_api_server()
 
-    def back_up_etcd(self) -> Path:
-        """A copy of what etcd holds now."""
-        copy = self.folder / f"backup-{secrets.token_hex(4)}"
-        etcd = self._servers["etcd"].process
-        assert etcd is not None
-        etcd.send_signal(signal.SIGSTOP)  # nothing is written while it is copied
-        try:
-            shutil.copytree(self.folder / "etcd", copy)
-        finally:
-            etcd.send_signal(signal.SIGCONT)
-        return copy
-
-    def restore_etcd(self, backup: Path) -> None:
-        """As administrators restore a cluster: API server and etcd end, etcd begins with the copy, the API server with an empty cache. What was
-        written since the copy is undone, and versions count from there again."""
-        self.stop_api_server()
-        self._servers.pop("etcd").stop(signal.SIGKILL)
-        shutil.rmtree(self.folder / "etcd")
-        shutil.copytree(backup, self.folder / "etcd")
-        self._start_etcd()
-        self.start_api_server()
-
     def _write_pki(self) -> None:
         """One CA, one server certificate, one key pair for service-account tokens; the administrator has a token."""
         self._write_authority()

@@ -52,6 +52,21 @@
   resources: [secrets]
   verbs: [create, delete]
 {{- end }}
+# Which release serves a namespace, where several watch it. A name cannot limit "create".
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [rowlock-watched-by]
+  verbs: [get, update]
+# Autoscalers that somebody has pointed at a worker Deployment: their number is not contested.
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [list]
+- apiGroups: [keda.sh]
+  resources: [scaledobjects]
+  verbs: [list]
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get]

@@ -192,6 +192,21 @@ PLAN_NOT_STORED = Reason(
     "Outcomes of runs of RowSource {source} wait, but an operator of an older version registered it: make the RowSource again, and they are "
     "written; then delete it.",
 )
+WATCHED_BY_OTHER = Reason(
+    "WatchedByOther",
+    "Namespace {namespace} is served by release {holder}; release {release} watches it, too, and leaves it alone. Take it out of "
+    "watchNamespaces of one of them.",
+)
+SCALED_BY_OTHER = Reason(
+    "ScaledByOther",
+    "{scaler} scales Deployment {deployment}, which is Rowlock's: its number is left to that one. Delete it, or let it scale WorkQueue {queue} "
+    "(spec.replicas) instead.",
+)
+REPLICAS_CONTESTED = Reason(
+    "ReplicasContested",
+    "{writer} writes the replicas of Deployment {deployment}, too, again and again: Rowlock sets its own number once in five minutes at most. "
+    "Keep {writer} from it (a GitOps tool: ignore /spec/replicas), or set spec.replicas of WorkQueue {queue}.",
+)
 HEALTHY = Reason("Healthy", "Nothing needs attention.")
 
 # monitoring

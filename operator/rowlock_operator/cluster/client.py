@@ -244,7 +244,7 @@ class KubeClient(AbstractAsyncContextManager["KubeClient"]):
         return int((reply.get("spec") or {}).get("replicas", 0))
 
     async def patch_scale(self, kind: Kind, namespace: str, name: str, replicas: int) -> None:
-        """Sets the replicas through the scale subresource, the only way that does not take the field from its owner."""
+        """Sets the replicas through the scale subresource; a policy for the kind itself does not see it."""
         await self.merge_patch(kind, namespace, name, {"spec": {"replicas": replicas}}, subresource="scale")
 
     def _url(self, call: Call) -> str:

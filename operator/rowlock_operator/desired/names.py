@@ -41,6 +41,12 @@ def queue_labels(queue: str) -> dict[str, str]:
     return {**MANAGED, QUEUE_LABEL: queue}
 
 
+def queue_of(child: Manifest) -> str | None:
+    """The WorkQueue that the labels of a child of ours name; None where they are not ours."""
+    labels = child["metadata"].get("labels") or {}
+    return labels.get(QUEUE_LABEL) if labels.items() >= MANAGED.items() else None
+
+
 def worker_labels(queue: str) -> dict[str, str]:
     """On the worker Deployment and its pods; `component` keeps pods of kube jobs out of its selector."""
     return {**queue_labels(queue), COMPONENT: "worker"}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from rowlock_operator.api import reasons
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.cluster.client import KubeClient
-from rowlock_operator.cluster.kinds import KUBE_JOBS, SECRETS
+from rowlock_operator.cluster.kinds import KUBE_JOBS, SECRETS, Manifest
 from rowlock_operator.desired.installation import Installation
 from rowlock_operator.desired.kube_jobs import build_kube_job, build_row_secret
 from rowlock_operator.desired.runs import RunToLaunch
@@ -16,7 +16,7 @@ from rowlock_operator.dispatch import kube_job_fences
 from rowlock_operator.dispatch.attempts import Attempt, AttemptTasks, KubeRunView, LauncherSettings
 from rowlock_operator.dispatch.database import DatabaseDispatcher
 from rowlock_operator.dispatch.state import QueueEntry
-from rowlock_operator.errors import GiveUp, InvalidSpec
+from rowlock_operator.errors import Conflict, GiveUp, InvalidSpec
 from rowlock_operator.observed.queues import Trouble, trouble
 from rowlock_operator.rows.ledger import Launchable
 from rowlock_operator.telemetry.metrics import Metrics
@@ -91,9 +91,8 @@ class KubeJobCreation:
             try:
                 kube_job, created = await self._kube.create_once(KUBE_JOBS, manifest)
                 if queue.spec.is_exit and queue.spec.row_delivery == "Secret":
-                    await self._kube.create_once(
-                        SECRETS, build_row_secret(queue=queue, run=to_launch, kube_job_uid=kube_job["metadata"]["uid"])
-                    )
+                    secret = build_row_secret(queue=queue, run=to_launch, kube_job_uid=kube_job["metadata"]["uid"])
+                    await self._create_row_secret(secret, anew=created)
             except GiveUp as error:
                 self._metrics.launches.labels("refused").inc()
                 self._refused_until[entry.name] = time.monotonic() + self._settings.refused_pause_seconds
@@ -106,6 +105,16 @@ class KubeJobCreation:
                 self._metrics.duplicate_prevented.labels(entry.name).inc()
             if created and run.attempt == 1:
                 self._metrics.row_to_kube_job_seconds.labels(entry.name).observe(run.waited_seconds)
+
+    async def _create_row_secret(self, secret: Manifest, *, anew: bool) -> None:
+        """`anew`: its kube job was made by this call, so that a Secret of that name is of an earlier one, and goes with that (or, orphaned,
+        never). Deleted, not taken over: that needs no right to read Secrets."""
+        try:
+            await self._kube.create(SECRETS, secret)
+        except Conflict:
+            if anew:
+                await self._kube.delete(SECRETS, secret["metadata"]["namespace"], secret["metadata"]["name"])
+                await self._kube.create(SECRETS, secret)
 
     async def _refuse(self, dispatcher: DatabaseDispatcher, run: Launchable, error: GiveUp) -> None:
         """A row that no pod can be built for is bad input; its reason goes into the ledger, not into a loop."""

@@ -1,24 +1,30 @@
 """Follows an attempt from its kube job and pod into the ledger: its start under contract Exit, and its end."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from rowlock_operator.api.work_queue import WorkQueue
+from rowlock_operator.cluster.adoption import adopt
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.kinds import KUBE_JOBS
 from rowlock_operator.decide.outcome import Failed, Outcome, Started, Succeeded, decide_orphan, decide_outcome
+from rowlock_operator.decide.ownership import Whose, whose
 from rowlock_operator.desired.names import kube_job_name
 from rowlock_operator.dispatch.database import DatabaseDispatcher
 from rowlock_operator.dispatch.kube_job_clearing import KubeJobClearing
 from rowlock_operator.dispatch.kube_job_fences import finish, start
 from rowlock_operator.dispatch.sightings import Sightings
 from rowlock_operator.dispatch.state import QueueEntry
+from rowlock_operator.errors import RowlockError
 from rowlock_operator.observed.kube_jobs import KubeJobSeen
 from rowlock_operator.observed.pods import PodSeen, of_owner
 from rowlock_operator.rows.ledger import KubeRun
 from rowlock_operator.telemetry.metrics import Metrics
+
+log = logging.getLogger("rowlock.dispatch")
 
 
 class KubeJobFollowing:
@@ -47,6 +53,7 @@ class KubeJobFollowing:
             if run.runner == 0:
                 await self._vanished(dispatcher, queue, run, pod)
             return  # contract Sdk: the pod's own runner holds the lease
+        await self._take_over(queue, kube_job)
         kube_job, pod = self.sightings.of(kube_job, of_owner(pod, kube_job.uid))
         ours = queue.spec.is_exit and (run.state == "launching" or run.runner == 0)
         if run.cancel is not None and run.runner == 0:
@@ -58,6 +65,17 @@ class KubeJobFollowing:
             await self._hold_fences(dispatcher, entry, run, kube_job, outcome)
         elif run.state == "launching" and isinstance(outcome, Failed | Succeeded):
             await self._never_came(dispatcher, run, kube_job, outcome)
+
+    async def _take_over(self, queue: WorkQueue, kube_job: KubeJobSeen) -> None:
+        """Left behind by an earlier WorkQueue of this name: it goes with the present one."""
+        meta, labelled = queue.metadata, kube_job.work_queue
+        found = whose(work_queue=meta.name, uid=meta.uid, labelled=labelled, controller=kube_job.controller)
+        if found is not Whose.LEFT_BEHIND or kube_job.deleting or kube_job.ended:
+            return
+        try:
+            await adopt(self._kube, KUBE_JOBS, kube_job.name, meta)
+        except RowlockError as error:  # its outcome is recorded all the same
+            log.warning("kube_job_not_taken_over", extra={"kube_job": kube_job.name, "why": str(error)})
 
     async def leave(
         self, dispatcher: DatabaseDispatcher, run: KubeRun, kube_job: KubeJobSeen | None, pod: PodSeen | None, *, other_mode: bool

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from rowlock_operator.observed.owners import Owner, controller_of
 from rowlock_operator.observed.reading import Manifest, condition, instant, label
 
 
@@ -19,6 +20,7 @@ class KubeJobSeen:
     created_at: datetime
     started_at: datetime | None = None  # since when it may have pods: not while it is suspended; again with each resumption
     counted_from: datetime | None = None  # since when its limits count, by our own clock (dispatch/sightings.py); None = nobody looked
+    controller: Owner | None = None
     complete: bool = False
     failed_reason: str | None = None
     failed_message: str = ""
@@ -52,6 +54,7 @@ def observe_kube_job(manifest: Manifest) -> KubeJobSeen | None:
         attempt=int(attempt),
         created_at=created_at,
         started_at=instant((manifest.get("status") or {}).get("startTime")),
+        controller=controller_of(manifest),
         complete=condition(manifest, "Complete") is not None,
         failed_reason=None if failed is None else failed.get("reason", "Failed"),
         failed_message="" if failed is None else failed.get("message", ""),

@@ -46,7 +46,7 @@ class MonitoringProcesses:
         self._cache, self._databases, self._reporter = cache, databases, reporter
         self._secrets, self._vault, self._keys, self._changed, self._now = secrets, vault, keys, changed, now
         self._rows: dict[DatabaseDispatcher, MonitoringRows] = {}
-        self._written: dict[ObjectKey, tuple[str, DatabaseDispatcher, int, str, float]] = {}  # uid, database, generation, versions, when
+        self._written: dict[ObjectKey, tuple[str, DatabaseDispatcher, str, str, float]] = {}  # uid, database, spec, versions, when
         self._shown: dict[str, ProcessRow] = {}
 
     async def reconcile(self, key: ObjectKey) -> float | None:
@@ -131,7 +131,9 @@ class MonitoringProcesses:
     async def _write(self, key: ObjectKey, process: MonitoringProcess) -> None:
         """The process as asked for into the database, where it or one of its Secrets changed."""
         dispatcher = self._dispatcher(key.namespace)
-        identity = (process.metadata.uid, dispatcher, process.metadata.generation)
+        # Not its generation: where etcd was restored from a backup, the same one may say something else.
+        spec = hashlib.sha256(process.spec.model_dump_json().encode()).hexdigest()
+        identity = (process.metadata.uid, dispatcher, spec)
         known = self._written.get(key)
         if known is not None and known[:3] == identity and time.monotonic() - known[4] < SECRETS_SECONDS:
             return
@@ -152,6 +154,12 @@ class MonitoringProcesses:
         for name in SOURCES:
             if self._cache.get(ObjectKey(ROW_SOURCES.plural, key.namespace, name)) is None:
                 raise reasons.PIPELINE_MISSING.error(source=name)
+
+    async def let_go(self, key: ObjectKey) -> None:
+        """Another release serves it."""
+        known = self._written.pop(key, None)
+        if known is not None:
+            self._shown.pop(known[0], None)
 
     async def _forget(self, key: ObjectKey) -> None:
         known = self._written.get(key)

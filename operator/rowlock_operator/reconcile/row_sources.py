@@ -44,10 +44,12 @@ class RowSources:
         reporter: Reporter,
         *,
         default_secret: str,
+        advice: Callable[[str], list[Trouble]] = lambda _namespace: [],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._cache, self._databases, self._reporter = cache, databases, reporter
         self._default_secret, self._now = default_secret, now
+        self._advice = advice  # what all sources of a namespace say
         self._registered: dict[ObjectKey, tuple[DatabaseDispatcher, object, float, Inspection]] = {}
         self._queue_patience, self._figures_patience = Patience(), Patience()
 
@@ -59,7 +61,7 @@ class RowSources:
             return None
         source = parse_row_source(manifest_of(ROW_SOURCES, key, primary))
         troubles: list[Trouble] = []
-        advice: list[Trouble] = []
+        advice = self._advice(key.namespace)
         queue: WorkQueue | None = None
         try:
             queue = self._queue(source)
@@ -168,6 +170,10 @@ class RowSources:
         if known is not None:
             with contextlib.suppress(RetryLater):  # whoever looks for what is gone repeats it
                 await known[0].aside.ask(known[0].retire_source, f"{key.namespace}/{key.name}")
+
+    async def let_go(self, key: ObjectKey) -> None:
+        """Another release serves it: nothing is taken from it here any more."""
+        self._forget(key)
 
     def _forget(self, key: ObjectKey) -> None:
         self._queue_patience.settle(key)

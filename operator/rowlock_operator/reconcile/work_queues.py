@@ -5,18 +5,21 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from rowlock_operator.api import reasons
 from rowlock_operator.api.parse import parse_work_queue
 from rowlock_operator.api.work_queue import DatabaseRef, WorkQueue
+from rowlock_operator.cluster.adoption import adopt, owner_of_child
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.event_reader import EventReader
 from rowlock_operator.cluster.kinds import DEPLOYMENTS, WORK_QUEUES, ObjectKey
+from rowlock_operator.decide.ownership import Whose, whose
 from rowlock_operator.decide.scaling import ScalingDecision, decide_replicas
 from rowlock_operator.desired.deployments import build_first_worker_deployment, build_worker_deployment
 from rowlock_operator.desired.installation import Installation
-from rowlock_operator.desired.names import QUEUE_LABEL, SPEC_HASH, selector_text, worker_deployment_name, worker_selector
+from rowlock_operator.desired.names import SPEC_HASH, selector_text, worker_deployment_name, worker_selector
 from rowlock_operator.dispatch.backoff import Backoffs
 from rowlock_operator.dispatch.database import DatabaseDispatcher
 from rowlock_operator.dispatch.state import QueueEntry
@@ -24,10 +27,10 @@ from rowlock_operator.errors import GiveUp, RetryLater, RowlockError
 from rowlock_operator.observed.deployments import DeploymentSeen, observe_deployment
 from rowlock_operator.observed.pods import PodSeen
 from rowlock_operator.observed.queues import Depth, Involved, PodProblem, QueueObservation, Trouble, trouble
-from rowlock_operator.observed.reading import label
 from rowlock_operator.reconcile.databases import Databases
 from rowlock_operator.reconcile.ended_pods import EndedPods
 from rowlock_operator.reconcile.patience import Patience
+from rowlock_operator.reconcile.replicas import Replicas
 from rowlock_operator.reconcile.reporting import PrimaryCache, Reporter, manifest_of
 from rowlock_operator.status.pod_problems import ended_pods
 from rowlock_operator.status.work_queues import fold_work_queue_status
@@ -35,6 +38,7 @@ from rowlock_operator.status.work_queues import fold_work_queue_status
 T = TypeVar("T")
 BUSY_SECONDS, IDLE_SECONDS, TROUBLE_SECONDS = 2.0, 60.0, 10.0
 STALE_DEPTH_SECONDS = 15.0
+STEPS = ("apply", "scale", "drop")  # each is refused, and tried again, by itself
 ACTIVITY_STEP = timedelta(seconds=10)
 NO_WORKER_SECONDS = 120.0  # a node that is added, a large image: then a first worker is ready, if ever
 
@@ -66,15 +70,18 @@ class WorkQueues:
         launch_troubles: Mapping[str, Trouble],
         on_opened: Callable[[ObjectKey], None] = lambda _key: None,
         clock: Callable[[], float] = time.monotonic,
+        advice: Callable[[str], list[Trouble]] = lambda _namespace: [],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`on_opened(key)` is told when a WorkQueue was registered: its RowSources wait for that."""
+        """`on_opened(key)` is told when a WorkQueue was registered: its RowSources wait for that; `advice(namespace)` is said by all queues of a
+        namespace."""
         self._kube, self._cache, self._databases, self._reporter = kube, cache, databases, reporter
         self._installation, self._children, self._launch_troubles, self._now = installation, children, launch_troubles, now
         self._on_opened, self._patience = on_opened, Patience()
         self._first_worker, self._events = Patience(NO_WORKER_SECONDS, clock), EventReader(kube, clock=clock)
         self._refused = Backoffs[tuple[str, str]](clock=clock)  # by step and WorkQueue
         self._ended_pods = EndedPods(kube)
+        self._replicas, self._advice = Replicas(kube, clock), advice
         self._registered: dict[ObjectKey, tuple[DatabaseDispatcher, object]] = {}
 
     def database_ref(self, queue: WorkQueue) -> DatabaseRef:
@@ -90,21 +97,24 @@ class WorkQueues:
         manifest = manifest_of(WORK_QUEUES, key, primary)
         queue = parse_work_queue(manifest)
         troubles: list[Trouble] = []
+        advice = self._advice(key.namespace)
         dispatcher, entry = await self._register(key, queue, troubles)
         children = self._children(key)
         depth, depth_problem = self._depth(dispatcher, entry)
         deployment: DeploymentSeen | None = children.deployment
         decision: ScalingDecision | None = None
         if queue.spec.is_workers:
-            deployment, decision = await self._apply(queue, children.deployment, depth, troubles)
+            deployment, decision = await self._apply(queue, children.deployment, depth, troubles, advice)
+        elif children.deployment is not None:
+            await self._drop_workers(queue, children.deployment, advice)
         if queue.spec.is_workers and dispatcher is not None and (redis_trouble := dispatcher.state.redis):
             troubles.append(redis_trouble)
-        advice: list[Trouble] = []
         if dispatcher is not None:
-            stopping, advice = dispatcher.state.troubles_of_queue(jobs_mode=not queue.spec.is_workers)
+            stopping, others = dispatcher.state.troubles_of_queue(jobs_mode=not queue.spec.is_workers)
             troubles += stopping
+            advice += others
         if in_the_way := await self._ended_pods.clear(key, [pod.name for pod in children.ended_pods]):
-            advice = [*advice, in_the_way]
+            advice.append(in_the_way)
         if key_trouble := self._launch_troubles.get(queue.metadata.key):
             troubles.append(key_trouble)
         if depth is None and entry is not None and not troubles and (left := self._patience.left(key)):
@@ -214,7 +224,12 @@ class WorkQueues:
         )
 
     async def _apply(
-        self, queue: WorkQueue, seen: DeploymentSeen | None, depth: Depth | None, troubles: list[Trouble]
+        self,
+        queue: WorkQueue,
+        seen: DeploymentSeen | None,
+        depth: Depth | None,
+        troubles: list[Trouble],
+        advice: list[Trouble],
     ) -> tuple[DeploymentSeen | None, ScalingDecision]:
         """Deployment as wanted, then its replicas through /scale; workers that are there are scaled even where their change is refused."""
         decision = decide_replicas(
@@ -225,11 +240,14 @@ class WorkQueues:
             busy_workers=None,
             last_active_at=queue.status.last_active_time,
         )
+        if seen is not None and _owner(queue, seen) is Whose.OTHERS:
+            seen = None  # its numbers are not this queue's
         changed = await self._try("apply", queue, queue.metadata.generation, troubles, lambda: self._deploy(queue, seen, decision))
-        seen, replicas = changed or seen, decision.replicas
-        if seen is not None and replicas is not None and replicas != seen.spec_replicas:
-            await self._try("scale", queue, replicas, troubles, lambda: self._scale(queue, replicas))
-        return seen, decision
+        present = changed or seen
+        if present is not None:
+            replicas = decision.replicas
+            advice += await self._try("scale", queue, replicas, troubles, lambda: self._replicas.scale(queue, present, replicas)) or []
+        return present, decision
 
     async def _try(
         self, step: str, queue: WorkQueue, version: object, troubles: list[Trouble], change: Callable[[], Awaitable[T]]
@@ -256,21 +274,25 @@ class WorkQueues:
         if seen is None:
             first = build_first_worker_deployment(queue=queue, installation=self._installation, replicas=decision.replicas or 0)
             made, created = await self._kube.create_once(DEPLOYMENTS, first)
-            if not created and label(made, QUEUE_LABEL) != queue.metadata.name:
-                why = "somebody else has made a Deployment of this name: delete it, or make the WorkQueue anew under another name"
-                raise reasons.CHILD_REFUSED.error(kind="Deployment", name=made["metadata"]["name"], why=why)
+            if not created:
+                owner_of_child(made, queue.metadata)
             return observe_deployment(made)
+        if _owner(queue, seen) is not Whose.OURS:
+            seen = observe_deployment(await adopt(self._kube, DEPLOYMENTS, seen.name, queue.metadata))
         if seen.spec_hash != wanted["metadata"]["annotations"][SPEC_HASH]:
             return observe_deployment(await self._kube.apply(DEPLOYMENTS, wanted))
         return seen
 
-    async def _scale(self, queue: WorkQueue, replicas: int) -> None:
-        name, namespace = worker_deployment_name(queue.metadata.name), queue.metadata.namespace
-        await self._kube.patch_scale(DEPLOYMENTS, namespace, name, replicas)
+    async def _drop_workers(self, queue: WorkQueue, seen: DeploymentSeen, advice: list[Trouble]) -> None:
+        """Left behind by a WorkQueue of this name in mode Workers: one of mode Jobs has none."""
+        if _owner(queue, seen) is not Whose.OTHERS:
+            meta, name, uid = queue.metadata, seen.name, seen.uid
+            delete = partial(self._kube.delete, DEPLOYMENTS, meta.namespace, name, uid=uid)
+            await self._try("drop", queue, uid, advice, delete)
 
     def _try_again_seconds(self, queue: WorkQueue) -> float:
         """When the first of what was refused may be tried again."""
-        steps = [(step, queue.metadata.key) for step in ("apply", "scale")]
+        steps = [(step, queue.metadata.key) for step in STEPS]
         return min((self._refused.seconds(key) for key in steps if self._refused.trouble(key)), default=TROUBLE_SECONDS)
 
     def _no_worker_for_long(self, key: ObjectKey, queue: WorkQueue, deployment: DeploymentSeen | None, depth: Depth | None) -> bool:
@@ -304,18 +326,36 @@ class WorkQueues:
             return before
         return now.replace(microsecond=0)
 
-    async def _forget(self, key: ObjectKey) -> None:
-        """Children go with their owner (garbage collection); runs stay in the ledger until the WorkQueue comes back or they are canceled."""
-        dispatcher = self._databases.of(key)
+    async def let_go(self, key: ObjectKey) -> None:
+        """Another release serves it: nothing of it is claimed here any more, and nothing is written, in the ledger either."""
+        dispatcher = self._dismiss(key)
+        if dispatcher is not None:
+            dispatcher.state.drop_queue(f"{key.namespace}/{key.name}")
+            await self._databases.release(key)
+
+    def _dismiss(self, key: ObjectKey) -> DatabaseDispatcher | None:
+        """Forgets what is remembered of it; returns the dispatcher that it was registered with."""
+        name = f"{key.namespace}/{key.name}"
         self._registered.pop(key, None)
         self._patience.settle(key)
         self._first_worker.settle(key)
-        for step in ("apply", "scale"):
-            self._refused.worked((step, f"{key.namespace}/{key.name}"))
+        for step in STEPS:
+            self._refused.worked((step, name))
+        self._replicas.forget(name)
         self._ended_pods.forget(key)
+        return self._databases.of(key)
+
+    async def _forget(self, key: ObjectKey) -> None:
+        """Children go with their owner (garbage collection); runs stay in the ledger until the WorkQueue comes back or they are canceled."""
+        dispatcher = self._dismiss(key)
         if dispatcher is not None:
             await dispatcher.aside.ask(dispatcher.unregister_queue, f"{key.namespace}/{key.name}")
         await self._databases.release(key)
+
+
+def _owner(queue: WorkQueue, seen: DeploymentSeen) -> Whose:
+    meta = queue.metadata
+    return whose(work_queue=meta.name, uid=meta.uid, labelled=seen.work_queue, controller=seen.controller)
 
 
 def _said_so(queue: WorkQueue) -> bool:

@@ -40,7 +40,7 @@ async def restored(plane: KubeControlPlane, credentials: Credentials, namespace:
             await client.create(WORK_QUEUES, work_queue(namespace, "gone"))
             await client.create(CONFIG_MAPS, child(namespace, "one"))
             await kopf_watches(client, watcher, namespace)
-            backup = await asyncio.to_thread(plane.back_up_etcd)
+            snapshot = await asyncio.to_thread(plane.snapshot_etcd)
             for seconds in range(200, 260):  # far more versions than the restored history will have
                 await edit(client, namespace, "one", seconds)
             await client.delete(WORK_QUEUES, namespace, "gone")
@@ -50,7 +50,7 @@ async def restored(plane: KubeControlPlane, credentials: Credentials, namespace:
             await until(lambda: watcher.primaries.get(later) and not watcher.primaries.get(gone), "all is seen")
             await until(lambda: soft_seconds(watcher, one) == 259 and len(informer) == 2, "all of it")
 
-            await asyncio.to_thread(plane.restore_etcd, backup)
+            await asyncio.to_thread(plane.restore_etcd, snapshot)
             async with KubeClient(credentials) as other:
                 await edit(other, namespace, "one", 111)
                 await other.merge_patch(CONFIG_MAPS, namespace, "one", {"data": {"value": "3"}})

@@ -43,7 +43,9 @@ def new_room(
     made: list[OperatorRoom] = []
 
     def make() -> OperatorRoom:
-        made.append(OperatorRoom(plane, own_postgres.new_database(ledger=False), own_redis.url, tmp_path))
+        folder = tmp_path / f"room-{len(made)}" if made else tmp_path
+        folder.mkdir(exist_ok=True)
+        made.append(OperatorRoom(plane, own_postgres.new_database(ledger=False), own_redis.url, folder))
         return made[-1]
 
     yield make

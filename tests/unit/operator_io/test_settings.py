@@ -18,6 +18,7 @@ def test_every_variable_of_the_contract_is_read() -> None:
     assert set(settings.variables()) == {
         "POD_NAME",
         "POD_NAMESPACE",
+        "ROWLOCK_RELEASE",
         "ROWLOCK_WATCH_NAMESPACES",
         "ROWLOCK_DATABASE_SECRET",
         "ROWLOCK_REDIS_SECRET",
