@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.chaos.options import Options, guarded_off, plan_lines
+from tests.chaos.options import GUARDS, Options, guarded_off, plan_lines
 from tests.chaos.page import as_json, page, write
 from tests.chaos.running import Chaos, Result
 from tests.chaos.stage import staged
@@ -23,7 +23,7 @@ def options_of(arguments: list[str]) -> tuple[Options, argparse.Namespace]:
     parser.add_argument("--minutes", type=float, help="instead of --runs: how long they flow")
     parser.add_argument("--rate", type=float, default=40.0, help="rows a second (40)")
     parser.add_argument("--gap", type=float, default=2.2, help="seconds between two blows, on average (2.2)")
-    parser.add_argument("--guard-off", choices=("fence", "dedupe", "sweeper"), default="", help="must be seen as a violation")
+    parser.add_argument("--guard-off", choices=tuple(GUARDS), default="", help="must be seen as a violation")
     parser.add_argument("--without-kubernetes", action="store_true", help="two dispatchers, no operators, no kube jobs: starts in seconds")
     parser.add_argument("--slow-claim", action="store_true", help="with --without-kubernetes: two dispatchers meet over the same rows")
     parser.add_argument("--plan", action="store_true", help="prints the blows and ends")
@@ -47,7 +47,7 @@ def run(options: Options, *, keep: bool = False) -> Result:
         print(line, file=sys.stderr, flush=True)
 
     say(f"seed {options.seed}; repeat with: {options.command()}")
-    with staged(jobs=options.jobs, guards=options.guards, keep=keep) as stage:
+    with staged(jobs=options.jobs, workers=not options.only, guards=options.guards, keep=keep) as stage:
         if keep:
             say(f"logs: {stage.folder}")
         return Chaos(options, stage, say).run()

@@ -4,12 +4,15 @@ Under contract Sdk the process of a pod is the real `rowlock-worker once`, under
 has everything imported. `FOLDER/pods/<pid>` exists as long as the process does and holds the pod's name; whoever kills it for memory leaves
 `FOLDER/pods/<pid>.oom` first. `FOLDER/clock` holds the seconds that this node's clock is off. Pods of Deployments stay pending.
 
-As in Kubernetes 1.37: a pod is bound before it starts, else its deletion would know no grace (podStrategy.CheckGracefulDelete). A deletion, and a pod that
-the API server has no more, are SIGTERM to the first process and SIGKILL to all of them after the grace. The phase is Succeeded exactly where the exit code
-is 0, deleted or not (kubelet getPhase); with a terminal phase the deletion is confirmed with a grace of 0 (status manager canBeDeleted). What the API server
-says otherwise than the node is written again (status manager needsReconcile). Under cgroup v2 memory.oom.group kills all processes of the container.
-Assumed beyond that: the node remembers each container that it has had, so that a pod that comes back from an older etcd is not started again. A real one
-forgets a container with its pod, and starts it again (ShouldContainerBeRestarted): under contract Exit nobody could keep that from happening.
+As in Kubernetes 1.37: a pod is bound before it starts, else its deletion would know no grace
+(podStrategy.CheckGracefulDelete). A deletion, and a pod that the API server has no more, are SIGTERM to the first
+process and SIGKILL to all of them after the grace. The phase is Succeeded exactly where the exit code is 0, deleted or
+not (kubelet getPhase); with a terminal phase the deletion is confirmed with a grace of 0 (status manager canBeDeleted).
+What the API server says otherwise than the node is written again (status manager needsReconcile). Under cgroup v2
+memory.oom.group kills all processes of the container.
+Assumed beyond that: all times of a pod are by one clock, however wrong. And the node remembers each container that it
+has had, so that a pod that comes back from an older etcd is not started again. A real one forgets a container with its
+pod, and starts it again (ShouldContainerBeRestarted): under contract Exit nobody could keep that from happening.
 """
 
 import contextlib
@@ -42,6 +45,7 @@ class Container:
     pid: int
     started_at: str
     message_file: Path
+    off: float = 0.0  # seconds that the node's clock was off when it began: one clock for all of a pod's times
     status: Manifest = field(default_factory=dict)
     ended: bool = False
     kill_at: float | None = None  # once it was asked to end
@@ -67,7 +71,7 @@ class Kubelet:
     def look(self) -> None:
         self._reap()
         with contextlib.suppress(OSError, http.client.HTTPException):
-            self._api.heartbeat(self._now())
+            self._api.heartbeat(self._off())
             pods = self._api.pods()
             if pods is None:
                 return
@@ -106,7 +110,8 @@ class Kubelet:
         if pid == 0:
             os._exit(_be_the_pod(environment, self._folder / "pods.log", message if foreign else None))
         (self._folder / "pods" / str(pid)).write_text(metadata["name"])
-        container = Container(metadata["name"], metadata["uid"], pid, self._time(), message)
+        off = self._off()
+        container = Container(metadata["name"], metadata["uid"], pid, _time(off), message, off)
         container.says("Running", {"running": {"startedAt": container.started_at}})
         self._containers[container.uid] = container
 
@@ -117,7 +122,7 @@ class Kubelet:
             "reason": "ContainerStatusUnknown",
             "message": "The container could not be located when the pod was terminated",
         }
-        container = self._containers[uid] = Container(pod, uid, 0, self._time(), self._folder / "messages" / uid, ended=True)
+        container = self._containers[uid] = Container(pod, uid, 0, _time(self._off()), self._folder / "messages" / uid, ended=True)
         container.says("Failed", {"terminated": ended})
 
     def _end(self, container: Container, grace_seconds: float) -> None:
@@ -143,25 +148,25 @@ class Kubelet:
                 file.unlink(missing_ok=True)
             code = 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
             reason = "OOMKilled" if killed_for_memory and code == 137 else "Completed" if code == 0 else "Error"
-            ended = {"exitCode": code, "reason": reason, "startedAt": container.started_at, "finishedAt": self._time()}
+            ended = {"exitCode": code, "reason": reason, "startedAt": container.started_at, "finishedAt": _time(container.off)}
             if container.message_file.exists():
                 ended["message"] = container.message_file.read_text()
             container.ended = True
             container.says("Succeeded" if code == 0 else "Failed", {"terminated": ended})
 
-    def _now(self) -> datetime:
-        off = 0.0
+    def _off(self) -> float:
         with contextlib.suppress(OSError, ValueError):
-            off = float((self._folder / "clock").read_text())
-        return datetime.now(UTC) + timedelta(seconds=off)
-
-    def _time(self) -> str:
-        return f"{self._now():%Y-%m-%dT%H:%M:%SZ}"
+            return float((self._folder / "clock").read_text())
+        return 0.0
 
     def close(self) -> None:
         for container in self._containers.values():
             if not container.ended:
                 kill_group(container.pid)
+
+
+def _time(off: float) -> str:
+    return f"{datetime.now(UTC) + timedelta(seconds=off):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _same(there: Manifest, ours: Manifest) -> bool:

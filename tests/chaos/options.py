@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from tests.chaos.plan import AIMED, Blow, blows
 
 # With a guard off: tasks that are still running when the aimed blow falls, and when what it lost is tried again.
-FIRST_MILLIS = {"fence": [14_000] * 4 + [300] * 200, "sweeper": [3_000] * 10, "dedupe": [0] * 1000}
+FIRST_MILLIS = {
+    "fence": [14_000] * 4 + [300] * 200,
+    "sweeper": [3_000] * 10,
+    "dedupe": [0] * 1000,
+    "kubernetes": (9, 60.0, 40.0, True),
+}
+ONLY = {"kubernetes": "exports"}  # rows of one source
 
 
 @dataclass(frozen=True)
 class Options:
-    """`rows` in all, `rate` of them a second; `guard_off`: fence, dedupe or sweeper, with an aimed plan on a small stage."""
+    """`rows` in all, `rate` of them a second; `guard_off`: one of GUARDS, with an aimed plan on a small stage."""
 
     seed: int
     rows: int = 2000
@@ -30,6 +36,11 @@ class Options:
     def guards(self) -> list[str]:
         """Files of guards/ that the stage applies."""
         return (["slow_claim"] if self.slow_claim else []) + ([self.guard_off] if self.guard_off else [])
+
+    @property
+    def only(self) -> str:
+        """The source that all rows are of; empty for all of them."""
+        return ONLY.get(self.guard_off, "")
 
     def plan(self) -> Iterator[Blow]:
         if self.guard_off:
@@ -50,7 +61,16 @@ def plan_lines(options: Options, seconds: float) -> list[str]:
     return [str(blow) for blow in itertools.takewhile(lambda each: each.at < seconds, options.plan())]
 
 
+# Guard -> (rows, of them a second, how long they may take to end, whether it is the operator's: else the ledger's)
+GUARDS = {
+    "fence": (60, 4.0, 5.0, False),
+    "dedupe": (400, 60.0, 20.0, False),
+    "sweeper": (150, 60.0, 8.0, False),
+    "kubernetes": (9, 60.0, 40.0, True),
+}
+
+
 def guarded_off(guard: str, seed: int) -> Options:
     """A small and short run with one guard off."""
-    rows, rate, settle = {"fence": (60, 4.0, 5.0), "dedupe": (400, 60.0, 20.0), "sweeper": (150, 60.0, 8.0)}[guard]
-    return Options(seed, rows=rows, rate=rate, guard_off=guard, slow_claim=guard == "dedupe", jobs=False, settle_seconds=settle)
+    rows, rate, settle, jobs = GUARDS[guard]
+    return Options(seed, rows=rows, rate=rate, guard_off=guard, slow_claim=guard == "dedupe", jobs=jobs, settle_seconds=settle)

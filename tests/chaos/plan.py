@@ -82,5 +82,7 @@ AIMED: dict[str, tuple[Blow, ...]] = {
         *(Blow(13.0 + 0.3 * number, "duplicate_ids") for number in range(5)),
     ),
     "dedupe": (),  # two dispatchers at once suffice
+    # The first rows' pods are drained while their programs are at work; then the node's clock is minutes behind.
+    "kubernetes": (*(Blow(2.0 + 0.4 * number, "evict_pod") for number in range(8)), Blow(5.5, "skew_node", 0.2, 14.0)),
     "sweeper": tuple(Blow(at, "kill_worker", pick) for at, pick in ((1.0, 0.0), (1.4, 0.3), (1.8, 0.6))),
 }

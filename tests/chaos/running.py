@@ -40,7 +40,12 @@ class Chaos:
     def __init__(self, options: Options, stage: Stage, say: Callable[[str], None] = print) -> None:
         self._options, self._stage, self._say = options, stage, say
         self._striker = Striker(stage)
-        self._batches = workload.rows(options.seed, jobs=options.jobs, first_millis=FIRST_MILLIS.get(options.guard_off, []))
+        self._batches = workload.rows(
+            options.seed,
+            jobs=options.jobs,
+            first_millis=FIRST_MILLIS.get(options.guard_off, []),
+            only=options.only,
+        )
         self._batch: list[workload.Row] = []
         self._inserted = self._ended = 0
         self._over_limit: list[Violation] = []

@@ -29,15 +29,16 @@ from tests.services.worker import ROOT, worker_environment
 OPERATORS, DISPATCHERS = 2, 2
 WORKERS = {"bills": 3, "events": 2}
 _PACKAGES = os.pathsep.join(str(ROOT / folder) for folder in ("", "operator", "jobimages"))  # this tree's, whatever is installed
+GUARDS = Path(__file__).parent / "guards"
 LEASE_SECONDS = "6"  # of the leader; the default of 15 only makes a run longer
 
 
 class Stage:
     """`jobs`: with a Kubernetes control plane, operators and kube jobs; else two dispatchers without an election, which start in seconds.
-    `guards`: files of guards/ to apply."""
+    `workers`: with warm workers. `guards`: files of guards/ to apply, SQL to the ledger, else Python that runs in each operator before its program."""
 
-    def __init__(self, *, jobs: bool, guards: Sequence[str] = ()) -> None:
-        self.jobs, self._guards = jobs, guards
+    def __init__(self, *, jobs: bool, workers: bool = True, guards: Sequence[str] = ()) -> None:
+        self.jobs, self._workers, self._guards = jobs, workers, guards
         self.folder = Path(tempfile.mkdtemp(prefix="rowlock-chaos-"))
         self.log = TaskLog(self.folder / "tasks.log")
         self.network = Network()
@@ -68,7 +69,7 @@ class Stage:
         if not self.jobs:
             apply_ledger(self.url)
             for guard in self._guards:
-                self.sql((Path(__file__).parent / "guards" / f"{guard}.sql").read_text())
+                self.sql((GUARDS / f"{guard}.sql").read_text())
         for name in workload.SOURCES:
             self.sql(workload.TABLE.format(name=name))
         self.sql(workload.RECEIPT)
@@ -90,7 +91,7 @@ class Stage:
         for number in range(1, (OPERATORS if self.jobs else DISPATCHERS) + 1):
             self._enlist(self._operator(number) if self.jobs else self._dispatcher(f"dispatcher-{number}"))
         environment = {tasks.LOG_VARIABLE: str(self.log.path)}
-        for queue, number in WORKERS.items():
+        for queue, number in WORKERS.items() if self._workers else ():
             for n in range(1, number + 1):
                 name = f"{queue}-{n}"
                 given = worker_environment(
@@ -121,8 +122,12 @@ class Stage:
         member.start()
 
     def _operator(self, number: int) -> Member:
+        before = self.folder / "before-operator"
+        before.mkdir(exist_ok=True)
+        (before / "sitecustomize.py").write_text("\n".join((GUARDS / f"{guard}.py").read_text() for guard in self._guards))
         environment = {
             **self._plain_environment(),
+            "PYTHONPATH": os.pathsep.join((str(before), _PACKAGES)),
             "KUBECONFIG": str(self.folder / "kubeconfig"),
             "POD_NAME": f"operator-{number}",
             "POD_NAMESPACE": NAMESPACE,
@@ -200,9 +205,9 @@ class Stage:
 
 
 @contextmanager
-def staged(*, jobs: bool, guards: Sequence[str] = (), keep: bool = False) -> Iterator[Stage]:
+def staged(*, jobs: bool, workers: bool = True, guards: Sequence[str] = (), keep: bool = False) -> Iterator[Stage]:
     """A stage that is up, and down afterwards."""
-    stage = Stage(jobs=jobs, guards=guards)
+    stage = Stage(jobs=jobs, workers=workers, guards=guards)
     stage.start()
     try:
         yield stage
