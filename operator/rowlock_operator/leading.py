@@ -98,6 +98,11 @@ class Leading:
         least = len(self._watcher.primaries) / (RESTING_LOOKS if resting else BUSY_LOOKS)
         return max(seconds, least) * (random.uniform(0.8, 1.2) if resting else 1.0)
 
+    def _launcher_told(self, work_queue: str) -> None:
+        """What keeps kube jobs of a WorkQueue from being made or deleted is told soon."""
+        namespace, _, name = work_queue.partition("/")
+        self.child_changed(namespace, name)
+
     def run_changed(self) -> None:
         if self._launcher is not None:
             self._launcher.poke()
@@ -115,6 +120,7 @@ class Leading:
             work_queue=self._work_queue,
             dispatchers=lambda: databases,
             metrics=self._metrics,
+            on_trouble=self._launcher_told,
         )
         events = EventWriter(self._kube, instance=self._settings.pod.name)
         reporter = Reporter(self._kube, self._watcher.primaries, events)
@@ -133,6 +139,7 @@ class Leading:
             installation=self._installation,
             children=self._queue_children,
             launch_troubles=launcher.troubles,
+            launch_advice=launcher.advice,
             on_opened=self._opened,
             advice=serving.advice,
         )
@@ -186,6 +193,7 @@ class Leading:
             raise
         finally:
             self._metrics.queue_gauges.read = tuple
+            queues.close()
             keys, self._keys, self._launcher = self._keys, None, None
             keys.close()
             if rows_flow_on:

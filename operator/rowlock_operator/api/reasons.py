@@ -124,6 +124,11 @@ ROW_NAMES_COLLIDE = Reason(
     "Columns {one!r} and {other!r} would both become {name}: give them other names with spec.args of the RowSource.",
 )
 KUBE_JOB_REFUSED = Reason("KubeJobRefused", "The API server refuses the Kubernetes Job: {why}")
+KUBE_JOB_NOT_DELETED = Reason(
+    "KubeJobNotDeleted",
+    "{count} Kubernetes Jobs whose runs are over cannot be deleted, such as {kube_job}: {why}. Mend what it names, or delete them; runs do not wait "
+    "for that.",
+)
 
 # pods
 IMAGE_PULL_FAILED = Reason(

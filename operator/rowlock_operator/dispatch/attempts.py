@@ -30,7 +30,7 @@ class LauncherSettings:
     every_seconds: float = 2.0  # between two looks when nothing happens
     least_seconds: float = 0.03  # and when something does
     missing_seconds: float = 3.0  # a claim this old without a kube job is launched (again)
-    refused_pause_seconds: float = 10.0  # after the API refused a kube job (quota, admission)
+    slow_seconds: float = 5.0  # a creation that is not answered for so long is told
     orphan_seconds: float = 30.0  # a kube job whose run ended may take this long to end by itself
 
 
@@ -42,14 +42,15 @@ class AttemptTasks:
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def guarded(self, dispatcher: DatabaseDispatcher, attempt: Attempt, work: Awaitable[None]) -> None:
+    def guarded(self, dispatcher: DatabaseDispatcher, attempt: Attempt, work: Awaitable[None]) -> asyncio.Task[None]:
         """Begins it, unless something else is done for the attempt already."""
-        self.start(dispatcher, self._guarded(attempt, work))
+        return self.start(dispatcher, self._guarded(attempt, work))
 
-    def start(self, dispatcher: DatabaseDispatcher, work: Any) -> None:
+    def start(self, dispatcher: DatabaseDispatcher, work: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._ended(dispatcher, done))
+        return task
 
     def own(self, task: asyncio.Task[None]) -> None:
         """A task that tells of its failures itself."""

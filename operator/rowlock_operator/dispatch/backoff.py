@@ -1,5 +1,6 @@
 """When what was refused is tried again: after a second, then later and later, a minute later at most."""
 
+import math
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ class _Refused:
     version: object
     pause: float
     until: float
+    at: float
 
 
 class Backoffs(Generic[K]):
@@ -43,16 +45,21 @@ class Backoffs(Generic[K]):
         known = self._refused.get(key)
         return 0.0 if known is None else max(0.1, known.until - self._clock())
 
+    def since(self, key: K) -> float:
+        """Seconds since it was refused last; infinity where it was not."""
+        known = self._refused.get(key)
+        return math.inf if known is None else self._clock() - known.at
+
     def failed(self, key: K, trouble: Trouble, version: object = None) -> Trouble:
         """It was refused just now; returns the trouble. Of tries that were under way at the same time the first counts."""
         known, now = self._refused.get(key), self._clock()
         if known is None or known.version != version:
-            self._refused[key] = _Refused(trouble, version, self._first, now + self._first)
+            self._refused[key] = _Refused(trouble, version, self._first, now + self._first, now)
         elif now < known.until:
-            known.trouble = trouble
+            known.trouble, known.at = trouble, now
         else:
             pause = min(self._longest, known.pause * 2)
-            self._refused[key] = _Refused(trouble, version, pause, now + pause)
+            self._refused[key] = _Refused(trouble, version, pause, now + pause, now)
         return trouble
 
     def worked(self, key: K) -> None:

@@ -1,6 +1,5 @@
 """The fences that the operator holds for kube jobs: always for contract Exit, and where the pod of another never came to hold them."""
 
-import asyncio
 import logging
 from functools import partial
 from typing import Any
@@ -14,7 +13,7 @@ log = logging.getLogger("rowlock.dispatch")
 
 async def start(dispatcher: DatabaseDispatcher, run_id: str, attempt: int, *, token: str) -> bool:
     """The start fence; false = the run is no longer this attempt's."""
-    return await asyncio.to_thread(dispatcher.ledger.start_for_kubernetes, run_id=run_id, attempt=attempt, token=token)
+    return await dispatcher.aside.run(dispatcher.ledger.start_for_kubernetes, run_id=run_id, attempt=attempt, token=token)
 
 
 async def finish(
@@ -35,7 +34,7 @@ async def finish(
     failure = {"class": "app", "reason": canceled} if canceled else failed
     record = partial(dispatcher.ledger.finish, run_id=run_id, attempt=attempt, token=token, outcome=outcome)
     try:
-        state = await asyncio.to_thread(record, result=result, failure=failure)
+        state = await dispatcher.aside.run(record, result=result, failure=failure)
     except GiveUp as error:
         if error.reason != reasons.ROW_REFUSED.name:
             raise  # a lock, a right: the next look repeats it
@@ -43,7 +42,7 @@ async def finish(
         log.warning("outcome_replaced", extra={"run": run_id, "attempt": attempt, "why": str(error)})
         note = "what it said cannot be stored in the ledger"
         failure = None if failure is None else {"class": failure["class"], "reason": failure["reason"], "message": note}
-        state = await asyncio.to_thread(record, result=None if result is None else {"message": note}, failure=failure)
+        state = await dispatcher.aside.run(record, result=None if result is None else {"message": note}, failure=failure)
     log.info(
         "kube_run_finished",
         extra={"run": run_id, "attempt": attempt, "state": state or "stale", "reason": (failure or {}).get("reason")},

@@ -1,6 +1,5 @@
 """Follows an attempt from its kube job and pod into the ledger: its start under contract Exit, and its end."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime
@@ -91,7 +90,7 @@ class KubeJobFollowing:
         if pod is not None and not pod.ended:
             return  # it may run still
         if run.state == "launching":
-            await asyncio.to_thread(dispatcher.ledger.unqueue, [(run.run_id, run.attempt)])
+            await dispatcher.aside.run(dispatcher.ledger.unqueue, [(run.run_id, run.attempt)])
         elif run.runner == 0:
             failed = {"class": "infra", "reason": "WorkQueueDeleted", "message": "the WorkQueue was deleted while the run was running"}
             await finish(dispatcher, run.run_id, run.attempt, token=run.token or "", failed=failed, canceled=run.cancel)

@@ -52,14 +52,23 @@ class Launcher:
         metrics: Metrics,
         settings: LauncherSettings | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        on_trouble: Callable[[str], None] = lambda _work_queue: None,
     ) -> None:
+        """`on_trouble(work queue)` is told when `troubles` or `advice` of one changed."""
         self._view, self._dispatchers, self._settings = view, dispatchers, settings or LauncherSettings()
         self._loop = asyncio.get_running_loop()
         self._poked = asyncio.Event()
         self.tasks = AttemptTasks()
-        self._clearing = KubeJobClearing(kube, self.tasks, self._settings, work_queue=work_queue)
+        self._clearing = KubeJobClearing(kube, self.tasks, self._settings, work_queue=work_queue, on_trouble=on_trouble)
         self._creation = KubeJobCreation(
-            kube, view, self.tasks, self._settings, installation=installation, work_queue=work_queue, metrics=metrics
+            kube,
+            view,
+            self.tasks,
+            self._settings,
+            installation=installation,
+            work_queue=work_queue,
+            metrics=metrics,
+            on_trouble=on_trouble,
         )
         self._following = KubeJobFollowing(kube, self._clearing, work_queue=work_queue, metrics=metrics, now=now)
         self._tended: dict[int, bool] = {}  # dispatchers that are looked at now, and whether something changed meanwhile
@@ -70,6 +79,11 @@ class Launcher:
     def troubles(self) -> dict[str, Trouble]:
         """Work queue -> why its kube jobs are refused."""
         return self._creation.troubles
+
+    @property
+    def advice(self) -> dict[str, Trouble]:
+        """Work queue -> why kube jobs of it that are over are still there."""
+        return self._clearing.troubles
 
     @property
     def looking(self) -> bool:
@@ -107,6 +121,7 @@ class Launcher:
         """One look at every attempt that has, or should have, a kube job; a database that does not answer holds up no other."""
         if not self._view.synced():
             return
+        self._creation.forget_gone()
         for dispatcher in list(self._dispatchers()):
             if id(dispatcher) in self._tended:
                 self._tended[id(dispatcher)] = True
@@ -139,9 +154,10 @@ class Launcher:
         self._empty.add(id(dispatcher))  # before the look: a claim that comes during it takes this back
         kube_jobs = self._view.kube_jobs()  # before the ledger: a kube job newer than this look is nobody's orphan
         self._following.sightings.exist({kube_job.uid for kube_job in kube_jobs.values()})
-        in_hand = await asyncio.to_thread(dispatcher.ledger.jobs_in_hand)
+        in_hand = await dispatcher.aside.run(dispatcher.ledger.jobs_in_hand)
         pods = self._view.pods()
         missing: dict[int, list[Attempt]] = {}
+        incomplete: dict[int, list[Attempt]] = {}
         if in_hand:
             self._empty.discard(id(dispatcher))
         for run in in_hand:
@@ -158,7 +174,11 @@ class Launcher:
                 if run.claimed_seconds > self._settings.missing_seconds:
                     missing.setdefault(run.queue_id, []).append(attempt)
             else:
+                if self._creation.incomplete(entry, run):
+                    incomplete.setdefault(run.queue_id, []).append(attempt)
                 self.tasks.guarded(dispatcher, attempt, self._following.follow(dispatcher, entry, run, kube_job, pods.get(attempt)))
         for queue_id, attempts in missing.items():
             await self._creation.missing(dispatcher, entries[queue_id], attempts)
-        await self._clearing.orphans({q.name for q in entries.values()}, kube_jobs, {(r.run_id, r.attempt) for r in in_hand})
+        for queue_id, attempts in incomplete.items():
+            self._creation.complete(dispatcher, entries[queue_id], attempts)
+        self._clearing.orphans(dispatcher, {q.name for q in entries.values()}, kube_jobs, {(r.run_id, r.attempt) for r in in_hand})

@@ -1,12 +1,14 @@
 """One look at one WorkQueue: gather, decide, apply, report."""
 
+import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from rowlock_operator.api import reasons
 from rowlock_operator.api.parse import parse_work_queue
@@ -40,6 +42,7 @@ BUSY_SECONDS, IDLE_SECONDS, TROUBLE_SECONDS = 2.0, 60.0, 10.0
 STALE_DEPTH_SECONDS = 15.0
 STEPS = ("apply", "scale", "drop")  # each is refused, and tried again, by itself
 ACTIVITY_STEP = timedelta(seconds=10)
+ANSWER_SECONDS, AGAIN_SECONDS = 3.0, 0.2  # so long a look waits for a change to be answered; the second, once it was slow or refused
 NO_WORKER_SECONDS = 120.0  # a node that is added, a large image: then a first worker is ready, if ever
 
 
@@ -68,6 +71,7 @@ class WorkQueues:
         installation: Installation,
         children: Callable[[ObjectKey], QueueChildren],
         launch_troubles: Mapping[str, Trouble],
+        launch_advice: Mapping[str, Trouble] = MappingProxyType({}),
         on_opened: Callable[[ObjectKey], None] = lambda _key: None,
         clock: Callable[[], float] = time.monotonic,
         advice: Callable[[str], list[Trouble]] = lambda _namespace: [],
@@ -77,12 +81,20 @@ class WorkQueues:
         namespace."""
         self._kube, self._cache, self._databases, self._reporter = kube, cache, databases, reporter
         self._installation, self._children, self._launch_troubles, self._now = installation, children, launch_troubles, now
+        self._launch_advice = launch_advice
         self._on_opened, self._patience = on_opened, Patience()
         self._first_worker, self._events = Patience(NO_WORKER_SECONDS, clock), EventReader(kube, clock=clock)
         self._refused = Backoffs[tuple[str, str]](clock=clock)  # by step and WorkQueue
+        self._under_way: dict[tuple[str, str], asyncio.Future[Any]] = {}  # likewise: what was not answered at the last look
         self._ended_pods = EndedPods(kube)
         self._replicas, self._advice = Replicas(kube, clock), advice
         self._registered: dict[ObjectKey, tuple[DatabaseDispatcher, object]] = {}
+
+    def close(self) -> None:
+        """The term is over: what is under way is given up."""
+        for task in self._under_way.values():
+            task.cancel()
+        self._under_way.clear()
 
     def database_ref(self, queue: WorkQueue) -> DatabaseRef:
         """The queue's own reference, or the installation's."""
@@ -117,6 +129,8 @@ class WorkQueues:
             advice.append(in_the_way)
         if key_trouble := self._launch_troubles.get(queue.metadata.key):
             troubles.append(key_trouble)
+        if key_advice := self._launch_advice.get(queue.metadata.key):
+            advice.append(key_advice)
         if depth is None and entry is not None and not troubles and (left := self._patience.left(key)):
             return left
         if depth is not None:
@@ -257,8 +271,20 @@ class WorkQueues:
         if self._refused.left(key, version) and (known := self._refused.trouble(key)):
             troubles.append(known)
             return None
+        known_slow = key in self._under_way or self._refused.trouble(key) is not None
+        task = self._under_way.pop(key, None) or asyncio.ensure_future(change())
         try:
-            result = await change()
+            done, _ = await asyncio.wait([task], timeout=AGAIN_SECONDS if known_slow else ANSWER_SECONDS)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if not done:  # it goes on, and the next look sees what became of it: a webhook that takes its time is no failure
+            self._under_way[key] = task
+            why = "the API server has not answered yet; an admission webhook may hang"
+            troubles.append(trouble(reasons.CHILD_REFUSED, kind="Deployment", name=name, why=why))
+            return None
+        try:
+            result: T = task.result()
         except GiveUp as error:
             found = Trouble(reason=error.reason, message=str(error))
         except RowlockError as error:
@@ -341,6 +367,8 @@ class WorkQueues:
         self._first_worker.settle(key)
         for step in STEPS:
             self._refused.worked((step, name))
+            if (task := self._under_way.pop((step, name), None)) is not None:
+                task.cancel()
         self._replicas.forget(name)
         self._ended_pods.forget(key)
         return self._databases.of(key)

@@ -62,7 +62,7 @@ async def claimed_and_refused(bench: Bench, credentials: Credentials, launched: 
         if launched:
             claims = [Claimed(bench.queue.queue_id, bench.launched[0], 1)]
             launcher.launch(bench.dispatcher, bench.queue, claims)
-            await until(lambda: bench.dispatcher.state.failing.any(), "its kube job is refused")
+            await until(lambda: QUEUE in launcher.troubles, "its kube job is refused")
         bench.dispatcher.unregister_queue(QUEUE)
         for _ in range(3):
             await look()
