@@ -3,6 +3,7 @@
 import json
 import shutil
 import uuid
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from tests.cluster.applications import exit_queue
 from tests.cluster.release import OPERATOR, Object, Release
 from tests.services.process import wait_until
-from tests.services.real_cluster import ROOT
+from tests.services.real_cluster import ROOT, run_module
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 CRDS = ("workqueues.rowlock.dev", "rowsources.rowlock.dev", "monitoringprocesses.rowlock.dev")
@@ -55,6 +56,25 @@ def test_a_worker_pod_can_neither_write_its_root_nor_speak_to_the_api(release: R
         "id -u; touch /x 2>/dev/null && echo written; ls /var/run/secrets/kubernetes.io 2>/dev/null && echo token; touch /tmp/x && echo tmp"
     )
     assert release.kubectl("exec", name, "--", "sh", "-c", tried).split() == ["65532", "tmp"]
+
+
+def test_pip_in_an_image_built_on_the_workers_installs_where_workers_look(release: Release, cluster: str, tmp_path: Path) -> None:
+    wheel = tmp_path / "greeting-1.0-py3-none-any.whl"
+    files = {
+        "greeting.py": "WORDS = 'installed'\n",
+        "greeting-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: greeting\nVersion: 1.0\n",
+        "greeting-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{name},,\n" for name in [*files, "greeting-1.0.dist-info/RECORD"])
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, text in (files | {"greeting-1.0.dist-info/RECORD": record}).items():
+            archive.writestr(name, text)
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM rowlock-worker:0.1.0\nUSER root\nCOPY {wheel.name} /tmp/\nRUN pip install --no-index /tmp/{wheel.name}\nUSER 65532:65532\n"
+        'RUN ["/opt/rowlock/bin/python", "-c", "import greeting, rowlock_jobs"]\n'
+    )
+    built = run_module("tools.cluster", "build", "--name", cluster, "-t", "rowlock-child:1", str(tmp_path), timeout_seconds=120)
+    assert built.returncode == 0, built.stdout + built.stderr
 
 
 @pytest.fixture
