@@ -82,7 +82,7 @@ def run_worker(settings: Settings, alive_file: Path, stopping: Stopping | None =
         alive_file,
         beat=lambda: quietly(worker.beat),
         beat_seconds=BEAT_SECONDS,
-        own_child=lambda: attempts.child_pid,
+        own_pids=lambda: attempts.own_pids,
         waits_for=lambda: [name for name, away in (("Redis", transport.away), ("PostgreSQL", fences.away)) if away],
     )
     stopping.while_waiting = duties.touch
@@ -127,7 +127,7 @@ def run_one(settings: Settings) -> int:
         settings.alive_file,
         beat=lambda: True,
         beat_seconds=BEAT_SECONDS,
-        own_child=lambda: attempts.child_pid,
+        own_pids=lambda: attempts.own_pids,
         waits_for=lambda: ["PostgreSQL"] if fences.away else [],
     )
     stopping.while_waiting = duties.touch

@@ -42,6 +42,11 @@ class Attempts:
         return self._child.pid if self._child else 0
 
     @property
+    def own_pids(self) -> set[int]:
+        """The processes that nobody else may reap: the child, and those before it that have not left yet."""
+        return {child.pid for child in (self._child, *self._leaving) if child is not None}
+
+    @property
     def room(self) -> int:
         """How many runs the child may still take before it is renewed."""
         return self._limits.tasks_per_child - (self._child.tasks if self._child else 0)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +13,7 @@ _BEAT_AWAY_SECONDS = 10.0
 
 
 class Duties:
-    """`beat` renews RQ's records (False: Redis was away); `own_child()` is the one process nobody but its owner may reap;
+    """`beat` renews RQ's records (False: Redis was away); `own_pids()` are the processes that nobody but their owner may reap;
     `waits_for()` names the stores that did not answer when they were asked last."""
 
     def __init__(
@@ -22,11 +22,11 @@ class Duties:
         *,
         beat: Callable[[], bool],
         beat_seconds: float,
-        own_child: Callable[[], int],
+        own_pids: Callable[[], Collection[int]],
         waits_for: Callable[[], Sequence[str]],
     ) -> None:
         self._alive_file, self._beat, self._beat_seconds = alive_file, beat, beat_seconds
-        self._own_child, self._waits_for = own_child, waits_for
+        self._own_pids, self._waits_for = own_pids, waits_for
         self._alive_at = 0.0
         self._beat_at = 0.0
 
@@ -44,14 +44,14 @@ class Duties:
         if now >= self._alive_at:
             self._alive_at = now + _ALIVE_EVERY_SECONDS
             write_alive(self._alive_file, state_of(self._waits_for()))
-            reap_orphans(self._own_child())
+            reap_orphans(self._own_pids())
 
 
-def reap_orphans(own_child: int) -> None:
+def reap_orphans(own_pids: Collection[int]) -> None:
     """Reaps what tasks left behind: a worker is process 1 of its container, so every orphan becomes its child."""
     with suppress(ChildProcessError):
         while (found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
-            if found.si_pid == own_child:
+            if found.si_pid in own_pids:
                 return
             with suppress(ChildProcessError):
                 os.waitpid(found.si_pid, 0)

@@ -160,8 +160,11 @@ class Child:
         self.kill()
         return None
 
-    def _reap(self) -> int:
-        _, status = os.waitpid(self.pid, 0)
+    def _reap(self) -> int | None:
+        """None where somebody else has: a library that waits for every process, say. The worker goes on."""
+        status = None
+        with suppress(ChildProcessError):
+            _, status = os.waitpid(self.pid, 0)
         self._reaped = True
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)  # grandchildren outlive their parent otherwise
