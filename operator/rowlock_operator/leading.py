@@ -121,6 +121,7 @@ class Leading:
             dispatchers=lambda: databases,
             metrics=self._metrics,
             on_trouble=self._launcher_told,
+            last_pod=self._children.last_pod,
         )
         events = EventWriter(self._kube, instance=self._settings.pod.name)
         reporter = Reporter(self._kube, self._watcher.primaries, events)
@@ -265,6 +266,7 @@ class Leading:
             unfinished_kube_jobs=self._children.unfinished_kube_jobs(key.namespace, key.name),
             running_pods=running_pods(pods),
             unready_worker=unready_worker(pods),
+            held_kube_jobs=self._children.held_kube_jobs(key.namespace, key.name),
             pod_problems=pod_problems(pods, datetime.now(UTC))
             + missing_pods(self._children.podless_kube_jobs(key.namespace, key.name), datetime.now(UTC)),
             ended_pods=tuple(self._children.ended_pods(key.namespace, key.name)),

@@ -143,6 +143,18 @@ PODS_NOT_MADE = Reason(
     "PodsNotMade",
     "{count} Kubernetes Jobs have no pod, such as {why}: a ResourceQuota or an admission rule refuses it. `kubectl describe job` of it says which.",
 )
+SCHEDULING_GATED = Reason(
+    "SchedulingGated",
+    "{count} pods are held by a scheduling gate: {why}. Whoever set it (an admission webhook, a queueing system) takes it away.",
+)
+NOT_STARTING = Reason(
+    "NotStarted", "{count} pods did not start in spec.startingDeadlineSeconds: {why}. `kubectl describe` of one of them says more."
+)
+RUNS_INTERRUPTED = Reason(
+    "RunsInterrupted",
+    "{count} runs were kept from starting, or ended, by the platform three times in a row or more, such as {run}: {why}. They use no "
+    "try and are tried again, later each time; mend what it names.",
+)
 NODE_LOST = Reason(
     "NodeLost",
     "{count} pods were to end and their node does not confirm it, such as {why}: a run of contract Exit is tried again only once its pod is gone. "
@@ -168,6 +180,9 @@ PODS_FAILED = Reason(
 )
 POD_PROBLEM = Reason("PodProblem", "{count} pods are not well: {why}.")
 
+# What is done while nothing of a queue starts; after the message of the cause.
+PROBING = "No run loses a try: one Kubernetes Job at a time probes, and all start again once one does."
+
 # Progressing
 ROLLING_OUT = Reason("RollingOut", "{updated} of {replicas} workers have the newest template.")
 SCALING_UP = Reason("ScalingUp", "From {current} to {wanted} workers.")
@@ -178,6 +193,11 @@ STABLE = Reason("Stable", "As asked for.")
 # Throttled
 THROTTLED = Reason("Throttled", "{count} runs wait behind a limit; `rowlock why RUN` names it.")
 AT_PARALLELISM = Reason("AtParallelism", "{count} Kubernetes Jobs run, as many as spec.parallelism allows; {backlog} runs wait.")
+HELD_BY_OTHERS = Reason(
+    "HeldByOthers",
+    "{count} Kubernetes Jobs are suspended by somebody else (Kueue, or a hand), such as {why}: they are waited for, and start once they "
+    "are resumed; to give one up, cancel its run.",
+)
 NOT_THROTTLED = Reason("NotThrottled", "No run waits behind a limit.")
 
 # Degraded

@@ -13,6 +13,7 @@ from rowlock_operator.observed.pods import OwnedPod, PodSeen, newest, observe_ow
 
 SELECTOR = "app.kubernetes.io/managed-by=rowlock,rowlock.dev/work-queue"
 Attempt = tuple[str, int]
+GONE_PODS = 4096  # whose last state is kept
 
 
 class _Owners:
@@ -55,6 +56,8 @@ class Children:
     ) -> None:
         self._on_queue, self._on_run, self._on_pod = on_queue, on_run, on_pod
         self._pod_owners, self._kube_job_owners = _Owners(), _Owners()
+        self._last_pods: dict[ObjectKey, OwnedPod] = {}  # of kube jobs, as of the last change
+        self._gone_pods: dict[Attempt, PodSeen] = {}  # the oldest first
         self._deployments: Informer[DeploymentSeen] = Informer(
             client,
             DEPLOYMENTS,
@@ -105,12 +108,17 @@ class Children:
         owned = (self._kube_jobs.get(key) for key in self._kube_job_owners.of(namespace, work_queue))
         return sum(1 for seen in owned if isinstance(seen, KubeJobSeen) and not seen.ended)
 
+    def held_kube_jobs(self, namespace: str, work_queue: str) -> tuple[str, ...]:
+        """Names of those that somebody else suspended."""
+        owned = (self._kube_jobs.get(key) for key in self._kube_job_owners.of(namespace, work_queue))
+        return tuple(seen.name for seen in owned if isinstance(seen, KubeJobSeen) and seen.held and not seen.deleting)
+
     def podless_kube_jobs(self, namespace: str, work_queue: str) -> list[KubeJobSeen]:
-        """Unfinished kube jobs of which there is no pod (yet)."""
+        """Unfinished kube jobs that should have a pod and have none (yet)."""
         owned = (self._kube_jobs.get(key) for key in self._kube_job_owners.of(namespace, work_queue))
         pods = (self._pods.get(key) for key in self._pod_owners.of(namespace, work_queue))
         attempts = {pod.attempt for pod in pods if pod is not None}
-        unfinished = (seen for seen in owned if isinstance(seen, KubeJobSeen) and not seen.ended and not seen.deleting)
+        unfinished = (seen for seen in owned if isinstance(seen, KubeJobSeen) and not (seen.ended or seen.deleting or seen.held))
         return [seen for seen in unfinished if (seen.run_id, seen.attempt) not in attempts]
 
     def every_pod(self) -> Iterator[tuple[ObjectKey, OwnedPod]]:
@@ -135,6 +143,22 @@ class Children:
                 found[owned.attempt].append(owned.pod)
         return {attempt: last for attempt, pods in found.items() if (last := newest(pods)) is not None}
 
+    def last_pod(self, attempt: Attempt) -> PodSeen | None:
+        """The last that was seen of a pod that is gone; None where that is too long ago, or was before our time."""
+        return self._gone_pods.get(attempt)
+
+    def _keep_last(self, key: ObjectKey, owned: OwnedPod | None) -> None:
+        if owned is not None:
+            if owned.attempt is not None:
+                self._last_pods[key] = owned
+            return
+        last = self._last_pods.pop(key, None)
+        if last is not None and last.attempt is not None:
+            self._gone_pods.pop(last.attempt, None)
+            self._gone_pods[last.attempt] = last.pod
+            if len(self._gone_pods) > GONE_PODS:
+                del self._gone_pods[next(iter(self._gone_pods))]
+
     def _deployment_changed(self, key: ObjectKey) -> None:
         # The name says whose it is (names.py); a deleted one has no labels to ask any more.
         self._on_queue(key.namespace, key.name.removesuffix("-worker"))
@@ -147,6 +171,7 @@ class Children:
     def _pod_changed(self, key: ObjectKey) -> None:
         owned = self._pods.get(key)
         self._on_pod(key, owned)
+        self._keep_last(key, owned)
         queue = self._pod_owners.note(key, owned.work_queue if owned is not None else None)
         if owned is None or owned.attempt is not None:
             self._on_run()

@@ -67,15 +67,20 @@ class Failed:
         return {"class": self.failure_class, "reason": storable(self.reason), "message": storable(self.message)}
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotStarted(Failed):
+    """The process never began, and is not waited for any longer: that uses no try. `running` = it could still: delete the kube job."""
+
+
 Outcome = Started | Succeeded | Failed
 
 
 def decide_outcome(spec: WorkQueueSpec, *, kube_job: KubeJobSeen, pod: PodSeen | None, now: datetime) -> Outcome | None:
-    """What is known of the attempt; None = it has not started yet and may still do so."""
+    """What is known of the attempt; None = it has not started yet and may still do so, or somebody else suspended its kube job."""
     if spec.is_exit and pod is not None and _starts(pod) > 1:
         return _started_twice(kube_job, pod)
     if kube_job.failed_reason is not None:
-        return _failed_job(kube_job, pod)
+        return _by_suspension(kube_job, pod, _failed_job(kube_job, pod))
     if pod is not None:
         ended = _ended_pod(pod, kube_job)
         if ended is not None:
@@ -85,6 +90,8 @@ def decide_outcome(spec: WorkQueueSpec, *, kube_job: KubeJobSeen, pod: PodSeen |
             return Failed(failure_class="infra", reason="JobSuspended", message="the kube job was suspended while its pod ran")
         # The pod is already gone, and its termination message with it. Nothing says that anybody asked it to end.
         return Succeeded(result={})
+    if kube_job.held:
+        return _running(pod)  # no limit counts meanwhile, and its pod ends
     return _overdue(spec, kube_job, pod, now) or _running(pod)
 
 
@@ -123,7 +130,7 @@ def _ended_pod(pod: PodSeen, kube_job: KubeJobSeen) -> Succeeded | Failed | None
     end = end_of(pod, suspended_at=kube_job.suspended_at)
     if end is None:
         return _succeeded(pod)
-    return _failed(end, pod.started_at)
+    return _failed(end, pod.started_at) if pod.began else _not_started(end.reason, end.message)
 
 
 def _succeeded(pod: PodSeen) -> Succeeded:
@@ -138,11 +145,15 @@ def _failed_job(kube_job: KubeJobSeen, pod: PodSeen | None) -> Outcome:
     """The kube job failed: the pod's words first, else its own."""
     if kube_job.failed_reason == "DeadlineExceeded" and (pod is None or (pod.disruption is None and not _ended_before(pod))):
         # Its pod was killed for it, whatever exit code that left. One that its node had lost before was not.
+        if pod is None and kube_job.pods_failed:
+            return _failed(infra("PodLost", kube_job.failed_message), None)
         return _deadline(pod, kube_job.failed_message)
     ended = _ended_pod(pod, kube_job) if pod is not None else None
     if ended is not None:
         return ended
     message = kube_job.failed_message or f"the kube job failed: {kube_job.failed_reason}"
+    if pod is not None and not pod.began:
+        return _never_started(pod, message)
     started_at = pod.started_at if pod is not None else None
     if kube_job.failed_reason == "PodFailurePolicy" and "DisruptionTarget" not in message:
         code = _EXIT_CODE.search(message)
@@ -150,6 +161,15 @@ def _failed_job(kube_job: KubeJobSeen, pod: PodSeen | None) -> Outcome:
             return _signal_or_exit(int(code.group(1)), started_at)
     reason = "Disrupted" if "DisruptionTarget" in message else "PodLost"
     return Failed(failure_class="infra", reason=reason, message=cut(message), started_at=started_at)
+
+
+def _by_suspension(kube_job: KubeJobSeen, pod: PodSeen | None, outcome: Outcome) -> Outcome:
+    """Whoever suspends a kube job that runs (Kueue preempts so) ends its pod, and the pod's end fails the kube job."""
+    words = ("PodDeleted",) if pod is not None else ("Killed", "PodLost", "ExitCode", "DataError")
+    if not kube_job.suspended or not isinstance(outcome, Failed) or outcome.reason not in words:
+        return outcome
+    message = f"its kube job was suspended while it ran, by Kueue's preemption or by hand ({outcome.message})"
+    return replace(outcome, failure_class="infra", reason="JobSuspended", message=cut(message))
 
 
 def _ended_before(pod: PodSeen) -> bool:
@@ -173,17 +193,20 @@ def _deadline(pod: PodSeen | None, message: str) -> Failed:
     return Failed(failure_class="app", reason="HardTimeLimit", message="the run took longer than hardSeconds", started_at=started_at)
 
 
-def _never_started(pod: PodSeen | None, message: str) -> Failed:
+def _never_started(pod: PodSeen | None, message: str) -> NotStarted:
     if pod is not None and pod.unschedulable is not None:
-        return Failed(failure_class="infra", reason="Unschedulable", message=cut(f"no node for the pod: {pod.unschedulable}"))
+        if pod.gated:
+            return _not_started("SchedulingGated", f"a scheduling gate holds the pod: {pod.unschedulable}")
+        return _not_started("Unschedulable", f"no node for the pod: {pod.unschedulable}")
     if pod is not None and pod.waiting_reason in _NEVER_STARTS:
-        text = f"{pod.waiting_reason}: {pod.waiting_message}".rstrip(": ")
-        return Failed(failure_class="infra", reason=_NEVER_STARTS[pod.waiting_reason], message=cut(text))
+        return _not_started(_NEVER_STARTS[pod.waiting_reason], f"{pod.waiting_reason}: {pod.waiting_message}".rstrip(": "))
     if pod is None and not message:
         message = "no pod was made within startingDeadlineSeconds: a ResourceQuota or an admission rule of the namespace refuses it"
-    return Failed(
-        failure_class="infra", reason="NotStarted", message=cut(message or "the pod did not start within startingDeadlineSeconds")
-    )
+    return _not_started("NotStarted", message or "the pod did not start within startingDeadlineSeconds")
+
+
+def _not_started(reason: str, message: str) -> NotStarted:
+    return NotStarted(failure_class="infra", reason=reason, message=cut(message))
 
 
 def _overdue(spec: WorkQueueSpec, kube_job: KubeJobSeen, pod: PodSeen | None, now: datetime) -> Failed | None:
@@ -192,7 +215,7 @@ def _overdue(spec: WorkQueueSpec, kube_job: KubeJobSeen, pod: PodSeen | None, no
         return _lost(pod)
     started_at = pod.started_at if pod is not None else None
     if started_at is None:
-        since = kube_job.counted_from or kube_job.started_at or kube_job.created_at
+        since = kube_job.counted_from or kube_job.begins_at
         overdue = now >= since + timedelta(seconds=spec.starting_deadline_seconds)
         return replace(_never_started(pod, ""), running=True) if overdue else None
     # No pod has begun before its kube job was made: a node that says so has another clock.
@@ -214,7 +237,7 @@ def _lost(pod: PodSeen) -> Failed:
 
 
 def _infra(pod: PodSeen, reason: str, message: str) -> Failed:
-    return _failed(infra(reason, message), pod.started_at)
+    return _failed(infra(reason, message), pod.started_at) if pod.began else _not_started(reason, message)
 
 
 def _result(message: str) -> Any:

@@ -10,6 +10,7 @@ Who is authoritative: the kubelet and the controllers that end pods, each with i
                                                   exit code 255 where a node came back and nobody saw the end
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -34,6 +35,7 @@ _BY_KUBELET = {
     "NodeShutdown": "NodeShutdown",
     "NodeLost": "NodeLost",
 }
+_OWN_STORAGE = re.compile(r"exceeds the (total )?limit|exceeded its local ephemeral storage limit")  # the kubelet's eviction messages
 _REMEDIES = {
     "Evicted": "It is tried again; where a node ran out of a resource, ask for what the work uses in spec.template.resources.requests",
     "Preempted": "It is tried again; spec.template.priorityClassName says what may take its place",
@@ -133,6 +135,9 @@ def exit_code(code: int, message: str) -> PodEnd:
 
 def _ended_by_others(pod: PodSeen, *, suspended: bool) -> PodEnd:
     ended = pod.terminated
+    if pod.reason == "Evicted" and _OWN_STORAGE.search(pod.message):
+        # By a limit of its own, not for want of the node's: it would do so again, so that is no disruption.
+        return infra("StorageExceeded", f"{pod.message.strip()} Raise the limit in spec.template, or write less")
     if pod.disruption is not None or pod.reason in _BY_KUBELET:
         reason = _DISRUPTIONS.get(pod.disruption or "") or _BY_KUBELET.get(pod.reason, _unnamed(pod))
         said = (pod.message if pod.reason in _BY_KUBELET else "") or pod.disruption_message or pod.message

@@ -42,6 +42,11 @@ class AttemptTasks:
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
 
+    @property
+    def pending(self) -> bool:
+        """Whether anything is under way."""
+        return bool(self._tasks)
+
     def guarded(self, dispatcher: DatabaseDispatcher, attempt: Attempt, work: Awaitable[None]) -> asyncio.Task[None]:
         """Begins it, unless something else is done for the attempt already."""
         return self.start(dispatcher, self._guarded(attempt, work))

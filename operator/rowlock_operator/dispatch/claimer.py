@@ -133,6 +133,7 @@ class Claimer:
         hand = self._hands[entry.queue_id]
         if entry.jobs_mode:
             hand.rest += len(claims)
+            self._state.starts.claimed(entry.queue_id, deadline_seconds=entry.starting_deadline_seconds)
             self._launch(entry, claims)
             return
         # A queue that was nearly empty when it was filled to its depth is drained faster than we look: give it more.
@@ -154,7 +155,9 @@ class Claimer:
         settings = self._settings
         hand = self._hands.setdefault(entry.queue_id, _Hand(depth=settings.smallest_depth))
         if entry.jobs_mode:
-            return min(settings.largest_round, max(0, entry.parallelism - hand.queued - hand.rest))
+            in_hand = hand.queued + hand.rest
+            allowed = self._state.starts.allowed(entry.queue_id, parallelism=entry.parallelism, in_hand=in_hand)
+            return min(settings.largest_round, allowed)
         if time.monotonic() < self._redis_away_until:
             return 0
         if self._state.redis is not None:

@@ -39,7 +39,7 @@ class FiguresReader:
         readings: list[Callable[[], None]] = [self._read_sources, self._count_tables]
         if began - self._counts > settings.counts_seconds:
             self._counts = began
-            readings = [self._read_ended, self._read_failures, self._read_ended_since, *readings]
+            readings = [self._read_ended, self._read_failures, self._read_interrupted, self._read_ended_since, *readings]
         failed: GiveUp | None = None
         for reading in readings:
             try:
@@ -60,6 +60,9 @@ class FiguresReader:
 
     def _read_failures(self) -> None:
         self._state.failures = self._ledger.queue_failures()
+
+    def _read_interrupted(self) -> None:
+        self._state.interrupted = self._ledger.interrupted()
 
     def _read_sources(self) -> None:
         figures = self._ledger.source_figures()

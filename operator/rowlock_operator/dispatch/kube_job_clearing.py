@@ -60,6 +60,7 @@ class KubeJobClearing:
             # Under contract Exit nobody else would end it; a pod of ours ends by itself once the fence has refused it.
             if (
                 kube_job.ended
+                or kube_job.held  # it would wait for ever
                 or (queue is not None and queue.spec.is_exit)
                 or now - self._orphan_since.setdefault(kube_job.uid, now) > self._settings.orphan_seconds
             ):

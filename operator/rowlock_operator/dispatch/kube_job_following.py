@@ -1,17 +1,25 @@
-"""Follows an attempt from its kube job and pod into the ledger: its start under contract Exit, and its end."""
+"""Follows an attempt from its kube job and pod into the ledger: its start under contract Exit, and its end.
+
+An attempt that did not start goes back to the line, and no try is used; its pod must not start afterwards. Contract Sdk: the ledger
+decides which of the two comes first, since the pod asks the start fence; then the kube job goes. Contract Exit knows no fence, so the
+kube job goes first, and what its pod last said decides: one that began in that very moment has started, and ends as such. A crash in
+between leaves a claim without a kube job, which gets one again, as the same attempt, once its pods are gone.
+"""
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.cluster.adoption import adopt
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.kinds import KUBE_JOBS
-from rowlock_operator.decide.outcome import Failed, Outcome, Started, Succeeded, decide_orphan, decide_outcome
+from rowlock_operator.decide.outcome import Failed, NotStarted, Outcome, Started, Succeeded, decide_orphan, decide_outcome
 from rowlock_operator.decide.ownership import Whose, whose
 from rowlock_operator.desired.names import kube_job_name
+from rowlock_operator.dispatch.attempts import Attempt
 from rowlock_operator.dispatch.database import DatabaseDispatcher
 from rowlock_operator.dispatch.kube_job_clearing import KubeJobClearing
 from rowlock_operator.dispatch.kube_job_fences import finish, start
@@ -26,6 +34,18 @@ from rowlock_operator.telemetry.metrics import Metrics
 log = logging.getLogger("rowlock.dispatch")
 
 
+LATE_POD = timedelta(seconds=3)  # the job controller may have made a pod of which the informer had not heard when the kube job went
+
+
+@dataclass
+class _Withdrawn:
+    """A kube job that was deleted because it did not start."""
+
+    kube_job: KubeJobSeen
+    cause: NotStarted
+    gone_at: datetime | None = None
+
+
 class KubeJobFollowing:
     """`work_queue(name)` is the WorkQueue of that namespace/name, None where it is gone."""
 
@@ -37,9 +57,22 @@ class KubeJobFollowing:
         work_queue: Callable[[str], WorkQueue | None],
         metrics: Metrics,
         now: Callable[[], datetime],
+        last_pod: Callable[[Attempt], PodSeen | None],
     ) -> None:
+        """`last_pod(attempt)` is the last that was seen of a pod that is gone."""
         self._kube, self._clearing, self._work_queue, self._metrics, self._now = kube, clearing, work_queue, metrics, now
         self.sightings = Sightings(now)
+        self._last_pod = last_pod
+        self._withdrawn: dict[tuple[int, Attempt], _Withdrawn] = {}  # by dispatcher: what goes, to be given back
+
+    def withdrawn(self, dispatcher: DatabaseDispatcher, attempt: Attempt) -> bool:
+        """Whether its kube job was deleted because it did not start."""
+        return (id(dispatcher), attempt) in self._withdrawn
+
+    def forget(self, dispatcher: DatabaseDispatcher, in_hand: set[Attempt]) -> None:
+        """Whatever is not in hand any more."""
+        for key in [key for key in self._withdrawn if key[0] == id(dispatcher) and key[1] not in in_hand]:
+            del self._withdrawn[key]
 
     async def follow(
         self, dispatcher: DatabaseDispatcher, entry: QueueEntry, run: KubeRun, kube_job: KubeJobSeen | None, pod: PodSeen | None
@@ -47,6 +80,9 @@ class KubeJobFollowing:
         """One look at a run in hand of a queue that is served."""
         queue = self._work_queue(entry.name)
         if queue is None:
+            return
+        if self.withdrawn(dispatcher, (run.run_id, run.attempt)) and run.state == "launching":
+            await self._follow_withdrawn(dispatcher, entry, queue, run, kube_job, pod)
             return
         if kube_job is None:
             if run.runner == 0:
@@ -61,9 +97,11 @@ class KubeJobFollowing:
             return
         outcome = decide_outcome(queue.spec, kube_job=kube_job, pod=pod, now=self._now())
         if ours:
-            await self._hold_fences(dispatcher, entry, run, kube_job, outcome)
+            await self._hold_fences(dispatcher, entry, run, kube_job, pod, outcome)
         elif run.state == "launching" and isinstance(outcome, Failed | Succeeded):
-            await self._never_came(dispatcher, run, kube_job, outcome)
+            over = await self._give_back(dispatcher, entry, run, _never_came(outcome))
+            if over:
+                await self._clearing.clear(kube_job)
 
     async def _take_over(self, queue: WorkQueue, kube_job: KubeJobSeen) -> None:
         """Left behind by an earlier WorkQueue of this name: it goes with the present one."""
@@ -96,32 +134,97 @@ class KubeJobFollowing:
             await finish(dispatcher, run.run_id, run.attempt, token=run.token or "", failed=failed, canceled=run.cancel)
 
     async def _hold_fences(
-        self, dispatcher: DatabaseDispatcher, entry: QueueEntry, run: KubeRun, kube_job: KubeJobSeen, outcome: Outcome | None
+        self,
+        dispatcher: DatabaseDispatcher,
+        entry: QueueEntry,
+        run: KubeRun,
+        kube_job: KubeJobSeen,
+        pod: PodSeen | None,
+        outcome: Outcome | None,
     ) -> None:
         if outcome is None:
             return
         if isinstance(outcome, Started):
             if run.state == "launching" and await start(dispatcher, run.run_id, run.attempt, token=kube_job.uid):
+                dispatcher.state.starts.started(entry.queue_id)
                 seconds = max(0.0, (outcome.at - kube_job.created_at).total_seconds())
                 self._metrics.kube_job_to_running_seconds.labels(entry.name).observe(seconds)
             return
+        if isinstance(outcome, NotStarted):
+            if run.state != "launching":  # it began before: in a pod that was taken away from it
+                outcome = replace(outcome, reason="Disrupted")
+            elif outcome.running or (pod is not None and not pod.ended):
+                self._withdrawn[id(dispatcher), (run.run_id, run.attempt)] = _Withdrawn(kube_job, outcome)
+                await self._clearing.delete(kube_job)
+                return
+            else:
+                if await self._give_back(dispatcher, entry, run, outcome):
+                    await self._clearing.clear(kube_job)
+                return
+        await self._end(dispatcher, entry, run, kube_job, outcome)
+        await self._clearing.clear(kube_job)
+
+    async def _end(
+        self, dispatcher: DatabaseDispatcher, entry: QueueEntry, run: KubeRun, kube_job: KubeJobSeen, outcome: Failed | Succeeded
+    ) -> None:
+        """Of an attempt that started, whether it was seen running or not."""
         failed = outcome.as_failure() if isinstance(outcome, Failed) else None
         result = outcome.result if isinstance(outcome, Succeeded) else None
         first = run.state == "launching"
         await finish(dispatcher, run.run_id, run.attempt, token=kube_job.uid, failed=failed, result=result, start_first=first)
-        await self._clearing.clear(kube_job)
+        if first:
+            dispatcher.state.starts.started(entry.queue_id)
 
-    async def _never_came(self, dispatcher: DatabaseDispatcher, run: KubeRun, kube_job: KubeJobSeen, outcome: Failed | Succeeded) -> None:
-        """Contract Sdk: the pod ended without having passed the start fence."""
-        failed = (
-            outcome.as_failure()
-            if isinstance(outcome, Failed)
-            else {"class": "infra", "reason": "NotStarted", "message": "the pod ended without starting its run: look at its log"}
+    async def _follow_withdrawn(
+        self,
+        dispatcher: DatabaseDispatcher,
+        entry: QueueEntry,
+        queue: WorkQueue,
+        run: KubeRun,
+        kube_job: KubeJobSeen | None,
+        pod: PodSeen | None,
+    ) -> None:
+        """Its kube job is being deleted, for it did not start; the run is given back once no pod of it can start any more."""
+        key = id(dispatcher), (run.run_id, run.attempt)
+        found = self._withdrawn[key]
+        withdrawn = found.kube_job
+        if kube_job is not None and kube_job.uid != withdrawn.uid:
+            del self._withdrawn[key]  # somebody made it anew
+            return
+        pod = of_owner(pod, withdrawn.uid)
+        if kube_job is not None:
+            if pod is not None and pod.began and not kube_job.deleting:
+                del self._withdrawn[key]  # it could not be deleted, and has started after all
+            elif not kube_job.deleting:
+                await self._clearing.delete(kube_job)
+            return
+        if pod is not None and not all(one.ended for one in (pod, *pod.others)):
+            return  # nobody confirms yet that it will not start
+        found.gone_at = found.gone_at or self._now()
+        if self._now() < found.gone_at + LATE_POD:
+            return
+        pod = pod or self._last_pod((run.run_id, run.attempt))
+        if pod is None or not pod.began or pod.owner_uid not in ("", withdrawn.uid):
+            await self._give_back(dispatcher, entry, run, found.cause)
+        else:
+            outcome = decide_outcome(queue.spec, kube_job=withdrawn, pod=pod, now=self._now())
+            if not isinstance(outcome, Failed | Succeeded):
+                message = "its kube job was deleted, for it had not started in time, and it started in that very moment"
+                outcome = Failed(failure_class="infra", reason="PodDeleted", message=message)
+            await self._end(dispatcher, entry, run, withdrawn, outcome)
+        self._withdrawn.pop(key, None)
+
+    async def _give_back(self, dispatcher: DatabaseDispatcher, entry: QueueEntry, run: KubeRun, cause: NotStarted) -> bool:
+        """Waits again, without a try; false = it has started meanwhile, or is no longer this attempt's."""
+        postpone = dispatcher.ledger.postpone
+        state = await dispatcher.aside.run(postpone, run_id=run.run_id, attempt=run.attempt, failure=cause.as_failure())
+        log.info(
+            "kube_run_not_started",
+            extra={"run": run.run_id, "attempt": run.attempt, "state": state or "stale", "reason": cause.reason},
         )
-        if failed["class"] == "app":
-            failed = {**failed, "class": "infra", "reason": "RunnerFailed"}
-        await finish(dispatcher, run.run_id, run.attempt, token=kube_job.uid, failed=failed, start_first=True)
-        await self._clearing.clear(kube_job)
+        if state == "pending":
+            dispatcher.state.starts.given_back(entry.queue_id, run.run_id, cause)
+        return state is not None
 
     async def _vanished(self, dispatcher: DatabaseDispatcher, queue: WorkQueue, run: KubeRun, pod: PodSeen | None) -> None:
         """Running under contract Exit, but the informer has no kube job: asked for by name, for a cache may be late."""
@@ -139,3 +242,14 @@ class KubeJobFollowing:
             failed = outcome.as_failure() if isinstance(outcome, Failed) else None
         result = outcome.result if isinstance(outcome, Succeeded) else None
         await finish(dispatcher, run.run_id, run.attempt, token=run.token or "", failed=failed, result=result)
+
+
+def _never_came(outcome: Failed | Succeeded) -> NotStarted:
+    """Contract Sdk: the pod ended, or is to end, without having passed the start fence, so the run has not started."""
+    if isinstance(outcome, NotStarted):
+        return outcome
+    message = "the pod ended without starting its run: look at its log"
+    if isinstance(outcome, Succeeded):
+        return NotStarted(failure_class="infra", reason="NotStarted", message=message)
+    reason = outcome.reason if outcome.failure_class == "infra" else "RunnerFailed"
+    return NotStarted(failure_class="infra", reason=reason, message=outcome.message, running=outcome.running)

@@ -31,8 +31,10 @@ from rowlock_operator.dispatch.kube_job_creation import KubeJobCreation
 from rowlock_operator.dispatch.kube_job_following import KubeJobFollowing
 from rowlock_operator.dispatch.state import QueueEntry
 from rowlock_operator.errors import RowlockError
+from rowlock_operator.observed.kube_jobs import KubeJobSeen
+from rowlock_operator.observed.pods import PodSeen
 from rowlock_operator.observed.queues import Trouble
-from rowlock_operator.rows.ledger import Claimed
+from rowlock_operator.rows.ledger import Claimed, KubeRun
 from rowlock_operator.telemetry.metrics import Metrics
 
 log = logging.getLogger("rowlock.dispatch")
@@ -53,8 +55,10 @@ class Launcher:
         settings: LauncherSettings | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         on_trouble: Callable[[str], None] = lambda _work_queue: None,
+        last_pod: Callable[[Attempt], PodSeen | None] = lambda _attempt: None,
     ) -> None:
-        """`on_trouble(work queue)` is told when `troubles` or `advice` of one changed."""
+        """`on_trouble(work queue)` is told when `troubles` or `advice` of one changed; `last_pod(attempt)` is the last that was seen of a
+        pod that is gone."""
         self._view, self._dispatchers, self._settings = view, dispatchers, settings or LauncherSettings()
         self._loop = asyncio.get_running_loop()
         self._poked = asyncio.Event()
@@ -70,7 +74,9 @@ class Launcher:
             metrics=metrics,
             on_trouble=on_trouble,
         )
-        self._following = KubeJobFollowing(kube, self._clearing, work_queue=work_queue, metrics=metrics, now=now)
+        self._following = KubeJobFollowing(kube, self._clearing, work_queue=work_queue, metrics=metrics, now=now, last_pod=last_pod)
+        self._work_queue = work_queue
+        self._running: dict[int, set[Attempt]] = {}  # by dispatcher: attempts that the last look saw running
         self._tended: dict[int, bool] = {}  # dispatchers that are looked at now, and whether something changed meanwhile
         # Dispatchers whose last look found nothing in hand, and nothing was claimed since: looked at only while they have Jobs queues.
         self._empty: set[int] = set()
@@ -170,7 +176,7 @@ class Launcher:
                     self.tasks.guarded(dispatcher, attempt, left)
                 continue
             kube_job = kube_jobs.get(attempt)
-            if kube_job is None and run.state == "launching":
+            if kube_job is None and run.state == "launching" and not self._following.withdrawn(dispatcher, attempt):
                 if run.claimed_seconds > self._settings.missing_seconds:
                     missing.setdefault(run.queue_id, []).append(attempt)
             else:
@@ -181,4 +187,31 @@ class Launcher:
             await self._creation.missing(dispatcher, entries[queue_id], attempts)
         for queue_id, attempts in incomplete.items():
             self._creation.complete(dispatcher, entries[queue_id], attempts)
-        self._clearing.orphans(dispatcher, {q.name for q in entries.values()}, kube_jobs, {(r.run_id, r.attempt) for r in in_hand})
+        attempts_in_hand = {(r.run_id, r.attempt) for r in in_hand}
+        self._following.forget(dispatcher, attempts_in_hand)
+        self._note_starts(dispatcher, entries, in_hand, kube_jobs)
+        self._clearing.orphans(dispatcher, {q.name for q in entries.values()}, kube_jobs, attempts_in_hand)
+
+    def _note_starts(
+        self, dispatcher: DatabaseDispatcher, entries: dict[int, QueueEntry], in_hand: list[KubeRun], kube_jobs: dict[Attempt, KubeJobSeen]
+    ) -> None:
+        """Which queues have kube jobs that start, for the claimer: what runs now and did not before, or has run in between."""
+        starts = dispatcher.state.starts
+        running = {(run.run_id, run.attempt): run.queue_id for run in in_hand if run.state == "running"}
+        began = {running[attempt] for attempt in running.keys() - self._running.get(id(dispatcher), set())}
+        self._running[id(dispatcher)] = set(running)
+        waiting = dict.fromkeys(entries, 0)
+        for run in in_hand:
+            attempt = (run.run_id, run.attempt)
+            kube_job = kube_jobs.get(attempt)
+            if run.state == "launching" and run.queue_id in waiting and kube_job is not None:
+                waiting[run.queue_id] += not (kube_job.held or self._following.withdrawn(dispatcher, attempt))
+        known = {(run.run_id, run.attempt) for run in in_hand}
+        complete = {f"{job.namespace}/{job.work_queue}" for attempt, job in kube_jobs.items() if job.complete and attempt not in known}
+        for queue_id, entry in entries.items():
+            starts.seen(queue_id, starting=waiting[queue_id])
+            if queue_id in began or entry.name in complete:
+                starts.started(queue_id)
+            if starts.closed(queue_id):
+                queue = self._work_queue(entry.name)
+                starts.asked(queue_id, queue.metadata.generation if queue else None)

@@ -9,9 +9,10 @@ from rowlock_operator.api import reasons
 from rowlock_operator.api.reasons import Reason
 from rowlock_operator.dispatch.failing import LAUNCHER, LOCK, ONE_KUBE_JOB, STOPPING, WAITING_ROOM, Failing, Lasting
 from rowlock_operator.dispatch.marks import Marks
+from rowlock_operator.dispatch.start_gates import StartGates
 from rowlock_operator.errors import GiveUp, RowlockError
 from rowlock_operator.observed.queues import Trouble, trouble
-from rowlock_operator.rows.ledger import Depth, Ended
+from rowlock_operator.rows.ledger import Depth, Ended, Interrupted
 from rowlock_operator.rows.source import Source
 from rowlock_operator.rows.source_table import LeftOut
 
@@ -112,6 +113,8 @@ class SharedState:
     depths: dict[int, Depth] = field(default_factory=dict)  # of queues that have runs
     depths_unknown: dict[int, str] = field(default_factory=dict)  # queue -> why its depth cannot be read
     depths_at: float = 0.0  # monotonic; 0 = never
+    starts: StartGates = field(default_factory=StartGates)
+    interrupted: dict[int, Interrupted] = field(default_factory=dict)  # of queues with runs that the platform keeps from running
     failures: dict[int, int] | None = None  # of queues that have some; None = never counted
     ended: deque[Ended] = field(default_factory=lambda: deque(maxlen=10_000))  # since somebody last took them out
     left_alone: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=10_000))  # (queue, rows), likewise
@@ -158,6 +161,12 @@ class SharedState:
         """Whether this is the registration in force of its source."""
         with self.lock:
             return self.sources.get(entry.source.plan.name) is entry
+
+    def troubles_of_starts(self, queue_id: int) -> tuple[Trouble | None, Trouble | None]:
+        """(why nothing of a Jobs queue starts, which of its runs the platform keeps from running)."""
+        seen = self.interrupted.get(queue_id)
+        said = None if seen is None else trouble(reasons.RUNS_INTERRUPTED, count=seen.count, run=seen.run, why=seen.why)
+        return self.starts.trouble(queue_id), said
 
     def stuck_seconds(self, now: float) -> float:
         """For how long a duty has been in one call, or rounds have not got their lock."""

@@ -16,6 +16,7 @@ CONTAINER = "main"
 # A kubelet says within seconds of the grace period's end (which deletionTimestamp names) that a pod has ended. One that has not after this
 # long does not answer: its node is off, cut off, or hangs. The taint manager has waited 300 s by then, unless the template says otherwise.
 CONFIRMED_WITHIN = timedelta(seconds=60)
+NEVER_EXECUTED = ("ContainerCannotRun", "StartError")  # reasons of a container's end, as its runtime gives them
 MADE_BY = "batch.kubernetes.io/controller-uid"  # label of the job controller on its pods
 _HOST_CHARACTERS = 63
 _ENDED_BY_NODE = ("Evicted", "Terminated", "Preempting", "DeadlineExceeded", "NodeShutdown", "Shutdown", "NodeLost")
@@ -61,6 +62,7 @@ class PodSeen:
     restarts: int = 0
     unschedulable: str | None = None
     scheduled_at: datetime | None = None  # when it got its node; None = not yet, or nobody says so
+    gated: bool = False  # by a scheduling gate, which somebody else takes away
     disruption: str | None = None
     disruption_message: str = ""
     waiting_reason: str = ""
@@ -76,6 +78,13 @@ class PodSeen:
     def ended(self) -> bool:
         """Our process has ended for certain; what was injected beside it may go on."""
         return self.terminated is not None or self.phase in ("Succeeded", "Failed")
+
+    @property
+    def began(self) -> bool:
+        """Whether our process may have begun: what could not even be executed has not, whatever times its state carries."""
+        if self.terminated is not None:
+            return self.terminated.reason not in NEVER_EXECUTED
+        return self.started_at is not None
 
     def is_lost(self, now: datetime) -> bool:
         """It was to end, and nobody confirms that it has: the process may be gone with its node, or run on where nobody sees it."""
@@ -181,6 +190,7 @@ def observe_pod(manifest: Manifest) -> PodSeen:
         restarts=container.get("restartCount", 0),
         unschedulable=_unschedulable(status),
         scheduled_at=instant((condition(manifest, "PodScheduled") or {}).get("lastTransitionTime")),
+        gated=any(one.get("reason") == "SchedulingGated" for one in status.get("conditions") or ()),
         disruption=disruption.get("reason"),
         disruption_message=disruption.get("message", ""),
         waiting_reason=waiting.get("reason", ""),

@@ -67,6 +67,7 @@ class QueueObservation:
     deployment: DeploymentSeen | None = None
     busy_workers: int | None = None
     kube_jobs: int | None = None
+    held_kube_jobs: tuple[str, ...] = ()  # names of those that somebody else suspended
     failed: int | None = None
     pod_problems: tuple[PodProblem, ...] = ()
     running_pods: int = 0  # pods whose process runs

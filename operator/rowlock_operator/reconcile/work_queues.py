@@ -56,6 +56,7 @@ class QueueChildren:
     running_pods: int = 0
     unready_worker: PodSeen | None = None
     ended_pods: tuple[PodSeen, ...] = ()
+    held_kube_jobs: tuple[str, ...] = ()  # names of those that somebody else suspended
 
 
 class WorkQueues:
@@ -127,6 +128,10 @@ class WorkQueues:
             advice += others
         if in_the_way := await self._ended_pods.clear(key, [pod.name for pod in children.ended_pods]):
             advice.append(in_the_way)
+        if dispatcher is not None and entry is not None:
+            unstarted, interrupted = dispatcher.state.troubles_of_starts(entry.queue_id)
+            troubles += [unstarted] if unstarted and not queue.spec.suspend else []
+            advice += [interrupted] if interrupted else []
         if key_trouble := self._launch_troubles.get(queue.metadata.key):
             troubles.append(key_trouble)
         if key_advice := self._launch_advice.get(queue.metadata.key):
@@ -142,6 +147,7 @@ class WorkQueues:
             depth_problem=depth_problem,
             deployment=deployment,
             kube_jobs=children.unfinished_kube_jobs if queue.spec.mode == "Jobs" else None,
+            held_kube_jobs=children.held_kube_jobs,
             failed=_failed(dispatcher, entry),
             pod_problems=await self._explained(key, children.pod_problems),
             running_pods=children.running_pods,

@@ -144,6 +144,15 @@ class LeftOver:
 
 
 @dataclass(frozen=True)
+class Interrupted:
+    """Runs of one queue that the platform kept from starting, or ended, three times in a row or more: how many, one of them, and why."""
+
+    count: int
+    run: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Unwritten:
     """Outcomes of one source that its table has not got yet: whether one is due, how many are held, and why one of them is."""
 
@@ -302,6 +311,11 @@ class Ledger:
             return 0
         return int(self._value("unqueue", ids=[c[0] for c in claims], attempts=[c[1] for c in claims]))
 
+    def postpone(self, *, run_id: str, attempt: int, failure: dict[str, Any]) -> str | None:
+        """The run of an attempt that never started waits again, without a try; its new state, None where the attempt has started or is stale."""
+        rows = self._rows("postpone", id=run_id, attempt=attempt, failure=json.dumps(failure))
+        return str(rows[0][0]) if rows else None
+
     def cancel(self, ids: list[str], reason: str) -> int:
         return int(self._value("cancel", ids=ids, reason=reason)) if ids else 0
 
@@ -352,6 +366,10 @@ class Ledger:
 
     def queue_failures(self) -> dict[int, int]:
         return dict(self._rows("queue_failures"))
+
+    def interrupted(self) -> dict[int, Interrupted]:
+        """By queue id."""
+        return {queue_id: Interrupted(*found) for queue_id, *found in self._rows("interrupted")}
 
     def holders(self) -> list[Holder]:
         """Who holds the claimer's lock, or what our sessions have waited for for some seconds."""

@@ -22,6 +22,7 @@ _MEANING: dict[str, Reason] = {
     "RunContainerError": reasons.CONFIG_MISSING,
     "OOMKilled": reasons.OUT_OF_MEMORY,
     "Unschedulable": reasons.UNSCHEDULABLE,
+    "SchedulingGated": reasons.SCHEDULING_GATED,
     "NoPod": reasons.PODS_NOT_MADE,
     "NodeLost": reasons.NODE_LOST,
     STUCK: reasons.POD_STUCK,
@@ -58,7 +59,7 @@ def unready_worker(pods: list[PodSeen]) -> PodSeen | None:
 
 def missing_pods(podless: list[KubeJobSeen], now: datetime) -> tuple[PodProblem, ...]:
     """The trouble of kube jobs that should have a pod by now."""
-    late = [kube_job for kube_job in podless if now - kube_job.created_at > _POD_WITHIN]
+    late = [kube_job for kube_job in podless if now - kube_job.begins_at > _POD_WITHIN]
     if not late:
         return ()
     first = min(late, key=lambda kube_job: kube_job.name)
@@ -115,7 +116,7 @@ def _problem(pod: PodSeen, now: datetime | None) -> tuple[str, str]:
             return "CrashLoopBackOff", last.message.strip() or f"exit code {last.exit_code}"
         return pod.waiting_reason, pod.waiting_message
     if pod.unschedulable is not None:
-        return "Unschedulable", pod.unschedulable
+        return "SchedulingGated" if pod.gated else "Unschedulable", pod.unschedulable
     return _stuck(pod, now)
 
 

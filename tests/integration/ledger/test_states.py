@@ -63,6 +63,7 @@ ACTIONS: dict[str, Callable[[LedgerClient, str, str], object]] = {
     "sweep_v1": sweep,
     "hand_back_v1": lambda ledger, run, to: ledger.rows("select rowlock.hand_back_v1(array[%s::uuid], array[1], %s)", run, ledger.token),
     "unqueue_v1": lambda ledger, run, to: ledger.rows("select rowlock.unqueue_v1(array[%s::uuid], array[1])", run),
+    "postpone_v1": lambda ledger, run, to: ledger.rows("select rowlock.postpone_v1(%s, 1, '{}')", run),
     "cancel_v1": lambda ledger, run, to: ledger.rows("select rowlock.cancel_v1(array[%s::uuid])", run),
     "requeue_v1": lambda ledger, run, to: ledger.rows("select rowlock.requeue_v1(array[%s::uuid])", run),
 }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rowlock_operator.api.parse import parse_work_queue
-from rowlock_operator.decide.outcome import Failed, Outcome, Started, Succeeded, decide_outcome
+from rowlock_operator.decide.outcome import Failed, NotStarted, Outcome, Started, Succeeded, decide_outcome
 from rowlock_operator.observed.kube_jobs import observe_kube_job
 from rowlock_operator.observed.pods import observe_pod
 from tests.services.manifests import exit_queue, sdk_queue
@@ -329,3 +329,125 @@ def test_a_kube_job_that_is_only_about_to_fail_has_not_ended() -> None:
     seen = observe_kube_job(kube_job("FailureTarget", "PodFailurePolicy"))
     assert seen is not None
     assert seen.ended is False
+
+
+# --- what never began ---------------------------------------------------------------------------------------------------------
+
+LATE = timedelta(seconds=5000)
+GATED = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": "Scheduling is blocked"}
+IN_1970 = {
+    "terminated": {"exitCode": 128, "reason": "StartError", "message": "argument list too long", "startedAt": "1970-01-01T00:00:00Z"}
+}
+
+NEVER_BEGAN: dict[str, tuple[tuple[str, ...], dict[str, Any] | None, str]] = {
+    "no node": ((), pod("Pending", conditions=(NO_NODE,)), "Unschedulable"),
+    "a scheduling gate": ((), pod("Pending", conditions=(GATED,)), "SchedulingGated"),
+    "no image": ((), pod("Pending", state=waiting("ErrImagePull", "x")), "ImagePullFailed"),
+    "no Secret": ((), pod("Pending", state=waiting("CreateContainerConfigError", "x")), "ConfigMissing"),
+    "a volume is not attached": ((), pod("Pending", state=waiting("ContainerCreating")), "NotStarted"),
+    "an init container waits": ((), pod("Pending", state=waiting("PodInitializing")), "NotStarted"),
+    "no pod": ((), None, "NotStarted"),
+    "a command that is not there": ((), pod("Failed", state=ended(128, "no such file", "StartError")), "ContainerRefused"),
+    "too many arguments": ((), pod("Failed", state=IN_1970), "ContainerRefused"),
+    "the kubelet refuses it": ((), pod("Failed", reason="UnexpectedAdmissionError", message="devices"), "UnexpectedAdmissionError"),
+    "no room on the node": ((), pod("Failed", reason="OutOfcpu", message="Node didn't have enough resource"), "OutOfcpu"),
+    "the node does not fit any more": ((), pod("Failed", reason="NodeAffinity", message="labels"), "NodeAffinity"),
+    "the node shuts down": ((), pod("Failed", reason="NodeShutdown", message="x"), "NodeShutdown"),
+    "evicted while it waited": ((), pod("Failed", reason="Evicted", message="The node was low on resource"), "Evicted"),
+    "preempted while it waited": ((), pod("Failed", conditions=(disrupted("PreemptionByScheduler"),)), "Preempted"),
+    "its kube job's deadline, while it waited": (DEADLINE, pod("Pending", conditions=(NO_NODE,)), "Unschedulable"),
+    "its kube job's deadline, without a pod": (DEADLINE, None, "NotStarted"),
+    "suspended while it waited": (("Failed", "BackoffLimitExceeded", "limit"), pod("Pending", state=waiting("x"), deleting=True), "NotStarted"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("job", "of", "reason"), NEVER_BEGAN.values(), ids=NEVER_BEGAN.keys())
+def test_a_process_that_never_began_is_told_apart_from_one_that_failed(
+    job: tuple[str, ...], of: dict[str, Any] | None, reason: str
+) -> None:
+    outcome = decide(kube_job(*job), of, after=LATE)
+    assert isinstance(outcome, NotStarted)
+    assert (outcome.failure_class, outcome.reason) == ("infra", reason)
+
+
+@pytest.mark.parametrize(
+    "of", [pod("Failed", state=ended(1)), pod("Failed", state=ended(137, reason="OOMKilled")), pod("Running", state=RUNNING)]
+)
+def test_a_process_that_began_is_never_taken_for_one_that_did_not(of: dict[str, Any]) -> None:
+    assert not isinstance(decide(kube_job(), of, after=LATE), NotStarted)
+    assert not isinstance(decide(kube_job(*DEADLINE), of, after=LATE), NotStarted)
+
+
+def test_a_kube_job_whose_pod_failed_and_is_gone_may_have_run() -> None:
+    job = kube_job(*DEADLINE)
+    job["status"]["failed"] = 1
+    outcome = decide(job, None, after=LATE)
+    assert isinstance(outcome, Failed)
+    assert (isinstance(outcome, NotStarted), outcome.reason) == (False, "PodLost")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'Usage of EmptyDir volume "scratch" exceeds the limit "1Gi". ',
+        "Pod ephemeral local storage usage exceeds the total limit of containers 2Gi. ",
+        'Container main exceeded its local ephemeral storage limit "2Gi". ',
+    ],
+)
+def test_an_eviction_for_the_pods_own_storage_limit_is_no_disruption(message: str) -> None:
+    kubelet = disrupted("TerminationByKubelet", message)
+    outcome = decide(kube_job(), pod("Failed", state=ended(137), reason="Evicted", message=message, conditions=(kubelet,)))
+    assert isinstance(outcome, Failed)
+    assert (outcome.failure_class, outcome.reason) == ("infra", "StorageExceeded")
+
+
+# --- suspended by somebody else -----------------------------------------------------------------------------------------------
+
+
+def suspended(*condition: str, suspend: bool = True, resumed_after: timedelta | None = None) -> dict[str, Any]:
+    """A kube job that Kueue, or a hand, suspended; with `resumed_after` its controller has begun it again since."""
+    job = kube_job(*condition)
+    job["spec"] = {"suspend": suspend}
+    told = {"type": "Suspended", "status": "False" if resumed_after is not None else "True", "reason": "JobSuspended"}
+    job["status"].setdefault("conditions", []).append(told)
+    if resumed_after is not None:
+        job["status"]["startTime"] = (CREATED + resumed_after).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return job
+
+
+def test_a_suspended_kube_job_is_waited_for_however_long() -> None:
+    never_synced = kube_job()
+    never_synced["spec"] = {"suspend": True}
+    for job in (suspended(), never_synced, suspended(suspend=False)):
+        for of in (None, pod("Pending", conditions=(NO_NODE,)), pod("Pending", state=waiting("ContainerCreating"), deleting=True)):
+            assert decide(job, of, after=timedelta(days=9)) is None
+
+
+def test_the_deadline_counts_from_the_resumption() -> None:
+    job = suspended(suspend=False, resumed_after=timedelta(hours=8))
+    waits = pod("Pending", conditions=(NO_NODE,))
+    assert decide(job, waits, after=timedelta(hours=8, seconds=99)) is None
+    assert isinstance(decide(job, waits, after=timedelta(hours=8, seconds=100)), NotStarted)
+
+
+def test_a_kube_job_that_is_suspended_while_it_runs_has_no_limits_until_its_pod_has_ended() -> None:
+    leaving = terminating()
+    for seconds in (5, 63, 5000):
+        assert decide(suspended(), leaving, after=timedelta(seconds=seconds)) == Started(at=STARTED)
+
+
+@pytest.mark.parametrize("code", [1, 137, 143])
+@pytest.mark.parametrize("gone", [False, True])
+def test_what_a_suspension_ended_is_a_disruption(code: int, gone: bool) -> None:
+    message = f"Container main for pod default/p failed with exit code {code} matching FailJob rule at index 1"
+    of = None if gone else pod("Failed", state=ended(code), deleting=True)
+    outcome = decide(suspended("Failed", "PodFailurePolicy", message), of)
+    assert isinstance(outcome, Failed)
+    assert (outcome.failure_class, outcome.reason) == ("infra", "JobSuspended")
+
+
+def test_a_run_that_failed_before_its_kube_job_was_suspended_has_failed() -> None:
+    message = "Container main for pod default/p failed with exit code 3 matching FailJob rule at index 1"
+    outcome = decide(suspended("Failed", "PodFailurePolicy", message), pod("Failed", state=ended(3, "no such picture")))
+    assert isinstance(outcome, Failed)
+    assert (outcome.failure_class, outcome.message) == ("app", "no such picture")

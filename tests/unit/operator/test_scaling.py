@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 from rowlock_operator.api.parse import parse_work_queue
 from rowlock_operator.api.work_queue import WorkQueueSpec
-from rowlock_operator.decide.launching import launches_allowed
 from rowlock_operator.decide.scaling import ScalingDecision, decide_replicas
 from rowlock_operator.observed.queues import Depth
-from tests.services.manifests import exit_queue, work_queue
+from tests.services.manifests import work_queue
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -123,18 +122,3 @@ def test_whatever_is_seen_the_answer_is_within_bounds_and_spares_the_busy(
         assert current > of.scaling.max or idle >= of.scaling.cooldown_seconds
     if due + running > 0:
         assert decision.replicas >= 1
-
-
-@pytest.mark.parametrize(
-    ("manifest", "unfinished", "expected"),
-    [
-        pytest.param(exit_queue(parallelism=5), 0, 5, id="all free"),
-        pytest.param(exit_queue(parallelism=5), 3, 2, id="two free"),
-        pytest.param(exit_queue(parallelism=5), 7, 0, id="parallelism was lowered"),
-        pytest.param(exit_queue(parallelism=5, suspend=True), 0, 0, id="suspended"),
-        pytest.param(exit_queue(parallelism=5), None, 0, id="a failed list is not an empty one"),
-        pytest.param(work_queue(), 0, 0, id="mode Workers makes no kube jobs"),
-    ],
-)
-def test_the_number_of_kube_jobs_to_create(manifest: dict[str, Any], unfinished: int | None, expected: int) -> None:
-    assert launches_allowed(parse_work_queue(manifest).spec, unfinished_kube_jobs=unfinished) == expected

@@ -115,6 +115,9 @@ select rowlock.rehome_v1()
 -- name: unqueue
 select rowlock.unqueue_v1(%(ids)s::uuid[], %(attempts)s::int[])
 
+-- name: postpone
+select state from rowlock.postpone_v1(%(id)s::uuid, %(attempt)s, %(failure)s::jsonb) state
+
 -- name: cancel
 select rowlock.cancel_v1(%(ids)s::uuid[], %(reason)s)
 
@@ -146,6 +149,12 @@ select source_id, count(*) filter (where state = 'succeeded'), count(*) filter (
 -- name: queue_failures
 -- Runs of each queue that wait for a human.
 select queue_id, count(*) from rowlock.done where state in ('dead', 'unknown') group by queue_id
+
+-- name: interrupted
+-- Runs that the platform keeps from running, and what it said of the one that it keeps for the longest.
+select queue_id, count(*), (array_agg(id::text order by interruptions desc, id))[1],
+       (array_agg(left(concat_ws(': ', failure->>'reason', failure->>'message'), 500) order by interruptions desc, id))[1]
+  from rowlock.active where interruptions > 2 group by queue_id
 
 -- name: partitions
 select rowlock.partitions_v1()
