@@ -19,7 +19,7 @@ _Longest = Annotated[int, Field(ge=0, le=7 * DAY, description="Longest wait betw
 
 
 class InfraRetry(ApiModel):
-    """Retries when the platform failed: eviction, lost node, out of memory."""
+    """Retries when a worker or pod was lost without a cause or ran out of memory; evictions, preemptions and lost nodes use none."""
 
     model_config = ConfigDict(json_schema_extra=_BACKOFF)
     limit: _Limit = 5

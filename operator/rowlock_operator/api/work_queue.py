@@ -145,7 +145,10 @@ class WorkQueueSpec(ApiModel):
     scaling: Scaling = Field(default_factory=Scaling, description="Mode Workers: how many pods.")
     parallelism: int = Field(default=10, ge=1, le=10_000, description="Mode Jobs: Kubernetes Jobs at once.")
     starting_deadline_seconds: int = Field(
-        default=300, ge=5, le=DAY, description="Mode Jobs: a pod that has not started after this many seconds is a failure of class infra."
+        default=300,
+        ge=5,
+        le=DAY,
+        description="Mode Jobs: a pod that has not started after this many seconds is given up; its run waits, and uses no try.",
     )
     row_delivery: Literal["Annotation", "Secret"] = Field(
         default="Annotation",

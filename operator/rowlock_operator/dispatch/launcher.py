@@ -9,6 +9,7 @@ On each failure:
   crash before the outcome      -> the kube job is still there: its outcome is read again, the finish fence accepts it once
   crash after the outcome       -> a kube job whose run is not in hand any more: deleted
   kube job deleted by somebody  -> class infra, next attempt
+  a start that does not come    -> given back without a try (kube_job_following.py); while nothing starts, one kube job a queue probes
   outcome refused by the ledger -> recorded with a note in its place: a result that cannot be stored is no reason to run again
 A kube job goes only after its outcome was recorded. A run under contract Exit, which knows no fence, gets another one only once the pods it had
 before have ended: a node that does not answer may run them still.

@@ -257,41 +257,7 @@ def test_by_the_old_rule_rows_are_dead_within_the_hour(database: str, redis_url:
                 while stage.clock.seconds < 3600:
                     await stage.step(60)
                 assert stage.states().get("dead", 0) >= PARALLELISM
-                assert stage.kube_jobs.count(PARALLELISM) > 30
-
-    asyncio.run(play())
-
-
-def test_runs_that_never_start_keep_no_other_from_running(database: str, redis_url: str, credentials: Credentials, namespace: str) -> None:
-    """Twelve rows that no pod can be started for, in front of a hundred others: these are through in minutes."""
-
-    async def play() -> None:
-        async with KubeClient(credentials) as client:
-            with acting(database, redis_url, client, namespace) as stage:
-                odd = stage.enqueue(12, priority=5)
-                stage.cluster.never, stage.cluster.starts = set(odd), True
-                stage.enqueue(100)
-                while stage.states().get("succeeded", 0) < 100 and stage.clock.seconds < 4 * 3600:
-                    await stage.step(10)
-                assert stage.states()["succeeded"] == 100
-                assert stage.clock.seconds < 3 * DEADLINE
-                for _ in range(60):
-                    await stage.step(60)
-                assert stage.states() == {"succeeded": 100, "pending": 12 - stage.states().get("launching", 0)} | (
-                    {"launching": n} if (n := stage.states().get("launching", 0)) else {}
-                )
-                assert stage.tries() == 0
-                stage.dispatcher.state.interrupted = stage.dispatcher.ledger.interrupted()
-                _, interrupted = stage.dispatcher.state.troubles_of_starts(stage.entry.queue_id)
-                assert interrupted is not None
-                assert "12 runs" in interrupted.message or "1" in interrupted.message
-                (new,) = stage.enqueue(1)
-                for _ in range(20):
-                    await stage.step(10)
-                    if stage.sql("select state from rowlock.run where id = %s", new) == [("succeeded",)]:
-                        break
-                else:
-                    raise AssertionError("a run that comes later waits for those that never start")
+                assert stage.kube_jobs.count(PARALLELISM) > 20
 
     asyncio.run(play())
 
