@@ -170,6 +170,7 @@ class KubeControlPlane:
             f"--root-ca-file={self.folder / 'ca.crt'}",
             "--leader-elect=false",
             "--use-service-account-credentials=true",
+            "--horizontal-pod-autoscaler-sync-period=2s",
         ]
         # Ready when its controllers work, not when its port is open: pods need the account it makes.
         self._run("manager", command, lambda: self._answers("/api/v1/namespaces/default/serviceaccounts/default"), 60)

@@ -83,7 +83,9 @@ class NamespaceLeases:
         """Who serves it now; asks the API server where that is not known for certain. Raises RetryLater where it cannot be told."""
         claim = self._claims.setdefault(namespace, _Claim())
         if not self._certain(claim):
-            await self.look(namespace)
+            async with claim.lock:  # many objects of one namespace ask at once: one of them looks
+                if not self._certain(claim):
+                    await self._look(namespace, claim)
         if not self._certain(claim):
             raise RetryLater(f"namespace {namespace}: which release serves it is not known yet", AGAIN_SECONDS)
         return self._served(claim)
@@ -133,21 +135,25 @@ class NamespaceLeases:
         """Renews, takes or reads the Lease of a namespace; raises RetryLater where the API server does not answer."""
         claim = self._claims.setdefault(namespace, _Claim())
         async with claim.lock:
-            before = self._served(claim)
-            try:
-                await self._claim(namespace, claim)
-                claim.trouble, claim.gone = None, False
-            except Conflict:
-                raise RetryLater(f"Lease {namespace}/{LEASE_NAME} was changed meanwhile", AGAIN_SECONDS) from None
-            except NotFound:
-                claim.gone = True
-            except GiveUp as error:
-                claim.trouble = Trouble(reason=error.reason, message=str(error))
-            claim.looked_at = self._clock()
-            after = self._served(claim)
-            if after != before:
-                log.info("namespace_served_by", extra={"namespace": namespace, "release": after.holder, "rival": after.rival})
-                self._on_change(namespace)
+            await self._look(namespace, claim)
+
+    async def _look(self, namespace: str, claim: _Claim) -> None:
+        before = self._served(claim) if claim.looked_at > float("-inf") else None
+        try:
+            await self._claim(namespace, claim)
+            claim.trouble, claim.gone = None, False
+        except Conflict:
+            raise RetryLater(f"Lease {namespace}/{LEASE_NAME} was changed meanwhile", AGAIN_SECONDS) from None
+        except NotFound:
+            claim.gone = True
+        except GiveUp as error:
+            claim.trouble = Trouble(reason=error.reason, message=str(error))
+        claim.looked_at = self._clock()
+        after = self._served(claim)
+        if after != before:
+            log.info("namespace_served_by", extra={"namespace": namespace, "release": after.holder, "rival": after.rival})
+        if before is not None and after != before:  # who looks first hears the answer
+            self._on_change(namespace)
 
     async def _claim(self, namespace: str, claim: _Claim) -> None:
         lease = await self._client.find(LEASES, namespace, LEASE_NAME)
