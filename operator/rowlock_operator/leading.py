@@ -18,10 +18,12 @@ from rowlock_operator.cluster.kinds import MONITORING_PROCESSES, ROW_SOURCES, WO
 from rowlock_operator.cluster.namespace_leases import NamespaceLeases
 from rowlock_operator.desired.installation import installation_of
 from rowlock_operator.desired.names import worker_deployment_name
+from rowlock_operator.dispatch.attempts import LauncherSettings
 from rowlock_operator.dispatch.claimer import ClaimerSettings
 from rowlock_operator.dispatch.database import DatabaseDispatcher, DispatchSettings
 from rowlock_operator.dispatch.launcher import Launcher
 from rowlock_operator.dispatch.state import QueueEntry
+from rowlock_operator.dispatch.write_budget import MIB
 from rowlock_operator.errors import RowlockError
 from rowlock_operator.intake.watcher import PrimaryWatcher
 from rowlock_operator.reconcile.databases import Databases
@@ -122,6 +124,10 @@ class Leading:
             metrics=self._metrics,
             on_trouble=self._launcher_told,
             last_pod=self._children.last_pod,
+            settings=LauncherSettings(
+                queue_write_bytes=self._settings.kube_jobs.queue_write_mib * MIB,
+                total_write_bytes=self._settings.kube_jobs.total_write_mib * MIB,
+            ),
         )
         events = EventWriter(self._kube, instance=self._settings.pod.name)
         reporter = Reporter(self._kube, self._watcher.primaries, events)
@@ -141,6 +147,7 @@ class Leading:
             children=self._queue_children,
             launch_troubles=launcher.troubles,
             launch_advice=launcher.advice,
+            at_write_bound=launcher.at_write_bound,
             on_opened=self._opened,
             advice=serving.advice,
         )

@@ -188,6 +188,16 @@ class PollSettings:
 
 
 @dataclass(frozen=True)
+class KubeJobSettings:
+    """What kube jobs may cost the cluster."""
+
+    queue_write_mib: float = _env("ROWLOCK_QUEUE_WRITE_MIB", 192.0, _between(0, 1_000_000, "MiB"))
+    """Put into the API server by the kube jobs of one WorkQueue within five minutes, which etcd keeps for up to ten; 0 = no bound."""
+    total_write_mib: float = _env("ROWLOCK_TOTAL_WRITE_MIB", 512.0, _between(0, 1_000_000, "MiB"))
+    """The same by all together: twice this is half of the 2 GiB that etcd holds by default; 0 = no bound."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """All groups."""
 
@@ -198,6 +208,7 @@ class Settings:
     server: ServerSettings = field(default_factory=ServerSettings)
     leader: LeaderSettings = field(default_factory=LeaderSettings)
     poll: PollSettings = field(default_factory=PollSettings)
+    kube_jobs: KubeJobSettings = field(default_factory=KubeJobSettings)
 
     @property
     def watched_namespaces(self) -> tuple[str | None, ...]:

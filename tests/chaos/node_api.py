@@ -30,9 +30,9 @@ class Api:
         self._token = user["token"]
         self._connection: http.client.HTTPSConnection | None = None
 
-    def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    def call(self, method: str, path: str, body: Any = None, *, accept: str = "application/json") -> tuple[int, Any]:
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": kind}
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": kind, "Accept": accept}
         try:
             if self._connection is None:
                 self._connection = http.client.HTTPSConnection(self._place, context=self._trust, timeout=10)

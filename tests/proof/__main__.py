@@ -23,6 +23,7 @@ PROOFS = {
         "tests.proof.hundred_sources", "--seconds", "300", "--out", str(RESULTS / "hundred_sources.json"),
     ],
     "soak": ["tests.proof.soak", "--seconds", "1800", "--out", str(RESULTS / "soak.json")],
+    "etcd": ["tests.proof.etcd_growth", "--rows", "1000", "--out", str(RESULTS / "etcd.json")],
     "silence": ["pytest", "-q", "tests/integration/operator/test_long_outages.py"],
     "fifty": ["tests.proof.fifty", *REPEATED, "--write"],
     "chaos": ["tests.chaos", "--runs", "10500", "--write"],

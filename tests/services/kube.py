@@ -37,8 +37,8 @@ def kube_program(name: str) -> str:
 class KubeControlPlane:
     """One cluster without nodes; `start()` until `/readyz`, `stop()` ends every process by its id and removes the folder."""
 
-    def __init__(self, *, controller_manager: bool = False) -> None:
-        self.with_controller_manager = controller_manager
+    def __init__(self, *, controller_manager: bool = False, compaction_seconds: float = 300) -> None:
+        self.with_controller_manager, self._compaction_seconds = controller_manager, compaction_seconds
         self.folder = data_folder("rowlock-kube-")
         self.port, self._etcd_port, self._manager_port = free_port(), free_port(), free_port()
         self._token = secrets.token_hex(16)
@@ -109,10 +109,17 @@ class KubeControlPlane:
             "--authorization-mode=RBAC",
             "--endpoint-reconciler-type=none",
             "--watch-cache=true",
+            f"--etcd-compaction-interval={self._compaction_seconds:g}s",
             # Without controllers nobody makes the `default` service account that this plugin asks for.
             *([] if self.with_controller_manager else ["--disable-admission-plugins=ServiceAccount"]),
         ]
         self._run("api", command, lambda: self._answers("/readyz"), 60)
+
+    def etcd_bytes(self) -> int:
+        """Size of etcd's file: what it keeps, and what it has kept since nobody defragmented it."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._etcd_port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return int(float(next(line for line in lines if line.startswith("etcd_mvcc_db_total_size_in_bytes ")).split()[1]))
 
     @property
     def ca(self) -> bytes:

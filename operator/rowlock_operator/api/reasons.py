@@ -198,6 +198,12 @@ HELD_BY_OTHERS = Reason(
     "{count} Kubernetes Jobs are suspended by somebody else (Kueue, or a hand), such as {why}: they are waited for, and start once they "
     "are resumed; to give one up, cancel its run.",
 )
+AT_WRITE_BOUND = Reason(
+    "AtWriteBound",
+    "{who} may put {most} MiB into the API server within five minutes by Kubernetes Jobs (operator.kubeJobWrites of the chart), since etcd "
+    "keeps it that long; further runs wait in their place. A large row costs a tenth with spec.rowDelivery: Secret, and nothing where the "
+    "task gets the key only.",
+)
 NOT_THROTTLED = Reason("NotThrottled", "No run waits behind a limit.")
 
 # Degraded

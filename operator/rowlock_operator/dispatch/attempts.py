@@ -32,6 +32,8 @@ class LauncherSettings:
     missing_seconds: float = 3.0  # a claim this old without a kube job is launched (again)
     slow_seconds: float = 5.0  # a creation that is not answered for so long is told
     orphan_seconds: float = 30.0  # a kube job whose run ended may take this long to end by itself
+    queue_write_bytes: float = 0.0  # what the kube jobs of one queue may put into the API server within its window; 0 = no bound
+    total_write_bytes: float = 0.0  # and those of all queues together
 
 
 class AttemptTasks:

@@ -25,6 +25,7 @@ from rowlock_operator.dispatch.attempts import Attempt, AttemptTasks, KubeRunVie
 from rowlock_operator.dispatch.backoff import FIRST_SECONDS, Backoffs
 from rowlock_operator.dispatch.database import DatabaseDispatcher
 from rowlock_operator.dispatch.state import QueueEntry
+from rowlock_operator.dispatch.write_budget import WriteBudget, written_bytes
 from rowlock_operator.errors import AlreadyExists, GiveUp, InvalidSpec, RowlockError
 from rowlock_operator.observed.queues import Trouble, trouble
 from rowlock_operator.rows.ledger import KubeRun, Launchable
@@ -60,6 +61,7 @@ class KubeJobCreation:
         self._new: dict[str, set[Attempt]] = {}  # by work queue: claims that came after the last refusal
         self._complete: set[Attempt] = set()  # with all that belongs to them, as far as is known
         self.troubles: dict[str, Trouble] = {}  # work queue -> why its kube jobs are refused
+        self.writes = WriteBudget(settings.queue_write_bytes, settings.total_write_bytes)
 
     async def create_all(
         self, dispatcher: DatabaseDispatcher, entry: QueueEntry, attempts: list[Attempt], *, missing: bool = False
@@ -70,8 +72,11 @@ class KubeJobCreation:
             return
         if not missing and entry.name in self.troubles:
             self._new.setdefault(entry.name, set()).update(attempts)
+        if not missing and self.writes.holds_back(entry.name):
+            return  # what waits for the bound of writes keeps its place: the next look takes them in their order
         held = self._held(queue, attempts, missing=missing)
-        await self._create_all(dispatcher, entry, queue, [each for each in attempts if each[0] not in held])
+        free = [each for each in attempts if each[0] not in held and each not in self._tasks.busy]
+        await self._create_all(dispatcher, entry, queue, free[: self.writes.fitting(entry.name, len(free))])
 
     async def _create_all(self, dispatcher: DatabaseDispatcher, entry: QueueEntry, queue: WorkQueue, attempts: list[Attempt]) -> None:
         wanted = {run_id: attempt for run_id, attempt in attempts if (run_id, attempt) not in self._tasks.busy}
@@ -145,6 +150,9 @@ class KubeJobCreation:
             except GiveUp as error:
                 await self._refuse(dispatcher, run, error)
                 return
+            secret = build_row_secret(queue=queue, run=to_launch, kube_job_uid="") if _by_secret(queue) else None
+            if not self.writes.spend(entry.name, written_bytes(manifest, secret)):
+                return  # it waits as a claim without a kube job
             late = asyncio.get_running_loop().call_later(self._settings.slow_seconds, self._late, entry.name)
             try:
                 kube_job, created = await self._kube.create_once(KUBE_JOBS, manifest)

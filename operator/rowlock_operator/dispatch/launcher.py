@@ -10,6 +10,7 @@ On each failure:
   crash after the outcome       -> a kube job whose run is not in hand any more: deleted
   kube job deleted by somebody  -> class infra, next attempt
   a start that does not come    -> given back without a try (kube_job_following.py); while nothing starts, one kube job a queue probes
+  beyond what kube jobs may write -> the claim waits in its place without one; a new leader begins with a quarter of the bound
   outcome refused by the ledger -> recorded with a note in its place: a result that cannot be stored is no reason to run again
 A kube job goes only after its outcome was recorded. A run under contract Exit, which knows no fence, gets another one only once the pods it had
 before have ended: a node that does not answer may run them still.
@@ -86,6 +87,10 @@ class Launcher:
     def troubles(self) -> dict[str, Trouble]:
         """Work queue -> why its kube jobs are refused."""
         return self._creation.troubles
+
+    def at_write_bound(self, work_queue: str) -> Trouble | None:
+        """The bound of what kube jobs may write, where claims of the queue wait for it."""
+        return self._creation.writes.told(work_queue)
 
     @property
     def advice(self) -> dict[str, Trouble]:

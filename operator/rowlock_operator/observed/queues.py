@@ -74,6 +74,7 @@ class QueueObservation:
     no_worker_for_long: bool = False  # work has waited for a first worker for longer than a start takes
     not_ready_because: str = ""  # the newest Warning Event of a worker that does not become ready
     ended_pods: tuple[PodProblem, ...] = ()  # pods that their node ended; others have taken their place
+    at_write_bound: Trouble | None = None  # claims wait, for its kube jobs have written as much as they may
     troubles: tuple[Trouble, ...] = ()
     advice: tuple[Trouble, ...] = ()  # it works, and something needs somebody
     left_over: Trouble | None = None  # why outcomes of a source that it served once cannot be written

@@ -73,6 +73,7 @@ class WorkQueues:
         children: Callable[[ObjectKey], QueueChildren],
         launch_troubles: Mapping[str, Trouble],
         launch_advice: Mapping[str, Trouble] = MappingProxyType({}),
+        at_write_bound: Callable[[str], Trouble | None] = lambda _name: None,
         on_opened: Callable[[ObjectKey], None] = lambda _key: None,
         clock: Callable[[], float] = time.monotonic,
         advice: Callable[[str], list[Trouble]] = lambda _namespace: [],
@@ -87,7 +88,7 @@ class WorkQueues:
         self._first_worker, self._events = Patience(NO_WORKER_SECONDS, clock), EventReader(kube, clock=clock)
         self._refused = Backoffs[tuple[str, str]](clock=clock)  # by step and WorkQueue
         self._under_way: dict[tuple[str, str], asyncio.Future[Any]] = {}  # likewise: what was not answered at the last look
-        self._ended_pods = EndedPods(kube)
+        self._ended_pods, self._at_write_bound = EndedPods(kube), at_write_bound
         self._replicas, self._advice = Replicas(kube, clock), advice
         self._registered: dict[ObjectKey, tuple[DatabaseDispatcher, object]] = {}
 
@@ -154,6 +155,7 @@ class WorkQueues:
             no_worker_for_long=no_worker,
             not_ready_because=await self._why_not_ready(key, children) if no_worker else "",
             ended_pods=ended_pods(children.ended_pods),
+            at_write_bound=self._at_write_bound(queue.metadata.key),
             troubles=tuple(troubles),
             advice=tuple(advice),
             left_over=dispatcher.state.left_over_trouble(entry.queue_id) if dispatcher is not None and entry is not None else None,

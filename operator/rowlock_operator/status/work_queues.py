@@ -130,6 +130,8 @@ def _throttled(queue: WorkQueue, seen: QueueObservation) -> Verdict:
         held = seen.held_kube_jobs
         message = reasons.HELD_BY_OTHERS.says(count=len(held), why=min(held))
         return Verdict(type="Throttled", status="True", reason=reasons.HELD_BY_OTHERS.name, message=message)
+    if seen.at_write_bound is not None:
+        return Verdict(type="Throttled", status="True", reason=seen.at_write_bound.reason, message=seen.at_write_bound.message)
     if not queue.spec.is_workers and depth is not None and depth.due and (seen.kube_jobs or 0) >= queue.spec.parallelism:
         message = reasons.AT_PARALLELISM.says(count=queue.spec.parallelism, backlog=display(depth.due))
         return Verdict(type="Throttled", status="True", reason=reasons.AT_PARALLELISM.name, message=message)

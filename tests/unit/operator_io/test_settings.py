@@ -36,6 +36,8 @@ def test_every_variable_of_the_contract_is_read() -> None:
         "ROWLOCK_POLL_BUSY_MS",
         "ROWLOCK_POLL_IDLE_MS",
         "ROWLOCK_ENCRYPTION_KEYS_FILE",
+        "ROWLOCK_QUEUE_WRITE_MIB",
+        "ROWLOCK_TOTAL_WRITE_MIB",
     }
 
 
