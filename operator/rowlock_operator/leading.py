@@ -6,7 +6,6 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rowlock_operator.api.parse import parse_work_queue
@@ -22,10 +21,12 @@ from rowlock_operator.dispatch.attempts import LauncherSettings
 from rowlock_operator.dispatch.claimer import ClaimerSettings
 from rowlock_operator.dispatch.database import DatabaseDispatcher, DispatchSettings
 from rowlock_operator.dispatch.launcher import Launcher
+from rowlock_operator.dispatch.pod_ends import PodEnds
 from rowlock_operator.dispatch.state import QueueEntry
 from rowlock_operator.dispatch.write_budget import MIB
 from rowlock_operator.errors import RowlockError
 from rowlock_operator.intake.watcher import PrimaryWatcher
+from rowlock_operator.observed.pods import OwnedPod
 from rowlock_operator.reconcile.databases import Databases
 from rowlock_operator.reconcile.figures import Figures
 from rowlock_operator.reconcile.key_queue import KeyQueue, KeyQueueSettings
@@ -69,6 +70,7 @@ class Leading:
         self._installation = installation_of(settings)
         self._keys: KeyQueue[ObjectKey] | None = None
         self._launcher: Launcher | None = None
+        self._pod_ends: PodEnds | None = None
         self._databases: Databases | None = None
         self._leases: NamespaceLeases | None = None
         self.ending = False  # the process ends: this term leaves nothing running
@@ -83,6 +85,10 @@ class Leading:
 
     def child_changed(self, namespace: str, work_queue: str) -> None:
         self._moved(ObjectKey(WORK_QUEUES.plural, namespace, work_queue))
+
+    def pod_changed(self, key: ObjectKey, pod: OwnedPod | None) -> None:
+        if self._pod_ends is not None:
+            self._pod_ends.note(key, pod)
 
     def _moved(self, key: ObjectKey) -> None:
         """Something that concerns an object changed; it may be gone by now."""
@@ -138,6 +144,14 @@ class Leading:
             on_change=self._namespace_changed,
         )
         serving = Serving(leases, self._watcher.primaries, events, self._watcher.primaries.keys)
+        pod_ends = self._pod_ends = PodEnds(
+            dispatcher=lambda name: databases.of(_work_queue_key(name)),
+            holds_leases=self._holds_leases,
+            on_end=lambda name: self._moved(_work_queue_key(name)),
+            now=self._kube.clock.now,
+        )
+        for key, pod in self._children.every_pod():
+            pod_ends.note(key, pod)
         queues = WorkQueues(
             self._kube,
             self._watcher.primaries,
@@ -192,6 +206,7 @@ class Leading:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keys.run(), name="reconcile")
                 group.create_task(launcher.run(), name="launcher")
+                group.create_task(pod_ends.run(), name="ends of pods")
                 group.create_task(self._read_figures(figures), name="figures")
                 group.create_task(self._forget_gone(databases), name="forget gone queues")
                 group.create_task(processes.watch(), name="monitoring")
@@ -202,7 +217,7 @@ class Leading:
         finally:
             self._metrics.queue_gauges.read = tuple
             queues.close()
-            keys, self._keys, self._launcher = self._keys, None, None
+            keys, self._keys, self._launcher, self._pod_ends = self._keys, None, None, None
             keys.close()
             if rows_flow_on:
                 log.info("dispatch_goes_on", extra={"until": "somebody else is seen to lead, or a new term begins"})
@@ -257,8 +272,7 @@ class Leading:
 
     def _work_queue(self, name: str) -> WorkQueue | None:
         """The WorkQueue as its user wants it now; None where it is gone or unreadable."""
-        namespace, _, short = name.partition("/")
-        key = ObjectKey(WORK_QUEUES.plural, namespace, short)
+        key = _work_queue_key(name)
         primary = self._watcher.primaries.get(key)
         if primary is None or primary.deletion_timestamp:
             return None
@@ -266,17 +280,21 @@ class Leading:
             return parse_work_queue(manifest_of(WORK_QUEUES, key, primary))
         return None
 
+    def _holds_leases(self, name: str) -> bool:
+        queue = self._work_queue(name)
+        return queue is None or not queue.spec.is_exit
+
     def _queue_children(self, key: ObjectKey) -> QueueChildren:
-        pods = self._children.queue_pods(key.namespace, key.name)
+        pods, now = self._children.queue_pods(key.namespace, key.name), self._kube.clock.now()
         return QueueChildren(
             deployment=self._children.deployment(key.namespace, worker_deployment_name(key.name)),
             unfinished_kube_jobs=self._children.unfinished_kube_jobs(key.namespace, key.name),
             running_pods=running_pods(pods),
             unready_worker=unready_worker(pods),
             held_kube_jobs=self._children.held_kube_jobs(key.namespace, key.name),
-            pod_problems=pod_problems(pods, datetime.now(UTC))
-            + missing_pods(self._children.podless_kube_jobs(key.namespace, key.name), datetime.now(UTC)),
+            pod_problems=pod_problems(pods, now) + missing_pods(self._children.podless_kube_jobs(key.namespace, key.name), now),
             ended_pods=tuple(self._children.ended_pods(key.namespace, key.name)),
+            recent_ends=self._pod_ends.recent(f"{key.namespace}/{key.name}") if self._pod_ends is not None else (),
         )
 
     def _look_at_everything(self) -> None:
@@ -327,3 +345,9 @@ class Leading:
     def _gone(self, plural: str, name: str) -> bool:
         namespace, _, short = name.partition("/")
         return self._ours(name) and self._watcher.primaries.get(ObjectKey(plural, namespace, short)) is None
+
+
+def _work_queue_key(name: str) -> ObjectKey:
+    """Of namespace/name."""
+    namespace, _, short = name.partition("/")
+    return ObjectKey(WORK_QUEUES.plural, namespace, short)

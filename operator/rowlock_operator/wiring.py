@@ -81,6 +81,7 @@ async def operate(settings: Settings) -> None:
             settings.watched_namespaces,
             on_queue=lambda namespace, name: leading.child_changed(namespace, name) if leading else None,
             on_run=lambda: leading.run_changed() if leading else None,
+            on_pod=lambda key, pod: leading.pod_changed(key, pod) if leading else None,
         )
         leading = Leading(settings, kube, watcher, children, RedisByFile(Path(settings.stores.redis_url_file)), metrics)
         lease = KubeLease(lease_kube, settings.pod.namespace, LEASE_NAME)

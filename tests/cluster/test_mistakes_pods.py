@@ -97,7 +97,7 @@ def test_a_pod_that_the_kernel_ends_for_its_memory_is_the_platforms_failure_with
     app.insert(1)
     wait_until(lambda: app.count("dead") == 1, "the run is dead", 60)
     words = app.runs("failure->>'class'", "failure->>'reason'", "failure->>'message'")
-    assert words == [["infra", "OutOfMemory", "the container ran out of memory: raise spec.template.resources.limits.memory"]]
+    assert words == [["infra", "OutOfMemory", "the container ran out of memory (limit 48Mi): raise spec.template.resources.limits.memory"]]
     wait_until(lambda: app.statuses() == {"failed": 1}, "the row is told")
     degraded = lambda: condition(release.find("workqueues", "faults-memory"), "Degraded")  # noqa: E731
     wait_until(lambda: degraded().get("reason") in ("DeadLetters", "OutOfMemory"), "its condition says so", 20)

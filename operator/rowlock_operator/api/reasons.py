@@ -136,7 +136,11 @@ IMAGE_PULL_FAILED = Reason(
 )
 UNSCHEDULABLE = Reason("Unschedulable", "{count} pods find no node: {why}. Lower spec.template.resources or add nodes.")
 CRASH_LOOP = Reason("CrashLoop", "{count} pods end right after their start: {why}. See `kubectl logs` of one of them.")
-OUT_OF_MEMORY = Reason("OutOfMemory", "{count} pods ran out of memory: raise spec.template.resources.limits.memory.")
+OUT_OF_MEMORY = Reason("OutOfMemory", "{count} pods ran out of memory ({why}): raise spec.template.resources.limits.memory.")
+PREEMPTED = Reason(
+    "Preempted",
+    "{count} pods had to make room for more important ones: {why} spec.template.priorityClassName says what may take their place.",
+)
 CONFIG_MISSING = Reason("ConfigMissing", "{count} pods cannot start: {why}. Create what is missing.")
 QUOTA_EXCEEDED = Reason("QuotaExceeded", "Pods are refused: {why}. Raise the quota or lower scaling.max.")
 PODS_NOT_MADE = Reason(
@@ -157,7 +161,7 @@ RUNS_INTERRUPTED = Reason(
 )
 NODE_LOST = Reason(
     "NodeLost",
-    "{count} pods were to end and their node does not confirm it, such as {why}: a run of contract Exit is tried again only once its pod is gone. "
+    "{count} pods are on nodes that do not answer, such as {why}: a run of contract Exit is tried again only once its pod is gone. "
     "Bring the node back; or, once its machine is off for certain, delete the Node, taint it node.kubernetes.io/out-of-service, or force-delete "
     "the pod.",
 )
@@ -171,7 +175,7 @@ WORKERS_NOT_READY = Reason(
 )
 EVICTED = Reason(
     "Evicted",
-    "{count} worker pods were evicted by their node: {why} Their runs are tried again. Raise spec.template.resources.requests of what ran "
+    "{count} worker pods were evicted{by}: {why} Their runs are tried again. Raise spec.template.resources.requests of what ran "
     "short; for a full /tmp mount a larger volume there, or raise worker.tmpSize of the chart.",
 )
 PODS_FAILED = Reason(

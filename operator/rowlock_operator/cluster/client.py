@@ -16,6 +16,7 @@ from rowlock_operator.cluster.credentials import Credentials
 from rowlock_operator.cluster.kinds import Kind, Manifest
 from rowlock_operator.cluster.places import Places
 from rowlock_operator.cluster.replies import Call, TlsRefused, denied, error_of, patience_seconds
+from rowlock_operator.cluster.server_clock import ServerClock
 from rowlock_operator.cluster.session import open_session
 from rowlock_operator.cluster.tls import RereadContext, tls_refused
 from rowlock_operator.errors import AlreadyExists, ApiUnavailable, Conflict, NotFound, RetryLater
@@ -82,6 +83,7 @@ class KubeClient(AbstractAsyncContextManager["KubeClient"]):
         self.credentials = credentials
         self.settings = settings or ClientSettings()
         self._observe = observe
+        self.clock = ServerClock()
         self._session: aiohttp.ClientSession | None = None
         self._streams: aiohttp.ClientSession | None = None  # a watch keeps its connection: many would leave none for the calls
         self._places = Places(self.settings.connections)
@@ -171,6 +173,7 @@ class KubeClient(AbstractAsyncContextManager["KubeClient"]):
         try:
             async with _opened(self._streams).get(self._url(call), params=params, timeout=timeout, ssl=self._tls or True) as response:
                 self._observe(call.verb, kind.plural, str(response.status), time.monotonic() - started)
+                self.clock.note(response.headers.get("Date"))
                 if response.status >= 400:
                     body = await _body(response)
                     raise error_of(call, response.status, body, patience_seconds(response.headers.get("Retry-After"), body))
@@ -272,6 +275,7 @@ class KubeClient(AbstractAsyncContextManager["KubeClient"]):
                 request = partial(_opened(self._session).request, params=params, data=data, headers=headers, ssl=self._tls or True)
                 async with self._places.one(), request(method, self._url(call)) as response:
                     status = str(response.status)
+                    self.clock.note(response.headers.get("Date"))
                     reply = await _body(response)
                     asked = patience_seconds(response.headers.get("Retry-After"), reply)
             except CONNECT_ERRORS as error:

@@ -69,7 +69,7 @@ def end_of(pod: PodSeen, *, suspended_at: datetime | None = None) -> PodEnd | No
 
 def end_of_container(ended: Termination, *, memory_limit: str) -> PodEnd:
     """Why our container ended that nobody had asked to; also of one before, in a pod that goes on."""
-    if ended.reason == "OOMKilled":
+    if _out_of_memory(ended):
         return infra("OutOfMemory", out_of_memory(memory_limit))
     if ended.reason in ("ContainerCannotRun", "StartError"):
         return infra("ContainerRefused", ended.message or "the container could not be started")
@@ -118,6 +118,11 @@ def _of_runner(end: PodEnd) -> PodEnd:
     return infra("RunnerFailed", f"the worker's container ended by itself: {end.message}")
 
 
+def _out_of_memory(ended: Termination) -> bool:
+    """Runtimes say OOMKilled of a container in which any process was ever killed for its memory, also where it ended well or by SIGTERM."""
+    return ended.reason == "OOMKilled" and ended.exit_code not in (0, 143)
+
+
 def out_of_memory(limit: str) -> str:
     """The sentence, with the limit where there is one."""
     if not limit:
@@ -143,7 +148,7 @@ def _ended_by_others(pod: PodSeen, *, suspended: bool) -> PodEnd:
         said = (pod.message if pod.reason in _BY_KUBELET else "") or pod.disruption_message or pod.message
         said = said or f"the pod was disrupted: {pod.disruption or pod.reason}"
         return infra(reason, with_remedy(said, reason))
-    if ended is not None and ended.reason == "OOMKilled":
+    if ended is not None and _out_of_memory(ended):
         return infra("OutOfMemory", out_of_memory(pod.memory_limit))
     if suspended:
         return infra("JobSuspended", "the kube job was suspended while its pod ran")

@@ -86,10 +86,11 @@ class KubeJobFollowing:
             return
         if kube_job is None:
             if run.runner == 0:
-                await self._vanished(dispatcher, queue, run, pod)
+                await self._vanished(dispatcher, queue, run, pod or self._ended_pod(run))
             return  # contract Sdk: the pod's own runner holds the lease
         await self._take_over(queue, kube_job)
-        kube_job, pod = self.sightings.of(kube_job, of_owner(pod, kube_job.uid))
+        pod = of_owner(pod, kube_job.uid) or of_owner(self._ended_pod(run), kube_job.uid)
+        kube_job, pod = self.sightings.of(kube_job, pod)
         ours = queue.spec.is_exit and (run.state == "launching" or run.runner == 0)
         if run.cancel is not None and run.runner == 0:
             await self._clearing.delete(kube_job)
@@ -102,6 +103,12 @@ class KubeJobFollowing:
             over = await self._give_back(dispatcher, entry, run, _never_came(outcome))
             if over:
                 await self._clearing.clear(kube_job)
+
+    def _ended_pod(self, run: KubeRun) -> PodSeen | None:
+        """A pod that is gone, where it had ended: the job controller lets go of it as soon as it is counted, which says nothing of who had asked
+        for the end, nor of its result."""
+        pod = self._last_pod((run.run_id, run.attempt))
+        return pod if pod is not None and pod.ended else None
 
     async def _take_over(self, queue: WorkQueue, kube_job: KubeJobSeen) -> None:
         """Left behind by an earlier WorkQueue of this name: it goes with the present one."""
@@ -147,7 +154,8 @@ class KubeJobFollowing:
         if isinstance(outcome, Started):
             if run.state == "launching" and await start(dispatcher, run.run_id, run.attempt, token=kube_job.uid):
                 dispatcher.state.starts.started(entry.queue_id)
-                seconds = max(0.0, (outcome.at - kube_job.created_at).total_seconds())
+                began = pod.counted_from if pod is not None else None
+                seconds = max(0.0, ((began or outcome.at) - (kube_job.counted_from or kube_job.created_at)).total_seconds())
                 self._metrics.kube_job_to_running_seconds.labels(entry.name).observe(seconds)
             return
         if isinstance(outcome, NotStarted):

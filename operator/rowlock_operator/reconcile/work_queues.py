@@ -34,7 +34,7 @@ from rowlock_operator.reconcile.ended_pods import EndedPods
 from rowlock_operator.reconcile.patience import Patience
 from rowlock_operator.reconcile.replicas import Replicas
 from rowlock_operator.reconcile.reporting import PrimaryCache, Reporter, manifest_of
-from rowlock_operator.status.pod_problems import ended_pods
+from rowlock_operator.status.pod_problems import ended_pods, with_recent
 from rowlock_operator.status.work_queues import fold_work_queue_status
 
 T = TypeVar("T")
@@ -57,6 +57,7 @@ class QueueChildren:
     unready_worker: PodSeen | None = None
     ended_pods: tuple[PodSeen, ...] = ()
     held_kube_jobs: tuple[str, ...] = ()  # names of those that somebody else suspended
+    recent_ends: tuple[PodProblem, ...] = ()
 
 
 class WorkQueues:
@@ -84,7 +85,7 @@ class WorkQueues:
         self._kube, self._cache, self._databases, self._reporter = kube, cache, databases, reporter
         self._installation, self._children, self._launch_troubles, self._now = installation, children, launch_troubles, now
         self._launch_advice = launch_advice
-        self._on_opened, self._patience = on_opened, Patience()
+        self._on_opened, self._patience, self._began = on_opened, Patience(), now()
         self._first_worker, self._events = Patience(NO_WORKER_SECONDS, clock), EventReader(kube, clock=clock)
         self._refused = Backoffs[tuple[str, str]](clock=clock)  # by step and WorkQueue
         self._under_way: dict[tuple[str, str], asyncio.Future[Any]] = {}  # likewise: what was not answered at the last look
@@ -154,7 +155,7 @@ class WorkQueues:
             running_pods=children.running_pods,
             no_worker_for_long=no_worker,
             not_ready_because=await self._why_not_ready(key, children) if no_worker else "",
-            ended_pods=ended_pods(children.ended_pods),
+            ended_pods=with_recent(ended_pods(children.ended_pods), children.recent_ends),
             at_write_bound=self._at_write_bound(queue.metadata.key),
             troubles=tuple(troubles),
             advice=tuple(advice),
@@ -260,7 +261,7 @@ class WorkQueues:
             depth=depth,
             current=seen.spec_replicas if seen else 0,
             busy_workers=None,
-            last_active_at=queue.status.last_active_time,
+            last_active_at=self._active_since(queue),
         )
         if seen is not None and _owner(queue, seen) is Whose.OTHERS:
             seen = None  # its numbers are not this queue's
@@ -352,6 +353,11 @@ class WorkQueues:
             return "none was made"
         said = await self._events.newest(key.namespace, Involved(kind="Pod", name=pod.name, uid=pod.uid))
         return f"pod {pod.name}: {said}" if said else f"pod {pod.name}"
+
+    def _active_since(self, queue: WorkQueue) -> datetime | None:
+        """As an operator wrote it, maybe another one by another clock: neither before this one began nor in the future."""
+        written, now = queue.status.last_active_time, self._now()
+        return None if written is None else min(max(written, self._began), now + ACTIVITY_STEP)
 
     def _activity(self, queue: WorkQueue, decision: ScalingDecision | None) -> datetime | None:
         """When there last was work for all pods, to some seconds: it moves with every look, and a status is not written for that."""

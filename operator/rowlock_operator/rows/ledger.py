@@ -280,6 +280,10 @@ class Ledger:
         """Runs taken back from lapsed runners; `slow` also finds starts that raced with a sweep."""
         return int(self._value("sweep", slow=slow))
 
+    def tell_end(self, *, queue: str, host: str, container: str, failure: dict[str, Any]) -> int:
+        """Why whatever ran at `host` ended there: a container, or ('') the pod as a whole. Returns how many lost runs it explains."""
+        return int(self._value("tell_end", queue=queue, host=host, container=container, failure=json.dumps(failure)))
+
     def depths(self, queue_id: int | None = None) -> list[Depth]:
         """Of all queues that have runs, or of one."""
         rows = self._rows("depth", queue=queue_id)

@@ -28,6 +28,13 @@ _MEANING: dict[str, Reason] = {
     STUCK: reasons.POD_STUCK,
 }
 STUCK_AFTER = timedelta(seconds=60)  # volumes, network and image of a pod with a node are there in seconds, where they can be had
+_ENDS: dict[str, Reason] = {
+    "OOMKilled": reasons.OUT_OF_MEMORY,
+    "NodeLost": reasons.NODE_LOST,
+    "Evicted": reasons.EVICTED,
+    "Drained": reasons.EVICTED,
+    "Preempted": reasons.PREEMPTED,
+}
 _POD_WITHIN = timedelta(seconds=10)  # the job controller makes it within a second; where it is refused, Kubernetes says so in Events only
 
 
@@ -77,15 +84,21 @@ def ended_pods(pods: Sequence[PodSeen]) -> tuple[PodProblem, ...]:
     return tuple(PodProblem(kind=kind, message=sorted(messages)[0], count=len(messages)) for kind, messages in ordered)
 
 
+def with_recent(ended: tuple[PodProblem, ...], recent: tuple[PodProblem, ...]) -> tuple[PodProblem, ...]:
+    """Beside the pods that are there to be looked at, ends of the last minutes: of containers that run again, of pods that are gone."""
+    kinds = {problem.kind for problem in ended}
+    both = (*ended, *(problem for problem in recent if problem.kind not in kinds))
+    return tuple(sorted(both, key=lambda problem: (-problem.count, problem.kind)))
+
+
 def verdict_on_ended_pods(seen: QueueObservation) -> Verdict | None:
     """Degraded because of the commonest end, as long as the pods are there to be looked at."""
     if not seen.ended_pods:
         return None
     worst = seen.ended_pods[0]
-    if worst.kind == "Evicted":
-        reason, message = reasons.EVICTED, reasons.EVICTED.says(count=worst.count, why=worst.message)
-    else:
-        reason, message = reasons.PODS_FAILED, reasons.PODS_FAILED.says(count=worst.count, kind=worst.kind, why=worst.message)
+    reason = _ENDS.get(worst.kind, reasons.PODS_FAILED)
+    by = "" if worst.kind == "Drained" else " by their node"
+    message = reason.says(count=worst.count, kind=worst.kind, why=worst.message, by=by)
     return Verdict(type="Degraded", status="True", reason=reason.name, message=message)
 
 
@@ -111,7 +124,7 @@ def _problem(pod: PodSeen, now: datetime | None) -> tuple[str, str]:
     if pod.waiting_reason in _MEANING:
         if pod.waiting_reason == "CrashLoopBackOff" and last is not None:
             if last.reason == "OOMKilled":
-                return "OOMKilled", ""
+                return "OOMKilled", f"limit {pod.memory_limit}" if pod.memory_limit else "no limit"
             # The end of the process says more than "back-off 40s restarting failed container".
             return "CrashLoopBackOff", last.message.strip() or f"exit code {last.exit_code}"
         return pod.waiting_reason, pod.waiting_message

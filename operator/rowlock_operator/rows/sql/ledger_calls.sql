@@ -87,6 +87,9 @@ select rowlock.relane_v1()
 -- name: sweep
 select rowlock.sweep_v1(1000, %(slow)s)
 
+-- name: tell_end
+select rowlock.tell_end_v1(%(queue)s, %(host)s, %(container)s, %(failure)s::jsonb)
+
 -- name: depth
 -- Queues that have runs; a queue that is not there has none.
 -- Seconds are differences of seconds: an infinite moment cannot be subtracted from another.
