@@ -335,12 +335,12 @@ class Leading:
 
     async def _forget_gone_of(self, dispatcher: DatabaseDispatcher) -> None:
         with contextlib.suppress(RowlockError):
-            for name in await dispatcher.aside.run(dispatcher.ledger.queue_names):
+            for name in await dispatcher.threads.run(dispatcher.ledger.queue_names):
                 if self._gone(WORK_QUEUES.plural, name):
-                    await dispatcher.aside.run(dispatcher.unregister_queue, name)
-            for name in await dispatcher.aside.run(dispatcher.ledger.source_names):
+                    await dispatcher.threads.run(dispatcher.unregister_queue, name)
+            for name in await dispatcher.threads.run(dispatcher.ledger.source_names):
                 if self._gone(ROW_SOURCES.plural, name):
-                    await dispatcher.aside.run(dispatcher.retire_source, name)
+                    await dispatcher.threads.run(dispatcher.retire_source, name)
 
     def _gone(self, plural: str, name: str) -> bool:
         namespace, _, short = name.partition("/")

@@ -13,8 +13,8 @@ from typing import Any
 import aiohttp
 
 from rowlock_operator.cluster.credentials import Credentials
+from rowlock_operator.cluster.in_flight import InFlightLimit
 from rowlock_operator.cluster.kinds import Kind, Manifest
-from rowlock_operator.cluster.places import Places
 from rowlock_operator.cluster.replies import Call, TlsRefused, denied, error_of, patience_seconds
 from rowlock_operator.cluster.server_clock import ServerClock
 from rowlock_operator.cluster.session import open_session
@@ -86,7 +86,7 @@ class KubeClient(AbstractAsyncContextManager["KubeClient"]):
         self.clock = ServerClock()
         self._session: aiohttp.ClientSession | None = None
         self._streams: aiohttp.ClientSession | None = None  # a watch keeps its connection: many would leave none for the calls
-        self._places = Places(self.settings.connections)
+        self._in_flight = InFlightLimit(self.settings.connections)
         self._quiet_until = float("-inf")  # one 429 silences the whole pool, not only its own call
         self._tls = credentials.tls
 
@@ -273,7 +273,7 @@ class KubeClient(AbstractAsyncContextManager["KubeClient"]):
             status = "error"
             try:
                 request = partial(_opened(self._session).request, params=params, data=data, headers=headers, ssl=self._tls or True)
-                async with self._places.one(), request(method, self._url(call)) as response:
+                async with self._in_flight.slot(), request(method, self._url(call)) as response:
                     status = str(response.status)
                     self.clock.note(response.headers.get("Date"))
                     reply = await _body(response)

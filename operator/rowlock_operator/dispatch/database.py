@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from rowlock_operator.dispatch.aside import Aside
 from rowlock_operator.dispatch.auditor import Auditor, AuditorSettings
 from rowlock_operator.dispatch.claimer import Claimer, ClaimerSettings
 from rowlock_operator.dispatch.depths import DepthsReader, DepthsSettings
@@ -24,6 +23,7 @@ from rowlock_operator.dispatch.scribe import Scribe, ScribeSettings
 from rowlock_operator.dispatch.state import QueueEntry, SharedState, SourceEntry
 from rowlock_operator.dispatch.sweeper import Sweeper, SweeperSettings
 from rowlock_operator.dispatch.tables import TablesSettings, WaitingRoom
+from rowlock_operator.dispatch.threads import DatabaseThreads
 from rowlock_operator.dispatch.watch import WATCH, Watch, WatchSettings
 from rowlock_operator.rows.hint import HintListener
 from rowlock_operator.rows.inspection import inspect, quoted
@@ -89,7 +89,7 @@ class DatabaseDispatcher:
         whether a launcher follows the kube jobs of this database."""
         self.url = url
         self.pool, self.reconciler_pool = Pool(url, settings.pool_size), Pool(url, settings.reconciler_pool_size)
-        self.aside = Aside(self.pool.name)
+        self.threads = DatabaseThreads(self.pool.name)
         self.ledger, self._registry = Ledger(self.pool), Ledger(self.reconciler_pool)
         self.state = SharedState(failing=Failing(settings.watch.lasting_seconds, settings.watch.quiet_seconds))
         idle_seconds = settings.claimer.idle_seconds
@@ -137,7 +137,7 @@ class DatabaseDispatcher:
 
     def stop(self) -> None:
         """Ends the duties after the call each is in, then the connections."""
-        self.aside.close()
+        self.threads.close()
         for duty in self._duties:
             duty.stop()
         until = time.monotonic() + STOP_SECONDS

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from rowlock_operator.api import reasons
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.cluster.client import KubeClient
+from rowlock_operator.cluster.in_flight import InFlightLimit
 from rowlock_operator.cluster.kinds import KUBE_JOBS, SECRETS, Manifest
-from rowlock_operator.cluster.places import Places
 from rowlock_operator.desired.installation import Installation
 from rowlock_operator.desired.kube_jobs import build_kube_job, build_row_secret
 from rowlock_operator.desired.runs import RunToLaunch
@@ -53,7 +53,7 @@ class KubeJobCreation:
         self._kube, self._view, self._tasks, self._settings = kube, view, tasks, settings
         self._installation, self._work_queue, self._metrics = installation, work_queue, metrics
         self._on_trouble = on_trouble
-        self._slots = Places(settings.parallel)
+        self._slots = InFlightLimit(settings.parallel)
         self._taken: set[str] = set()  # work queues whose last creation was not refused
         self._refused = Backoffs[str]()  # by work queue
         self._probes: dict[str, asyncio.Task[None]] = {}  # by work queue: the one that goes alone
@@ -82,7 +82,7 @@ class KubeJobCreation:
         wanted = {run_id: attempt for run_id, attempt in attempts if (run_id, attempt) not in self._tasks.busy}
         if not wanted:
             return
-        found = await dispatcher.aside.run(dispatcher.ledger.launchable, list(wanted))
+        found = await dispatcher.threads.run(dispatcher.ledger.launchable, list(wanted))
         runs = {(run.run_id, run.attempt): run for run in found if wanted.get(run.run_id) == run.attempt}
         while runs and entry.name not in self._taken:
             if (probe := self._probes.get(entry.name)) is not None:
@@ -102,7 +102,7 @@ class KubeJobCreation:
     async def missing(self, dispatcher: DatabaseDispatcher, entry: QueueEntry, attempts: list[Attempt]) -> None:
         """Claims without a kube job: launched, or given back while the queue is suspended or gone."""
         if entry.suspended or self._work_queue(entry.name) is None:
-            await dispatcher.aside.run(dispatcher.ledger.unqueue, attempts)
+            await dispatcher.threads.run(dispatcher.ledger.unqueue, attempts)
         elif entry.name not in self._probes and self._may_probe(entry.name):
             self._tasks.start(dispatcher, self.create_all(dispatcher, entry, attempts, missing=True))
 
@@ -144,7 +144,7 @@ class KubeJobCreation:
 
     async def _create(self, dispatcher: DatabaseDispatcher, entry: QueueEntry, queue: WorkQueue, run: Launchable) -> None:
         to_launch, attempt = RunToLaunch(run_id=run.run_id, attempt=run.attempt, task=run.task, args=run.args), (run.run_id, run.attempt)
-        async with self._slots.one():
+        async with self._slots.slot():
             try:
                 manifest = build_kube_job(queue=queue, installation=self._installation, run=to_launch)
             except GiveUp as error:

@@ -13,7 +13,7 @@ log = logging.getLogger("rowlock.dispatch")
 
 async def start(dispatcher: DatabaseDispatcher, run_id: str, attempt: int, *, token: str) -> bool:
     """The start fence; false = the run is no longer this attempt's."""
-    return await dispatcher.aside.run(dispatcher.ledger.start_for_kubernetes, run_id=run_id, attempt=attempt, token=token)
+    return await dispatcher.threads.run(dispatcher.ledger.start_for_kubernetes, run_id=run_id, attempt=attempt, token=token)
 
 
 async def finish(
@@ -34,7 +34,7 @@ async def finish(
     failure = {"class": "app", "reason": canceled} if canceled else failed
     record = partial(dispatcher.ledger.finish, run_id=run_id, attempt=attempt, token=token, outcome=outcome)
     try:
-        state = await dispatcher.aside.run(record, result=result, failure=failure)
+        state = await dispatcher.threads.run(record, result=result, failure=failure)
     except GiveUp as error:
         if error.reason != reasons.ROW_REFUSED.name:
             raise  # a lock, a right: the next look repeats it
@@ -42,7 +42,7 @@ async def finish(
         log.warning("outcome_replaced", extra={"run": run_id, "attempt": attempt, "why": str(error)})
         note = "what it said cannot be stored in the ledger"
         failure = None if failure is None else {"class": failure["class"], "reason": failure["reason"], "message": note}
-        state = await dispatcher.aside.run(record, result=None if result is None else {"message": note}, failure=failure)
+        state = await dispatcher.threads.run(record, result=None if result is None else {"message": note}, failure=failure)
     log.info(
         "kube_run_finished",
         extra={"run": run_id, "attempt": attempt, "state": state or "stale", "reason": (failure or {}).get("reason")},

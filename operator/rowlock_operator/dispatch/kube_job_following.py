@@ -135,7 +135,7 @@ class KubeJobFollowing:
         if pod is not None and not pod.ended:
             return  # it may run still
         if run.state == "launching":
-            await dispatcher.aside.run(dispatcher.ledger.unqueue, [(run.run_id, run.attempt)])
+            await dispatcher.threads.run(dispatcher.ledger.unqueue, [(run.run_id, run.attempt)])
         elif run.runner == 0:
             failed = {"class": "infra", "reason": "WorkQueueDeleted", "message": "the WorkQueue was deleted while the run was running"}
             await finish(dispatcher, run.run_id, run.attempt, token=run.token or "", failed=failed, canceled=run.cancel)
@@ -225,7 +225,7 @@ class KubeJobFollowing:
     async def _give_back(self, dispatcher: DatabaseDispatcher, entry: QueueEntry, run: KubeRun, cause: NotStarted) -> bool:
         """Waits again, without a try; false = it has started meanwhile, or is no longer this attempt's."""
         postpone = dispatcher.ledger.postpone
-        state = await dispatcher.aside.run(postpone, run_id=run.run_id, attempt=run.attempt, failure=cause.as_failure())
+        state = await dispatcher.threads.run(postpone, run_id=run.run_id, attempt=run.attempt, failure=cause.as_failure())
         log.info(
             "kube_run_not_started",
             extra={"run": run.run_id, "attempt": run.attempt, "state": state or "stale", "reason": cause.reason},

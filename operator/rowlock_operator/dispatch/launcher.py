@@ -166,7 +166,7 @@ class Launcher:
         self._empty.add(id(dispatcher))  # before the look: a claim that comes during it takes this back
         kube_jobs = self._view.kube_jobs()  # before the ledger: a kube job newer than this look is nobody's orphan
         self._following.sightings.exist({kube_job.uid for kube_job in kube_jobs.values()})
-        in_hand = await dispatcher.aside.run(dispatcher.ledger.jobs_in_hand)
+        in_hand = await dispatcher.threads.run(dispatcher.ledger.jobs_in_hand)
         pods = self._view.pods()
         missing: dict[int, list[Attempt]] = {}
         incomplete: dict[int, list[Attempt]] = {}

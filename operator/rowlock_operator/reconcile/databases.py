@@ -83,7 +83,7 @@ class Databases:
     async def _open(self, url: str) -> DatabaseDispatcher:
         dispatcher = self._make(url)
         try:
-            applied = await dispatcher.aside.run(dispatcher.migrate)
+            applied = await dispatcher.threads.run(dispatcher.migrate)
         except BaseException:
             dispatcher.stop()
             raise
@@ -123,7 +123,7 @@ class Databases:
     async def _unfinished(self, dispatcher: DatabaseDispatcher) -> bool:
         """Whether outcomes are written there, or will be; a database that does not answer is not waited for."""
         try:
-            return await dispatcher.aside.ask(dispatcher.ledger.unfinished)
+            return await dispatcher.threads.ask(dispatcher.ledger.unfinished)
         except RowlockError:
             return False
 

@@ -63,11 +63,11 @@ class MonitoringProcesses:
         try:
             dispatcher = self._dispatcher(key.namespace)
             rows = self._rows_of(dispatcher)
-            await dispatcher.aside.ask(rows.check_installed)
+            await dispatcher.threads.ask(rows.check_installed)
             row = await self._row(dispatcher, process)
             if row is not None and process.spec.state == "Stopped" and row.alive:
                 # Before anything that may fail: a stop needs neither its Secrets nor its workers.
-                await dispatcher.aside.ask(rows.stop, process.metadata.uid, status="stopped", reason="Stopped")
+                await dispatcher.threads.ask(rows.stop, process.metadata.uid, status="stopped", reason="Stopped")
                 row = await self._row(dispatcher, process)
             await self._write(key, process)
             row = row or await self._row(dispatcher, process)
@@ -89,7 +89,7 @@ class MonitoringProcesses:
         """Whether something was asked for."""
         if decide_action(process, row) is not Action.START:
             return False
-        refused = await dispatcher.aside.ask(self._rows_of(dispatcher).start, process.metadata.uid, per_owner=PER_OWNER)
+        refused = await dispatcher.threads.ask(self._rows_of(dispatcher).start, process.metadata.uid, per_owner=PER_OWNER)
         if refused is not None:
             troubles.append(trouble(reasons.TOO_MANY_RUNNING, owner=process.spec.owner or "Everybody without an owner", limit=PER_OWNER))
         return refused is None
@@ -125,7 +125,7 @@ class MonitoringProcesses:
         return found
 
     async def _row(self, dispatcher: DatabaseDispatcher, process: MonitoringProcess) -> ProcessRow | None:
-        found = await dispatcher.aside.ask(self._rows_of(dispatcher).status, [process.metadata.uid])
+        found = await dispatcher.threads.ask(self._rows_of(dispatcher).status, [process.metadata.uid])
         return found.get(process.metadata.uid)
 
     async def _write(self, key: ObjectKey, process: MonitoringProcess) -> None:
@@ -141,7 +141,7 @@ class MonitoringProcesses:
         version = hashlib.sha256("\n".join((self._vault.key, *versions)).encode()).hexdigest()
         if known is None or known[:4] != (*identity, version):
             document = build_document(process, secrets=logins, api_key=api_key, encrypt=self._vault.encrypt)
-            await dispatcher.aside.ask(self._rows_of(dispatcher).apply, document)
+            await dispatcher.threads.ask(self._rows_of(dispatcher).apply, document)
         self._written[key] = (*identity, version, time.monotonic())
 
     def _check_pipeline(self, key: ObjectKey) -> None:
@@ -166,7 +166,7 @@ class MonitoringProcesses:
         if known is not None:
             rows = self._rows.get(known[1])
             if rows is not None:
-                await known[1].aside.ask(rows.forget, known[0])
+                await known[1].threads.ask(rows.forget, known[0])
             self._shown.pop(known[0], None)
         self._written.pop(key, None)
 
@@ -196,7 +196,7 @@ class MonitoringProcesses:
 
     async def _watch(self, dispatcher: DatabaseDispatcher, known: dict[str, ObjectKey], look_for_gone: bool) -> None:
         with contextlib.suppress(RowlockError):  # the duties of the database say it where it is away
-            for identity in await dispatcher.aside.run(self._tick, self._rows[dispatcher], known, look_for_gone):
+            for identity in await dispatcher.threads.run(self._tick, self._rows[dispatcher], known, look_for_gone):
                 self._changed(known[identity])
 
     def _in_use(self) -> list[DatabaseDispatcher]:

@@ -129,7 +129,7 @@ class RowSources:
         elif before is not None and time.monotonic() - known[2] < _good_for(seen, before) and seen.error is None:
             return before
         try:
-            inspection = await dispatcher.aside.ask(
+            inspection = await dispatcher.threads.ask(
                 dispatcher.register_source, plan, rules, queue_id=entry.queue_id, suspended=source.spec.suspend
             )
         except GiveUp as error:
@@ -169,7 +169,7 @@ class RowSources:
         self._forget(key)
         if known is not None:
             with contextlib.suppress(RetryLater):  # whoever looks for what is gone repeats it
-                await known[0].aside.ask(known[0].retire_source, f"{key.namespace}/{key.name}")
+                await known[0].threads.ask(known[0].retire_source, f"{key.namespace}/{key.name}")
 
     async def let_go(self, key: ObjectKey) -> None:
         """Another release serves it: nothing is taken from it here any more."""

@@ -206,7 +206,7 @@ class WorkQueues:
         known = dispatcher.queue_named(queue.metadata.key)
         if known is not None and self._registered.get(key) == (dispatcher, wanted):
             return known  # no write where nothing changed
-        registered = await dispatcher.aside.ask(
+        registered = await dispatcher.threads.ask(
             dispatcher.register_queue,
             entry,
             retry=retry,
@@ -391,7 +391,7 @@ class WorkQueues:
         """Children go with their owner (garbage collection); runs stay in the ledger until the WorkQueue comes back or they are canceled."""
         dispatcher = self._dismiss(key)
         if dispatcher is not None:
-            await dispatcher.aside.ask(dispatcher.unregister_queue, f"{key.namespace}/{key.name}")
+            await dispatcher.threads.ask(dispatcher.unregister_queue, f"{key.namespace}/{key.name}")
         await self._databases.release(key)
 
 

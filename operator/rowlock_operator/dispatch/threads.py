@@ -17,12 +17,12 @@ PATIENCE_SECONDS = 10.0  # without any answer; a server that is dead without a w
 QUICK_SECONDS = 1.0  # "connection refused" is an answer, too: whoever waits for that waits for nobody
 
 
-class Aside:
+class DatabaseThreads:
     """`run` is for who can wait; `ask` for the reconcilers, who are few and serve all databases."""
 
     def __init__(self, name: str, *, patience_seconds: float = PATIENCE_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
         self._name, self._patience, self._clock = name, patience_seconds, clock
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"aside {name}")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"database {name}")
         self._asked = 0  # questions that are not answered yet
         self._heard_at = 0.0  # when one was answered last, or the first of them was asked
         self._silent = False  # none was answered for too long, and none has been since
@@ -34,19 +34,29 @@ class Aside:
             future = asyncio.get_running_loop().run_in_executor(self._threads, call)
         except RuntimeError as error:
             raise RetryLater(f"database {self._name} is not in use any more") from error
-        return await future
+        began = self._clock()
+        try:
+            result = await future
+        except RetryLater:
+            if self._clock() - began < QUICK_SECONDS:
+                self._heard()
+            raise
+        except Exception:
+            self._heard()
+            raise
+        self._heard()
+        return result
 
     async def ask(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """The same, with a bound: raises RetryLater where no question at all was answered for that long, and at once while another one waits to see
-        whether that is over. Many slow answers are answers: who stands in line behind them waits."""
+        """The same, with a bound: raises RetryLater where no question at all was answered for that long, and at once
+        while another one waits to see whether that is over. Many slow answers are answers: who stands in line waits."""
         if self._silent and self._asked:
             raise self._no_answer()
-        began = self._clock()
         if not self._asked:
-            self._heard_at = began
+            self._heard_at = self._clock()
         self._asked += 1
         task = asyncio.ensure_future(self.run(work, *args, **kwargs))
-        task.add_done_callback(partial(self._answered, began))
+        task.add_done_callback(self._answered)
         while not task.done():
             left = self._heard_at + self._patience - self._clock()
             if left <= 0:
@@ -58,11 +68,13 @@ class Aside:
     def _no_answer(self) -> RetryLater:
         return RetryLater(f"database {self._name}: it has not answered for {self._clock() - self._heard_at:.0f} s")
 
-    def _answered(self, began: float, task: "asyncio.Future[Any]") -> None:
+    def _heard(self) -> None:
+        self._heard_at, self._silent = self._clock(), False
+
+    def _answered(self, task: "asyncio.Future[Any]") -> None:
         self._asked -= 1
-        now = self._clock()
-        if not task.cancelled() and (not isinstance(task.exception(), RetryLater) or now - began < QUICK_SECONDS):
-            self._heard_at, self._silent = now, False
+        if not task.cancelled():
+            task.exception()  # nobody may be there any more to take it
 
     def close(self) -> None:
         """What is at work goes on to its end; nothing new begins."""

@@ -7,14 +7,17 @@ from contextlib import contextmanager
 
 import pytest
 
-from rowlock_operator.dispatch.aside import THREADS, Aside
+from rowlock_operator.dispatch.threads import THREADS, DatabaseThreads
 from rowlock_operator.errors import GiveUp, RetryLater
 
 
 @contextmanager
-def asides(*patience_seconds: float) -> Iterator[tuple[list[Aside], threading.Event]]:
+def databases(*patience_seconds: float) -> Iterator[tuple[list[DatabaseThreads], threading.Event]]:
     """One for each patience, and what ends that their database hangs."""
-    answers, made = threading.Event(), [Aside(f"d{number}", patience_seconds=each) for number, each in enumerate(patience_seconds)]
+    answers, made = (
+        threading.Event(),
+        [DatabaseThreads(f"d{number}", patience_seconds=each) for number, each in enumerate(patience_seconds)],
+    )
     try:
         yield made, answers
     finally:
@@ -25,7 +28,7 @@ def asides(*patience_seconds: float) -> Iterator[tuple[list[Aside], threading.Ev
 
 def test_nobody_waits_long_for_a_database_that_hangs_and_nobody_at_all_for_another() -> None:
     async def scenario() -> None:
-        with asides(0.2, 30.0) as ((dead, alive), answers):
+        with databases(0.2, 30.0) as ((dead, alive), answers):
             asked = [asyncio.create_task(dead.ask(answers.wait)) for _ in range(2 * THREADS)]
             assert await alive.ask(lambda: 1) == 1
             gave_up = await asyncio.gather(*asked, return_exceptions=True)
@@ -51,7 +54,7 @@ def test_a_refusal_is_an_answer() -> None:
         def away() -> None:
             raise RetryLater("connection refused")
 
-        with asides(30.0) as ((database,), _answers):
+        with databases(30.0) as ((database,), _answers):
             for work, error in ((refused, GiveUp), (away, RetryLater)):
                 with pytest.raises(error):
                     await database.ask(work)
@@ -62,7 +65,7 @@ def test_a_refusal_is_an_answer() -> None:
 
 def test_a_database_that_was_closed_says_so_as_one_that_is_away() -> None:
     async def scenario() -> None:
-        with asides(30.0) as ((database,), _answers):
+        with databases(30.0) as ((database,), _answers):
             database.close()
             with pytest.raises(RetryLater, match="not in use any more"):
                 await database.ask(lambda: 1)

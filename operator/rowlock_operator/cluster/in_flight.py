@@ -7,15 +7,15 @@ from contextlib import asynccontextmanager
 SLOW_SECONDS = 2.0
 
 
-class Places:
-    """Who takes longer than `slow_seconds` (a webhook that does not answer, say) gives its place up and goes on beside the others."""
+class InFlightLimit:
+    """Who takes longer than `slow_seconds` (a webhook that does not answer, say) gives its slot up and goes on beside the others."""
 
-    def __init__(self, places: int, slow_seconds: float = SLOW_SECONDS) -> None:
-        self._free, self._slow_seconds = asyncio.Semaphore(places), slow_seconds
+    def __init__(self, slots: int, slow_seconds: float = SLOW_SECONDS) -> None:
+        self._free, self._slow_seconds = asyncio.Semaphore(slots), slow_seconds
 
     @asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
-        """Waits for a place."""
+    async def slot(self) -> AsyncIterator[None]:
+        """Waits for one."""
         await self._free.acquire()
         held = True
 
