@@ -1,4 +1,4 @@
-"""A stand-in for a node, as `python -m tests.chaos.kubelet KUBECONFIG FOLDER`: runs the pods of kube jobs as processes, and writes their status.
+"""A stand-in for a node, as `python -m tests.chaos.kubelet KUBECONFIG FOLDER NAMESPACE`: runs the pods of kube jobs as processes, and writes their status.
 
 Under contract Sdk the process of a pod is the real `rowlock-worker once`, under contract Exit tests/chaos/program.py, both forked from this one, which
 has everything imported. `FOLDER/pods/<pid>` exists as long as the process does and holds the pod's name; whoever kills it for memory leaves
@@ -65,6 +65,7 @@ class Kubelet:
     def __init__(self, api: NodeApi, folder: Path, inherited: dict[str, str]) -> None:
         self._api, self._folder, self._inherited = api, folder, inherited
         self._containers: dict[str, Container] = {}  # by uid, for ever
+        self._killing: list[Container] = []  # of which the API server was not told yet
         for name in ("pods", "messages"):
             (folder / name).mkdir(exist_ok=True)
 
@@ -81,6 +82,8 @@ class Kubelet:
                     self._end(container, 30)
             for pod in pods:
                 self._tend(pod)
+            while self._killing and self._api.tell_killing(self._killing[0].pod, self._killing[0].uid):
+                self._killing.pop(0)
 
     def _tend(self, pod: Manifest) -> None:
         metadata, status = pod["metadata"], pod.get("status", {})
@@ -130,6 +133,7 @@ class Kubelet:
         now = time.monotonic()
         if container.kill_at is None:
             container.kill_at = now + grace_seconds
+            self._killing.append(container)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(container.pid, signal.SIGTERM)
         if now >= container.kill_at:
@@ -202,13 +206,13 @@ def _be_the_pod(environment: dict[str, str], log: Path, message: Path | None) ->
         return 1
 
 
-def main(kubeconfig: str, folder: str) -> None:
+def main(kubeconfig: str, folder: str, namespace: str) -> None:
     inherited = {
         name: os.environ[name]
         for name in ("PATH", "PYTHONPATH", "ROWLOCK_DATABASE_URL", tests.chaos.tasks.LOG_VARIABLE)
         if name in os.environ
     }
-    kubelet = Kubelet(NodeApi(Api(Path(kubeconfig))), Path(folder), inherited)
+    kubelet = Kubelet(NodeApi(Api(Path(kubeconfig)), namespace), Path(folder), inherited)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         while True:

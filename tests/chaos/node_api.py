@@ -10,12 +10,10 @@ from typing import Any
 
 import yaml
 
-from tests.chaos.workload import NAMESPACE
 from tests.services.manifests import Manifest
 
 NODE = "node-1"
 HEARTBEAT_SECONDS = 5.0  # the node controller gives up a node after forty
-_PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 
 
@@ -47,10 +45,10 @@ class Api:
 
 
 class NodeApi:
-    """The calls of one node."""
+    """The calls of one node, which has the pods of one namespace."""
 
-    def __init__(self, api: Api) -> None:
-        self._api = api
+    def __init__(self, api: Api, namespace: str) -> None:
+        self._api, self._namespace, self._pods = api, namespace, f"/api/v1/namespaces/{namespace}/pods"
         self._next_heartbeat = 0.0
 
     def heartbeat(self, off: float) -> None:
@@ -68,17 +66,30 @@ class NodeApi:
 
     def pods(self) -> list[Manifest] | None:
         """The pods of kube jobs; None where it does not say."""
-        status, answer = self._api.call("GET", f"{_PODS}?labelSelector=rowlock.dev/run")
+        status, answer = self._api.call("GET", f"{self._pods}?labelSelector=rowlock.dev/run")
         return list(answer["items"]) if status == 200 else None
 
     def bind(self, pod: str) -> bool:
         """As the scheduler would: only a pod with a node is deleted with its grace."""
         binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod}, "target": {"kind": "Node", "name": NODE}}
-        return self._api.call("POST", f"{_PODS}/{pod}/binding", binding)[0] == 201
+        return self._api.call("POST", f"{self._pods}/{pod}/binding", binding)[0] == 201
 
     def write_status(self, pod: str, uid: str, status: Manifest) -> None:
-        self._api.call("PATCH", f"{_PODS}/{pod}/status", {"metadata": {"uid": uid}, "status": status})
+        self._api.call("PATCH", f"{self._pods}/{pod}/status", {"metadata": {"uid": uid}, "status": status})
+
+    def tell_killing(self, pod: str, uid: str) -> bool:
+        """The Event that a kubelet writes before it ends a container that runs; False where it is to be told again."""
+        about = {"kind": "Pod", "namespace": self._namespace, "name": pod, "uid": uid, "fieldPath": "spec.containers{main}"}
+        event = {
+            "metadata": {"name": f"{pod}.{uid[:8]}", "namespace": self._namespace},
+            "involvedObject": {"apiVersion": "v1", **about},
+            "type": "Normal",
+            "reason": "Killing",
+            "message": "Stopping container main",
+            "source": {"component": "kubelet", "host": NODE},
+        }
+        return self._api.call("POST", f"/api/v1/namespaces/{self._namespace}/events", event)[0] < 500
 
     def confirm_deletion(self, pod: str, uid: str) -> None:
         """Nothing of it runs here any more: the API server may forget it."""
-        self._api.call("DELETE", f"{_PODS}/{pod}", {"gracePeriodSeconds": 0, "preconditions": {"uid": uid}})
+        self._api.call("DELETE", f"{self._pods}/{pod}", {"gracePeriodSeconds": 0, "preconditions": {"uid": uid}})

@@ -104,7 +104,11 @@ class Stage:
             given = {**self._plain_environment(), **environment, "ROWLOCK_DATABASE_URL": self._through["worker_postgres"]}
             self._enlist(
                 Member(
-                    "kubelet", "kubelet", ["tests.chaos.kubelet", str(self.plane.kubeconfig), str(self.folder)], given, self._log("kubelet")
+                    "kubelet",
+                    "kubelet",
+                    ["tests.chaos.kubelet", str(self.plane.kubeconfig), str(self.folder), NAMESPACE],
+                    given,
+                    self._log("kubelet"),
                 )
             )
         wait_until(self._takes_rows, "the crew takes rows", 60)

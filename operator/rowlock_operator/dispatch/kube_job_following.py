@@ -25,6 +25,7 @@ from rowlock_operator.dispatch.kube_job_clearing import KubeJobClearing
 from rowlock_operator.dispatch.kube_job_fences import finish, start
 from rowlock_operator.dispatch.sightings import Sightings
 from rowlock_operator.dispatch.state import QueueEntry
+from rowlock_operator.dispatch.unseen_ends import interrupted
 from rowlock_operator.errors import RowlockError
 from rowlock_operator.observed.kube_jobs import KubeJobSeen
 from rowlock_operator.observed.pods import PodSeen, of_owner
@@ -97,6 +98,8 @@ class KubeJobFollowing:
             await finish(dispatcher, run.run_id, run.attempt, token=run.token or "", canceled=run.cancel)
             return
         outcome = decide_outcome(queue.spec, kube_job=kube_job, pod=pod, now=self._now())
+        if ours and pod is None and isinstance(outcome, Succeeded):
+            outcome = await interrupted(self._kube, kube_job) or outcome
         if ours:
             await self._hold_fences(dispatcher, entry, run, kube_job, pod, outcome)
         elif run.state == "launching" and isinstance(outcome, Failed | Succeeded):

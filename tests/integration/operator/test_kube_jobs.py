@@ -146,3 +146,35 @@ def test_an_operator_that_was_away_reads_what_became_of_a_pod_meanwhile(room: Op
     room.kubelet_writes(pod, "Succeeded", ended(0, "well done"))
     room.operator(ready=False)
     assert wait_state(room, "succeeded", 40) == (1, {"message": "well done"}, {})
+
+
+@pytest.mark.parametrize("killed", [True, False], ids=["asked to end", "ended by itself"])
+def test_of_a_pod_that_was_gone_before_anybody_looked_its_kubelet_says_whether_it_was_asked_to_end(
+    room: OperatorRoom, operator: OperatorProcess, killed: bool
+) -> None:
+    """Drained while no operator was there: its program obeyed with exit code 0, so that its kube job is complete."""
+    pod = pod_of(room)
+    room.kubelet_writes(pod, "Running", running())
+    wait_state(room, "running")
+    room.kill(operator)
+    if killed:
+        event = {
+            "metadata": {"name": f"{pod}.1", "namespace": room.namespace},
+            "involvedObject": {"apiVersion": "v1", "kind": "Pod", "namespace": room.namespace, "name": pod},
+            "type": "Normal",
+            "reason": "Killing",
+            "message": "Stopping container main",
+        }
+        room.must("POST", f"/api/v1/namespaces/{room.namespace}/events", event)
+    room.kubelet_writes(pod, "Succeeded", ended(0, reason="Completed"))
+    wait_until(lambda: room.kube_jobs()[0]["status"].get("succeeded") == 1, "its kube job is complete", 30)
+    room.must("DELETE", f"/api/v1/namespaces/{room.namespace}/pods/{pod}")
+    wait_until(lambda: not room.pods(), "its pod is gone", 20)
+    room.operator(ready=False)
+    if killed:
+        wait_until(lambda: room.runs()[0][4], "how it ended is recorded", 90)
+        failure = room.runs()[0][4]
+        assert (failure["class"], failure["reason"]) == ("infra", "PodDeleted")
+        assert pod in failure["message"]
+    else:
+        wait_state(room, "succeeded", 90)
