@@ -121,7 +121,7 @@ class PodEnds:
             failure = {"class": end.failure_class, "reason": storable(end.reason), "message": storable(end.message)}
             tell = partial(dispatcher.ledger.tell_end, queue=queue, host=of.host, container=one.told.container, failure=failure)
             try:
-                explained = await dispatcher.aside.run(tell)
+                explained = await dispatcher.threads.run(tell)
             except RowlockError as error:
                 log.warning("pod_end_not_told", extra={"queue": queue, "pod": of.pod.name, "why": str(error)})
                 if isinstance(error, RetryLater):

@@ -148,7 +148,7 @@ def test_ten_other_databases_go_on(
                 if seen.work_queue != "away" and seen.name != "kept":
                     await asyncio.to_thread(complete, plane, namespace, seen.name)
             await until(lambda: all(run_states(url) == {"succeeded": 1} for url in urls.values()), "all have ended")
-            assert time.monotonic() - began < 15, "five on a quiet machine"
+            assert time.monotonic() - began < 40, "five on a quiet machine; a loaded one has forty"
             assert plane.request("GET", kept)[0] == 200
             network.heal()
 
