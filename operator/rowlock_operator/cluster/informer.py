@@ -27,7 +27,7 @@ BACKOFF_FIRST_SECONDS, BACKOFF_LAST_SECONDS = 0.5, 30.0
 
 
 @dataclass
-class _Stream:
+class Stream:
     """How far one namespace (None: all of them) was read."""
 
     namespace: str | None
@@ -70,7 +70,7 @@ class Informer(Generic[V]):
         self._compact, self._on_change = compact, on_change
         self._rng = rng or random.Random()
         self._values: dict[ObjectKey, V] = {}
-        self._streams = [_Stream(namespace) for namespace in namespaces]
+        self._streams = [Stream(namespace) for namespace in namespaces]
         self.synced = asyncio.Event()
 
     def get(self, key: ObjectKey) -> V | None:
@@ -92,7 +92,7 @@ class Informer(Generic[V]):
             for stream in self._streams:
                 group.create_task(self._follow(stream), name=f"informer {self.kind.plural} {stream.namespace or '*'}")
 
-    async def _follow(self, stream: "_Stream") -> None:
+    async def _follow(self, stream: "Stream") -> None:
         while True:
             try:
                 if stream.resource_version:
@@ -119,7 +119,7 @@ class Informer(Generic[V]):
         backoff = min(BACKOFF_LAST_SECONDS, BACKOFF_FIRST_SECONDS * 2.0 ** min(failures - 1, 10)) * self._rng.uniform(0.75, 1.25)
         return max(asked or 0.0, backoff)
 
-    async def _list(self, stream: "_Stream") -> str:
+    async def _list(self, stream: "Stream") -> str:
         """Marks what is there, sweeps what is not; returns the list's resource version."""
         seen: set[ObjectKey] = set()
         version = ""
@@ -135,7 +135,7 @@ class Informer(Generic[V]):
             self.synced.set()
         return version
 
-    async def _watch(self, stream: "_Stream") -> None:
+    async def _watch(self, stream: "Stream") -> None:
         events = self._client.watch(
             self.kind,
             stream.namespace,

@@ -8,7 +8,7 @@ import pytest
 from tests.integration.operator.orders import QUEUE, SOURCE, every_row_ran_once
 from tests.services.kube import KubeControlPlane
 from tests.services.manifests import row_source
-from tests.services.operator import OperatorRoom
+from tests.services.operator import OperatorRoom, counted_for
 from tests.services.postgres import PostgresServer
 from tests.services.process import wait_until
 from tests.services.redis import RedisServer
@@ -79,3 +79,23 @@ def test_rows_flow_and_new_objects_are_seen_after_the_api_server_was_killed(flow
     wait_until(lambda: len(flowing.runs()) == 50, "the new source's ten rows ran", 30)
     assert operator.alive
     assert operator.page("/livez")[0] == 200
+
+
+def test_edits_are_obeyed_and_statuses_written_no_more_than_needed_after_etcd_was_restored(
+    flowing: OperatorRoom, plane: KubeControlPlane
+) -> None:
+    """Versions go back: what is listed then looks older than what was known, and every reply to a write, too."""
+    snapshot = plane.snapshot_etcd()
+    for number in range(60):  # far more versions than the restored history will have for a while
+        flowing.change("RowSource", "orders", orderBy=["id"] if number % 2 else ["id desc"])
+    flowing.create(row_source("later", workQueueRef={"name": "orders"}, task="count", columns=["id"], pending="amount < 6"))
+    flowing.wait_condition("RowSource", "later", status="True", deadline_seconds=60)
+    plane.restore_etcd(snapshot)
+    flowing.change("WorkQueue", "orders", suspend=True)
+    flowing.wait_condition("WorkQueue", "orders", "Suspended", status="True", deadline_seconds=90)
+    add_orders(flowing.url, 20)
+    wait_until(lambda: flowing.sql("select count(*) from rowlock.source where retired_at is not null") == [(1,)], "one is gone", 90)
+    assert counted_for(5, flowing.status_writes) <= 4
+    assert statuses(flowing.url)["done"] == 20, "nothing of a suspended queue is begun"
+    flowing.change("WorkQueue", "orders", suspend=False)
+    wait_until(lambda: statuses(flowing.url) == {"done": 40}, "the rows are done", 60)
