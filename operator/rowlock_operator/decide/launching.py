@@ -2,7 +2,9 @@
 
 While nothing of a queue starts (no node, no image, a quota), each kube job waits in vain: then one at a time probes, at growing
 intervals, and the first that starts opens the queue again. One run that does not start says nothing of the others: it waits by
-itself (in the ledger), and only a second one, with no start in between, closes the queue.
+itself (in the ledger), and only a second one, with no start in between, closes the queue. Nor do runs that did not start before
+(repeats): one of them at a time is tried, until one starts, so that those that never will leave the places to others; and a queue
+of which only repeats were tried for a while is open to what is new.
 """
 
 from dataclasses import dataclass, replace
@@ -34,10 +36,12 @@ class Starts:
     changed: bool = False  # the WorkQueue was, since the last probe
     probes: int = 0
     next_probe_at: float = 0.0
+    new_at: float = 0.0  # when a run that was new last did not start
 
-    def given_back(self, run: str, cause: NotStarted, now: float) -> "Starts":
-        """One more run did not start."""
-        seen = replace(self, unstarted=self.unstarted + 1, run=self.run or run, cause=cause)
+    def given_back(self, run: str, cause: NotStarted, now: float, *, repeat: bool = False) -> "Starts":
+        """One more run did not start; `repeat`: nor did its attempt before."""
+        new_at = self.new_at if repeat else now
+        seen = replace(self, unstarted=self.unstarted + 1, run=self.run or run, cause=cause, new_at=new_at)
         if not self.closed and seen.run == run:
             return seen
         if self.closed and not self.probing:
@@ -48,6 +52,10 @@ class Starts:
     def probed(self, now: float, deadline_seconds: float) -> "Starts":
         """A probe begins; whatever becomes of it, another may begin once this one must have started."""
         return replace(self, probing=True, changed=False, next_probe_at=now + deadline_seconds) if self.closed else self
+
+    def passed_over(self, now: float) -> "Starts":
+        """What was claimed as a probe was none."""
+        return replace(self, probing=False, next_probe_at=now) if self.probing else self
 
     def asked_anew(self) -> "Starts":
         """The WorkQueue was changed: what kept its kube jobs from starting may be mended."""
@@ -62,9 +70,11 @@ class Starts:
         return Trouble(reason=known.name, message=f"{known.says(count=self.unstarted, why=said.rstrip('.'))} {reasons.PROBING}")
 
 
-def launches_allowed(*, parallelism: int, in_hand: int, starts: Starts | None = None, starting: int = 0, now: float = 0.0) -> int:
+def launches_allowed(
+    *, parallelism: int, in_hand: int, starts: Starts | None = None, starting: int = 0, now: float = 0.0, deadline_seconds: float = 300.0
+) -> int:
     """How many more runs may be claimed for kube jobs. `in_hand`: claimed and not ended; `starting`: kube jobs that wait for their start."""
     free = max(0, parallelism - in_hand)
-    if starts is None or not starts.closed:
+    if starts is None or not starts.closed or now - starts.new_at > 2 * (deadline_seconds + LONGEST_WAIT_SECONDS):
         return free
     return min(free, 1) if starts.changed or (starting == 0 and now >= starts.next_probe_at) else 0

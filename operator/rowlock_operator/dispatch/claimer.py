@@ -156,7 +156,9 @@ class Claimer:
         hand = self._hands.setdefault(entry.queue_id, _Hand(depth=settings.smallest_depth))
         if entry.jobs_mode:
             in_hand = hand.queued + hand.rest
-            allowed = self._state.starts.allowed(entry.queue_id, parallelism=entry.parallelism, in_hand=in_hand)
+            allowed = self._state.starts.allowed(
+                entry.queue_id, parallelism=entry.parallelism, in_hand=in_hand, deadline_seconds=entry.starting_deadline_seconds
+            )
             return min(settings.largest_round, allowed)
         if time.monotonic() < self._redis_away_until:
             return 0

@@ -33,6 +33,7 @@ from rowlock_operator.telemetry.metrics import Metrics
 
 log = logging.getLogger("rowlock.dispatch")
 MOST_COMPLETE = 10_000
+PASSED_OVER_SECONDS = 30.0
 
 
 class KubeJobCreation:
@@ -76,14 +77,18 @@ class KubeJobCreation:
             return  # what waits for the bound of writes keeps its place: the next look takes them in their order
         held = self._held(queue, attempts, missing=missing)
         free = [each for each in attempts if each[0] not in held and each not in self._tasks.busy]
-        await self._create_all(dispatcher, entry, queue, free[: self.writes.fitting(entry.name, len(free))])
+        await self._create_all(dispatcher, entry, queue, free[: self.writes.fitting(entry.name, len(free))], claimed=not missing)
 
-    async def _create_all(self, dispatcher: DatabaseDispatcher, entry: QueueEntry, queue: WorkQueue, attempts: list[Attempt]) -> None:
+    async def _create_all(
+        self, dispatcher: DatabaseDispatcher, entry: QueueEntry, queue: WorkQueue, attempts: list[Attempt], *, claimed: bool = False
+    ) -> None:
         wanted = {run_id: attempt for run_id, attempt in attempts if (run_id, attempt) not in self._tasks.busy}
         if not wanted:
             return
         found = await dispatcher.threads.run(dispatcher.ledger.launchable, list(wanted))
         runs = {(run.run_id, run.attempt): run for run in found if wanted.get(run.run_id) == run.attempt}
+        if claimed:
+            runs = await self._without_repeats(dispatcher, entry, runs)
         while runs and entry.name not in self._taken:
             if (probe := self._probes.get(entry.name)) is not None:
                 await asyncio.wait([probe])
@@ -98,6 +103,17 @@ class KubeJobCreation:
                 await asyncio.wait([probe])
         for attempt, run in runs.items():
             self._tasks.guarded(dispatcher, attempt, self._create(dispatcher, entry, queue, run))
+
+    async def _without_repeats(
+        self, dispatcher: DatabaseDispatcher, entry: QueueEntry, runs: dict[Attempt, Launchable]
+    ) -> dict[Attempt, Launchable]:
+        """Runs whose attempt before did not start give way to others where one of them is tried already."""
+        starts = dispatcher.state.starts
+        passed = [attempt for attempt, run in runs.items() if run.repeat and not starts.takes_repeat(entry.queue_id)]
+        if passed:
+            await dispatcher.threads.run(dispatcher.ledger.pass_over, passed, seconds=PASSED_OVER_SECONDS)
+            starts.passed_over(entry.queue_id)
+        return {attempt: run for attempt, run in runs.items() if attempt not in passed}
 
     async def missing(self, dispatcher: DatabaseDispatcher, entry: QueueEntry, attempts: list[Attempt]) -> None:
         """Claims without a kube job: launched, or given back while the queue is suspended or gone."""

@@ -156,7 +156,7 @@ class KubeJobFollowing:
             return
         if isinstance(outcome, Started):
             if run.state == "launching" and await start(dispatcher, run.run_id, run.attempt, token=kube_job.uid):
-                dispatcher.state.starts.started(entry.queue_id)
+                dispatcher.state.starts.started(entry.queue_id, repeat=run.repeat)
                 began = pod.counted_from if pod is not None else None
                 seconds = max(0.0, ((began or outcome.at) - (kube_job.counted_from or kube_job.created_at)).total_seconds())
                 self._metrics.kube_job_to_running_seconds.labels(entry.name).observe(seconds)
@@ -184,7 +184,7 @@ class KubeJobFollowing:
         first = run.state == "launching"
         await finish(dispatcher, run.run_id, run.attempt, token=kube_job.uid, failed=failed, result=result, start_first=first)
         if first:
-            dispatcher.state.starts.started(entry.queue_id)
+            dispatcher.state.starts.started(entry.queue_id, repeat=run.repeat)
 
     async def _follow_withdrawn(
         self,
@@ -227,14 +227,23 @@ class KubeJobFollowing:
 
     async def _give_back(self, dispatcher: DatabaseDispatcher, entry: QueueEntry, run: KubeRun, cause: NotStarted) -> bool:
         """Waits again, without a try; false = it has started meanwhile, or is no longer this attempt's."""
-        postpone = dispatcher.ledger.postpone
-        state = await dispatcher.threads.run(postpone, run_id=run.run_id, attempt=run.attempt, failure=cause.as_failure())
+        # While others start, what keeps this one is its own: it stays away for longer than it held its place.
+        starts, deadline = dispatcher.state.starts, entry.starting_deadline_seconds
+        first = deadline if starts.others_start(entry.queue_id, deadline / 2) else None
+        state = await dispatcher.threads.run(
+            dispatcher.ledger.postpone,
+            run_id=run.run_id,
+            attempt=run.attempt,
+            failure=cause.as_failure(),
+            first_seconds=first,
+            longest_seconds=max(900, 2 * deadline),
+        )
         log.info(
             "kube_run_not_started",
             extra={"run": run.run_id, "attempt": run.attempt, "state": state or "stale", "reason": cause.reason},
         )
         if state == "pending":
-            dispatcher.state.starts.given_back(entry.queue_id, run.run_id, cause)
+            starts.given_back(entry.queue_id, run.run_id, cause, repeat=run.repeat)
         return state is not None
 
     async def _vanished(self, dispatcher: DatabaseDispatcher, queue: WorkQueue, run: KubeRun, pod: PodSeen | None) -> None:

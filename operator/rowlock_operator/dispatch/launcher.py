@@ -78,7 +78,7 @@ class Launcher:
         )
         self._following = KubeJobFollowing(kube, self._clearing, work_queue=work_queue, metrics=metrics, now=now, last_pod=last_pod)
         self._work_queue = work_queue
-        self._running: dict[int, set[Attempt]] = {}  # by dispatcher: attempts that the last look saw running
+        self._last: dict[int, dict[Attempt, KubeRun]] = {}  # by dispatcher: what was in hand at the last look
         self._tended: dict[int, bool] = {}  # dispatchers that are looked at now, and whether something changed meanwhile
         # Dispatchers whose last look found nothing in hand, and nothing was claimed since: looked at only while they have Jobs queues.
         self._empty: set[int] = set()
@@ -203,21 +203,24 @@ class Launcher:
     ) -> None:
         """Which queues have kube jobs that start, for the claimer: what runs now and did not before, or has run in between."""
         starts = dispatcher.state.starts
-        running = {(run.run_id, run.attempt): run.queue_id for run in in_hand if run.state == "running"}
-        began = {running[attempt] for attempt in running.keys() - self._running.get(id(dispatcher), set())}
-        self._running[id(dispatcher)] = set(running)
-        waiting = dict.fromkeys(entries, 0)
-        for run in in_hand:
-            attempt = (run.run_id, run.attempt)
-            kube_job = kube_jobs.get(attempt)
-            if run.state == "launching" and run.queue_id in waiting and kube_job is not None:
-                waiting[run.queue_id] += not (kube_job.held or self._following.withdrawn(dispatcher, attempt))
-        known = {(run.run_id, run.attempt) for run in in_hand}
-        complete = {f"{job.namespace}/{job.work_queue}" for attempt, job in kube_jobs.items() if job.complete and attempt not in known}
+        running = {(run.run_id, run.attempt): run for run in in_hand if run.state == "running"}
+        known = {(run.run_id, run.attempt): run for run in in_hand}
+        before = self._last.get(id(dispatcher), {})
+        for attempt, run in running.items():
+            if (last := before.get(attempt)) is None or last.state != "running":
+                starts.started(run.queue_id, repeat=run.repeat)
+        for attempt, kube_job in kube_jobs.items():
+            if kube_job.complete and attempt not in known and (last := before.get(attempt)) is not None and last.state == "launching":
+                starts.started(last.queue_id, repeat=last.repeat)
+        self._last[id(dispatcher)] = known
+        waiting: dict[int, list[KubeRun]] = {queue_id: [] for queue_id in entries}
+        for attempt, run in known.items():
+            job = kube_jobs.get(attempt)
+            withdrawn = self._following.withdrawn(dispatcher, attempt)
+            if run.state == "launching" and run.queue_id in waiting and job is not None and not (job.held or withdrawn):
+                waiting[run.queue_id].append(run)
         for queue_id, entry in entries.items():
-            starts.seen(queue_id, starting=waiting[queue_id])
-            if queue_id in began or entry.name in complete:
-                starts.started(queue_id)
+            starts.seen(queue_id, starting=len(waiting[queue_id]), repeats=sum(run.repeat for run in waiting[queue_id]))
             if starts.closed(queue_id):
                 queue = self._work_queue(entry.name)
                 starts.asked(queue_id, queue.metadata.generation if queue else None)

@@ -61,7 +61,7 @@ class StaleClaim:
 @dataclass(frozen=True)
 class KubeRun:
     """A run of a Jobs queue that has not ended. `token` is the kube job's uid once it runs under contract Exit. `queue_gone`: its WorkQueue was
-    deleted, or is one of mode Workers by now."""
+    deleted, or is one of mode Workers by now. `repeat`: its attempt before did not start."""
 
     run_id: str
     attempt: int
@@ -72,6 +72,7 @@ class KubeRun:
     claimed_seconds: float
     runner: int | None
     queue_gone: bool
+    repeat: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ class Launchable:
     args: dict[str, Any]
     source_key: str | None
     waited_seconds: float
+    repeat: bool = False
+    """Its attempt before did not start."""
 
 
 @dataclass(frozen=True)
@@ -315,10 +318,17 @@ class Ledger:
             return 0
         return int(self._value("unqueue", ids=[c[0] for c in claims], attempts=[c[1] for c in claims]))
 
-    def postpone(self, *, run_id: str, attempt: int, failure: dict[str, Any]) -> str | None:
-        """The run of an attempt that never started waits again, without a try; its new state, None where the attempt has started or is stale."""
-        rows = self._rows("postpone", id=run_id, attempt=attempt, failure=json.dumps(failure))
+    def postpone(
+        self, *, run_id: str, attempt: int, failure: dict[str, Any], first_seconds: float | None = None, longest_seconds: float = 900
+    ) -> str | None:
+        """The run of an attempt that never started waits again, without a try: by the backoff of class infra, or longer, from `first_seconds`
+        to `longest_seconds`. Its new state; None where the attempt has started, or is stale."""
+        rows = self._rows("postpone", id=run_id, attempt=attempt, failure=json.dumps(failure), first=first_seconds, longest=longest_seconds)
         return str(rows[0][0]) if rows else None
+
+    def pass_over(self, claims: list[tuple[str, int]], *, seconds: float) -> int:
+        """Claims without a kube job wait so many seconds more, same attempt."""
+        return int(self._value("pass_over", ids=[c[0] for c in claims], attempts=[c[1] for c in claims], seconds=seconds))
 
     def cancel(self, ids: list[str], reason: str) -> int:
         return int(self._value("cancel", ids=ids, reason=reason)) if ids else 0
@@ -342,13 +352,15 @@ class Ledger:
 
     def launchable(self, ids: list[str]) -> list[Launchable]:
         rows = self._rows("launchable", ids=ids) if ids else []
-        return [Launchable(run_id, attempt, task, args, key, float(waited)) for run_id, attempt, task, args, key, waited in rows]
+        return [
+            Launchable(run_id, attempt, task, args, key, float(waited), repeat) for run_id, attempt, task, args, key, waited, repeat in rows
+        ]
 
     def jobs_in_hand(self) -> list[KubeRun]:
         rows = self._rows("jobs_in_hand")
         return [
-            KubeRun(run_id, attempt, queue_id, state, cancel, token, float(age), runner, deleted)
-            for run_id, attempt, queue_id, state, cancel, token, age, runner, deleted in rows
+            KubeRun(run_id, attempt, queue_id, state, cancel, token, float(age), runner, deleted, repeat)
+            for run_id, attempt, queue_id, state, cancel, token, age, runner, deleted, repeat in rows
         ]
 
     def ended_counts(self) -> dict[int, EndedRuns]:

@@ -67,7 +67,7 @@ class Clock:
 class OldRule(Ledger):
     """An attempt that did not start is a failure of class infra, as it was."""
 
-    def postpone(self, *, run_id: str, attempt: int, failure: dict[str, Any]) -> str | None:
+    def postpone(self, *, run_id: str, attempt: int, failure: dict[str, Any], **_: Any) -> str | None:
         self.start_for_kubernetes(run_id=run_id, attempt=attempt, token=run_id)
         return self.finish(run_id=run_id, attempt=attempt, token=run_id, outcome="failed", result=None, failure=failure)
 
@@ -75,8 +75,11 @@ class OldRule(Ledger):
 class OpenGates(StartGates):
     """As many as parallelism says, whether anything starts or not."""
 
-    def allowed(self, queue_id: int, *, parallelism: int, in_hand: int) -> int:
+    def allowed(self, queue_id: int, *, parallelism: int, in_hand: int, deadline_seconds: float) -> int:
         return max(0, parallelism - in_hand)
+
+    def takes_repeat(self, queue_id: int) -> bool:
+        return True
 
 
 @dataclass
@@ -258,6 +261,32 @@ def test_by_the_old_rule_rows_are_dead_within_the_hour(database: str, redis_url:
                     await stage.step(60)
                 assert stage.states().get("dead", 0) >= PARALLELISM
                 assert stage.kube_jobs.count(PARALLELISM) > 20
+
+    asyncio.run(play())
+
+
+def test_runs_that_never_start_keep_no_other_from_running(database: str, redis_url: str, credentials: Credentials, namespace: str) -> None:
+    """Twelve rows that no pod can be started for, in front of a hundred others: these are through in minutes."""
+
+    async def play() -> None:
+        async with KubeClient(credentials) as client:
+            with acting(database, redis_url, client, namespace) as stage:
+                odd = stage.enqueue(12, priority=5)
+                stage.cluster.never, stage.cluster.starts = set(odd), True
+                stage.enqueue(100)
+                while stage.states().get("succeeded", 0) < 100 and stage.clock.seconds < 4 * 3600:
+                    await stage.step(20)
+                assert stage.states()["succeeded"] == 100
+                assert stage.clock.seconds < 8 * DEADLINE
+                for _ in range(15):
+                    await stage.step(120)
+                    assert stage.kube_jobs[-1] <= 1, "one of them at a time"
+                (new,) = stage.enqueue(1)
+                for _ in range(3):
+                    await stage.step(2)
+                assert stage.sql("select state from rowlock.run where id = %s", new) == [("succeeded",)]
+                assert stage.sql("select count(*)::int from rowlock.run where state in ('pending', 'launching')") == [(12,)]
+                assert stage.tries() == 0
 
     asyncio.run(play())
 

@@ -32,7 +32,7 @@ def closed(gates: StartGates, runs: int = 2) -> None:
 
 
 def allowed(gates: StartGates, in_hand: int = 0, parallelism: int = 10) -> int:
-    return gates.allowed(QUEUE, parallelism=parallelism, in_hand=in_hand)
+    return gates.allowed(QUEUE, parallelism=parallelism, in_hand=in_hand, deadline_seconds=DEADLINE)
 
 
 def test_one_run_that_does_not_start_closes_nothing_however_often() -> None:
@@ -71,10 +71,10 @@ def test_a_start_opens_the_queue_at_once() -> None:
     gates = StartGates(Clock())
     closed(gates)
     assert allowed(gates) == 0
-    gates.started(QUEUE)
+    gates.started(QUEUE, repeat=False)
     assert (allowed(gates), gates.trouble(QUEUE)) == (10, None)
     gates.given_back(QUEUE, "one", NO_NODE)
-    gates.started(QUEUE)
+    gates.started(QUEUE, repeat=False)
     gates.given_back(QUEUE, "another", NO_NODE)
     assert allowed(gates) == 10, "between the two something started"
 
@@ -116,5 +116,46 @@ def test_a_changed_work_queue_is_tried_at_once_although_a_kube_job_of_the_old_on
 def test_queues_know_nothing_of_each_other() -> None:
     gates = StartGates(Clock())
     closed(gates)
-    assert gates.allowed(QUEUE + 1, parallelism=10, in_hand=4) == 6
+    assert gates.allowed(QUEUE + 1, parallelism=10, in_hand=4, deadline_seconds=DEADLINE) == 6
     assert gates.trouble(QUEUE + 1) is None
+
+
+def test_of_runs_that_did_not_start_before_one_at_a_time_is_tried_until_one_starts() -> None:
+    clock = Clock()
+    gates = StartGates(clock)
+    assert all(gates.takes_repeat(QUEUE) for _ in range(10)), "as long as everything starts"
+    gates.given_back(QUEUE, "odd", NO_NODE)
+    assert [gates.takes_repeat(QUEUE) for _ in range(3)] == [True, False, False]
+    gates.seen(QUEUE, starting=1, repeats=1)
+    clock.seconds += DEADLINE - 1
+    assert not gates.takes_repeat(QUEUE)
+    gates.started(QUEUE, repeat=False)
+    assert not gates.takes_repeat(QUEUE), "that others start says nothing of them"
+    gates.seen(QUEUE, starting=0, repeats=0)
+    assert gates.takes_repeat(QUEUE)
+    gates.started(QUEUE, repeat=True)
+    assert all(gates.takes_repeat(QUEUE) for _ in range(10))
+
+
+def test_a_probe_that_gives_way_leaves_its_turn_to_the_next() -> None:
+    clock = Clock()
+    gates = StartGates(clock)
+    closed(gates)
+    clock.seconds = 2
+    gates.claimed(QUEUE, deadline_seconds=DEADLINE)
+    gates.passed_over(QUEUE)
+    assert allowed(gates) == 1
+
+
+def test_a_queue_of_which_only_repeats_were_tried_for_long_is_open_to_what_is_new() -> None:
+    clock = Clock()
+    gates = StartGates(clock)
+    closed(gates)
+    for _ in range(3):
+        clock.seconds += DEADLINE
+        gates.given_back(QUEUE, "run 1", NO_NODE, repeat=True)
+    assert allowed(gates) == 10
+    assert gates.trouble(QUEUE) is not None, "nothing has started all the same"
+    gates.given_back(QUEUE, "a new one", NO_NODE)
+    clock.seconds += 1
+    assert allowed(gates) <= 1

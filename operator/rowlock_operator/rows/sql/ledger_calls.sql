@@ -119,7 +119,10 @@ select rowlock.rehome_v1()
 select rowlock.unqueue_v1(%(ids)s::uuid[], %(attempts)s::int[])
 
 -- name: postpone
-select state from rowlock.postpone_v1(%(id)s::uuid, %(attempt)s, %(failure)s::jsonb) state
+select state from rowlock.postpone_v1(%(id)s::uuid, %(attempt)s, %(failure)s::jsonb, %(first)s, %(longest)s) state
+
+-- name: pass_over
+select rowlock.pass_over_v1(%(ids)s::uuid[], %(attempts)s::int[], %(seconds)s)
 
 -- name: cancel
 select rowlock.cancel_v1(%(ids)s::uuid[], %(reason)s)
@@ -134,13 +137,15 @@ select id::text, state from rowlock.finish_v1(array[%(id)s::uuid], array[%(attem
 -- name: launchable
 -- What a kube job needs to know of its run. No row: it was canceled or is somebody else's by now.
 select a.id::text, a.attempt, a.task, coalesce(a.args, p.args), a.source_key,
-       least(1e9, greatest(0, extract(epoch from clock_timestamp()) - extract(epoch from a.created_at)))::float8
+       least(1e9, greatest(0, extract(epoch from clock_timestamp()) - extract(epoch from a.created_at)))::float8,
+       coalesce(a.failure->>'started' = 'false', false)
   from rowlock.active a left join rowlock.payload p on p.id = a.id where a.id = any(%(ids)s::uuid[]) and a.state = 'launching'
 
 -- name: jobs_in_hand
 -- Every run that has or should have a kube job, with what the launcher must know to end it; also those whose WorkQueue was made anew in mode Workers.
 select a.id::text, a.attempt, a.queue_id, a.state, a.cancel, a.token::text,
-       least(1e9, greatest(0, extract(epoch from clock_timestamp()) - extract(epoch from a.claimed_at)))::float8, a.runner, q.deleted or q.mode <> 'Jobs'
+       least(1e9, greatest(0, extract(epoch from clock_timestamp()) - extract(epoch from a.claimed_at)))::float8, a.runner, q.deleted or q.mode <> 'Jobs',
+       coalesce(a.failure->>'started' = 'false', false)
   from rowlock.active a join rowlock.queue q on q.id = a.queue_id
  where a.claimed_at is not null and (q.mode = 'Jobs' or a.state = 'launching' or (a.state = 'running' and a.runner = 0))
 
