@@ -64,6 +64,7 @@ ACTIONS: dict[str, Callable[[LedgerClient, str, str], object]] = {
     "hand_back_v1": lambda ledger, run, to: ledger.rows("select rowlock.hand_back_v1(array[%s::uuid], array[1], %s)", run, ledger.token),
     "unqueue_v1": lambda ledger, run, to: ledger.rows("select rowlock.unqueue_v1(array[%s::uuid], array[1])", run),
     "postpone_v1": lambda ledger, run, to: ledger.rows("select rowlock.postpone_v1(%s, 1, '{}')", run),
+    "pass_over_v1": lambda ledger, run, to: ledger.rows("select rowlock.pass_over_v1(array[%s::uuid], array[1], 30)", run),
     "cancel_v1": lambda ledger, run, to: ledger.rows("select rowlock.cancel_v1(array[%s::uuid])", run),
     "requeue_v1": lambda ledger, run, to: ledger.rows("select rowlock.requeue_v1(array[%s::uuid])", run),
 }
