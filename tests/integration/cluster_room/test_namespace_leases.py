@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from aiohttp import web
 
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.credentials import Credentials
 from rowlock_operator.cluster.kinds import LEASES
 from rowlock_operator.cluster.namespace_leases import LEASE_NAME, NamespaceLeases
 from rowlock_operator.errors import RetryLater
+from tests.integration.cluster_room.test_patience import Script, serving
 from tests.services.kube import KubeControlPlane
 
 pytestmark = pytest.mark.integration
@@ -113,5 +115,18 @@ def test_a_namespace_that_is_not_there_is_in_nobodys_hands_and_an_api_server_tha
         async with releases(away, "a/one") as (one,):
             with pytest.raises(RetryLater):
                 await one.leases.of("default")
+
+    asyncio.run(scenario())
+
+
+def test_a_role_without_the_lease_serves_all_the_same_and_the_right_is_named() -> None:
+    async def scenario() -> None:
+        refused = web.json_response({"message": "forbidden: User cannot get resource leases"}, status=403)
+        async with serving(Script(refused)) as client:
+            served = await NamespaceLeases(client, "a/one", lease_seconds=LASTS).of("shop")
+            assert served.ours
+            assert served.trouble is not None
+            assert served.trouble.reason == "Forbidden"
+            assert 'verb "get" on resource "leases"' in served.trouble.message
 
     asyncio.run(scenario())
