@@ -32,6 +32,7 @@ from rowlock_operator.reconcile.figures import Figures
 from rowlock_operator.reconcile.key_queue import KeyQueue, KeyQueueSettings
 from rowlock_operator.reconcile.login_secrets import LoginSecrets
 from rowlock_operator.reconcile.monitoring_processes import MonitoringProcesses
+from rowlock_operator.reconcile.own_pods import OwnPods
 from rowlock_operator.reconcile.reporting import Reporter, manifest_of
 from rowlock_operator.reconcile.row_sources import RowSources
 from rowlock_operator.reconcile.serving import Serving
@@ -211,6 +212,7 @@ class Leading:
                 group.create_task(self._forget_gone(databases), name="forget gone queues")
                 group.create_task(processes.watch(), name="monitoring")
                 group.create_task(serving.run(), name="namespace leases")
+                group.create_task(OwnPods(self._kube, self._settings.pod.namespace).run(), name="own pods")
         except asyncio.CancelledError:
             rows_flow_on = not self.ending
             raise

@@ -173,6 +173,13 @@ def test_operator_changes_only_the_lease_of_who_serves_a_namespace() -> None:
         assert [rule["verbs"] for rule in rules if rule.get("resourceNames") == ["rowlock-watched-by"]] == [["get", "update"]]
 
 
+def test_whatever_it_watches_the_operator_may_do_this_in_its_own_namespace() -> None:
+    for case in ("default", "cluster-scope", "monitoring"):
+        rights = granted(render_case(case), "Role", "rowlock-operator-leader")
+        assert rights[("", "pods")] == {"list", "delete"}, case
+        assert rights.keys() == {("", "pods"), ("coordination.k8s.io", "leases")}, case
+
+
 def test_operator_reads_named_secrets_only() -> None:
     rules = pick(render_case("existing-secrets"), "Role", "rowlock-operator")["rules"]
     reading = [rule for rule in rules if rule["resources"] == ["secrets"] and "get" in rule["verbs"]]
