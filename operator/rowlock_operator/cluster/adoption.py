@@ -1,4 +1,5 @@
-"""Takes a child over that an earlier WorkQueue of the same name has left behind, so that it is deleted with the present one."""
+"""Takes a child over that an earlier WorkQueue of the same name has left behind, so that it is deleted with
+the present one."""
 
 import logging
 
@@ -15,8 +16,9 @@ log = logging.getLogger("rowlock.cluster")
 
 
 async def adopt(kube: KubeClient, kind: Kind, name: str, queue: Meta) -> Manifest:
-    """The child, owned by `queue` from now on. Decided anew from what the API server says, since the caches may be late. Raises GiveUp
-    (ChildRefused) where it is somebody else's, RetryLater where something changed meanwhile."""
+    """The child, owned by `queue` from now on. Decided anew from what the API server says, since the caches
+    may be late. Raises GiveUp (ChildRefused) where it is somebody else's, RetryLater where something changed
+    meanwhile."""
     where = f"{kind.kind} {queue.namespace}/{name}"
     try:
         present = await kube.get(WORK_QUEUES, queue.namespace, queue.name)

@@ -19,7 +19,8 @@ TOKEN_REREAD_SECONDS = 60.0  # kubelet rotates a bound token in the file long be
 
 
 class Token:
-    """A bearer token that is rotated where it is kept; read again once a minute, so a rotation needs no reconnect."""
+    """A bearer token that is rotated where it is kept; read again once a minute, so a rotation needs no
+    reconnect."""
 
     def __init__(self, read: Callable[[], str], clock: Callable[[], float] = time.monotonic) -> None:
         """`read()` raises GiveUp where there is none."""
@@ -27,7 +28,7 @@ class Token:
         self._token, self._read_at = "", float("-inf")
 
     def __call__(self) -> str:
-        """The present token, or the last one where it cannot be read now; raises GiveUp where it never could."""
+        """The present token, or the last one where it cannot be read; raises GiveUp where there never was one."""
         now = self._clock()
         if now - self._read_at >= TOKEN_REREAD_SECONDS:
             try:
@@ -60,8 +61,8 @@ def token_file(path: Path) -> Callable[[], str]:
 
 @dataclass(frozen=True)
 class Credentials:
-    """The server's URL, its TLS context (None for plain http), our default namespace, and our token where we use one. What is kept in files is
-    read again when it is rotated."""
+    """The server's URL, its TLS context (None for plain http), our default namespace, and our token where we
+    use one. What is kept in files is read again when it is rotated."""
 
     server: str
     tls: ssl.SSLContext | None
@@ -85,8 +86,9 @@ def load_in_cluster(folder: Path = SERVICE_ACCOUNT) -> Credentials:
 
 
 def load_kubeconfig(path: Path, context: str | None = None) -> Credentials:
-    """One context of a kubeconfig file (client certificate or token); raises GiveUp with the reason. Certificates and tokens are read again,
-    from this file and those that it names; its server and namespace are not."""
+    """One context of a kubeconfig file (client certificate or token); raises GiveUp with the reason.
+    Certificates and tokens are read again, from this file and those that it names; its server and namespace
+    are not."""
     config = _Kubeconfig(path, context)
     entry = config.read()
     token = Token(config.token) if {"token", "tokenFile"} & entry.user.keys() else None

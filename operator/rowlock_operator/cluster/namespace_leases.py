@@ -1,13 +1,16 @@
-"""Which of several releases serves a namespace: one Lease in each, so that no two of them write the same objects.
+"""Which of several releases serves a namespace: one Lease in each, so that no two of them write the same
+objects.
 
-Who is authoritative: the Lease `rowlock-watched-by` in the namespace, changed only by PUT with its resourceVersion. Its holder is a release,
-not a pod: a new replica or version of the same release goes on at once. It is not given back at an end, so that an upgrade is no change of
-hands; it lapses. As with the leader's Lease, nobody's clock but one's own is believed: a release trusts itself for two thirds of the time
-after it SENT its last renewal, another takes over once it has SEEN no renewal for all of it, without having been blind meanwhile.
-Where another release holds it, one leaves a word in its annotation and writes nothing else; the holder takes the word away with its next
-renewal, and tells of it for as long as it comes back.
+Who is authoritative: the Lease `rowlock-watched-by` in the namespace, changed only by PUT with its
+resourceVersion. Its holder is a release, not a pod: a new replica or version of the same release goes on at
+once. It is not given back at an end, so that an upgrade is no change of hands; it lapses. As with the
+leader's Lease, nobody's clock but one's own is believed: a release trusts itself for two thirds of the time
+after it SENT its last renewal, another takes over once it has SEEN no renewal for all of it, without having
+been blind meanwhile. Where another release holds it, one leaves a word in its annotation and writes nothing
+else; the holder takes the word away with its next renewal, and tells of it for as long as it comes back.
 On each failure:
-  the API server does not answer      -> nothing is written anyway; what is ours is ours again with the next answer, unless it was taken
+  the API server does not answer      -> nothing is written anyway; what is ours is ours again with the next
+    answer, unless it was taken
   the Role does not allow the Lease   -> served all the same, and told: one release is the rule
   the namespace is being deleted      -> nothing can be made in it, nobody can be in the way
 """
@@ -36,7 +39,8 @@ AGAIN_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Served:
-    """Who serves a namespace. `rival`: a release that would, too; `trouble`: why we could not make sure that nobody else does."""
+    """Who serves a namespace. `rival`: a release that would, too; `trouble`: why we could not make sure that
+    nobody else does."""
 
     ours: bool
     holder: str
@@ -62,8 +66,8 @@ class _Claim:
 
 
 class NamespaceLeases:
-    """`on_change(namespace)` is told when a namespace came into our hands or left them, and when a rival came or went. One event loop, but
-    `others` may be asked from any thread."""
+    """`on_change(namespace)` is told when a namespace came into our hands or left them, and when a rival came
+    or went. One event loop, but `others` may be asked from any thread."""
 
     def __init__(
         self,
@@ -74,13 +78,15 @@ class NamespaceLeases:
         on_change: Callable[[str], None] = lambda _namespace: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`release`: namespace/name of ours; `lease_seconds`: how long a Lease lasts without a renewal, at least."""
+        """`release`: namespace/name of ours; `lease_seconds`: how long a Lease lasts without a renewal, at
+        least."""
         self.release = release
         self._client, self._least_seconds, self._on_change, self._clock = client, lease_seconds, on_change, clock
         self._claims: dict[str, _Claim] = {}
 
     async def of(self, namespace: str) -> Served:
-        """Who serves it now; asks the API server where that is not known for certain. Raises RetryLater where it cannot be told."""
+        """Who serves it now; asks the API server where that is not known for certain. Raises RetryLater where
+        it cannot be told."""
         claim = self._claims.setdefault(namespace, _Claim())
         if not self._certain(claim):
             async with claim.lock:  # many objects of one namespace ask at once: one of them looks
@@ -101,7 +107,8 @@ class NamespaceLeases:
         return claim is not None and claim.holder not in ("", self.release)
 
     async def run(self, namespaces: Callable[[], Iterable[str]]) -> None:
-        """Renews what is ours and looks at what is not, until cancelled; a namespace that is not in use any more is let lapse."""
+        """Renews what is ours and looks at what is not, until cancelled; a namespace that is not in use any
+        more is let lapse."""
         while True:
             await asyncio.sleep(TICK_SECONDS)
             used = set(namespaces())
@@ -132,7 +139,8 @@ class NamespaceLeases:
         return Served(ours, self.release if ours else claim.holder, claim.rival, claim.trouble)
 
     async def look(self, namespace: str) -> None:
-        """Renews, takes or reads the Lease of a namespace; raises RetryLater where the API server does not answer."""
+        """Renews, takes or reads the Lease of a namespace; raises RetryLater where the API server does not
+        answer."""
         claim = self._claims.setdefault(namespace, _Claim())
         async with claim.lock:
             await self._look(namespace, claim)

@@ -19,7 +19,8 @@ class Scalers:
         self._blind: set[str] = set()
 
     async def of(self, namespace: str, deployment: str) -> str | None:
-        """Kind and name of the one that scales it, None where there is none, or where we may not look. Raises RetryLater."""
+        """Kind and name of the one that scales it, None where there is none, or where we may not look. Raises
+        RetryLater."""
         known = self._known.get(namespace)
         if known is None or self._clock() - known[0] >= KEEP_SECONDS:
             known = self._known[namespace] = (self._clock(), await self._read(namespace))

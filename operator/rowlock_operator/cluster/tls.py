@@ -1,7 +1,9 @@
-"""TLS towards the API server from files that are rotated: each new connection is made with what they hold then.
+"""TLS towards the API server from files that are rotated: each new connection is made with what they hold
+then.
 
-A cluster's CA and a client's certificate are replaced while we run. Open connections go on; the next handshake reads the files again. What
-cannot be read (gone, half written, a key that does not fit its certificate yet) changes nothing: the last one that was whole stays in use.
+A cluster's CA and a client's certificate are replaced while we run. Open connections go on; the next
+handshake reads the files again. What cannot be read (gone, half written, a key that does not fit its
+certificate yet) changes nothing: the last one that was whole stays in use.
 """
 
 import logging
@@ -19,7 +21,8 @@ BEGIN, END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
 
 @dataclass(frozen=True)
 class TlsMaterial:
-    """What a context is made of, as PEM; `authorities` None: those of the system. Never shown: `chain` holds a key."""
+    """What a context is made of, as PEM; `authorities` None: those of the system. Never shown: `chain` holds
+    a key."""
 
     authorities: bytes | None
     chain: bytes | None = None
@@ -51,7 +54,8 @@ class TlsMaterial:
 
 
 class RereadContext(ssl.SSLContext):
-    """A client's context that is made anew, before a handshake, where `read()` answers something else than before. Used from several threads."""
+    """A client's context that is made anew, before a handshake, where `read()` answers something else than
+    before. Used from several threads."""
 
     def __new__(cls, read: Callable[[], TlsMaterial]) -> "RereadContext":
         return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
@@ -66,7 +70,8 @@ class RereadContext(ssl.SSLContext):
         self._read, self._told = read, ""
 
     def anew(self) -> "RereadContext":
-        """Another one of the same files. A pool of connections takes it for another server, so that no connection which was made before is used."""
+        """Another one of the same files. A pool of connections takes it for another server, so that no
+        connection which was made before is used."""
         other = RereadContext.__new__(RereadContext, self._read)
         other._made, other._read, other._told = self._made, self._read, self._told
         return other
@@ -104,8 +109,8 @@ def _why(error: Exception) -> str:
 
 
 def tls_refused(error: BaseException | None) -> bool:
-    """Whether a connection failed because one side does not accept the other's certificate (or its TLS): no outage, which looks like an end of
-    the stream."""
+    """Whether a connection failed because one side does not accept the other's certificate (or its TLS): no
+    outage, which looks like an end of the stream."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

@@ -1,7 +1,9 @@
-"""Somebody else writes the replicas of a Deployment of ours, too: who is named, and how often our number is written over theirs.
+"""Somebody else writes the replicas of a Deployment of ours, too: who is named, and how often our number is
+written over theirs.
 
-Two writers that each undo the other roll pods for ever. So the first foreign write is answered at once (a slip of somebody's hand), and from
-the second within ten minutes the writer is named; over its number ours is written once in five minutes at most.
+Two writers that each undo the other roll pods for ever. So the first foreign write is answered at once (a
+slip of somebody's hand), and from the second within ten minutes the writer is named; over its number ours is
+written once in five minutes at most.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +13,8 @@ WINDOW_SECONDS, NAMED_AFTER, CONTEST_SECONDS = 600.0, 2, 300.0
 
 @dataclass(frozen=True, slots=True)
 class ForeignWrite:
-    """A number that a stranger wrote: its field manager, when the server noted it (to the second), and the object's generation as it was seen."""
+    """A number that a stranger wrote: its field manager, when the server noted it (to the second), and the
+    object's generation as it was seen."""
 
     writer: str
     at: str
@@ -41,7 +44,8 @@ class Contest:
         return replace(self, last=write, answered=False, seen_at=(*recent, now)[-NAMED_AFTER:])
 
     def _is_the_last(self, write: ForeignWrite) -> bool:
-        """The generation tells two writes of one second apart, but it also grows when we change something else of the object."""
+        """The generation tells two writes of one second apart, but it also grows when we change something
+        else of the object."""
         if self.last is None or (write.writer, write.at, write.replicas) != (self.last.writer, self.last.at, self.last.replicas):
             return False
         return not self.answered or write.generation == self.last.generation

@@ -1,7 +1,8 @@
 """Whose a child is: ours, left behind by a WorkQueue of the same name that is gone, or somebody else's.
 
-A WorkQueue deleted with `--cascade=orphan` leaves its children without an owner, a backup that is restored leaves them with one that does not
-exist. A child that keeps such an owner would stay for ever once the present WorkQueue is deleted.
+A WorkQueue deleted with `--cascade=orphan` leaves its children without an owner, a backup that is restored
+leaves them with one that does not exist. A child that keeps such an owner would stay for ever once the
+present WorkQueue is deleted.
 """
 
 from enum import Enum
@@ -19,8 +20,9 @@ class Whose(Enum):
 
 
 def whose(*, work_queue: str, uid: str, labelled: str | None, controller: Owner | None) -> Whose:
-    """`labelled` is the WorkQueue that the child's labels name (None: they are not ours). Of one name there is one WorkQueue, so that an
-    owner of this name with another uid is gone; whether any other owner is gone we cannot know."""
+    """`labelled` is the WorkQueue that the child's labels name (None: they are not ours). Of one name there
+    is one WorkQueue, so that an owner of this name with another uid is gone; whether any other owner is gone
+    we cannot know."""
     if labelled != work_queue:
         return Whose.OTHERS
     if controller is None or is_namesake(controller, work_queue=work_queue, uid=uid):

@@ -27,7 +27,8 @@ class _Written:
     at: float
 
     def is_newer(self, other: DeploymentSeen, now: float) -> bool:
-        """Whether the other sighting is of before that write. Not for long: after a restore of etcd generations are lower for ever."""
+        """Whether the other sighting is of before that write. Not for long: after a restore of etcd
+        generations are lower for ever."""
         return other.generation < self.seen.generation and now - self.at < LATE_SECONDS
 
 
@@ -66,8 +67,9 @@ class Replicas:
         return [trouble(reasons.REPLICAS_CONTESTED, writer=contest.writer, deployment=seen.name, queue=meta.name)]
 
     async def _write(self, queue: WorkQueue, seen: DeploymentSeen, replicas: int) -> None:
-        """Through the Deployment itself: a 0 written through /scale has no writer in managedFields, and neither has any number after it. Where
-        a policy or webhook for Deployments refuses that, through /scale, which they seldom cover."""
+        """Through the Deployment itself: a 0 written through /scale has no writer in managedFields, and
+        neither has any number after it. Where a policy or webhook for Deployments refuses that, through
+        /scale, which they seldom cover."""
         meta, patch = queue.metadata, {"metadata": {"uid": seen.uid}, "spec": {"replicas": replicas}}
         try:
             written = observe_deployment(await self._kube.merge_patch(DEPLOYMENTS, meta.namespace, seen.name, patch))

@@ -1,6 +1,7 @@
 """Whether a look may act in a namespace at all, and what is said where two releases watch it.
 
-The one that serves it says so in the conditions, since it alone writes statuses there; the other one says it in an Event of each object.
+The one that serves it says so in the conditions, since it alone writes statuses there; the other one says it
+in an Event of each object.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,7 +28,8 @@ class Serving:
         await self._leases.run(lambda: {key.namespace for key in self._keys()})
 
     async def by_other(self, key: ObjectKey) -> bool:
-        """Whether another release serves this object, which is told then. Raises RetryLater where nobody can say."""
+        """Whether another release serves this object, which is told then. Raises RetryLater where nobody can
+        say."""
         primary = self._cache.get(key)
         if primary is None:
             return self._leases.others(key.namespace)
