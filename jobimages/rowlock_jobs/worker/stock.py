@@ -5,6 +5,7 @@ lease cannot stop the task, only refuse its outcome.
 """
 
 import os
+import socket
 import threading
 import time
 from functools import cache
@@ -42,7 +43,7 @@ def run() -> None:
     settings = _settings()
     ledger = Ledger(FenceConnection(settings.database, "rowlock-stock"))
     token = RunnerToken(str(uuid4()))
-    runner = ledger.hello(name=f"stock-{os.getpid()}", lease_seconds=settings.lease.lease_seconds)
+    runner = ledger.hello(name=f"{socket.gethostname()}.{os.getpid()}.{token[:6]}", lease_seconds=settings.lease.lease_seconds)
     page, ended = SharedPage(), threading.Event()
     pool = ConnectionPool(settings.database)
     session = TaskSession(pool)

@@ -217,7 +217,6 @@ def test_a_node_that_falls_silent_again_is_told_again(database: str) -> None:
 
 
 def test_two_sweeps_and_two_tellings_at_once_miss_nothing(database: str) -> None:
-    """Without the lock of ends a telling that has not seen the sweep's loss, and a sweep that has not seen what is told, miss each other."""
     pod, other = Pod(database, "q-worker-1"), LedgerClient(database)
     run = pod.running()
     pod.dies()
@@ -232,3 +231,28 @@ def test_two_sweeps_and_two_tellings_at_once_miss_nothing(database: str) -> None
     assert tell(other, pod.name, OUT_OF_MEMORY) == 1
     other.connection.commit()
     assert reason(pod, run)[0] == "OutOfMemory"
+
+
+def test_without_the_lock_of_ends_a_sweep_and_a_telling_miss_each_other(database: str) -> None:
+    pod, other = Pod(database, "q-worker-1"), LedgerClient(database)
+    pod.rows("create or replace function rowlock.lock_ends() returns void language sql as $$ select $$")
+    run = pod.running()
+    pod.dies()
+    pod.connection.autocommit = False
+    pod.sweep()  # not committed yet
+    assert tell(other, pod.name, OUT_OF_MEMORY) == 0
+    pod.connection.commit()
+    assert reason(pod, run)[0] == "RunnerLost"
+
+
+def test_what_nobody_explains_is_forgotten_by_the_losses_of_a_later_hour(database: str) -> None:
+    pod, later = Pod(database, "q-worker-1"), Pod(database, "q-worker-2")
+    pod.running()
+    pod.dies()
+    pod.sweep()
+    assert pod.value("select count(*) from rowlock.lost") == 1
+    pod.rows("update rowlock.lost set heard_at = heard_at - interval '2 h'")
+    later.running()
+    later.dies()
+    later.sweep()
+    assert pod.rows("select host from rowlock.lost") == [("q-worker-2",)]

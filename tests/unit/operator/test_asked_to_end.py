@@ -3,6 +3,7 @@
 The manifests are what a kubelet 1.37 writes: a pod that ends with exit code 0 in a drain is Succeeded, not Failed.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -199,6 +200,15 @@ def test_a_pod_of_a_kube_job_that_is_gone_tells_what_had_ended_before() -> None:
     assert orphan(deleted=ASKED) is None
     assert decide_orphan(observe_pod(pod(finished=50, deleted=ASKED)), kube_job_uid="another") is None
     assert decide_orphan(None, kube_job_uid="u") is None
+
+
+def test_without_that_rule_half_of_the_work_counts_as_done() -> None:
+    drained = observe_pod(pod(deleted=ASKED, conditions=(EVICTED,)))
+    job = observe_kube_job(kube_job())
+    assert job is not None
+    blind = replace(drained, end_asked=False)
+    assert told(decide_outcome(EXIT, kube_job=job, pod=drained, now=CREATED)) == ("infra", "Evicted")
+    assert told(decide_outcome(EXIT, kube_job=job, pod=blind, now=CREATED)) == ("succeeded", "")
 
 
 # --- started twice ------------------------------------------------------------------------------------------------------------

@@ -67,6 +67,15 @@ def test_no_skew_ends_a_run_before_its_hard_limit_and_every_run_ends_at_it(opera
     assert (outcome.failure_class, outcome.reason) == ("app", "HardTimeLimit")
 
 
+def test_without_sightings_an_operator_that_is_ahead_ends_runs_that_have_just_begun() -> None:
+    job = KubeJobSeen(name="j", namespace="n", uid="u", work_queue="q", run_id="r", attempt=1, created_at=NOON)
+    begun = PodSeen(name="p", phase="Running", running_since=NOON)
+    for pod, wanted in ((begun, "HardTimeLimit"), (None, "NotStarted")):
+        outcome = decide_outcome(EXIT, kube_job=job, pod=pod, now=NOON + timedelta(seconds=602))
+        assert isinstance(outcome, Failed)
+        assert outcome.reason == wanted
+
+
 @pytest.mark.parametrize("operator", SKEWS)
 def test_no_skew_calls_a_pod_that_may_still_start_not_started(operator: float) -> None:
     stage = Stage(operator=operator, node=0)
