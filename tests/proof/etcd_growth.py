@@ -35,7 +35,7 @@ THREADS = 4
 
 @dataclass(frozen=True)
 class Growth:
-    """Of etcd's file, above what it was before the first row; `compacted` is how often it was compacted meanwhile."""
+    """Of etcd's file, above what it was before the first row."""
 
     rows: int
     ended: int
@@ -164,7 +164,7 @@ def stage(*, hurry: int) -> Iterator[tuple[KubeControlPlane, OperatorRoom]]:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tests.proof.etcd_growth", description=__doc__)
     parser.add_argument("--rows", type=int, default=1000)
-    parser.add_argument("--seconds", type=float, default=1800.0)
+    parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--hurry", type=int, default=10)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
