@@ -126,8 +126,8 @@ ROW_NAMES_COLLIDE = Reason(
 KUBE_JOB_REFUSED = Reason("KubeJobRefused", "The API server refuses the Kubernetes Job: {why}")
 KUBE_JOB_NOT_DELETED = Reason(
     "KubeJobNotDeleted",
-    "{count} Kubernetes Jobs whose runs are over cannot be deleted, such as {kube_job}: {why}. Mend what it names, or delete them; runs do not wait "
-    "for that.",
+    "{count} Kubernetes Jobs whose runs are over cannot be deleted, such as {kube_job}: {why}. Mend what it names, or "
+    "delete them; runs do not wait for that.",
 )
 
 # pods
@@ -167,7 +167,8 @@ NODE_LOST = Reason(
 )
 POD_STUCK = Reason(
     "PodStuck",
-    "{count} pods have waited for their container for a minute or longer, such as {why}. Provide what is missing; the pod starts by itself.",
+    "{count} pods have waited for their container for a minute or longer, such as {why}. Provide what is missing; the "
+    "pod starts by itself.",
 )
 WORKERS_NOT_READY = Reason(
     "WorkersNotReady",

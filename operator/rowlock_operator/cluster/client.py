@@ -39,11 +39,11 @@ class ClientSettings:
     request_timeout_seconds: float = 30.0
     """A whole request; the API server itself gives up after 60 s, and a caller's retry is cheaper than a long hang."""
     connections: int = 20
-    """Calls in flight at once: 20 connections create some 340 objects a second, more only burden the server. Watches have their own, and so have calls
-    that take longer than seconds: what hangs in one webhook holds up nobody else's."""
+    """Calls in flight at once: 20 connections create some 340 objects a second, more only burden the server. Watches have
+    their own, and so have calls that take longer than seconds: what hangs in one webhook holds up nobody else's."""
     patience_seconds: float = 10.0
-    """How long one call may wait in all when the server answers 429 or 503 with Retry-After, before the caller is told. 0: each call is
-    sent, whatever another one was answered; for a caller whose own pace is slow enough."""
+    """How long one call may wait in all when the server answers 429 or 503 with Retry-After, before the caller is told.
+    0: each call is sent, whatever another one was answered; for a caller whose own pace is slow enough."""
     page_size: int = 200
     """Objects a list page: some ten times its text in memory while it is read, and a pod's memory does not shrink again."""
     watch_seconds: int = 600

@@ -1,4 +1,4 @@
-"""What Kubernetes says in Events only: why a pod's volumes, network or readiness do not come, why a kube job gets no pod."""
+"""What Kubernetes says in Events only: why a pod's volumes or readiness do not come, why a kube job gets no pod."""
 
 import asyncio
 import logging
@@ -29,15 +29,15 @@ class _Asked:
 
 
 class EventReader:
-    """The newest Warning Event of an object; asked for only of what is in trouble, and of each at most every `again_seconds`."""
+    """The newest Warning Event of an object; asked for only of what is in trouble, at most every `again_seconds`."""
 
     def __init__(self, client: KubeClient, *, again_seconds: float = AGAIN_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
         self._client, self._again, self._clock = client, again_seconds, clock
         self._asked: dict[str, _Asked] = {}  # by uid
 
     async def newest(self, namespace: str, about: Involved) -> str:
-        """Its reason and message; what cannot be read now is as it was before, and "" where there is none. Raises no error of ours: the object is in
-        trouble whether or not its Events can be read."""
+        """Its reason and message; what cannot be read now is as it was before, and "" where there is none. Raises no
+        error of ours: the object is in trouble whether or not its Events can be read."""
         now, uid = self._clock(), about.uid
         known = self._asked.get(uid)
         if known is not None and now - known.at < self._again:

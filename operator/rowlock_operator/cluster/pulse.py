@@ -93,7 +93,8 @@ class Pulse:
         if response.status >= 400:
             self.refused(path, f"HTTP {response.status}")
             if response.status == 429:
-                # The reader would believe any Retry-After, and end at one that is no number. It has a backoff of its own for a lost connection.
+                # The reader would believe any Retry-After, and end at one that is no number. It has a backoff of its own
+                # for a lost connection.
                 response.release()
                 raise aiohttp.ClientConnectionError("HTTP 429, too many requests")
         else:

@@ -104,9 +104,10 @@ def _message(body: Any) -> str:
 
 
 def patience_seconds(header: str | None, body: Any) -> float | None:
-    """What the server asked us to wait: the Retry-After header (seconds), else `details.retryAfterSeconds`; None where it asked nothing that
-    can be read. Whoever answers (the server, a webhook behind it, a proxy before it) is believed up to MOST_PATIENCE_SECONDS: a caller that
-    comes back too early is told so again, one that stays away for an hour is missed by everybody."""
+    """What the server asked us to wait: the Retry-After header (seconds), else `details.retryAfterSeconds`; None where it
+    asked nothing that can be read. Whoever answers (the server, a webhook behind it, a proxy before it) is believed up to
+    MOST_PATIENCE_SECONDS: a caller that comes back too early is told so again, one that stays away for an hour is missed
+    by everybody."""
     details = body.get("details") if isinstance(body, dict) else None
     in_body = details.get("retryAfterSeconds") if isinstance(details, dict) else None
     return next((asked for each in (header, in_body) if (asked := _seconds(each)) is not None), None)

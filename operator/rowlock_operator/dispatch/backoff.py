@@ -51,7 +51,7 @@ class Backoffs(Generic[K]):
         return math.inf if known is None else self._clock() - known.at
 
     def failed(self, key: K, trouble: Trouble, version: object = None) -> Trouble:
-        """It was refused just now; returns the trouble. Of tries that were under way at the same time the first counts."""
+        """It was refused just now; returns the trouble. Of tries that were under way together the first counts."""
         known, now = self._refused.get(key), self._clock()
         if known is None or known.version != version:
             self._refused[key] = _Refused(trouble, version, self._first, now + self._first, now)

@@ -34,13 +34,15 @@ class KubeJobClearing:
         self._on_trouble = on_trouble
         self._orphan_since: dict[str, float] = {}
         self._refused = Backoffs[str]()  # by uid
-        self._stay: dict[str, dict[str, tuple[str, RowlockError]]] = {}  # work queue -> uid -> name and why it could not be deleted
+        # work queue -> uid -> name, and why it could not be deleted
+        self._stay: dict[str, dict[str, tuple[str, RowlockError]]] = {}
         self.troubles: dict[str, Trouble] = {}  # work queue -> the same, told
 
     def orphans(
         self, dispatcher: DatabaseDispatcher, queues: set[str], kube_jobs: dict[Attempt, KubeJobSeen], in_hand: set[Attempt]
     ) -> None:
-        """Begins to delete kube jobs whose attempt is over, each by itself: ended ones at once, running ones may end by themselves for a while."""
+        """Begins to delete kube jobs whose attempt is over, each by itself: ended ones at once, running ones may end by
+        themselves for a while."""
         now, existing = time.monotonic(), {kube_job.uid for kube_job in kube_jobs.values()}
         self._orphan_since = {uid: since for uid, since in self._orphan_since.items() if uid in existing}
         for name in queues & self._stay.keys():
@@ -67,8 +69,8 @@ class KubeJobClearing:
                 self._tasks.guarded(dispatcher, attempt, self.clear(kube_job))
 
     async def clear(self, kube_job: KubeJobSeen) -> None:
-        """Its outcome is recorded: it may go. Where we may not delete it, Kubernetes does so `ttlSeconds` after its end; where it stays for all that,
-        it is told, and tried again later and later: no run waits for it."""
+        """Its outcome is recorded: it may go. Where we may not delete it, Kubernetes does so `ttlSeconds` after its end;
+        where it stays for all that, it is told, and tried again later and later: no run waits for it."""
         if kube_job.ended and kube_job.has_ttl:
             return
         name = f"{kube_job.namespace}/{kube_job.work_queue}"

@@ -1,9 +1,9 @@
 """Creates the kube job of each claim.
 
-As long as creations of a queue work, all of its claims are created at once, within `parallel`. The first one of a term, and the first after one was
-refused, goes alone, and the others wait to see what becomes of it: a webhook that is dead, a quota that is used up refuses all of them. What was
-refused is tried again after a second, then later and later; each time it is another run's turn, so that one that is refused for its own sake keeps no
-other from being made.
+As long as creations of a queue work, all of its claims are created at once, within `parallel`. The first one of a term,
+and the first after one was refused, goes alone, and the others wait to see what becomes of it: a dead webhook, a quota
+that is used up refuses all of them. What was refused is tried again after a second, then later and later; each time it
+is another run's turn, so that one that is refused for its own sake keeps no other from being made.
 """
 
 import asyncio
@@ -128,7 +128,7 @@ class KubeJobCreation:
             self._forget(name)
 
     def incomplete(self, entry: QueueEntry, run: KubeRun) -> bool:
-        """Whether the kube job of a claim is there and its Secret may not be: its creation failed, or whoever made the kube job died then."""
+        """Whether the kube job of a claim is there and its Secret may not be: that failed, or its maker died between."""
         if run.state != "launching" or (run.run_id, run.attempt) in self._complete or run.claimed_seconds < self._settings.missing_seconds:
             return False
         queue = self._work_queue(entry.name)
@@ -141,7 +141,7 @@ class KubeJobCreation:
             self._tasks.start(dispatcher, self._create_all(dispatcher, entry, queue, attempts))
 
     def _may_probe(self, name: str) -> bool:
-        """Whether one may be tried now; a claim that is newer than the last refusal does not wait for the whole pause."""
+        """Whether one may be tried now; a claim newer than the last refusal does not wait for the whole pause."""
         left = self._refused.left(name)
         return not left or (bool(self._new.get(name)) and self._refused.since(name) >= FIRST_SECONDS)
 

@@ -1,4 +1,4 @@
-"""Threads of one database for those who work on the event loop: a database that hangs takes no thread, and no patience, from another."""
+"""Threads of one database for those who work on the event loop: one that hangs takes neither thread nor time from others."""
 
 import asyncio
 import contextvars
@@ -13,7 +13,7 @@ from rowlock_operator.errors import RetryLater
 P = ParamSpec("P")
 R = TypeVar("R")
 THREADS = 16  # as many as its pools have connections, about; those that are not used are not started
-PATIENCE_SECONDS = 10.0  # without any answer; a server that is dead without a word is found out within that (tcp_user_timeout)
+PATIENCE_SECONDS = 10.0  # without any answer; a server that is dead without a word is found out within that
 QUICK_SECONDS = 1.0  # "connection refused" is an answer, too: whoever waits for that waits for nobody
 
 

@@ -26,16 +26,17 @@ class EndedPods:
         known, now = self._since.pop(key, {}), self._clock()
         if names:
             self._since[key] = {name: known.get(name, now) for name in names}
+        in_the_way: Trouble | None = None
         for name in pods_to_clear({name: now - since for name, since in self._since.get(key, {}).items()}):
             try:
                 await self._kube.delete(PODS, key.namespace, name)
             except GiveUp as error:
-                return Trouble(reason=error.reason, message=str(error))
+                in_the_way = Trouble(reason=error.reason, message=str(error))  # the others may go all the same
             except RowlockError as error:
                 log.warning("ended_pod_not_cleared", extra={"pod": name, "why": str(error)})  # the next look repeats it
-                return None
-            log.info("ended_pod_cleared", extra={"queue": str(key), "pod": name})
-        return None
+            else:
+                log.info("ended_pod_cleared", extra={"queue": str(key), "pod": name})
+        return in_the_way
 
     def forget(self, key: ObjectKey) -> None:
         """The WorkQueue is gone; its pods go with it."""

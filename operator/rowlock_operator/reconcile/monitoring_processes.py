@@ -171,8 +171,8 @@ class MonitoringProcesses:
         self._written.pop(key, None)
 
     async def watch(self) -> None:
-        """Every second: ends what is over, and has those looked at whose figures changed. Until cancelled. A database that does not answer is left
-        to its own look, and holds up no other's."""
+        """Every second: ends what is over, and has those looked at whose figures changed. Until cancelled. A database
+        that does not answer is left to its own look, and holds up no other's."""
         gone_at = 0.0
         looks: dict[int, asyncio.Task[None]] = {}
         try:

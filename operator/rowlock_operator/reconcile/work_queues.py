@@ -42,7 +42,7 @@ BUSY_SECONDS, IDLE_SECONDS, TROUBLE_SECONDS = 2.0, 60.0, 10.0
 STALE_DEPTH_SECONDS = 15.0
 STEPS = ("apply", "scale", "drop")  # each is refused, and tried again, by itself
 ACTIVITY_STEP = timedelta(seconds=10)
-ANSWER_SECONDS, AGAIN_SECONDS = 3.0, 0.2  # so long a look waits for a change to be answered; the second, once it was slow or refused
+ANSWER_SECONDS, AGAIN_SECONDS = 3.0, 0.2  # that a look waits for the API server; the second, once it was slow or refused
 NO_WORKER_SECONDS = 120.0  # a node that is added, a large image: then a first worker is ready, if ever
 
 
@@ -254,7 +254,8 @@ class WorkQueues:
         troubles: list[Trouble],
         advice: list[Trouble],
     ) -> tuple[DeploymentSeen | None, ScalingDecision]:
-        """Deployment as wanted, then its replicas through /scale; workers that are there are scaled even where their change is refused."""
+        """Deployment as wanted, then its replicas through /scale; workers that are there are scaled even where their
+        change is refused."""
         decision = decide_replicas(
             queue.spec,
             now=self._now(),
@@ -275,7 +276,8 @@ class WorkQueues:
     async def _try(
         self, step: str, queue: WorkQueue, version: object, troubles: list[Trouble], change: Callable[[], Awaitable[T]]
     ) -> T | None:
-        """What keeps it from that is a trouble, whatever it is, so that the status is written all the same; the next try comes later and later."""
+        """What keeps it from that is a trouble, whatever it is, so that the status is written all the same; the next try
+        comes later and later."""
         key, name = (step, queue.metadata.key), worker_deployment_name(queue.metadata.name)
         if self._refused.left(key, version) and (known := self._refused.trouble(key)):
             troubles.append(known)

@@ -27,7 +27,7 @@ _MEANING: dict[str, Reason] = {
     "NodeLost": reasons.NODE_LOST,
     STUCK: reasons.POD_STUCK,
 }
-STUCK_AFTER = timedelta(seconds=60)  # volumes, network and image of a pod with a node are there in seconds, where they can be had
+STUCK_AFTER = timedelta(seconds=60)  # what a pod with a node needs is there in seconds, where it can be had
 _ENDS: dict[str, Reason] = {
     "OOMKilled": reasons.OUT_OF_MEMORY,
     "NodeLost": reasons.NODE_LOST,
@@ -134,7 +134,7 @@ def _problem(pod: PodSeen, now: datetime | None) -> tuple[str, str]:
 
 
 def _stuck(pod: PodSeen, now: datetime | None) -> tuple[str, str]:
-    """Neither it runs nor anybody says why not: a volume, a key of a Secret, an address, an init container that does not end."""
+    """It does not run, and nobody says why: a volume, a key of a Secret, an address, an init container without end."""
     since = pod.scheduled_at or pod.created_at
     if now is None or since is None or pod.phase != "Pending" or pod.started_at is not None or now < since + STUCK_AFTER:
         return "", ""
