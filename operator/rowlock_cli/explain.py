@@ -1,6 +1,6 @@
 """Says in sentences why a run is where it is, and what to do about it. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -229,7 +229,9 @@ def _not_listed(facts: Facts) -> Iterator[str]:
 
 def _last_failure(facts: Facts) -> Iterator[str]:
     run = facts.run
-    if run.failure:
+    if isinstance(run.failure, Mapping) and run.failure.get("started") is False:
+        yield f"Its last attempt did not start, which uses no try: {_reason(run)}. Failures so far: {_budgets(facts)}."
+    elif run.failure:
         yield f"Its last attempt failed: {_reason(run)}. Failures so far: {_budgets(facts)}."
 
 

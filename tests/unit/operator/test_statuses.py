@@ -51,6 +51,11 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, str, str]]] = 
     "suspended and draining": (work_queue(suspend=True), {"depth": Depth(running=2)}, ("Progressing", "True", "Draining")),
     "not suspended": (work_queue(), {"depth": Depth()}, ("Suspended", "False", "NotSuspended")),
     "behind a limit": (work_queue(), {"depth": Depth(blocked=7, waiting=7)}, ("Throttled", "True", "Throttled")),
+    "suspended by somebody else": (
+        exit_queue(parallelism=2),
+        {"depth": Depth(due=9, launching=2), "kube_jobs": 2, "held_kube_jobs": ("resize-2", "resize-1")},
+        ("Throttled", "True", "HeldByOthers"),
+    ),
     "at parallelism": (exit_queue(parallelism=2), {"depth": Depth(due=9), "kube_jobs": 2}, ("Throttled", "True", "AtParallelism")),
     "below parallelism": (exit_queue(parallelism=2), {"depth": Depth(due=9), "kube_jobs": 1}, ("Throttled", "False", "NotThrottled")),
     "dead letters": (work_queue(), {"depth": Depth(), "failed": 2}, ("Degraded", "True", "DeadLetters")),
