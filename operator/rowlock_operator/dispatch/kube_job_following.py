@@ -98,7 +98,7 @@ class KubeJobFollowing:
             await finish(dispatcher, run.run_id, run.attempt, token=run.token or "", canceled=run.cancel)
             return
         outcome = decide_outcome(queue.spec, kube_job=kube_job, pod=pod, now=self._now())
-        if ours and pod is None and isinstance(outcome, Succeeded):
+        if ours and pod is None and outcome is not None and _is_its_own(outcome) and kube_job.failed_reason != "DeadlineExceeded":
             outcome = await interrupted(self._kube, kube_job) or outcome
         if ours:
             await self._hold_fences(dispatcher, entry, run, kube_job, pod, outcome)
@@ -273,3 +273,8 @@ def _never_came(outcome: Failed | Succeeded) -> NotStarted:
         return NotStarted(failure_class="infra", reason="NotStarted", message=message)
     reason = outcome.reason if outcome.failure_class == "infra" else "RunnerFailed"
     return NotStarted(failure_class="infra", reason=reason, message=outcome.message, running=outcome.running)
+
+
+def _is_its_own(outcome: Outcome) -> bool:
+    """The program's own word: its success, or its failure."""
+    return isinstance(outcome, Succeeded) or (isinstance(outcome, Failed) and outcome.failure_class != "infra")

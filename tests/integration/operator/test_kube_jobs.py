@@ -148,11 +148,11 @@ def test_an_operator_that_was_away_reads_what_became_of_a_pod_meanwhile(room: Op
     assert wait_state(room, "succeeded", 40) == (1, {"message": "well done"}, {})
 
 
-@pytest.mark.parametrize("killed", [True, False], ids=["asked to end", "ended by itself"])
+@pytest.mark.parametrize(("killed", "code"), [(True, 0), (True, 1), (False, 0)])
 def test_of_a_pod_that_was_gone_before_anybody_looked_its_kubelet_says_whether_it_was_asked_to_end(
-    room: OperatorRoom, operator: OperatorProcess, killed: bool
+    room: OperatorRoom, operator: OperatorProcess, killed: bool, code: int
 ) -> None:
-    """Drained while no operator was there: its program obeyed with exit code 0, so that its kube job is complete."""
+    """Drained while no operator was there: its program obeyed, and its kube job is complete, or has failed by the exit code."""
     pod = pod_of(room)
     room.kubelet_writes(pod, "Running", running())
     wait_state(room, "running")
@@ -166,8 +166,9 @@ def test_of_a_pod_that_was_gone_before_anybody_looked_its_kubelet_says_whether_i
             "message": "Stopping container main",
         }
         room.must("POST", f"/api/v1/namespaces/{room.namespace}/events", event)
-    room.kubelet_writes(pod, "Succeeded", ended(0, reason="Completed"))
-    wait_until(lambda: room.kube_jobs()[0]["status"].get("succeeded") == 1, "its kube job is complete", 30)
+    room.kubelet_writes(pod, "Failed" if code else "Succeeded", ended(code))
+    ends = {"Complete", "Failed"}
+    wait_until(lambda: ends & {each["type"] for each in room.kube_jobs()[0]["status"].get("conditions", [])}, "its kube job ends", 30)
     room.must("DELETE", f"/api/v1/namespaces/{room.namespace}/pods/{pod}")
     wait_until(lambda: not room.pods(), "its pod is gone", 20)
     room.operator(ready=False)
