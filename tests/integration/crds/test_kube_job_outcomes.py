@@ -14,6 +14,7 @@ import pytest
 from rowlock_operator.api.parse import parse_work_queue
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.decide.outcome import Failed, Outcome, Started, Succeeded, decide_outcome
+from rowlock_operator.desired.installation import Installation
 from rowlock_operator.desired.kube_jobs import build_exit_job
 from rowlock_operator.desired.runs import RunToLaunch
 from rowlock_operator.observed.kube_jobs import KubeJobSeen, observe_kube_job
@@ -99,7 +100,8 @@ def launched_briefly(plane: KubeControlPlane) -> Iterator[Launched]:
 
 
 def _launch(plane: KubeControlPlane, queue: WorkQueue) -> Iterator[Launched]:
-    kube_job = build_exit_job(queue=queue, run=RunToLaunch(run_id=str(uuid.uuid4()), attempt=1, task="resize", args={"id": 1}))
+    run = RunToLaunch(run_id=str(uuid.uuid4()), attempt=1, task="resize", args={"id": 1})
+    kube_job = build_exit_job(queue=queue, installation=Installation(worker_image="rowlock/worker:1.0"), run=run)
     # The WorkQueue is not in this cluster, so the garbage collector would take an owned kube job for an orphan.
     del kube_job["metadata"]["ownerReferences"]
     code, answer = plane.request("POST", f"{JOBS}?fieldValidation=Strict", kube_job)
@@ -190,4 +192,5 @@ def test_a_pod_that_never_starts_is_an_infra_failure_after_the_starting_deadline
     assert launched_briefly.kube_job().failed_reason == "DeadlineExceeded"
     failed = launched_briefly.outcome()
     assert isinstance(failed, Failed)
-    assert (failed.failure_class, failed.reason) == ("infra", "NotStarted")
+    # Its pod is gone by now: whether it had begun nobody can tell any more, so that it is not taken for one that never did.
+    assert (failed.failure_class, failed.reason) == ("infra", "PodLost")
