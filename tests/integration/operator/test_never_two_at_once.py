@@ -59,7 +59,7 @@ def tries(room: OperatorRoom) -> list[tuple[Any, ...]]:
 def test_a_run_on_a_lost_node_is_the_platforms_failure_and_starts_anew_only_once_its_pod_is_gone(room: OperatorRoom) -> None:
     pod = launched(room, QUICK)
     lose_the_node_of(room, pod)
-    wait_until(lambda: tries(room) == [("launching", 2, 1, 0, "infra", "NodeLost")], "it is the next attempt's turn", 30)
+    wait_until(lambda: tries(room) == [("launching", 2, 0, 0, "infra", "NodeLost")], "it is the next attempt's turn, which used no try", 30)
     condition = room.wait_condition("WorkQueue", "resize", "Degraded", status="True", reason="NodeLost", deadline_seconds=40)
     assert (pod in condition["message"], NODE in condition["message"]) == (True, True)
     # Longer than the launcher takes to miss a kube job (3 s) and to look again (2 s).
