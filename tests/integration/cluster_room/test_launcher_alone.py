@@ -143,11 +143,11 @@ def test_ten_other_databases_go_on(
             began, jobs = time.monotonic(), children.kube_jobs
             for name, url in urls.items():
                 enqueue(url, name)
-            await until(lambda: len(jobs()) == OTHERS + 2, "the kube jobs of all others")
+            await until(lambda: len(jobs()) == OTHERS + 2, "the kube jobs of all others", 40)
             for seen in jobs().values():
                 if seen.work_queue != "away" and seen.name != "kept":
                     await asyncio.to_thread(complete, plane, namespace, seen.name)
-            await until(lambda: all(run_states(url) == {"succeeded": 1} for url in urls.values()), "all have ended")
+            await until(lambda: all(run_states(url) == {"succeeded": 1} for url in urls.values()), "all have ended", 40)
             assert time.monotonic() - began < 40, "five on a quiet machine; a loaded one has forty"
             assert plane.request("GET", kept)[0] == 200
             network.heal()
