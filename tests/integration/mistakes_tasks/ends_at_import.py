@@ -1,6 +1,7 @@
-"""Ends the process without a word."""
+"""Ends the process without a word, as a crash in C does."""
 
 import os
+import signal
 
 if __name__ != "__main__":
-    os._exit(0)
+    os.kill(os.getpid(), signal.SIGKILL)
