@@ -21,7 +21,7 @@ class ApiProxy:
     def __init__(self, behind: Credentials) -> None:
         self._behind = behind
         self._age = 0
-        self.watches_since_cut = 0
+        self.looks_since_cut = 0
         self.swallows_watches = False
         self.holds: Callable[[web.Request], bool] = lambda _request: False
         self.credentials = behind
@@ -29,7 +29,7 @@ class ApiProxy:
     def cut_streams_silently(self) -> None:
         """No open watch brings anything any more, and none is closed; new ones work."""
         self._age += 1
-        self.watches_since_cut = 0
+        self.looks_since_cut = 0
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         while self.holds(request):
@@ -37,9 +37,9 @@ class ApiProxy:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
         url = f"{self._behind.server}{request.rel_url}"
         watch, age = request.query.get("watch") == "true", self._age
+        self.looks_since_cut += request.method == "GET"
         tls: ssl.SSLContext | bool = self._behind.tls if self._behind.tls is not None else True
         if watch:
-            self.watches_since_cut += 1
             await self._swallow(age)
         timeout = aiohttp.ClientTimeout(total=None)
         async with aiohttp.ClientSession(timeout=timeout) as session:

@@ -32,6 +32,7 @@ from rowlock_operator.dispatch.kube_job_clearing import KubeJobClearing
 from rowlock_operator.dispatch.kube_job_creation import KubeJobCreation
 from rowlock_operator.dispatch.kube_job_following import KubeJobFollowing
 from rowlock_operator.dispatch.state import QueueEntry
+from rowlock_operator.dispatch.waiting import set_within
 from rowlock_operator.errors import RowlockError
 from rowlock_operator.observed.kube_jobs import KubeJobSeen
 from rowlock_operator.observed.pods import PodSeen
@@ -120,11 +121,8 @@ class Launcher:
         try:
             while True:
                 await self.tend()
-                try:
-                    await asyncio.wait_for(self._poked.wait(), self._settings.every_seconds)
+                if await set_within(self._poked, self._settings.every_seconds):
                     await asyncio.sleep(self._settings.least_seconds)
-                except TimeoutError:
-                    pass
                 self._poked.clear()
         finally:
             await self.tasks.cancel()

@@ -9,7 +9,6 @@ On each failure:
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from rowlock_operator.cluster.kinds import ObjectKey
 from rowlock_operator.decide.outcome import storable
 from rowlock_operator.decide.pod_ends import ToldEnd, told_ends
 from rowlock_operator.dispatch.database import DatabaseDispatcher
+from rowlock_operator.dispatch.waiting import set_within
 from rowlock_operator.errors import RetryLater, RowlockError
 from rowlock_operator.observed.pods import OwnedPod
 from rowlock_operator.observed.queues import PodProblem
@@ -98,8 +98,7 @@ class PodEnds:
                         telling[key] = asyncio.create_task(self._tell(dispatcher, ends))
                 telling = {key: task for key, task in telling.items() if not task.done()}
                 self._forget()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), AGAIN_SECONDS)
+                await set_within(self._news, AGAIN_SECONDS)
         finally:
             for task in telling.values():
                 task.cancel()
