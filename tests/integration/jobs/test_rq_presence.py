@@ -42,8 +42,8 @@ def test_a_command_is_obeyed_soon_after_connections_dropped(stage: Stage, kinds:
     dropped = time.monotonic()
     wait_until(lambda: _listens(stage), "it listens again")
     send_stop_job_command(stage.redis, f"{run_id}-1")
-    stage.wait_state(run_id, "canceled", deadline_seconds=8)
-    assert time.monotonic() - dropped < 9  # a beat, where it was ten seconds and a beat
+    stage.wait_state(run_id, "canceled")
+    assert time.monotonic() - dropped < 11, "a beat, where it was ten seconds and a beat (13.4 s)"
 
 
 def test_a_worker_is_shown_as_suspended_while_rq_is_and_at_work_while_it_works(stage: Stage) -> None:
