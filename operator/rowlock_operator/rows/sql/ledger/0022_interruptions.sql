@@ -73,11 +73,13 @@ end $$;
 -- An attempt that never started and is not waited for any longer: the run goes back to the line, later, and uses no try. Its
 -- number goes up, so that whatever is left of that attempt is refused by the start fence for good. Returns the new state; no
 -- row: it has started meanwhile, or is no longer this attempt's.
-create function rowlock.postpone_v1(p_id uuid, p_attempt int, p_failure jsonb) returns setof text
-language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
+-- One run that cannot start gives way to those that can. While others of its queue start, what keeps it is its own: it waits
+-- longer than it held its place (p_first seconds, twice as long each time, p_longest at most) instead of class infra's backoff.
+create function rowlock.postpone_v1(p_id uuid, p_attempt int, p_failure jsonb, p_first float8 default null, p_longest float8 default 900)
+returns setof text language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
   set plan_cache_mode = force_generic_plan as $$
-declare r rowlock.active; v_due timestamptz;
+declare r rowlock.active; v_due timestamptz; v_delay float8;
 begin
   select * into r from rowlock.active a where a.id = p_id and a.attempt = p_attempt and a.state = 'launching' for update;
   if not found then return; end if;
@@ -87,8 +89,9 @@ begin
     return;
   end if;
   r.interruptions := least(r.interruptions + 1, 30000);
-  v_due := clock_timestamp() + make_interval(secs =>
-    rowlock.interruption_delay((select retry from rowlock.queue where id = r.queue_id), r.interruptions));
+  v_delay := rowlock.interruption_delay((select retry from rowlock.queue where id = r.queue_id), r.interruptions);
+  if p_first is not null then v_delay := greatest(v_delay, least(p_longest, p_first * 2.0 ^ least(r.interruptions - 1, 20))); end if;
+  v_due := clock_timestamp() + make_interval(secs => v_delay);
   update rowlock.active a set state = 'pending', attempt = r.attempt + 1, due = v_due, claimed_at = null,
       interruptions = r.interruptions,
       failure = coalesce(p_failure, '{}') || jsonb_build_object('attempt', r.attempt, 'started', false,
@@ -98,4 +101,20 @@ begin
   return next 'pending'::text;
 end $$;
 
-revoke all on function rowlock.is_disruption, rowlock.interruption_delay, rowlock.postpone_v1 from public;
+-- A claim that is passed over waits so many seconds more, as the same attempt: its kube job was never made.
+create function rowlock.pass_over_v1(p_ids uuid[], p_attempts int[], p_seconds float8) returns int
+language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
+  set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+  set plan_cache_mode = force_generic_plan as $$
+declare r rowlock.active; v_n int := 0; v_due timestamptz := clock_timestamp() + make_interval(secs => p_seconds);
+begin
+  for r in select a.* from rowlock.active a join unnest(p_ids, p_attempts) w(id, attempt) on a.id = w.id and a.attempt = w.attempt
+            where a.state = 'launching' and a.cancel is null order by a.id for no key update of a loop
+    update rowlock.active a set state = 'pending', due = v_due, claimed_at = null where a.id = r.id;
+    perform rowlock.tell(r, v_due, 1, true);
+    v_n := v_n + 1;
+  end loop;
+  return v_n;
+end $$;
+
+revoke all on function rowlock.is_disruption, rowlock.interruption_delay, rowlock.postpone_v1, rowlock.pass_over_v1 from public;

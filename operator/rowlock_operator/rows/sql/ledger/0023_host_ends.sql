@@ -94,7 +94,11 @@ begin
                 else a.runner = any(p_runners) end
      order by a.claimed_at limit p_max for no key update skip locked
   loop
-    if v_n = 0 then perform rowlock.lock_ends(); end if;
+    if v_n = 0 then
+      -- Here too: workers that run elsewhere than in pods, a database whose operator is gone; nobody ever tells their ends.
+      perform rowlock.lock_ends();
+      delete from rowlock.lost where heard_at < clock_timestamp() - interval '1 h';
+    end if;
     v_failure := rowlock.loss_of(r);
     if p_careful then perform rowlock.settle_carefully(r, 'failed', v_failure);
     else perform rowlock.settle(r, 'failed', v_failure);
