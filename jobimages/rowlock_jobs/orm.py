@@ -22,7 +22,7 @@ from rowlock_jobs import logs
 from rowlock_jobs.errors import FenceAway, FenceRefused
 from rowlock_jobs.fence.connection import first_line, load_statement
 from rowlock_jobs.fence.ledger import finish_parameters
-from rowlock_jobs.fence.session import LEFT_OPEN
+from rowlock_jobs.fence.open_blocks import OpenBlocks, left_open
 from rowlock_jobs.fence.values import FinishedRun, RunnerToken
 from rowlock_jobs.lost_connections import database_went_away
 from rowlock_jobs.task import Run
@@ -39,8 +39,7 @@ def django_transaction(run: Run, using: str = "default") -> Iterator[None]:
     A block that raises undoes its own writes; a task that raises, or whose attempt is stale, leaves none. on_commit() functions run
     after the commit. Raises RuntimeError inside another atomic() block, or where run.transaction() of this run is open already.
     """
-    carrier = run._port.carry(("django", using), lambda: _Django(using))
-    with carrier.open(), carrier.block():
+    with run._port.carry(("django", using), lambda: _Django(using)).block():
         yield
 
 
@@ -50,8 +49,7 @@ def sqlalchemy_transaction(run: Run, make_session: Callable[[], Any]) -> Iterato
 
     session.commit() is refused (RuntimeError). A session that the task rolled back or closed fails the run.
     """
-    carrier = run._port.carry(("sqlalchemy", make_session), lambda: _SqlAlchemy(make_session()))
-    with carrier.open(), carrier.block() as session:
+    with run._port.carry(("sqlalchemy", make_session), lambda: _SqlAlchemy(make_session())).block() as session:
         yield session
 
 
@@ -62,17 +60,7 @@ class _Orm:
 
     def __init__(self) -> None:
         self._pid = os.getpid()
-        self._open: set[object] = set()
-
-    @contextmanager
-    def open(self) -> Iterator[None]:
-        """Around each block of the task's."""
-        block = object()
-        self._open.add(block)
-        try:
-            yield
-        finally:
-            self._open.discard(block)
+        self._blocks = OpenBlocks()
 
     def enqueue(self, parameters: Mapping[str, Any]) -> str | None:
         """See TaskSession.enqueue()."""
@@ -85,9 +73,9 @@ class _Orm:
         """See TaskSession.finish()."""
         if os.getpid() != self._pid:
             raise FenceRefused("a fork of the task came back: the transaction is its parent's")
-        if self._open:
+        if self._blocks:
             self.undo()
-            raise FenceRefused(LEFT_OPEN.format(block=self.name))
+            raise left_open(self.name)
         try:
             rows = self._execute(finish_parameters([finished], token))
             if rows:
@@ -143,12 +131,12 @@ class _Django(_Orm):
 
     @contextmanager
     def block(self) -> Iterator[None]:
-        with self._transaction.atomic(using=self._using):
+        with self._blocks.one(), self._transaction.atomic(using=self._using):
             yield
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:
-        with self.open(), self.block(), self._connection.cursor() as cursor:
+        with self.block(), self._connection.cursor() as cursor:
             yield cursor
 
     def undo(self) -> None:
@@ -184,12 +172,12 @@ class _SqlAlchemy(_Orm):
 
     @contextmanager
     def block(self) -> Iterator[Any]:
-        with self._session.begin_nested():
+        with self._blocks.one(), self._session.begin_nested():
             yield self._session
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:
-        with self.open(), self.block():
+        with self.block():
             cursor = self._session.connection().connection.cursor()
             try:
                 yield cursor

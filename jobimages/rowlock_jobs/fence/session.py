@@ -16,6 +16,7 @@ import psycopg2.extensions
 from rowlock_jobs.errors import FenceAway, FenceRefused, StaleAttempt
 from rowlock_jobs.fence.connection import connection_lost, first_line, load_statement
 from rowlock_jobs.fence.ledger import Ledger, finish_parameters
+from rowlock_jobs.fence.open_blocks import OpenBlocks, left_open
 from rowlock_jobs.fence.pool import BorrowedConnection, ConnectionPool
 from rowlock_jobs.fence.values import FinishedRun, RunnerToken
 from rowlock_jobs.outcome import with_note
@@ -25,10 +26,6 @@ _ENQUEUE = load_statement("enqueue")
 _PIN_FINISH = load_statement("pin_finish")
 # The server's own troubles: no room, shutting down, a system error. Everything else that it answers is about what it was asked.
 _TROUBLES = ("53", "57", "58")
-LEFT_OPEN = (
-    "a block of {block} was still open when the task returned (a thread, a generator or an exit stack holds it), and half of its "
-    "writes is not committed: leave every block before the task returns"
-)
 
 
 class TaskSession:
@@ -41,7 +38,7 @@ class TaskSession:
         self._free: list[BorrowedConnection] = []
         self._borrowed: list[BorrowedConnection] = []
         self._spoiled = self._over = self._away = False
-        self._open: set[object] = set()
+        self._blocks = OpenBlocks()
 
     @property
     def ledger(self) -> Ledger:
@@ -63,17 +60,13 @@ class TaskSession:
                 borrowed.connection.fenced = True
                 self._fenced = borrowed
             connection = self._fenced.connection
-        block = object()
-        self._open.add(block)
         try:
-            with connection.cursor() as cursor:
+            with self._blocks.one(), connection.cursor() as cursor:
                 yield cursor
         except BaseException:
             # The task may catch this and return; its half-made writes must not be committed by the finish.
             self._spoiled = True
             raise
-        finally:
-            self._open.discard(block)
 
     @contextmanager
     def connection(self) -> Iterator[Any]:
@@ -107,10 +100,10 @@ class TaskSession:
             raise FenceRefused(
                 "the task ended the transaction of run.transaction() by a statement of its own: what it wrote before may stay"
             )
-        if self._open:
+        if self._blocks:
             borrowed.drop()  # a thread may be about to write more
             self._fenced = None
-            raise FenceRefused(LEFT_OPEN.format(block="run.transaction()"))
+            raise left_open("run.transaction()")
         if self._spoiled:
             self.rollback()
             raise FenceRefused("a block of run.transaction() failed, so its writes were rolled back")
