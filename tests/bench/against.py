@@ -13,7 +13,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench.frame import percentile
 from tests.bench.measures import measures
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,7 +59,7 @@ def summary(seen: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, obje
     for key, values in seen.items():
         ratios = sorted(now / before for now, before in zip(values["now"], values["before"], strict=True))
         found[key] = {label: round(statistics.median(each), 2) for label, each in values.items()}
-        found[key] |= {"ratio": round(percentile(ratios, 50), 3), "ratios": [round(ratio, 3) for ratio in ratios]}
+        found[key] |= {"ratio": round(statistics.median(ratios), 3), "ratios": [round(ratio, 3) for ratio in ratios]}
     return found
 
 

@@ -74,6 +74,17 @@ def test_a_probe_kills_nobody_who_waits_and_calls_nobody_ready_who_does(
     assert capsys.readouterr().out.splitlines()[-1] == (f"no loop turned within {ALIVE_FOR_SECONDS:.0f} s" if state is None else state)
 
 
+def forked(supervisor: Supervisor) -> int:
+    """The process in which it runs."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(supervisor.run())
+        finally:
+            os._exit(70)
+    return pid
+
+
 def test_a_pod_whose_loop_ends_again_and_again_does_not_stay_alive(tmp_path: Path) -> None:
     """Only a loop renews its file: starting one anew does not."""
     path = tmp_path / "alive"
@@ -81,13 +92,7 @@ def test_a_pod_whose_loop_ends_again_and_again_does_not_stay_alive(tmp_path: Pat
     def ends_at_once(number: int) -> int:
         return 1 if (tmp_path / f"alive-{number}").stat().st_mtime > 1.0 else 2  # 2: the second start ends the test
 
-    supervisor = Supervisor(ends_at_once, processes=1, alive_file=path)
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os._exit(supervisor.run())
-        finally:
-            os._exit(70)
+    pid = forked(Supervisor(ends_at_once, processes=1, alive_file=path))
     part = tmp_path / "alive-0"
     wait_until(part.exists, "it is started")
     os.utime(part, (1.0, 1.0))
@@ -100,13 +105,7 @@ def test_parents_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
         while True:
             signal.pause()
 
-    supervisor = Supervisor(work, processes=2, alive_file=tmp_path / "alive")
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os._exit(supervisor.run())
-        finally:
-            os._exit(70)
+    pid = forked(Supervisor(work, processes=2, alive_file=tmp_path / "alive"))
     files = [tmp_path / "pid-0", tmp_path / "pid-1"]
     wait_until(lambda: all(file.exists() and file.read_text() for file in files), "both parents work")
     parents = [int(file.read_text()) for file in files]
