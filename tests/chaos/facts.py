@@ -23,6 +23,14 @@ OVER_LIMIT = """
 select b, count(*), r.max_running from rowlock.active a, unnest(a.limits) b join rowlock.limit_rule r on r.name = split_part(b, ':', 1)
  where a.claimed_at is not null group by b, r.max_running having count(*) > r.max_running
 """
+# A run that is still there, in words: what a reader of "row_lost" asks first.
+LEFT = """
+select format('run %s of %s %s is %s, attempt %s, due in %s s, %s interruptions, last failure %s; its lane is looked at in %s s, blocked by %s,'
+              ' pending %s, floor %s', a.id, s.name, a.source_key, a.state, a.attempt, extract(epoch from a.due - clock_timestamp())::int,
+              a.interruptions, a.failure, extract(epoch from l.at - clock_timestamp())::int, b.name, l.pending, l.floor)
+  from rowlock.active a left join rowlock.source s on s.id = a.source_id left join rowlock.lane l on l.id = a.lane
+  left join rowlock.bucket b on b.id = l.blocked_by order by a.id limit 5
+"""
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,7 @@ class Facts:
     kinds: dict[tuple[str, int], str] = field(default_factory=dict)
     receipts: list[tuple[str, int]] = field(default_factory=list)
     rests: dict[str, int] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)  # the runs among the rests, in words
     forgotten: list[tuple[float, float]] = field(default_factory=list)  # what the API server has lost: from a snapshot to its restore
 
     def forgets(self, at: float) -> bool:
@@ -73,5 +82,6 @@ def gather(stage: Stage) -> Facts:
         for row, status, kind, inserted in stage.sql(f"select id, status, kind, extract(epoch from created_at)::float8 from {source}"):
             facts.rows[source, row] = (status, inserted)
             facts.kinds[source, row] = kind
+    facts.left = [line for (line,) in stage.sql(LEFT)]
     facts.receipts = stage.sql("select run::text, attempt from receipt")
     return facts

@@ -30,6 +30,7 @@ WORDS = {
     "row_not_told": "the row's status column does not say what became of its run",
     "limit_exceeded": "more ran at once, or started in a time, than a limit allows",
     "left_over": "something is left when everything has ended",
+    "left_in_hand": "a run has not ended",
     "not_recovered": "work after a blow did not go on in time",
 }
 
@@ -44,6 +45,7 @@ def check(lines: list[Line], facts: Facts) -> list[Violation]:
         *_effects(lines, facts),
         *_limits(lines, facts),
         *(Violation("left_over", f"{name}: {n}") for name, n in facts.rests.items()),
+        *(Violation("left_in_hand", line) for line in facts.left),
     ]
 
 

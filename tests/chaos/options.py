@@ -11,7 +11,7 @@ FIRST_MILLIS = {
     "fence": [14_000] * 4 + [300] * 200,
     "sweeper": [3_000] * 10,
     "dedupe": [0] * 1000,
-    "kubernetes": (9, 60.0, 40.0, True),
+    "kubernetes": [3_000] * 9,
 }
 ONLY = {"kubernetes": "exports"}  # rows of one source
 

@@ -51,6 +51,7 @@ class Chaos:
         self._over_limit: list[Violation] = []
         self._next_say = self._next_look = 0.0
         self._began = 0.0
+        self._aimed_at: float | None = None
 
     def run(self) -> Result:
         self._began = time.monotonic()
@@ -81,13 +82,23 @@ class Chaos:
         last = self._options.rows
         while self._inserted < last or (blow is not None and self._options.guard_off):
             now = self._seconds()
-            if blow is not None and now >= blow.at and self._strike(blow, last_try=now > blow.at + PATIENCE_SECONDS):
+            since = now - self._plan_began()
+            if blow is not None and since >= blow.at and self._strike(blow, last_try=since > blow.at + PATIENCE_SECONDS):
                 blow = next(plan, None)
             if now >= next_batch and self._inserted < last and self._inserted - self._ended < self._options.backlog:
                 next_batch = max(next_batch + len(self._insert()) / self._options.rate, now - 1.0)
             self._tend()
         while self._striker_busy():
             self._tend()
+
+    def _plan_began(self) -> float:
+        """When the plan's time begins: with the rows, and an aimed plan with the first attempt: its target must be there, however
+        long a loaded machine needs for it."""
+        if self._options.guard_off and self._aimed_at is None:
+            begun = self._stage.log.read()
+            self._aimed_at = self._seconds() if begun else None
+            return self._seconds() if self._aimed_at is None else self._aimed_at
+        return self._aimed_at or 0.0
 
     def _strike(self, blow: Blow, *, last_try: bool) -> bool:
         """False where there is nobody to hit now and it is worth waiting for somebody."""

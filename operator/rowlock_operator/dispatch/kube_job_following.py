@@ -103,7 +103,7 @@ class KubeJobFollowing:
         if ours:
             await self._hold_fences(dispatcher, entry, run, kube_job, pod, outcome)
         elif run.state == "launching" and isinstance(outcome, Failed | Succeeded):
-            over = await self._give_back(dispatcher, entry, run, _never_came(outcome))
+            over = await self._give_back(dispatcher, entry, run, kube_job, _never_came(outcome))
             if over:
                 await self._clearing.clear(kube_job)
 
@@ -169,7 +169,7 @@ class KubeJobFollowing:
                 await self._clearing.delete(kube_job)
                 return
             else:
-                if await self._give_back(dispatcher, entry, run, outcome):
+                if await self._give_back(dispatcher, entry, run, kube_job, outcome):
                     await self._clearing.clear(kube_job)
                 return
         await self._end(dispatcher, entry, run, kube_job, outcome)
@@ -216,7 +216,7 @@ class KubeJobFollowing:
             return
         pod = pod or self._last_pod((run.run_id, run.attempt))
         if pod is None or not pod.began or pod.owner_uid not in ("", withdrawn.uid):
-            await self._give_back(dispatcher, entry, run, found.cause)
+            await self._give_back(dispatcher, entry, run, withdrawn, found.cause)
         else:
             outcome = decide_outcome(queue.spec, kube_job=withdrawn, pod=pod, now=self._now())
             if not isinstance(outcome, Failed | Succeeded):
@@ -225,11 +225,15 @@ class KubeJobFollowing:
             await self._end(dispatcher, entry, run, withdrawn, outcome)
         self._withdrawn.pop(key, None)
 
-    async def _give_back(self, dispatcher: DatabaseDispatcher, entry: QueueEntry, run: KubeRun, cause: NotStarted) -> bool:
+    async def _give_back(
+        self, dispatcher: DatabaseDispatcher, entry: QueueEntry, run: KubeRun, kube_job: KubeJobSeen, cause: NotStarted
+    ) -> bool:
         """Waits again, without a try; false = it has started meanwhile, or is no longer this attempt's."""
-        # While others start, what keeps this one is its own: it stays away for longer than it held its place.
+        # While others start, what keeps this one is its own: it stays away for longer than it held its place. That was moments
+        # where its container ended before the start fence: a killed one is no reason to stay away for the whole deadline.
         starts, deadline = dispatcher.state.starts, entry.starting_deadline_seconds
-        first = deadline if starts.others_start(entry.queue_id, deadline / 2) else None
+        held = (self._now() - (kube_job.counted_from or kube_job.created_at)).total_seconds()
+        first = max(0.0, held) if starts.others_start(entry.queue_id, deadline / 2) else None
         state = await dispatcher.threads.run(
             dispatcher.ledger.postpone,
             run_id=run.run_id,

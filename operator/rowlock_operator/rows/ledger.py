@@ -321,8 +321,8 @@ class Ledger:
     def postpone(
         self, *, run_id: str, attempt: int, failure: dict[str, Any], first_seconds: float | None = None, longest_seconds: float = 900
     ) -> str | None:
-        """The run of an attempt that never started waits again, without a try: by the backoff of class infra, or longer, from `first_seconds`
-        to `longest_seconds`. Its new state; None where the attempt has started, or is stale."""
+        """The run of an attempt that never started waits again, without a try: by the backoff of class infra, or longer: `first_seconds`
+        (how long it held its place), twice as long each time, `longest_seconds` at most. Its new state; None where the attempt has started, or is stale."""
         rows = self._rows("postpone", id=run_id, attempt=attempt, failure=json.dumps(failure), first=first_seconds, longest=longest_seconds)
         return str(rows[0][0]) if rows else None
 

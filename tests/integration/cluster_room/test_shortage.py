@@ -291,6 +291,31 @@ def test_runs_that_never_start_keep_no_other_from_running(database: str, redis_u
     asyncio.run(play())
 
 
+def test_what_ended_before_it_started_stays_away_for_seconds_and_not_for_the_deadline_it_did_not_wait_for(
+    database: str, redis_url: str, credentials: Credentials, namespace: str
+) -> None:
+    """A pod that the kubelet did not admit, or whose container was killed before the start fence, held its place for moments."""
+
+    async def play() -> None:
+        async with KubeClient(credentials) as client:
+            with acting(database, redis_url, client, namespace) as stage:
+                refused = PodSeen(name="p", node="n", phase="Failed", reason="UnexpectedAdmissionError")
+                stage.cluster.stuck, stage.cluster.starts = [refused], True
+                stage.cluster.never = set(stage.enqueue(1))
+                stage.enqueue(20)
+                for _ in range(4):
+                    await stage.step(1)
+                assert stage.states()["succeeded"] == 20, "the others start"
+                stage.cluster.never = set()
+                while stage.states().get("succeeded", 0) < 21 and stage.clock.seconds < DEADLINE:
+                    await stage.step(2)
+                assert (stage.states(), stage.tries()) == ({"succeeded": 21}, 0)
+                assert stage.sql("select attempt > 1 from rowlock.run order by 1 desc limit 1") == [(True,)], "it was tried before"
+                assert stage.clock.seconds < DEADLINE / 4
+
+    asyncio.run(play())
+
+
 def test_kube_jobs_that_somebody_else_suspended_are_waited_for_however_long(
     database: str, redis_url: str, credentials: Credentials, namespace: str
 ) -> None:
