@@ -53,18 +53,20 @@ def measure(bench: Bench) -> dict[str, float]:
     }
 
 
-def rowlock(bench: Bench, count: int, processes: int) -> float:
+def rowlock(
+    bench: Bench, count: int, processes: int, *, task: str = "noop", imports: str = "tests.bench.peer_rowlock", **environment: str
+) -> float:
     """Runs a second with so many worker processes; every row is done at the end, each by one run that began once."""
     with bench.database() as url, _stamps(bench) as stamps:
         create_orders(url, rows=count)
-        environment = worker_environment(
-            url=url, redis_url=bench.redis.url, queue="default/orders", folder=bench.folder, tasks="noop",
-            rowlock_imports="tests.bench.peer_rowlock", rowlock_processes=str(processes), **{STAMPS.lower(): str(stamps)},
+        variables = worker_environment(
+            url=url, redis_url=bench.redis.url, queue="default/orders", folder=bench.folder, tasks=task,
+            rowlock_imports=imports, rowlock_processes=str(processes), **{STAMPS.lower(): str(stamps)}, **environment,
         )  # fmt: skip
-        worker = RunningWorker(environment, bench.folder / f"{stamps.name}.log")
+        worker = RunningWorker(variables, bench.folder / f"{stamps.name}.log")
         try:
             worker.wait_ready()
-            with dispatcher_process(url, bench.redis.url, task="noop"):
+            with dispatcher_process(url, bench.redis.url, task=task):
                 _wait_stamps(stamps, count)
                 wait_until(lambda: statuses(url) == {"done": count}, f"{count} rows are done", _DEADLINE_SECONDS)
         finally:

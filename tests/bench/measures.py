@@ -5,7 +5,10 @@ import importlib.util
 
 from tests.bench.frame import Measure
 
-_MODULES = ("claiming", "row_to_start", "behind_limits", "dispatch_rate", "end_to_end", "redis_memory", "kube_jobs", "pods", "scale")
+_MODULES = (
+    *("claiming", "row_to_start", "behind_limits", "dispatch_rate", "end_to_end", "clean_session", "redis_memory"),
+    *("kube_jobs", "pods", "scale"),
+)
 
 
 def measures(only: list[str] | None = None) -> list[Measure]:

@@ -56,6 +56,9 @@ def load_statement(name: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.startswith("--"))
 
 
+_PIN = load_statement("pin")
+
+
 class LoginRefused(psycopg2.OperationalError):
     """The server does not let this login in; the next try reads the address anew."""
 
@@ -204,7 +207,7 @@ class FenceConnection:
     ) -> None:
         self._address, self._application_name = address, application_name
         self._login_patience_seconds = login_patience_seconds
-        self._pin = load_statement("pin").format(statement_timeout_ms=int(statement_timeout_ms)) + "\n"
+        self._pin = _PIN.format(statement_timeout_ms=int(statement_timeout_ms)) + "\n"
         self._prefix = ""
         self._used_at = 0.0
         self._connection: psycopg2.extensions.connection | None = None

@@ -4,6 +4,7 @@ Clean is certain, not hoped for: what PostgreSQL keeps in a session is reset by 
 connection that anything of the run still refers to (a thread, a generator, a cursor in a global) is closed instead.
 """
 
+import os
 import socket
 import sys
 import time
@@ -13,6 +14,7 @@ from contextlib import suppress
 import psycopg2
 import psycopg2.extensions
 
+from rowlock_jobs.fence import libpq
 from rowlock_jobs.fence.connection import FenceConnection, connect_as, load_statement, without_transaction_timeout
 from rowlock_jobs.fence.guard import TaskConnection
 from rowlock_jobs.fence.ledger import Ledger
@@ -77,6 +79,7 @@ class BorrowedConnection:
             self.connection.run(self._pin)
             self.connection.end(commit=True)
         self._references = (0, 0)
+        self._cleaning = False  # whether its answer to the reset was not read yet
         self._used_at = time.monotonic()
 
     def begin(self) -> None:
@@ -98,7 +101,9 @@ class BorrowedConnection:
             self.drop()  # what was to be committed is
 
     def lives(self) -> bool:
-        """Whether the server still answers; asked only after a while without use."""
+        """Whether it is clean by now and the server still answers; that is asked only after a while without use."""
+        if self._cleaning and not self._cleaned():
+            return False
         if self._is_pooled or time.monotonic() - self._used_at <= _LOOK_AFTER_SECONDS:
             return not self.connection.closed
         try:
@@ -125,7 +130,8 @@ class BorrowedConnection:
         return sys.getrefcount(self.connection), weakref.getweakrefcount(self.connection)
 
     def clean(self) -> bool:
-        """Undoes what a run did to it. False where that is not possible."""
+        """Undoes what a run did to it, or begins to: the server does it while the next run begins, `lives` says whether it has.
+        False where that is not possible."""
         connection = self.connection
         try:
             if connection.closed:
@@ -133,12 +139,18 @@ class BorrowedConnection:
             connection.end(commit=False)
             self._set_anew()
             if not self._is_pooled:
-                connection.run(_RESET + "\n" + self._pin)
-                connection.end(commit=True)
+                seed = int.from_bytes(os.urandom(6), "big") / 2**47 - 1
+                self._cleaning = libpq.send(connection, _RESET.format(seed=seed) + "\n" + self._pin)
+                if not self._cleaning:
+                    return False
         except psycopg2.Error:
             return False
         self._used_at = time.monotonic()
         return True
+
+    def _cleaned(self) -> bool:
+        self._cleaning = False
+        return libpq.succeeded(self.connection)
 
     def drop(self) -> None:
         """Closes it under whatever still uses it; a thread's statement that is at work is not waited for."""

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import random
 import signal
 import socket
 import sys
@@ -168,7 +167,6 @@ def _settle_in(parent_pid: int, inherited: Iterable[int]) -> None:
     for descriptor in inherited:
         os.dup2(null, descriptor)
     os.close(null)
-    random.seed()
     exit_handlers.forget_inherited()
     try:
         load_in_child()

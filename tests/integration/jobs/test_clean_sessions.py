@@ -19,7 +19,7 @@ from psycopg2.sql import SQL
 
 from rowlock_jobs.fence.connection import FenceConnection
 from rowlock_jobs.fence.ledger import Ledger
-from rowlock_jobs.fence.pool import BorrowedConnection
+from rowlock_jobs.fence.pool import BorrowedConnection, ConnectionPool
 from rowlock_jobs.task import Permanent, Run
 from tests.integration.jobs.performing import Performing
 from tests.services.pgbouncer import PgBouncer
@@ -373,3 +373,62 @@ def test_a_session_is_kept_for_the_next_run_also_after_a_failure(direct: Perform
     first = direct.run(asks).result
     assert direct.run(partial(asks, fails=True)).state == "pending"
     assert direct.run(asks).result == first
+
+
+def _backend(borrowed: BorrowedConnection) -> int:
+    found: int = borrowed.connection.run("select pg_backend_pid()")[0][0]
+    borrowed.end(commit=False)
+    return found
+
+
+def test_a_lock_that_a_run_left_is_released_while_its_process_is_idle(database: str) -> None:
+    """The reset is sent when the run is over, and not when somebody needs the session again."""
+    pool, other = ConnectionPool(database), psycopg2.connect(database)
+    borrowed = pool.lend()
+    borrowed.connection.run("select pg_advisory_lock(77)")
+    pool.take_back(borrowed)
+    other.autocommit = True
+    with other.cursor() as cursor:
+
+        def free() -> bool:
+            cursor.execute("select count(*) from pg_locks where locktype = 'advisory'")
+            return bool(cursor.fetchall() == [(0,)])
+
+        wait_until(free, "the lock is free", 5)
+    other.close()
+    del borrowed
+    pool.close()
+
+
+def test_a_session_whose_reset_failed_is_lent_to_nobody(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = ConnectionPool(database)
+    first = pool.lend()
+    backend = _backend(first)
+    first.connection.run("set app.tenant = 'customer A'")
+    first.connection.end(commit=True)
+    monkeypatch.setattr("rowlock_jobs.fence.pool._RESET", "select 1 / 0;")
+    pool.take_back(first)
+    del first
+    second = pool.lend()
+    assert _backend(second) != backend
+    assert second.connection.run("select coalesce(current_setting('app.tenant', true), '')") == [("",)]
+    second.drop()
+    pool.close()
+
+
+def test_without_reading_its_answer_a_session_that_was_not_reset_would_be_lent(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The twin: psycopg2 drops the answers that it did not ask for, errors among them."""
+    pool = ConnectionPool(database)
+    first = pool.lend()
+    backend = _backend(first)
+    first.connection.run("set app.tenant = 'customer A'")
+    first.connection.end(commit=True)
+    monkeypatch.setattr("rowlock_jobs.fence.pool._RESET", "select 1 / 0;")
+    monkeypatch.setattr(BorrowedConnection, "_cleaned", lambda self: True)
+    pool.take_back(first)
+    del first
+    second = pool.lend()
+    assert _backend(second) == backend
+    assert second.connection.run("select current_setting('app.tenant')") == [("customer A",)]
+    second.drop()
+    pool.close()
