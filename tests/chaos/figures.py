@@ -81,6 +81,16 @@ def recovery_seconds(spans: list[tuple[float, float]], at: float) -> float | Non
     return min(ends) - at if ends else None
 
 
+def away_seconds(struck: list[Struck], since: float, until: float) -> float:
+    """How long a store was stopped from `since` on, up to `until`, which moves on by as much: nothing can end while it is away."""
+    away = 0.0
+    for each in sorted(struck, key=lambda one: one.at):
+        begin, end = max(each.at, since), each.at + each.blow.seconds
+        if each.blow.kind.startswith("stop_") and since < end and begin < until + away:
+            away += end - begin
+    return away
+
+
 def quantile(values: Iterable[float], share: float) -> float:
     """The value below which this share of them lies; 0 where there is none."""
     ordered = sorted(values)

@@ -15,7 +15,8 @@ PROMISES = """\
 Checked from outside (the tasks' own append-only log, the users' tables, the history): every row ends as exactly one run, and its status column says so;
 no attempt begins twice; the outcome that counts is that of the attempt and the process that ended it, and what was written in `run.transaction()` is there
 exactly for these; an effect after `begin_effect` happens at most once a run, and its run is never tried again; no limit is exceeded; what begins after a
-blow ends within 40 s of it even while the blow lasts; nothing is left over (runs, events, outcomes, runners, slots of limits, ids, kube jobs).
+blow ends within 40 s of it even while the blow lasts, and within 40 s of its return where a store is away; nothing is left over (runs, events, outcomes,
+runners, slots of limits, ids, kube jobs).
 
 What a limit promises: the runs that the ledger counts as in hand never exceed it (looked at twice a second), and attempts whose outcome counts never
 overlap beyond it. An attempt that was given up may go on beside its successor until its process notices: at the next renewal, or, frozen, when it wakes.

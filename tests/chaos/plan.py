@@ -22,6 +22,7 @@ class Blow:
 
 LEASE = (12.0, 15.0)  # past the 10 s lease of a runner
 SHORT = (2.0, 6.0)  # within it
+OUTAGE = (20.0, 30.0)  # past every lease, and past what clients try by themselves
 
 # Kind -> (cards in the deck, how long it lasts). Of the kinds with `leader`, one that has no election hits any dispatcher.
 KINDS: dict[str, tuple[int, tuple[float, float]]] = {
@@ -37,6 +38,8 @@ KINDS: dict[str, tuple[int, tuple[float, float]]] = {
     "flush_redis": (2, (0, 0)),
     "restart_redis": (2, (0, 0)),
     "restart_postgres": (2, (0, 0)),
+    "stop_redis": (1, OUTAGE),
+    "stop_postgres": (1, OUTAGE),
     "duplicate_ids": (2, (0, 0)),
     "freeze_worker": (2, LEASE),
     "freeze_parent": (2, LEASE),

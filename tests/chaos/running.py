@@ -10,7 +10,7 @@ import redis
 
 from tests.chaos import workload
 from tests.chaos.facts import OVER_LIMIT, Facts, gather, rests
-from tests.chaos.figures import Figures, figures_of, recovery_seconds, served
+from tests.chaos.figures import Figures, away_seconds, figures_of, recovery_seconds, served
 from tests.chaos.invariants import Violation, check, few
 from tests.chaos.options import FIRST_MILLIS, Options
 from tests.chaos.plan import Blow
@@ -194,10 +194,12 @@ class Chaos:
 
     def _not_recovered(self, lines: list[Line], facts: Facts) -> Iterator[Violation]:
         """Work that begins after a blow ends in time. Judged where rows went on flowing that long."""
-        spans, bound = served(lines), self._options.recover_seconds
+        spans = served(lines)
         last = max((inserted for _, inserted in facts.rows.values()), default=0.0)
-        for struck in [] if self._options.guard_off else self._striker.struck:
-            took = recovery_seconds(spans, struck.at)
+        struck_all = self._striker.struck
+        for struck in [] if self._options.guard_off else struck_all:
+            took, bound = recovery_seconds(spans, struck.at), self._options.recover_seconds
+            bound += away_seconds(struck_all, struck.at, struck.at + bound)
             if last - struck.at > bound and (took is None or took > bound):
                 after = "never" if took is None else f"{took:.1f} s later"
                 yield Violation("not_recovered", f"{struck.blow}: what began after it ended {after}, {bound:g} s are allowed")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import psycopg2
 import redis
 
 from tests.chaos import cluster
@@ -14,6 +15,8 @@ from tests.chaos.crew import Member, children_of, kill_together, signal_all
 from tests.chaos.plan import Blow
 from tests.chaos.stage import Stage
 from tests.services.kube import KubeControlPlane
+from tests.services.postgres import PostgresServer
+from tests.services.redis import RedisServer
 
 
 @dataclass
@@ -32,6 +35,7 @@ class Striker:
         self._stage = stage
         self.struck: list[Struck] = []
         self._ends: list[tuple[float, Callable[[], object]]] = []
+        self._stopped: set[str] = set()  # stores that are away
         self._webhook: socket.socket | None = None  # of an admission webhook that does not answer
 
     def strike(self, blow: Blow) -> Struck | None:
@@ -197,23 +201,44 @@ class Striker:
         return what
 
     def _flush_redis(self, _: Blow) -> str:
+        if "redis" in self._stopped:
+            return ""
         self._stage.redis.flush()
         return "redis"
 
-    def _restart_redis(self, _: Blow) -> str:
-        self._stage.redis.kill()
-        self._stage.redis.start()
-        return "redis"
+    def _restart_redis(self, blow: Blow) -> str:
+        return self._stop("redis", self._stage.redis, blow)
 
-    def _restart_postgres(self, _: Blow) -> str:
-        self._stage.postgres.kill()
-        self._stage.postgres.start()
-        return "postgres"
+    def _restart_postgres(self, blow: Blow) -> str:
+        return self._stop("postgres", self._stage.postgres, blow)
+
+    def _stop_redis(self, blow: Blow) -> str:
+        return self._stop("redis", self._stage.redis, blow)
+
+    def _stop_postgres(self, blow: Blow) -> str:
+        return self._stop("postgres", self._stage.postgres, blow)
+
+    def _stop(self, name: str, server: RedisServer | PostgresServer, blow: Blow) -> str:
+        """Killed, and started again at once or when the blow is over."""
+        if name in self._stopped:
+            return ""
+
+        def start() -> None:
+            server.start()
+            self._stopped.discard(name)
+
+        self._stopped.add(name)
+        server.kill()
+        if blow.seconds:
+            self._later(blow.seconds, start)
+        else:
+            start()
+        return name
 
     def _duplicate_ids(self, blow: Blow) -> str:
         """Redis delivers twice: every id that is in hand (waiting there, or running already) is pushed again, behind the back of the dedupe."""
         copies = 0
-        with contextlib.suppress(redis.RedisError), redis.Redis.from_url(self._stage.redis.url) as client:
+        with contextlib.suppress(redis.RedisError, psycopg2.OperationalError), redis.Redis.from_url(self._stage.redis.url) as client:
             claimed = self._stage.sql(
                 "select q.name, a.id || '-' || a.attempt from rowlock.active a join rowlock.queue q on q.id = a.queue_id"
                 " where a.claimed_at is not null and q.mode = 'Workers'"

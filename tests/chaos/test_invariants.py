@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from tests.chaos.facts import Ended, Facts
+from tests.chaos.figures import away_seconds
 from tests.chaos.invariants import WORDS, check, few, most_at_once, most_beyond_rate
-from tests.chaos.plan import KINDS, blows
+from tests.chaos.plan import KINDS, Blow, blows
+from tests.chaos.striking import Struck
 from tests.chaos.tasklog import Line
 
 RUN = Ended("r1", 2, "succeeded", "bills", "7", {"attempt": 2, "pid": 20}, 100.0, 103.0)
@@ -116,3 +118,14 @@ def test_a_seed_deals_the_same_blows_again_and_no_kind_is_missing_in_a_deck() ->
     assert first == again
     assert {blow.kind for _, blow in first} == set(KINDS)
     assert first != list(zip(range(deck), blows(8, jobs=True), strict=False))
+
+
+def test_time_in_which_a_store_is_away_is_added_to_what_a_recovery_may_take_and_nothing_else_is() -> None:
+    def struck(kind: str, at: float, seconds: float) -> Struck:
+        return Struck(Blow(at, kind, 0.0, seconds), at, "x")
+
+    blows = [struck("stop_postgres", 10, 25), struck("stop_redis", 60, 20), struck("freeze_worker", 0, 15)]
+    assert away_seconds(blows, 10, 50) == 25 + 20, "the second began within what the first had added"
+    assert away_seconds(blows, 30, 50) == 5
+    assert away_seconds(blows, 81, 121) == 0
+    assert away_seconds(blows, 0, 9) == 0
