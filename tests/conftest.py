@@ -19,7 +19,9 @@ __all__ = ["cluster", "cluster_kubeconfig", "kube", "kube_control_plane"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On several processes, files with a slow test come first, so that none is left alone with one at the end."""
+    """On several processes, files with a slow test come first, so that none is left alone with one at the
+    end.
+    """
     if not hasattr(config, "workerinput"):
         return
     slow = {item.path for item in items if item.get_closest_marker("slow")}
@@ -36,14 +38,18 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    """For `make test`, too: how long the tests of each file took, with what they shared made in the first one's time."""
+    """For `make test`, too: how long the tests of each file took, with what they shared made in the first
+    one's time.
+    """
     file = os.environ.get("ROWLOCK_TEST_SECONDS")
     if file and "PYTEST_XDIST_WORKER" not in os.environ:
         Path(file).write_text(json.dumps(_seconds), encoding="utf-8")
 
 
 def note_failure(report: pytest.TestReport | pytest.CollectReport) -> None:
-    """For `make test`, whose last lines name every test that failed (tools/tiers.py). On several processes the one that gathers writes."""
+    """For `make test`, whose last lines name every test that failed (tools/tiers.py). On several processes
+    the one that gathers writes.
+    """
     file = os.environ.get("ROWLOCK_FAILED_TESTS")
     if file and report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
         with Path(file).open("a", encoding="utf-8") as lines:

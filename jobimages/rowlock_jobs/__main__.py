@@ -15,7 +15,9 @@ COMMANDS = {
     "run": "take runs of the WorkQueue until SIGTERM",
     "once": "run the one attempt that ROWLOCK_RUN_ID and ROWLOCK_ATTEMPT name",
     "alive": f"exit 0 while the worker's loops turned within {ALIVE_FOR_SECONDS:.0f} s (liveness)",
-    "ready": "exit 0 while they can take work: alive, and waiting neither for Redis nor for PostgreSQL (readiness)",
+    "ready": (
+        "exit 0 while they can take work: alive, and waiting neither for Redis nor for PostgreSQL (readiness)"
+    ),
     "tasks": "list the tasks that the modules of ROWLOCK_IMPORTS register",
     "tick": "write the tick of a schedule as a run (ROWLOCK_TICK, ROWLOCK_TICK_SCHEDULE, ROWLOCK_TICK_TASK)",
     "migrate": "create or update the domain tables (needs a login that may)",
@@ -26,7 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0 done, 1 not, 2 wrong usage or settings."""
     listing = "\n".join(f"  {name:8} {text}" for name, text in COMMANDS.items())
     parser = argparse.ArgumentParser(
-        prog="rowlock-worker", epilog=f"commands:\n{listing}", formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="rowlock-worker",
+        epilog=f"commands:\n{listing}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", nargs="?", choices=COMMANDS, default="run", metavar="command")
     command = parser.parse_args(arguments).command
@@ -62,7 +66,11 @@ def _run(command: str) -> int:
     from rowlock_jobs import wiring
 
     if command == "tasks":  # a look into the image: needs no database
-        print("\n".join(wiring.list_tasks(names(os.environ, "ROWLOCK_IMPORTS"), names(os.environ, "ROWLOCK_TASKS"))))
+        print(
+            "\n".join(
+                wiring.list_tasks(names(os.environ, "ROWLOCK_IMPORTS"), names(os.environ, "ROWLOCK_TASKS"))
+            )
+        )
         return 0
     settings = load_settings(os.environ)
     if command == "once":

@@ -1,7 +1,7 @@
 """Python values as JSON text that PostgreSQL can keep. Pure.
 
-What JSON has no word for becomes text as PostgreSQL would write it, so that a value looks the same in a result as in the arguments that a
-row gives: nothing is lost. What cannot be told without a loss is refused.
+What JSON has no word for becomes text as PostgreSQL would write it, so that a value looks the same in a
+result as in the arguments that a row gives: nothing is lost. What cannot be told without a loss is refused.
 """
 
 import collections
@@ -22,17 +22,28 @@ from typing import Any
 DEEPEST = 500  # brackets in each other; jsonb's own limit depends on the server's stack
 
 _TEXTS = (
-    collections.UserString, decimal.Decimal, uuid.UUID, datetime.timedelta, fractions.Fraction, pathlib.PurePath,
-    ipaddress.IPv4Address, ipaddress.IPv6Address, ipaddress.IPv4Network, ipaddress.IPv6Network,
-    ipaddress.IPv4Interface, ipaddress.IPv6Interface,
-)  # fmt: skip
+    collections.UserString,
+    decimal.Decimal,
+    uuid.UUID,
+    datetime.timedelta,
+    fractions.Fraction,
+    pathlib.PurePath,
+    ipaddress.IPv4Address,
+    ipaddress.IPv6Address,
+    ipaddress.IPv4Network,
+    ipaddress.IPv6Network,
+    ipaddress.IPv4Interface,
+    ipaddress.IPv6Interface,
+)
 _LISTS = (Sequence, MutableSequence, Set, ValuesView)
 _PAIR = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}")
 _NO_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[^][{}"]+')
 
 
 class NotJson(ValueError):
-    """A value has no JSON text; `reason` is CamelCase: NotJson, or NotStorable where PostgreSQL has no place for it."""
+    """A value has no JSON text; `reason` is CamelCase: NotJson, or NotStorable where PostgreSQL has no place
+    for it.
+    """
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -113,12 +124,16 @@ def _plain(value: Any) -> Any:
         return dict(value)
     if isinstance(value, _LISTS):
         return _in_order(value)
-    if type(value).__module__.partition(".")[0] == "numpy":  # a number or an array of a library that need not be here
+    if (
+        type(value).__module__.partition(".")[0] == "numpy"
+    ):  # a number or an array of a library that need not be here
         return value.tolist()
     if callable(dump := getattr(type(value), "model_dump", None)):  # pydantic's
         return dump(value, mode="json")
     kind = type(value)
-    raise NotJson("NotJson", f"an object of type {kind.__module__}.{kind.__qualname__} is not JSON serializable")
+    raise NotJson(
+        "NotJson", f"an object of type {kind.__module__}.{kind.__qualname__} is not JSON serializable"
+    )
 
 
 def _in_order(values: Iterable[Any]) -> list[Any]:

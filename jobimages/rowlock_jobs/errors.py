@@ -11,7 +11,8 @@ RowlockError
 |   `-- Canceled         somebody asked this run to end, and it does
 |-- StaleAttempt         this attempt is no longer ours: drop it silently, count it
 |-- LeaseLost            stop everything this process holds, now
-|-- FenceAway            the database did not answer: ask again later; a call that was sent may have been carried out
+|-- FenceAway            the database did not answer: ask again later; a call that was sent may have been
+                         carried out
 |   `-- FenceRuled       a rule of the database (a constraint, a trigger) refuses them: somebody may change it
 |-- FenceRefused         the database refuses these values: asking again changes nothing
 |-- TransportAway        Redis did not answer: go on without it, try later
@@ -25,12 +26,16 @@ class RowlockError(Exception):
 
 
 class TaskError(RowlockError):
-    """How a task says why it failed. `after_seconds`: not before that many seconds; None = the queue's backoff."""
+    """How a task says why it failed. `after_seconds`: not before that many seconds; None = the queue's
+    backoff.
+    """
 
     failure_class = "app"
     permanent = False
 
-    def __init__(self, message: str = "", *, reason: str | None = None, after_seconds: float | None = None) -> None:
+    def __init__(
+        self, message: str = "", *, reason: str | None = None, after_seconds: float | None = None
+    ) -> None:
         super().__init__(message)
         self.reason = reason or type(self).__name__
         self.after_seconds = after_seconds

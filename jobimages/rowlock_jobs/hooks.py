@@ -11,7 +11,8 @@ def bind(run: Run) -> None: ...
 @after_run    # with the Run, after the task and its transaction, however it ended
 def release(run: Run) -> None: ...
 
-Register them in a module of ROWLOCK_IMPORTS. They are called in the order of registration, `after_run` in the reverse.
+Register them in a module of ROWLOCK_IMPORTS. They are called in the order of registration, `after_run` in the
+reverse.
 """
 
 import logging
@@ -48,13 +49,17 @@ def before_run(hook: _R) -> _R:
 
 
 def after_run(hook: _R) -> _R:
-    """Registers a function. One that raises changes nothing for its run, whose work is done: it is logged, and the process replaced."""
+    """Registers a function. One that raises changes nothing for its run, whose work is done: it is logged,
+    and the process replaced.
+    """
     _register(_after, hook)
     return hook
 
 
 def after_fork(hook: _F) -> _F:
-    """Registers a function. Where it raises, the next run fails with that error, and another process is tried."""
+    """Registers a function. Where it raises, the next run fails with that error, and another process is
+    tried.
+    """
     _register(_forked, hook)
     return hook
 
@@ -89,7 +94,9 @@ def needs_new_process() -> bool:
 
 
 def replace_process() -> None:
-    """No run may begin in this process any more: a connection that a library keeps is lost, and it would meet it again."""
+    """No run may begin in this process any more: a connection that a library keeps is lost, and it would meet
+    it again.
+    """
     _State.spent = True
 
 

@@ -1,7 +1,9 @@
-"""Log lines: an event name and key-values, JSON in a pod, one readable line on a terminal. Never arguments, results or URLs.
+"""Log lines: an event name and key-values, JSON in a pod, one readable line on a terminal. Never arguments,
+results or URLs.
 
-Our own events do not go through the logging module once they are configured: whatever a task's code configures there (dictConfig disables
-every logger it does not name), a worker says what it does. It is also a tenth of a fast worker's time.
+Our own events do not go through the logging module once they are configured: whatever a task's code
+configures there (dictConfig disables every logger it does not name), a worker says what it does. It is also a
+tenth of a fast worker's time.
 """
 
 import json
@@ -50,7 +52,9 @@ COMMAND_FAILED = "command_failed"
 _LEVELS = {level: logging.getLevelName(level).lower() for level in (10, 20, 30, 40, 50)}
 _encode = json.JSONEncoder(default=str).encode
 _event_logger = logging.getLogger("rowlock.worker")
-_out: TextIO | None = None  # where events go; None: nobody configured us (a stock RQ worker), they are ordinary records
+_out: TextIO | None = (
+    None  # where events go; None: nobody configured us (a stock RQ worker), they are ordinary records
+)
 _json, _level = True, logging.INFO
 _gathered: list[str] | None = None
 
@@ -81,7 +85,13 @@ def together() -> Iterator[None]:
 
 
 def _json_event(event: str, level: int, fields: dict[str, Any]) -> str:
-    head = {"time": _utc(time.time()), "level": _LEVELS[level], "logger": _event_logger.name, "event": event, "pid": os.getpid()}
+    head = {
+        "time": _utc(time.time()),
+        "level": _LEVELS[level],
+        "logger": _event_logger.name,
+        "event": event,
+        "pid": os.getpid(),
+    }
     return _encode({**head, **fields})
 
 
@@ -103,7 +113,9 @@ def _write(text: str) -> None:
 
 def run_logger(*, run: str, attempt: int, task: str, queue: str) -> "logging.LoggerAdapter[logging.Logger]":
     """The logger a task gets: every line carries the run it belongs to."""
-    return _RunAdapter(logging.getLogger("rowlock.task"), {"run": run, "attempt": attempt, "task": task, "queue": queue})
+    return _RunAdapter(
+        logging.getLogger("rowlock.task"), {"run": run, "attempt": attempt, "task": task, "queue": queue}
+    )
 
 
 class _RunAdapter(logging.LoggerAdapter[logging.Logger]):
@@ -113,7 +125,9 @@ class _RunAdapter(logging.LoggerAdapter[logging.Logger]):
         return msg, kwargs
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - logging's name
-        """A dictConfig disables loggers that were there before it, which its author did not mean of this one."""
+        """A dictConfig disables loggers that were there before it, which its author did not mean of
+        this one.
+        """
         self.logger.disabled = False
         return super().isEnabledFor(level)
 
@@ -143,7 +157,9 @@ class TextFormatter(logging.Formatter):
     """For a person at a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = _readable(record.created, record.levelname.lower(), record.getMessage(), getattr(record, "rowlock", {}))
+        line = _readable(
+            record.created, record.levelname.lower(), record.getMessage(), getattr(record, "rowlock", {})
+        )
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 

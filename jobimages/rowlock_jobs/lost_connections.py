@@ -1,4 +1,6 @@
-"""Whether an error of a database library says that the database went away: known by names, so that none of them is imported here."""
+"""Whether an error of a database library says that the database went away: known by names, so that none of
+them is imported here.
+"""
 
 import re
 from collections.abc import Iterator
@@ -8,11 +10,20 @@ from rowlock_jobs.errors import TaskError
 
 _STATES = ("08", "57P")  # connection exception; shutdown, crash, starting up
 # A server that answered and refused the login says the same in an hour.
-_REFUSED = re.compile(r"authentication failed|does not exist|no pg_hba\.conf entry|permission denied|no password supplied", re.IGNORECASE)
+_REFUSED = re.compile(
+    r"authentication failed|does not exist|no pg_hba\.conf entry|permission denied|no password supplied",
+    re.IGNORECASE,
+)
 _CLOSED = re.compile(r"connection (is |was |has been )?(already )?(closed|lost|terminated)", re.IGNORECASE)
 _MYSQL = frozenset({1053, 1927, 2002, 2003, 2006, 2013, 2055})
 _ASYNCPG = frozenset(
-    {"ConnectionDoesNotExistError", "ConnectionFailureError", "CannotConnectNowError", "AdminShutdownError", "CrashShutdownError"}
+    {
+        "ConnectionDoesNotExistError",
+        "ConnectionFailureError",
+        "CannotConnectNowError",
+        "AdminShutdownError",
+        "CrashShutdownError",
+    }
 )
 _FRAMEWORKS = ("django.", "sqlalchemy.")
 _CONNECT = re.compile(r"connection to server|could not (connect|translate host name)")
@@ -20,8 +31,9 @@ _LONGEST_CHAIN = 10
 
 
 def database_went_away(error: BaseException) -> bool:
-    """For errors of psycopg2, psycopg 3, asyncpg, MySQL's drivers, Django and SQLAlchemy, and for those raised `from` one of them. What a
-    task says itself (a TaskError) counts as it is said."""
+    """For errors of psycopg2, psycopg 3, asyncpg, MySQL's drivers, Django and SQLAlchemy, and for those
+    raised `from` one of them. What a task says itself (a TaskError) counts as it is said.
+    """
     if isinstance(error, TaskError):
         return False
     by_framework = False
@@ -33,7 +45,9 @@ def database_went_away(error: BaseException) -> bool:
 
 
 def connection_is_closed(error: BaseException) -> bool:
-    """Whether an error says that a connection is closed: by the task itself, or lost in an earlier run and kept since, nobody can tell."""
+    """Whether an error says that a connection is closed: by the task itself, or lost in an earlier run and
+    kept since, nobody can tell.
+    """
     return any(_CLOSED.search(_text(each)) for each in _chain(error))
 
 
@@ -53,22 +67,27 @@ def _lost(error: BaseException) -> bool:
         state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or ""
         return state.startswith(_STATES) or not state and not _refused(error)
     if ("django", "InterfaceError") in names or ("django", "OperationalError") in names:
-        return bool(_CLOSED.search(_text(error)))  # Django makes its connections anew by itself: only a lost one is closed
+        # Django makes its connections anew by itself: only a lost one is closed
+        return bool(_CLOSED.search(_text(error)))
     if ("sqlalchemy", "DBAPIError") in names:
         return bool(getattr(error, "connection_invalidated", False)) and not _refused(error)
     if ("sqlalchemy", "PendingRollbackError") in names:
         return "invalid transaction" in _text(error)
     if any(package == "asyncpg" and name in _ASYNCPG for package, name in names):
         return True
-    if any(package in ("MySQLdb", "pymysql", "mysql") and name == "OperationalError" for package, name in names):
+    if any(
+        package in ("MySQLdb", "pymysql", "mysql") and name == "OperationalError" for package, name in names
+    ):
         code: Any = error.args[0] if error.args else None
         return code in _MYSQL
     return False
 
 
 def _says_another(error: BaseException, by_framework: bool) -> bool:
-    """Whether it is the word of another server: passed on by one that is well (a foreign table, dblink), or the answer to a psycopg2.connect()
-    of the task's own. A framework connects anew by itself, so there it is a loss."""
+    """Whether it is the word of another server: passed on by one that is well (a foreign table, dblink), or
+    the answer to a psycopg2.connect() of the task's own. A framework connects anew by itself, so there it is
+    a loss.
+    """
     if not type(error).__module__.startswith("psycopg2"):
         return False
     cursor: Any = getattr(error, "cursor", None)
@@ -78,7 +97,9 @@ def _says_another(error: BaseException, by_framework: bool) -> bool:
 
 
 def _refused(error: BaseException) -> bool:
-    """Errors without a code that are no loss: a login refused, or one connection used by two threads at once."""
+    """Errors without a code that are no loss: a login refused, or one connection used by two threads at
+    once.
+    """
     text = _text(error)
     return "another command is already in progress" in text or "FATAL" in text and bool(_REFUSED.search(text))
 

@@ -4,11 +4,12 @@ from rowlock_jobs.orm import django_transaction
 
 @task("bill")
 def bill(run: Run) -> None:
-    with django_transaction(run):  # commits after the function has returned, together with the outcome, or not at all
+    with django_transaction(run):  # commits after the function has returned, together with the outcome, or
+                                   not at all
         Invoice.objects.create(order_id=run.args["order"])
 
-The ORM's own connection is used, with its driver and its login. That login needs the finish fence: `grant rowlock_worker to <login>`,
-and its database is the one of the ledger.
+The ORM's own connection is used, with its driver and its login. That login needs the finish fence: `grant
+rowlock_worker to <login>`, and its database is the one of the ledger.
 """
 
 import logging
@@ -34,10 +35,12 @@ _PIN_FINISH = load_statement("pin_finish")
 
 @contextmanager
 def django_transaction(run: Run, using: str = "default") -> Iterator[None]:
-    """Like transaction.atomic(); several blocks of a run share the one transaction, and run.transaction() lends a cursor in it.
+    """Like transaction.atomic(); several blocks of a run share the one transaction, and run.transaction()
+    lends a cursor in it.
 
-    A block that raises undoes its own writes; a task that raises, or whose attempt is stale, leaves none. on_commit() functions run
-    after the commit. Raises RuntimeError inside another atomic() block, or where run.transaction() of this run is open already.
+    A block that raises undoes its own writes; a task that raises, or whose attempt is stale, leaves none.
+    on_commit() functions run after the commit. Raises RuntimeError inside another atomic() block, or where
+    run.transaction() of this run is open already.
     """
     with run._port.carry(("django", using), lambda: _Django(using)).block():
         yield
@@ -45,11 +48,14 @@ def django_transaction(run: Run, using: str = "default") -> Iterator[None]:
 
 @contextmanager
 def sqlalchemy_transaction(run: Run, make_session: Callable[[], Any]) -> Iterator[Any]:
-    """The same for SQLAlchemy 2: yields a Session, made once for the run (`make_session` is a sessionmaker) and closed after it.
+    """The same for SQLAlchemy 2: yields a Session, made once for the run (`make_session` is a sessionmaker)
+    and closed after it.
 
     session.commit() is refused (RuntimeError). A session that the task rolled back or closed fails the run.
     """
-    with run._port.carry(("sqlalchemy", make_session), lambda: _SqlAlchemy(make_session())).block() as session:
+    with run._port.carry(
+        ("sqlalchemy", make_session), lambda: _SqlAlchemy(make_session())
+    ).block() as session:
         yield session
 
 
@@ -85,7 +91,9 @@ class _Orm:
             self.undo()
             said = first_line(error)
             if lost:
-                raise FenceAway("the ledger's answer to the finish in the ORM's transaction was lost") from error
+                raise FenceAway(
+                    "the ledger's answer to the finish in the ORM's transaction was lost"
+                ) from error
             if "permission denied" in said:
                 said += "; the login of the ORM needs the finish fence: grant rowlock_worker to it"
             raise FenceRefused(said) from error
@@ -125,7 +133,10 @@ class _Django(_Orm):
         self._transaction: Any = import_module("django.db.transaction")
         self._using, self._connection = using, self._transaction.get_connection(using)
         if self._connection.vendor != "postgresql":
-            raise RuntimeError(f"Django's database {using!r} is {self._connection.vendor}: only the ledger's database can carry its finish")
+            raise RuntimeError(
+                f"Django's database {using!r} is {self._connection.vendor}: only the ledger's database can"
+                " carry its finish"
+            )
         self._atomic = self._transaction.atomic(using=using, durable=True)
         self._atomic.__enter__()
 
@@ -166,7 +177,9 @@ class _SqlAlchemy(_Orm):
         dialect = session.connection().dialect
         self._begun = session.get_transaction()
         if dialect.name != "postgresql":
-            raise RuntimeError(f"the session's database is {dialect.name}: only the ledger's database can carry its finish")
+            raise RuntimeError(
+                f"the session's database is {dialect.name}: only the ledger's database can carry its finish"
+            )
         self._event: Any = import_module("sqlalchemy.event")
         self._event.listen(session, "before_commit", self._before_commit)
 
@@ -191,7 +204,9 @@ class _SqlAlchemy(_Orm):
 
     def _execute(self, parameters: dict[str, Any]) -> list[Any]:
         if self._session.get_transaction() is not self._begun:
-            raise RuntimeError("the task rolled its session back or closed it, so there is nothing to commit with its finish")
+            raise RuntimeError(
+                "the task rolled its session back or closed it, so there is nothing to commit with its finish"
+            )
         self._session.flush()
         connection = self._session.connection()
         for line in _PIN_FINISH.split(";"):
@@ -211,7 +226,10 @@ class _SqlAlchemy(_Orm):
 
     def _before_commit(self, session: Any) -> None:
         if not session.in_nested_transaction():
-            raise RuntimeError("the session commits with the finish of its run, after the task has returned: do not commit it")
+            raise RuntimeError(
+                "the session commits with the finish of its run, after the task has returned: do not"
+                " commit it"
+            )
 
 
 def _call(function: Callable[[], object]) -> None:

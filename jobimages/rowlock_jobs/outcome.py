@@ -1,4 +1,6 @@
-"""What became of one attempt, in the words of the ledger's finish fence. Pure: the ledger alone decides between retry and dead."""
+"""What became of one attempt, in the words of the ledger's finish fence. Pure: the ledger alone decides
+between retry and dead.
+"""
 
 import json
 import math
@@ -22,9 +24,11 @@ LONGEST_AFTER_SECONDS = 366 * 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`result` and `failure` are JSON text, ready for the ledger; `failure_class` and `reason` are for logs and Redis (no user data).
+    """`result` and `failure` are JSON text, ready for the ledger; `failure_class` and `reason` are for logs
+    and Redis (no user data).
 
-    A success has a reason where a remark stands in place of its result."""
+    A success has a reason where a remark stands in place of its result.
+    """
 
     kind: OutcomeKind
     result: str | None = None
@@ -34,7 +38,9 @@ class Outcome:
 
 
 def succeeded(result: Any) -> Outcome:
-    """The outcome of a task that returned. Its work is done, whatever it returned: a remark stands in place of a result that cannot be kept."""
+    """The outcome of a task that returned. Its work is done, whatever it returned: a remark stands in place
+    of a result that cannot be kept.
+    """
     if result is None:
         return Outcome("succeeded")
     try:
@@ -42,12 +48,19 @@ def succeeded(result: Any) -> Outcome:
     except NotJson as error:
         return without_result(f"Result{error.reason}", f"the task's return value: {error}")
     except MemoryError:
-        return without_result("ResultTooLarge", "the memory did not suffice for the JSON of the task's return value")
+        return without_result(
+            "ResultTooLarge", "the memory did not suffice for the JSON of the task's return value"
+        )
     except BaseException as error:  # noqa: BLE001 - methods of the task's own classes may raise anything
-        return without_result("ResultNotJson", f"the task's return value is not JSON: {type(error).__name__}: {_text(error)}")
+        return without_result(
+            "ResultNotJson", f"the task's return value is not JSON: {type(error).__name__}: {_text(error)}"
+        )
     # JSON text is ASCII here, so characters are bytes.
     if len(text) > RESULT_LIMIT_BYTES:
-        message = f"the result has {len(text)} bytes of JSON, {RESULT_LIMIT_BYTES} are allowed; store it elsewhere and return its place"
+        message = (
+            f"the result has {len(text)} bytes of JSON, {RESULT_LIMIT_BYTES} are allowed; store it elsewhere"
+            " and return its place"
+        )
         return without_result("ResultTooLarge", message)
     return Outcome("succeeded", result=text)
 
@@ -69,12 +82,19 @@ def failed(
         failure["after_seconds"] = min(max(0.0, after_seconds), LONGEST_AFTER_SECONDS)
     if trace:
         failure["traceback"] = _both_ends(storable(trace), TRACEBACK_LIMIT_CHARACTERS)
-    return Outcome("failed", failure=json.dumps(failure), failure_class=failure_class, reason=failure["reason"])
+    return Outcome(
+        "failed", failure=json.dumps(failure), failure_class=failure_class, reason=failure["reason"]
+    )
 
 
 def canceled(message: str) -> Outcome:
     """The run was asked to end and did."""
-    return Outcome("canceled", failure=json.dumps(_failure("app", "Canceled", message)), failure_class="app", reason="Canceled")
+    return Outcome(
+        "canceled",
+        failure=json.dumps(_failure("app", "Canceled", message)),
+        failure_class="app",
+        reason="Canceled",
+    )
 
 
 def from_exception(error: BaseException) -> Outcome:
@@ -96,10 +116,15 @@ def from_exception(error: BaseException) -> Outcome:
 
 
 def in_ascii(outcome: Outcome) -> Outcome | None:
-    """The same failure with \\uXXXX in place of characters that a database in another encoding may not have; None where nothing changes."""
+    """The same failure with \\uXXXX in place of characters that a database in another encoding may not have;
+    None where nothing changes.
+    """
     if outcome.failure is None or "\\u" not in outcome.failure:
         return None
-    failure = {key: _ascii(value) if isinstance(value, str) else value for key, value in json.loads(outcome.failure).items()}
+    failure = {
+        key: _ascii(value) if isinstance(value, str) else value
+        for key, value in json.loads(outcome.failure).items()
+    }
     return replace(outcome, failure=json.dumps(failure))
 
 
@@ -108,12 +133,16 @@ def _ascii(text: str) -> str:
 
 
 def with_note(outcome: Outcome, error: str) -> Outcome:
-    """What is recorded in place of an outcome whose values the ledger cannot store: the same verdict, without them."""
+    """What is recorded in place of an outcome whose values the ledger cannot store: the same verdict, without
+    them.
+    """
     if outcome.kind == "succeeded":
         return without_result("ResultNotStorable", f"PostgreSQL cannot store the result: {_ascii(error)}")
     failure_class = outcome.failure_class if outcome.failure_class in _CLASSES else "app"
     failure = _failure(
-        failure_class, _ascii(outcome.reason or "Failed"), f"PostgreSQL cannot store what is known of this failure: {_ascii(error)}"
+        failure_class,
+        _ascii(outcome.reason or "Failed"),
+        f"PostgreSQL cannot store what is known of this failure: {_ascii(error)}",
     )
     if json.loads(outcome.failure or "{}").get("permanent") is True:
         failure["permanent"] = True
@@ -131,8 +160,12 @@ def storable(text: str) -> str:
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")
 
 
-def read_outcome(kind: str, result: str | None, failure: str | None, failure_class: str, reason: str) -> Outcome | None:
-    """An outcome that another process wrote down, or None where it is none of ours: nothing of it may upset whoever records it."""
+def read_outcome(
+    kind: str, result: str | None, failure: str | None, failure_class: str, reason: str
+) -> Outcome | None:
+    """An outcome that another process wrote down, or None where it is none of ours: nothing of it may upset
+    whoever records it.
+    """
     if not (_is_plain(result) and _is_plain(failure) and _is_plain(failure_class) and _is_plain(reason)):
         return None
     if kind == "succeeded":
@@ -160,11 +193,19 @@ def _is_failure(failure: str | None) -> bool:
     ):
         return False
     after = found.get("after_seconds", 0.0)
-    return isinstance(after, int | float) and not isinstance(after, bool) and 0.0 <= after <= LONGEST_AFTER_SECONDS
+    return (
+        isinstance(after, int | float)
+        and not isinstance(after, bool)
+        and 0.0 <= after <= LONGEST_AFTER_SECONDS
+    )
 
 
 def _failure(failure_class: str, reason: str, message: str) -> dict[str, Any]:
-    return {"class": failure_class, "reason": storable(reason)[:200], "message": storable(message)[:MESSAGE_LIMIT_CHARACTERS]}
+    return {
+        "class": failure_class,
+        "reason": storable(reason)[:200],
+        "message": storable(message)[:MESSAGE_LIMIT_CHARACTERS],
+    }
 
 
 def _text(error: BaseException) -> str:

@@ -1,4 +1,6 @@
-"""Typed settings of a worker process, read from the environment once by `wiring`. Imports nothing of ours but the error tree."""
+"""Typed settings of a worker process, read from the environment once by `wiring`. Imports nothing of ours but
+the error tree.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,29 +60,41 @@ class Settings:
     def require_redis(self) -> Secret:
         """Where the Redis URL is; SettingsError where none is set."""
         if not self.redis:
-            raise SettingsError("neither ROWLOCK_REDIS_URL_FILE nor ROWLOCK_REDIS_URL is set: a worker needs its queue")
+            raise SettingsError(
+                "neither ROWLOCK_REDIS_URL_FILE nor ROWLOCK_REDIS_URL is set: a worker needs its queue"
+            )
         return self.redis
 
 
 def require_rq_keys(environ: Mapping[str, str]) -> None:
-    """RQ takes the beginning of its keys from the environment when it is imported; the operator pushes to `rq:` whatever that says.
+    """RQ takes the beginning of its keys from the environment when it is imported; the operator pushes to
+    `rq:` whatever that says.
 
     Raises SettingsError for another one, before RQ is imported.
     """
     prefix = environ.get("RQ_KEY_PREFIX", "rq")
     if prefix != "rq":
         raise SettingsError(
-            f"RQ_KEY_PREFIX is {prefix!r}: the operator pushes runs to keys that begin with rq:, so this worker would never see one; "
-            "unset it, and keep installations that share a Redis apart by the number of the database in its URL"
+            f"RQ_KEY_PREFIX is {prefix!r}: the operator pushes runs to keys that begin with rq:, so this"
+            " worker would never see one; unset it, and keep installations that share a Redis apart by the"
+            " number of the database in its URL"
         )
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
-    """Reads and checks the variables of docs/contracts.md section 3. Raises SettingsError naming the variable."""
+    """Reads and checks the variables of docs/contracts.md section 3. Raises SettingsError naming the
+    variable.
+    """
     database = find_database(environ, "a worker needs the ledger")
-    soft, hard = _seconds(environ, "ROWLOCK_SOFT_SECONDS", 300.0), _seconds(environ, "ROWLOCK_HARD_SECONDS", 600.0)
+    soft, hard = (
+        _seconds(environ, "ROWLOCK_SOFT_SECONDS", 300.0),
+        _seconds(environ, "ROWLOCK_HARD_SECONDS", 600.0),
+    )
     if soft > hard:
-        raise SettingsError(f"ROWLOCK_SOFT_SECONDS ({soft:g}) is above ROWLOCK_HARD_SECONDS ({hard:g}): the soft limit comes first")
+        raise SettingsError(
+            f"ROWLOCK_SOFT_SECONDS ({soft:g}) is above ROWLOCK_HARD_SECONDS ({hard:g}): the soft limit comes"
+            " first"
+        )
     log_format = environ.get("ROWLOCK_LOG_FORMAT") or "json"
     if log_format not in ("json", "text"):
         raise SettingsError(f"ROWLOCK_LOG_FORMAT is {log_format!r}: it is json or text")
@@ -92,7 +106,12 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         imports=names(environ, "ROWLOCK_IMPORTS"),
         tasks=names(environ, "ROWLOCK_TASKS"),
         processes=_count(environ, "ROWLOCK_PROCESSES", 1),
-        limits=Limits(soft, hard, _count(environ, "ROWLOCK_TASKS_PER_CHILD", 100), _seconds(environ, "ROWLOCK_CANCEL_GRACE_SECONDS", 10.0)),
+        limits=Limits(
+            soft,
+            hard,
+            _count(environ, "ROWLOCK_TASKS_PER_CHILD", 100),
+            _seconds(environ, "ROWLOCK_CANCEL_GRACE_SECONDS", 10.0),
+        ),
         grace_seconds=_seconds(environ, "ROWLOCK_GRACE_SECONDS", hard),
         log_format=log_format,
         alive_file=alive_file(environ),

@@ -5,7 +5,8 @@ from rowlock_jobs.task import task, Run, Retry, Permanent, InputError, SiteError
 @task("process_document")
 def process_document(run: Run) -> dict | None: ...
 
-An exception that a task does not catch is tried again, three times by default (`spec.retry.app.limit` of the WorkQueue); Permanent is not.
+An exception that a task does not catch is tried again, three times by default (`spec.retry.app.limit` of the
+WorkQueue); Permanent is not.
 """
 
 import importlib
@@ -57,7 +58,9 @@ _registry: dict[str, TaskFunction] = {}
 
 
 class Carrier(Protocol):
-    """A transaction that carries the finish of its run (rowlock_jobs.orm): see rowlock_jobs.fence.session.TaskSession."""
+    """A transaction that carries the finish of its run (rowlock_jobs.orm): see
+    rowlock_jobs.fence.session.TaskSession.
+    """
 
     def block(self) -> AbstractContextManager[Any]: ...
     def transaction(self) -> AbstractContextManager[Any]: ...
@@ -103,7 +106,9 @@ class Run:
         if self._port.cancelled():
             raise Canceled("the run was canceled")
 
-    def progress(self, done: float | None = None, total: float | None = None, note: str | None = None, **more: Any) -> None:
+    def progress(
+        self, done: float | None = None, total: float | None = None, note: str | None = None, **more: Any
+    ) -> None:
         """Shown to users within seconds; calls may come in any number, the newest counts."""
         values = {"done": done, "total": total, "note": note, **more}
         self._port.progress(as_json({k: v for k, v in values.items() if v is not None}))
@@ -111,13 +116,16 @@ class Run:
     def begin_effect(self, effect: str) -> bool:
         """Call before an outside effect that must never be repeated, and act only on True.
 
-        From now on a lost worker ends the run as `unknown` (a person decides), never as a retry.
-        False: this attempt is stale or canceled, do not act. Raises FenceAway where the database does not answer: do not act.
+        From now on a lost worker ends the run as `unknown` (a person decides), never as a retry. False: this
+        attempt is stale or canceled, do not act. Raises FenceAway where the database does not answer: do not
+        act.
         """
         return self._port.begin_effect(effect)
 
     def end_effect(self, result: Any = None) -> bool:
-        """The effect is known to have happened: retries are allowed again. False: the attempt is stale by now."""
+        """The effect is known to have happened: retries are allowed again. False: the attempt is stale by
+        now.
+        """
         return self._port.end_effect(succeeded(result).result)  # it has happened, whatever can be told of it
 
     def enqueue(
@@ -132,16 +140,27 @@ class Run:
         limits: Sequence[str] = (),
         due: datetime | None = None,
     ) -> str | None:
-        """The next run, in this run's transaction: it exists exactly if this run succeeds. Its id; None where an active run has the key.
+        """The next run, in this run's transaction: it exists exactly if this run succeeds. Its id; None where
+        an active run has the key.
 
-        `queue`: namespace/name, by default this run's own. `due`: not before. Raises NotJson (a ValueError) where the arguments have no
-        JSON, psycopg2.Error where the ledger refuses (a queue that it does not know, a task that is not the queue's): this run fails then.
+        `queue`: namespace/name, by default this run's own. `due`: not before. Raises NotJson (a ValueError)
+        where the arguments have no JSON, psycopg2.Error where the ledger refuses (a queue that it does not
+        know, a task that is not the queue's): this run fails then.
         """
-        parameters = {"queue": queue or self.queue, "task": task, "args": as_json(dict(args or {})), "key": key, "priority": priority}
-        return self._port.enqueue({**parameters, "fairness_key": fairness_key, "limits": list(limits), "due": due})
+        parameters = {
+            "queue": queue or self.queue,
+            "task": task,
+            "args": as_json(dict(args or {})),
+            "key": key,
+            "priority": priority,
+        }
+        return self._port.enqueue(
+            {**parameters, "fairness_key": fairness_key, "limits": list(limits), "due": due}
+        )
 
     def transaction(self) -> AbstractContextManager[Any]:
-        """A psycopg2 cursor whose writes COMMIT TOGETHER WITH THE FINISH FENCE, after the function has returned.
+        """A psycopg2 cursor whose writes COMMIT TOGETHER WITH THE FINISH FENCE, after the function has
+        returned.
 
         A task that raises, or whose attempt turns out to be stale, leaves none of these writes behind.
         Several blocks of one run share the one transaction.
@@ -149,24 +168,33 @@ class Run:
         return self._port.transaction()
 
     def connection(self) -> AbstractContextManager[Any]:
-        """An ordinary psycopg2 connection of the worker role: commits at the end of the block, rolls back where it raises."""
+        """An ordinary psycopg2 connection of the worker role: commits at the end of the block, rolls back
+        where it raises.
+        """
         return self._port.connection()
 
 
 def task(name: str) -> Callable[[_F], _F]:
     """Registers a function, or a coroutine function, under the name that rows and work queues use.
 
-    Raises ValueError where another function has it, TypeError for a generator function: a call of it would run nothing.
+    Raises ValueError where another function has it, TypeError for a generator function: a call of it would
+    run nothing.
     """
     if not name or name != name.strip() or "," in name:
         raise ValueError(f"task name {name!r} is empty or holds a comma or outer blanks: choose a plain name")
 
     def register(function: _F) -> _F:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise TypeError(f"task {name!r} is a generator function (it has a yield): a call of it runs nothing. Return a list instead")
+            raise TypeError(
+                f"task {name!r} is a generator function (it has a yield): a call of it runs nothing. Return a"
+                " list instead"
+            )
         known = _registry.get(name)
         if known is not None and _place(known) != _place(function):
-            raise ValueError(f"task {name!r} is registered by {_place(known)} already; {_place(function)} needs another name")
+            raise ValueError(
+                f"task {name!r} is registered by {_place(known)} already; {_place(function)} needs another"
+                " name"
+            )
         _registry[name] = function
         return function
 
@@ -189,8 +217,9 @@ def _place(function: TaskFunction) -> str:
 
 
 def import_tasks(modules: Iterable[str]) -> None:
-    """Imports the modules that register tasks, in a Django that is set up where there is one. Raises SettingsError naming the first that
-    fails."""
+    """Imports the modules that register tasks, in a Django that is set up where there is one. Raises
+    SettingsError naming the first that fails.
+    """
     from rowlock_jobs import django_support  # its hooks know Run
 
     django_support.set_up()
@@ -203,8 +232,8 @@ def import_tasks(modules: Iterable[str]) -> None:
         except SystemExit as error:
             how = "os._exit" if isinstance(error, _HeardExit) else "sys.exit"
             raise SettingsError(
-                f"module {module!r} of ROWLOCK_IMPORTS ended its process while it was imported ({how}({error.code!r})): "
-                "put what it runs as a program behind `if __name__ == '__main__':`"
+                f"module {module!r} of ROWLOCK_IMPORTS ended its process while it was imported"
+                f" ({how}({error.code!r})): put what it runs as a program behind `if __name__ == '__main__':`"
             ) from error
         except BaseException as error:  # noqa: BLE001 - whatever it is, a worker without its tasks must say so
             raise SettingsError(
@@ -220,7 +249,9 @@ class _HeardExit(SystemExit):
 
 @contextmanager
 def _exit_is_heard() -> Iterator[None]:
-    """A module may keep the function that it meets here: afterwards, and in forks, it does what it always does."""
+    """A module may keep the function that it meets here: afterwards, and in forks, it does what it always
+    does.
+    """
     own_exit, importing = os._exit, os.getpid()
 
     def heard(status: int) -> NoReturn:

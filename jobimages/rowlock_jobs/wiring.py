@@ -55,7 +55,9 @@ def _run_part(settings: Settings, number: int) -> int:
 
 
 def run_worker(settings: Settings, alive_file: Path, stopping: Stopping | None = None) -> int:
-    """One worker parent until it is asked to end. Its tasks are imported already. `stopping` makes the pauses between two tries."""
+    """One worker parent until it is asked to end. Its tasks are imported already. `stopping` makes the pauses
+    between two tries.
+    """
     name = f"{socket.gethostname()}.{os.getpid()}.{uuid4().hex[:6]}"
     stopping = stopping or Stopping(settings.grace_seconds)
     stopping.install()
@@ -68,7 +70,9 @@ def run_worker(settings: Settings, alive_file: Path, stopping: Stopping | None =
         # RQ speaks to Redis in its constructor.
         while True:
             try:
-                opened = open_worker(settings.rq_queue, client, name=name, child_pid=lambda: attempts.child_pid)
+                opened = open_worker(
+                    settings.rq_queue, client, name=name, child_pid=lambda: attempts.child_pid
+                )
                 transport.away = False
                 return opened
             except RedisUnsuitable as error:
@@ -83,7 +87,9 @@ def run_worker(settings: Settings, alive_file: Path, stopping: Stopping | None =
         beat=lambda: quietly(worker.beat),
         beat_seconds=BEAT_SECONDS,
         own_pids=lambda: attempts.own_pids,
-        waits_for=lambda: [name for name, away in (("Redis", transport.away), ("PostgreSQL", fences.away)) if away],
+        waits_for=lambda: [
+            name for name, away in (("Redis", transport.away), ("PostgreSQL", fences.away)) if away
+        ],
     )
     stopping.while_waiting = duties.touch
     lease = Lease(Ledger(fences), name, settings.lease, stopping.pause, keeper=Ledger(keeper))
@@ -134,7 +140,13 @@ def run_one(settings: Settings) -> int:
     lease = Lease(Ledger(fences), f"once {ref.rq_id}", settings.lease, stopping.pause, keeper=Ledger(keeper))
     fences.while_waiting = partial(_keep_alive, duties, lease)
     attempts = _attempts(settings, lease, stopping, duties, lambda: _descriptors(fences))
-    recorded = run_once(ref, lease=lease, attempts=attempts, stopping=stopping, allowed=Allowed.of(settings, registered_tasks()))
+    recorded = run_once(
+        ref,
+        lease=lease,
+        attempts=attempts,
+        stopping=stopping,
+        allowed=Allowed.of(settings, registered_tasks()),
+    )
     return 0 if recorded else 1
 
 
@@ -142,20 +154,28 @@ def run_reference(settings: Settings) -> RunRef:
     """The attempt that the pod's environment names. Raises SettingsError."""
     ref = parse_rq_id(f"{settings.run_id}-{settings.attempt}")
     if ref is None:
-        raise SettingsError(f"ROWLOCK_RUN_ID {settings.run_id!r} and ROWLOCK_ATTEMPT {settings.attempt!r} do not name an attempt")
+        raise SettingsError(
+            f"ROWLOCK_RUN_ID {settings.run_id!r} and ROWLOCK_ATTEMPT {settings.attempt!r} do not name an"
+            " attempt"
+        )
     return ref
 
 
 def list_tasks(imports: Sequence[str], allowed: Sequence[str]) -> list[str]:
     """The `tasks` command: one line a registered task. An empty allow-list is not set yet, and marks none."""
     import_tasks(imports)
-    marks = {name: "" if not allowed or name in allowed else "  (not in the allow-list)" for name in registered_tasks()}
+    marks = {
+        name: "" if not allowed or name in allowed else "  (not in the allow-list)"
+        for name in registered_tasks()
+    }
     return [f"{name}\t{place}{marks[name]}" for name, place in registered_tasks().items()]
 
 
 def _connections(settings: Settings, name: str) -> tuple[FenceConnection, FenceConnection]:
     """For the fences, and for renewals while a fence waits: that one is open only then."""
-    return FenceConnection(settings.database, name[:63]), FenceConnection(settings.database, f"{name[:58]} keep")
+    return FenceConnection(settings.database, name[:63]), FenceConnection(
+        settings.database, f"{name[:58]} keep"
+    )
 
 
 def _descriptors(connection: FenceConnection) -> list[int]:
@@ -168,14 +188,17 @@ def _keep_alive(duties: Duties, lease: Lease) -> None:
     lease.keep()
 
 
-def _attempts(settings: Settings, lease: Lease, stopping: Stopping, duties: Duties, inherited: Callable[[], list[int]]) -> Attempts:
+def _attempts(
+    settings: Settings, lease: Lease, stopping: Stopping, duties: Duties, inherited: Callable[[], list[int]]
+) -> Attempts:
     child = partial(serve, database=settings.database, soft_seconds=settings.limits.soft_seconds)
     return Attempts(lambda: Child(child, inherited), settings.limits, lease, stopping, duties.tick)
 
 
 def _load_tasks(settings: Settings, load: Callable[[Sequence[str]], None]) -> None:
     began = time.monotonic()
-    # A module may hang, or end the process without a word (os._exit, a crash in C): then this is the last line.
+    # A module may hang, or end the process without a word (os._exit, a crash in C): then this is the last
+    # line.
     logs.emit(logs.TASKS_IMPORTING, modules=",".join(settings.imports))
     load(settings.imports)
     missing = [name for name in settings.tasks if name not in known_tasks()]

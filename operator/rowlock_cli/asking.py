@@ -8,7 +8,9 @@ from rowlock_cli.errors import Failed
 
 
 def check_asking(*, yes: bool, dry_run: bool, output: str) -> None:
-    """click.UsageError where the answer could not be understood: JSON is read by programs, and those are not asked."""
+    """click.UsageError where the answer could not be understood: JSON is read by programs, and those are not
+    asked.
+    """
     if yes and dry_run:
         raise click.UsageError("say --yes or --dry-run, not both")
     if output == "json" and not (yes or dry_run):
@@ -16,7 +18,9 @@ def check_asking(*, yes: bool, dry_run: bool, output: str) -> None:
 
 
 def ask(facts: dict[str, Any]) -> None:
-    """Says what would happen and asks. Ends the command (exit code 0) where there is nothing to do; Failed where the answer is not yes."""
+    """Says what would happen and asks. Ends the command (exit code 0) where there is nothing to do; Failed
+    where the answer is not yes.
+    """
     if not facts["count"]:
         click.echo(nothing(facts))
         raise click.exceptions.Exit(0)
@@ -40,7 +44,10 @@ def would(facts: dict[str, Any]) -> str:
     count = facts["count"]
     which = f"{count:,} {facts['what']} {'run' if count == 1 else 'runs'} of {facts['queue']}{facts['age']}"
     if facts["verb"] == "purge":
-        return f"{which} would be deleted with {'its' if count == 1 else 'their'} arguments and results; deleted runs cannot be requeued."
+        return (
+            f"{which} would be deleted with {'its' if count == 1 else 'their'} arguments and results; deleted"
+            " runs cannot be requeued."
+        )
     return f"{which} would be canceled; canceled runs can be requeued."
 
 

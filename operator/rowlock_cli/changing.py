@@ -32,13 +32,21 @@ _POLL_SECONDS = 0.2
 )
 @click.option("--args", "text", metavar="JSON", help="All arguments as one JSON object.")
 @click.option("--key", help="At most one active run of the queue has this key.")
-@click.option("--priority", type=click.IntRange(-100, 100), default=0, show_default=True, help="Higher goes first.")
 @click.option(
-    "--wait-for-queue", is_flag=True, help="Also where there is no such queue yet (NAMESPACE/NAME): the run waits for its WorkQueue."
+    "--priority", type=click.IntRange(-100, 100), default=0, show_default=True, help="Higher goes first."
+)
+@click.option(
+    "--wait-for-queue",
+    is_flag=True,
+    help="Also where there is no such queue yet (NAMESPACE/NAME): the run waits for its WorkQueue.",
 )
 @click.option("--wait", is_flag=True, help="Wait for the end; exit code 0 only if it succeeded.")
 @click.option(
-    "--timeout", "timeout_seconds", type=click.FloatRange(min=0), metavar="SECONDS", help="With --wait: give up waiting after so long."
+    "--timeout",
+    "timeout_seconds",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="With --wait: give up waiting after so long.",
 )
 @output_option
 @cluster_options
@@ -59,7 +67,13 @@ def enqueue(
     with ledger() as opened:
         with opened.transaction() as cur:
             full = queue if wait_for_queue and "/" in queue else queue_named(cur, queue)
-            values = {"queue": full, "task": task, "args": json.dumps(arguments), "key": key, "priority": priority}
+            values = {
+                "queue": full,
+                "task": task,
+                "args": json.dumps(arguments),
+                "key": key,
+                "priority": priority,
+            }
             values["wait_for_queue"] = wait_for_queue
             cur.execute(sql("enqueue"), values)
             run_id, existed = _first(cur), False
@@ -76,11 +90,17 @@ def enqueue(
             if run.state != "succeeded":
                 raise click.exceptions.Exit(1)
         else:
-            click.echo(show.to_json({"id": run_id, "queue": full, "existed": existed}) if output == "json" else run_id)
+            click.echo(
+                show.to_json({"id": run_id, "queue": full, "existed": existed})
+                if output == "json"
+                else run_id
+            )
 
 
 def parse_arguments(pairs: tuple[str, ...], text: str | None) -> dict[str, Any]:
-    """The arguments of a task from `--args` and `--arg name=value` (which wins). click.UsageError for what is neither."""
+    """The arguments of a task from `--args` and `--arg name=value` (which wins). click.UsageError for what is
+    neither.
+    """
     arguments: dict[str, Any] = {}
     if text is not None:
         try:
@@ -104,7 +124,9 @@ def parse_arguments(pairs: tuple[str, ...], text: str | None) -> dict[str, Any]:
 @click.command("requeue")
 @click.argument("runs", nargs=-1, metavar="[RUN]...")
 @click.option("--queue", help="With --all-dead: of this work queue.")
-@click.option("--all-dead", is_flag=True, help="All dead runs of the queue (those with an unknown outcome only by id).")
+@click.option(
+    "--all-dead", is_flag=True, help="All dead runs of the queue (those with an unknown outcome only by id)."
+)
 @output_option
 @cluster_options
 def requeue(runs: tuple[str, ...], queue: str | None, all_dead: bool, output: str) -> None:
@@ -121,7 +143,9 @@ def requeue(runs: tuple[str, ...], queue: str | None, all_dead: bool, output: st
         with opened.transaction() as cur:
             chosen = [find_run(cur, beginning) for beginning in runs]
             gone = set(_requeue(cur, [run.id for run in chosen]))
-    told = [(run.id, f"{run.id} is pending again (attempt {run.attempt + 1})") for run in chosen if run.id in gone]
+    told = [
+        (run.id, f"{run.id} is pending again (attempt {run.attempt + 1})") for run in chosen if run.id in gone
+    ]
     report("requeued", told, [_why_not(run) for run in chosen if run.id not in gone], output)
 
 
@@ -137,37 +161,62 @@ def _requeue_all_dead(opened: Ledger, queue: str, output: str) -> None:
     else:
         click.echo(f"{done} of {asked} dead runs of {full} are pending again")
     if done < asked:
-        raise Failed(f"{asked - done} were left: another active run has their key; `rowlock dead-letters --queue {full}` lists them")
+        raise Failed(
+            f"{asked - done} were left: another active run has their key; `rowlock dead-letters --queue"
+            f" {full}` lists them"
+        )
 
 
 @click.command("cancel")
 @click.argument("runs", nargs=-1, metavar="[RUN]...")
 @click.option("--queue", help="With --all-waiting: of this work queue.")
-@click.option("--all-waiting", is_flag=True, help="All runs of the queue that have not started; asks first. Running ones go on.")
+@click.option(
+    "--all-waiting",
+    is_flag=True,
+    help="All runs of the queue that have not started; asks first. Running ones go on.",
+)
 @click.option("--reason", default="Canceled", show_default=True, help="Shown with the run.")
 @click.option("--yes", is_flag=True, help="With --all-waiting: do not ask.")
 @click.option("--dry-run", is_flag=True, help="With --all-waiting: only say how many there are.")
 @output_option
 @cluster_options
-def cancel(runs: tuple[str, ...], queue: str | None, all_waiting: bool, reason: str, yes: bool, dry_run: bool, output: str) -> None:
+def cancel(
+    runs: tuple[str, ...],
+    queue: str | None,
+    all_waiting: bool,
+    reason: str,
+    yes: bool,
+    dry_run: bool,
+    output: str,
+) -> None:
     """End runs: waiting ones at once, running ones within seconds."""
     if bool(runs) == all_waiting or all_waiting != bool(queue):
         raise click.UsageError("name the runs, or say --queue QUEUE --all-waiting")
     if queue:
         check_asking(yes=yes, dry_run=dry_run, output=output)
-        clear("cancel", queue, WAITING, older_seconds=0, reason=reason, yes=yes, dry_run=dry_run, output=output)
+        clear(
+            "cancel", queue, WAITING, older_seconds=0, reason=reason, yes=yes, dry_run=dry_run, output=output
+        )
         return
     if yes or dry_run:
-        raise click.UsageError("--yes and --dry-run belong to --all-waiting: runs that are named are canceled without a question")
+        raise click.UsageError(
+            "--yes and --dry-run belong to --all-waiting: runs that are named are canceled without a question"
+        )
     told, left = [], []
     with ledger() as opened, opened.transaction() as cur:
         for beginning in runs:
             run = find_run(cur, beginning)
             cur.execute(sql("cancel"), {"ids": [run.id], "reason": reason})
             if _first(cur):
-                told.append((run.id, f"{run.id} {'is told to end' if run.state == 'running' else 'is canceled'}"))
+                told.append(
+                    (run.id, f"{run.id} {'is told to end' if run.state == 'running' else 'is canceled'}")
+                )
             else:
-                left.append(f"{run.id} was told to end already" if run.cancel_requested else f"{run.id} is {run.state}: nothing to cancel")
+                left.append(
+                    f"{run.id} was told to end already"
+                    if run.cancel_requested
+                    else f"{run.id} is {run.state}: nothing to cancel"
+                )
     report("canceled", told, left, output)
 
 
@@ -215,7 +264,9 @@ def _wait(opened: Ledger, run_id: str, timeout_seconds: float | None) -> RunRow:
         if run.state in ENDED:
             return run
         if end is not None and time.monotonic() > end:
-            raise Failed(f"{run_id} is still {run.state} after {timeout_seconds:g} s; `rowlock why {run_id}` says why")
+            raise Failed(
+                f"{run_id} is still {run.state} after {timeout_seconds:g} s; `rowlock why {run_id}` says why"
+            )
         time.sleep(_POLL_SECONDS)
 
 

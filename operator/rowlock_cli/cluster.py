@@ -1,4 +1,6 @@
-"""The Kubernetes API with the user's own rights: objects that a person changes, and files that pods have mounted."""
+"""The Kubernetes API with the user's own rights: objects that a person changes, and files that pods have
+mounted.
+"""
 
 import base64
 from collections.abc import Iterator
@@ -25,7 +27,9 @@ class Cluster:
         from kubernetes import client
 
         try:
-            found: dict[str, Any] = self._custom.get_namespaced_custom_object(GROUP, VERSION, namespace, "monitoringprocesses", name)
+            found: dict[str, Any] = self._custom.get_namespaced_custom_object(
+                GROUP, VERSION, namespace, "monitoringprocesses", name
+            )
         except client.ApiException as error:
             if error.status == 404:
                 raise Failed(self._no_process(namespace, name)) from error
@@ -35,7 +39,13 @@ class Cluster:
     def change_process(self, namespace: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
         """Sets these fields of its spec; the object as it is then."""
         found: dict[str, Any] = self._custom.patch_namespaced_custom_object(
-            GROUP, VERSION, namespace, "monitoringprocesses", name, {"spec": spec}, field_manager="rowlock-cli"
+            GROUP,
+            VERSION,
+            namespace,
+            "monitoringprocesses",
+            name,
+            {"spec": spec},
+            field_manager="rowlock-cli",
         )
         return found
 
@@ -52,11 +62,15 @@ class Cluster:
             return self.core.read_namespaced_secret(name, self.namespace)
         except client.ApiException as error:
             if error.status == 404:
-                raise Failed(f"there is no Secret {self.namespace}/{name}; `helm upgrade` makes it, with a first key") from error
+                raise Failed(
+                    f"there is no Secret {self.namespace}/{name}; `helm upgrade` makes it, with a first key"
+                ) from error
             raise
 
     def write_secret(self, seen: Any, *, data: dict[str, str], annotations: dict[str, str | None]) -> Any:
-        """Changes the Secret that was seen. Failed where somebody else has changed it since, or where nobody may."""
+        """Changes the Secret that was seen. Failed where somebody else has changed it since, or where nobody
+        may.
+        """
         from kubernetes import client
 
         name = seen.metadata.name
@@ -68,20 +82,28 @@ class Cluster:
             )
         except client.ApiException as error:
             if error.status == 409:
-                raise Failed(f"somebody else changed the Secret {self.namespace}/{name} this moment; run this again") from error
+                raise Failed(
+                    f"somebody else changed the Secret {self.namespace}/{name} this moment; run this again"
+                ) from error
             if error.status == 422:
-                raise Failed(f"the Secret {self.namespace}/{name} cannot be changed (is it immutable?): make a new one") from error
+                raise Failed(
+                    f"the Secret {self.namespace}/{name} cannot be changed (is it immutable?): make a new one"
+                ) from error
             raise
 
     def sha256_in_pod(self, pod: str, container: str, path: str) -> str:
-        """The digest of a file in a container, and nothing else of it; empty where it cannot be read (now)."""
+        """The digest of a file in a container, and nothing else of it; empty where it cannot be read
+        (now).
+        """
         from kubernetes import client
 
         from rowlock_cli.remote import exec_in_pod
 
         answer, ignored = bytearray(), bytearray()
         try:
-            code = exec_in_pod(self.core, pod, self.namespace, container, ["sha256sum", path], answer.extend, ignored.extend)
+            code = exec_in_pod(
+                self.core, pod, self.namespace, container, ["sha256sum", path], answer.extend, ignored.extend
+            )
         except Failed:
             return ""
         except client.ApiException as error:
@@ -94,17 +116,25 @@ class Cluster:
         from kubernetes import client
 
         try:
-            items = self._custom.list_namespaced_custom_object(GROUP, VERSION, namespace, "monitoringprocesses")["items"]
+            items = self._custom.list_namespaced_custom_object(
+                GROUP, VERSION, namespace, "monitoringprocesses"
+            )["items"]
         except client.ApiException:
             items = []  # no right to list, or no such kind: what is known is said anyway
         known = ", ".join(sorted(item["metadata"]["name"] for item in items)) or "none"
-        return f"there is no MonitoringProcess {name} in the namespace {namespace}; there: {known}. Say another namespace with -n"
+        return (
+            f"there is no MonitoringProcess {name} in the namespace {namespace}; there: {known}. Say another"
+            " namespace with -n"
+        )
 
 
 @contextmanager
 def connected(*, namespace: str | None, context: str | None, needs: str) -> Iterator[Cluster]:
-    """The cluster of the kubeconfig. `needs` is what the user must be allowed to, for the sentence of a refusal. Failed, with the remedy."""
-    # Imported here: most commands run inside the operator's pod, where the client is neither needed nor cheap.
+    """The cluster of the kubeconfig. `needs` is what the user must be allowed to, for the sentence of a
+    refusal. Failed, with the remedy.
+    """
+    # Imported here: most commands run inside the operator's pod, where the client is neither needed nor
+    # cheap.
     from kubernetes import client, config
     from kubernetes.config.config_exception import ConfigException
     from urllib3.exceptions import HTTPError
@@ -116,10 +146,13 @@ def connected(*, namespace: str | None, context: str | None, needs: str) -> Iter
         yield Cluster(api_client, namespace or current_namespace(config, context))
     except ConfigException as error:
         raise Failed(
-            f"no cluster is reachable: {error}. This command works with your own rights in Kubernetes: run it where your kubeconfig is"
+            f"no cluster is reachable: {error}. This command works with your own rights in Kubernetes: run it"
+            " where your kubeconfig is"
         ) from error
     except client.ApiException as error:
         said = error.reason or str(error).splitlines()[0]
-        raise Failed(f"the cluster refused ({error.status or 'no status'}: {said}); the command needs to {needs}") from error
+        raise Failed(
+            f"the cluster refused ({error.status or 'no status'}: {said}); the command needs to {needs}"
+        ) from error
     except (HTTPError, OSError) as error:
         raise Failed(f"the cluster does not answer: {error}") from error

@@ -7,7 +7,14 @@ import click
 from rowlock_cli import show
 from rowlock_cli.deciding import approve, post, reject
 from rowlock_cli.figures import database_now
-from rowlock_cli.monitored import APPROVALS, SHORT_ID_CHARACTERS, STATUSES, check_installed, find_comment, list_comments
+from rowlock_cli.monitored import (
+    APPROVALS,
+    SHORT_ID_CHARACTERS,
+    STATUSES,
+    check_installed,
+    find_comment,
+    list_comments,
+)
 from rowlock_cli.monitored_show import comment_text, comments_table
 from rowlock_cli.session import cluster_options, ledger, output_option, process_named
 from rowlock_cli.words import States, flat
@@ -21,7 +28,13 @@ def comments() -> None:
 
 @comments.command("list")
 @click.option("--process", help="Only of this MonitoringProcess ([NAMESPACE/]NAME).")
-@click.option("--status", "statuses", type=States(STATUSES), multiple=True, help="Only in these states: several with commas, or repeated.")
+@click.option(
+    "--status",
+    "statuses",
+    type=States(STATUSES),
+    multiple=True,
+    help="Only in these states: several with commas, or repeated.",
+)
 @click.option(
     "--approval",
     "approvals",
@@ -29,11 +42,21 @@ def comments() -> None:
     multiple=True,
     help="Only written ones on which this was said; waiting = a person is to.",
 )
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many, the newest.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    help="At most so many, the newest.",
+)
 @output_option
 @cluster_options
 def list_command(
-    process: str | None, statuses: tuple[tuple[str, ...], ...], approvals: tuple[tuple[str, ...], ...], limit: int, output: str
+    process: str | None,
+    statuses: tuple[tuple[str, ...], ...],
+    approvals: tuple[tuple[str, ...], ...],
+    limit: int,
+    output: str,
 ) -> None:
     """List comments, the newest first.
 
@@ -42,10 +65,16 @@ def list_command(
     with ledger() as opened, opened.transaction() as cur:
         check_installed(cur)
         chosen = process_named(cur, process).id if process else None
-        found = list_comments(cur, process_id=chosen, statuses=flat(statuses), approvals=flat(approvals), limit=limit)
+        found = list_comments(
+            cur, process_id=chosen, statuses=flat(statuses), approvals=flat(approvals), limit=limit
+        )
         now = database_now(cur)
     if output == "json":
-        click.echo(show.to_json([{**asdict(comment), "short_id": comment.id[:SHORT_ID_CHARACTERS]} for comment in found]))
+        click.echo(
+            show.to_json(
+                [{**asdict(comment), "short_id": comment.id[:SHORT_ID_CHARACTERS]} for comment in found]
+            )
+        )
     else:
         click.echo(comments_table(found, now) if found else "No comments match.")
 

@@ -20,6 +20,7 @@ def completion(context: click.Context, shell: str) -> None:
     """
     chosen = get_completion_class(shell)
     assert chosen is not None  # the choices above are click's own
-    # Not source(): it starts bash to look at its version, which may be another than the one that will read the script.
+    # Not source(): it starts bash to look at its version, which may be another than the one that will read
+    # the script.
     made = chosen(context.find_root().command, {}, PROGRAM, VARIABLE)
     click.echo(made.source_template % made.source_vars())

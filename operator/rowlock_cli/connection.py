@@ -22,13 +22,18 @@ _REFUSED = "42501"
 
 
 def database_url(environment: Mapping[str, str] = os.environ) -> str | None:
-    """The libpq address from ROWLOCK_DATABASE_URL_FILE (wins) or ROWLOCK_DATABASE_URL, or None. Failed for an unreadable file."""
+    """The libpq address from ROWLOCK_DATABASE_URL_FILE (wins) or ROWLOCK_DATABASE_URL, or None. Failed for an
+    unreadable file.
+    """
     file = environment.get("ROWLOCK_DATABASE_URL_FILE")
     if file:
         try:
             return Path(file).read_text(encoding="utf-8", errors="replace").strip()
         except OSError as error:
-            raise Failed(f"the file of ROWLOCK_DATABASE_URL_FILE cannot be read: {error}; correct the variable or the file") from error
+            raise Failed(
+                f"the file of ROWLOCK_DATABASE_URL_FILE cannot be read: {error}; correct the variable or the"
+                " file"
+            ) from error
     return environment.get("ROWLOCK_DATABASE_URL", "").strip() or None
 
 
@@ -42,11 +47,16 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[Cursor]:
-        """A cursor in a transaction that commits at the end of the block. Failed, with the remedy, for whatever the database refuses."""
+        """A cursor in a transaction that commits at the end of the block. Failed, with the remedy, for
+        whatever the database refuses.
+        """
         try:
             if self._connection is None:
-                self._connection = connect(self._address, {"connect_timeout": 10, "application_name": "rowlock-cli"})
-                # Said in each BEGIN, not in the session. Not READ WRITE: what only reads may be said to a replica.
+                self._connection = connect(
+                    self._address, {"connect_timeout": 10, "application_name": "rowlock-cli"}
+                )
+                # Said in each BEGIN, not in the session. Not READ WRITE: what only reads may be said to a
+                # replica.
                 self._connection.set_session(isolation_level="READ COMMITTED")
                 register(self._connection)
             with self._connection, self._connection.cursor() as cur:
@@ -76,10 +86,14 @@ def _translated(error: psycopg2.Error) -> Failed:
     hint = f" {error.diag.message_hint}" if error.diag.message_hint else ""
     if error.pgcode in _NO_LEDGER:
         return LedgerMissing(
-            f"this database holds no ledger of this version ({message}); is the address right, and has the operator started?"
+            f"this database holds no ledger of this version ({message}); is the address right, and has the"
+            " operator started?"
         )
     if error.pgcode == _REFUSED:
-        return Failed(f"this login may not do that ({message}); use the operator's login, or one with the role rowlock_client")
+        return Failed(
+            f"this login may not do that ({message}); use the operator's login, or one with the role"
+            " rowlock_client"
+        )
     if error.pgcode is None:
         return Failed(f"the database does not answer: {message}")
     return Failed(f"{message}.{hint}" if hint else message)

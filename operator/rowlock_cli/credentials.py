@@ -17,7 +17,15 @@ from rowlock_cli.monitored import check_installed
 from rowlock_cli.remote import OPERATOR_LABELS, choose_pod, run_in_operator
 from rowlock_cli.rotation import Rotation, not_mounted, read_keys
 from rowlock_cli.runs import ENDED, find_run
-from rowlock_cli.session import CONTEXT, NAMESPACE, cluster_options, ledger, ledger_here, output_option, queue_named
+from rowlock_cli.session import (
+    CONTEXT,
+    NAMESPACE,
+    cluster_options,
+    ledger,
+    ledger_here,
+    output_option,
+    queue_named,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 _QUEUE, _TASK = "sessions", "rotate_credentials"
@@ -27,7 +35,13 @@ _NEEDS = "get and patch the Secret with the keys, list pods, and exec into those
 
 def _timeout(what: str) -> Callable[[F], F]:
     return click.option(
-        "--timeout", "timeout_seconds", type=click.FloatRange(min=0), default=300, show_default=True, metavar="SECONDS", help=what
+        "--timeout",
+        "timeout_seconds",
+        type=click.FloatRange(min=0),
+        default=300,
+        show_default=True,
+        metavar="SECONDS",
+        help=what,
     )
 
 
@@ -38,8 +52,16 @@ def credentials() -> None:
 
 
 @credentials.command("rotate")
-@click.option("--check", is_flag=True, help="Only tell the keys' fingerprints, what each opens, and whether all pods have them.")
-@click.option("--despite-unreadable", is_flag=True, help="Remove the old keys also where something stored is opened by none of the keys.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Only tell the keys' fingerprints, what each opens, and whether all pods have them.",
+)
+@click.option(
+    "--despite-unreadable",
+    is_flag=True,
+    help="Remove the old keys also where something stored is opened by none of the keys.",
+)
 @_timeout("Give up waiting for pods, or for the task, after so long; run it again to go on.")
 @output_option
 @cluster_options
@@ -52,8 +74,8 @@ def rotate(check: bool, despite_unreadable: bool, timeout_seconds: float, output
     3. What is stored is encrypted anew (the task rotate_credentials).
     4. The old keys are removed from the Secret.
 
-    Works on the Secret with your own rights in Kubernetes. Interrupted anywhere, the same command goes on. No key is shown; a key is named by its
-    fingerprint.
+    Works on the Secret with your own rights in Kubernetes. Interrupted anywhere, the same command goes on. No
+    key is shown; a key is named by its fingerprint.
     """
     meta = click.get_current_context().meta
     with connected(namespace=meta.get(NAMESPACE), context=meta.get(CONTEXT), needs=_NEEDS) as cluster:
@@ -73,7 +95,10 @@ def rotate(check: bool, despite_unreadable: bool, timeout_seconds: float, output
     if output == "json":
         click.echo(show.to_json({"secret": f"{cluster.namespace}/{name}", **done}))
     else:
-        click.echo(f"Everything is encrypted with the key {done['key']} now; {done['encrypted_anew']} stored values were encrypted anew.")
+        click.echo(
+            f"Everything is encrypted with the key {done['key']} now; {done['encrypted_anew']} stored values"
+            " were encrypted anew."
+        )
 
 
 @credentials.command("reencrypt")
@@ -84,7 +109,8 @@ def rotate(check: bool, despite_unreadable: bool, timeout_seconds: float, output
 def reencrypt(check: bool, timeout_seconds: float, output: str) -> None:
     """Encrypt what is stored anew, with the first key.
 
-    Step 3 of `rowlock credentials rotate` alone, for keys that something else keeps (a Git repository, an external store).
+    Step 3 of `rowlock credentials rotate` alone, for keys that something else keeps (a Git repository, an
+    external store).
     """
     with ledger() as opened:
         with opened.transaction() as cur:
@@ -96,12 +122,16 @@ def reencrypt(check: bool, timeout_seconds: float, output: str) -> None:
     elif check:
         click.echo("\n".join(_opened_lines(result)))
     else:
-        click.echo(f"{result['encrypted_anew']} of {result['looked_at']} stored values were encrypted anew with the key {result['key']}.")
+        click.echo(
+            f"{result['encrypted_anew']} of {result['looked_at']} stored values were encrypted anew with the"
+            f" key {result['key']}."
+        )
     if result["unreadable"] and output == "json":
         raise click.exceptions.Exit(1)
     if result["unreadable"]:
         raise Failed(
-            f"{result['unreadable']} stored values are opened by none of the keys: bring back the key, or change the Secrets of their logins"
+            f"{result['unreadable']} stored values are opened by none of the keys: bring back the key, or"
+            " change the Secrets of their logins"
         )
 
 
@@ -120,19 +150,33 @@ def _anew_from_here(namespace: str, timeout_seconds: float, *, check: bool) -> d
         finally:
             opened.close()
     answer = bytearray()
-    words = ["credentials", "reencrypt", "-n", namespace, "--timeout", str(timeout_seconds), "-o", "json", *(["--check"] if check else [])]
+    words = [
+        "credentials",
+        "reencrypt",
+        "-n",
+        namespace,
+        "--timeout",
+        str(timeout_seconds),
+        "-o",
+        "json",
+        *(["--check"] if check else []),
+    ]
     context = click.get_current_context().meta.get(CONTEXT)
     run_in_operator(words, namespace=namespace, context=context, write=answer.extend)
     try:
         found: dict[str, Any] = json.loads(answer)
     except ValueError:
         # The pod's own words about it stand on this terminal already.
-        raise Failed("encrypting anew did not come to its end; run this again, it goes on where it is") from None
+        raise Failed(
+            "encrypting anew did not come to its end; run this again, it goes on where it is"
+        ) from None
     return found
 
 
 def _run(opened: Ledger, queue: str, timeout_seconds: float, *, check: bool) -> dict[str, Any]:
-    """Enqueues the task and waits for its report, telling how far it is. Failed where it fails, or takes too long."""
+    """Enqueues the task and waits for its report, telling how far it is. Failed where it fails, or takes too
+    long.
+    """
     key = _TASK + (":check" if check else "")
     with opened.transaction() as cur:
         values = {
@@ -157,7 +201,10 @@ def _run(opened: Ledger, queue: str, timeout_seconds: float, *, check: bool) -> 
         if run.state in ENDED:
             break
         if time.monotonic() > end:
-            raise Failed(f"{_TASK} is still {run.state} after {timeout_seconds:g} s; `rowlock why {run.short_id}` says why")
+            raise Failed(
+                f"{_TASK} is still {run.state} after {timeout_seconds:g} s; `rowlock why {run.short_id}`"
+                " says why"
+            )
         progress = show.progress_text(run.progress)
         if progress and progress != told:
             click.echo(f"  {progress}", err=True)
@@ -165,7 +212,10 @@ def _run(opened: Ledger, queue: str, timeout_seconds: float, *, check: bool) -> 
         time.sleep(_POLL_SECONDS)
     if run.state != "succeeded" or not isinstance(run.result, dict):
         failure = run.failure or {}
-        raise Failed(f"{_TASK} is {run.state}: {failure.get('reason', 'no reason recorded')}: {failure.get('message', '')}".rstrip(": "))
+        raise Failed(
+            f"{_TASK} is {run.state}: {failure.get('reason', 'no reason recorded')}:"
+            f" {failure.get('message', '')}".rstrip(": ")
+        )
     return {"run": run_id, **run.result}
 
 
@@ -189,7 +239,11 @@ def _check_text(facts: dict[str, Any]) -> str:
     """The same for people. Pure."""
     opened = facts["opened_by"] or {}
     lines = [
-        [key, "encrypts and opens" if number == 0 else "opens", str(opened.get(key, 0)) if facts["opened_by"] is not None else "?"]
+        [
+            key,
+            "encrypts and opens" if number == 0 else "opens",
+            str(opened.get(key, 0)) if facts["opened_by"] is not None else "?",
+        ]
         for number, key in enumerate(facts["keys"])
     ]
     late = facts["pods_with_other_keys"]
@@ -197,13 +251,23 @@ def _check_text(facts: dict[str, Any]) -> str:
         [
             show.table(["KEY", "USE", "OPENS"], lines),
             "",
-            f"{facts['looked_at']} values are stored encrypted; {facts['unreadable'] or 'none'} of them {'is' if facts['unreadable'] == 1 else 'are'} "
-            "opened by no key.",
-            f"All {facts['pods']} key files in pods are as the Secret {facts['secret']}."
-            if not late
-            else f"These pods have other keys than the Secret {facts['secret']}, or cannot be asked: {', '.join(late)}.",
+            (
+                f"{facts['looked_at']} values are stored encrypted; {facts['unreadable'] or 'none'} of them"
+                f" {'is' if facts['unreadable'] == 1 else 'are'} opened by no key."
+            ),
+            (
+                f"All {facts['pods']} key files in pods are as the Secret {facts['secret']}."
+                if not late
+                else (
+                    f"These pods have other keys than the Secret {facts['secret']}, or cannot be asked:"
+                    f" {', '.join(late)}."
+                )
+            ),
             *(
-                [f"A rotation to {facts['rotating_to']} has begun; `rowlock credentials rotate` goes on with it."]
+                [
+                    f"A rotation to {facts['rotating_to']} has begun; `rowlock credentials rotate` goes on"
+                    " with it."
+                ]
                 if facts["rotating_to"]
                 else []
             ),
@@ -213,4 +277,6 @@ def _check_text(facts: dict[str, Any]) -> str:
 
 def _opened_lines(result: dict[str, Any]) -> list[str]:
     opened = result.get("opened_by") or {}
-    return [f"{key} opens {count} of {result['looked_at']}" for key, count in opened.items()] + [f"no key opens {result['unreadable']}"]
+    return [f"{key} opens {count} of {result['looked_at']}" for key, count in opened.items()] + [
+        f"no key opens {result['unreadable']}"
+    ]

@@ -61,7 +61,9 @@ class Surroundings:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """`surroundings` and `waiting` are None where the login may read only the view (or the run is not pending)."""
+    """`surroundings` and `waiting` are None where the login may read only the view (or the run is not
+    pending).
+    """
 
     run: RunRow
     now: datetime
@@ -72,8 +74,17 @@ class Facts:
 def explain(facts: Facts) -> list[str]:
     """Sentences, the most important first."""
     run = facts.run
-    where = f"of {run.source} for the row {run.source_key}" if run.source else f"with the key {run.source_key}" if run.source_key else ""
-    head = f"Run {run.id} {where}".rstrip() + f": task {run.task} in {run.queue}, attempt {run.attempt}, is {run.state}."
+    where = (
+        f"of {run.source} for the row {run.source_key}"
+        if run.source
+        else f"with the key {run.source_key}"
+        if run.source_key
+        else ""
+    )
+    head = (
+        f"Run {run.id} {where}".rstrip()
+        + f": task {run.task} in {run.queue}, attempt {run.attempt}, is {run.state}."
+    )
     tell = {
         "pending": _pending,
         "queued": _queued,
@@ -89,7 +100,8 @@ def explain(facts: Facts) -> list[str]:
         sentences += [*_not_listed(facts), *_last_failure(facts)]
         if facts.surroundings is None:
             sentences.append(
-                "This login may read only the view rowlock.run, so the position in the queue, limits and leases are not shown."
+                "This login may read only the view rowlock.run, so the position in the queue, limits and"
+                " leases are not shown."
             )
     return sentences
 
@@ -110,27 +122,44 @@ def _pending(facts: Facts) -> Iterator[str]:
         yield _limit(waiting, facts.now)
     ahead = _counted(waiting.ahead_in_line)
     line = f"the line of {run.fairness_key}" if run.fairness_key else "its line"
-    yield f"It is the next in {line}." if not waiting.ahead_in_line else f"{ahead} {_runs(waiting.ahead_in_line)} ahead of it in {line}."
+    yield (
+        f"It is the next in {line}."
+        if not waiting.ahead_in_line
+        else f"{ahead} {_runs(waiting.ahead_in_line)} ahead of it in {line}."
+    )
     if waiting.ahead_by_priority:
         first = waiting.ahead_by_priority
-        yield f"{_counted(first)} {_runs(first)} of a higher priority than {run.priority} and {'goes' if first == 1 else 'go'} first."
+        yield (
+            f"{_counted(first)} {_runs(first)} of a higher priority than {run.priority} and"
+            f" {'goes' if first == 1 else 'go'} first."
+        )
     if waiting.other_lines:
         lines = waiting.other_lines
-        yield f"{_counted(lines)} other {'line takes turns' if lines == 1 else 'lines take turns'} with it at the same priority."
+        yield (
+            f"{_counted(lines)} other {'line takes turns' if lines == 1 else 'lines take turns'} with it at"
+            " the same priority."
+        )
     if around and not around.suspended and not waiting.limit_name:
         yield (
-            f"The queue has {around.claimed} claimed and {around.running} running: new ones are claimed as those end, "
-            "or once the operator takes its next look (within a second)."
+            f"The queue has {around.claimed} claimed and {around.running} running: new ones are claimed as"
+            " those end, or once the operator takes its next look (within a second)."
         )
 
 
 def _limit(waiting: Waiting, now: datetime) -> str:
-    values = limit_values(waiting.max_running, waiting.running, waiting.rate, waiting.burst, waiting.wake_at, now)
+    values = limit_values(
+        waiting.max_running, waiting.running, waiting.rate, waiting.burst, waiting.wake_at, now
+    )
     return f"It is held back by the limit {waiting.limit_name}: {values}."
 
 
 def limit_values(
-    max_running: int | None, running: int | None, rate: float | None, burst: float | None, wake_at: datetime | None, now: datetime
+    max_running: int | None,
+    running: int | None,
+    rate: float | None,
+    burst: float | None,
+    wake_at: datetime | None,
+    now: datetime,
 ) -> str:
     """What a limit allows and has given, as the end of a sentence."""
     parts = []
@@ -144,23 +173,36 @@ def limit_values(
 
 
 def _queued(facts: Facts) -> Iterator[str]:
-    since = f" since {age((facts.now - facts.run.claimed_at).total_seconds())}" if facts.run.claimed_at else ""
+    since = (
+        f" since {age((facts.now - facts.run.claimed_at).total_seconds())}" if facts.run.claimed_at else ""
+    )
     yield f"It is claimed{since} and waits in Redis for a free worker."
     around = facts.surroundings
     if around and around.runners_alive == 0:
         namespace, _, name = facts.run.queue.partition("/")
         look = f"kubectl -n {namespace} get deployment,pods -l rowlock.dev/work-queue={name}"
-        yield f"No worker of any queue holds a lease now: look at the conditions of the WorkQueue {name}, and at `{look}`."
+        yield (
+            f"No worker of any queue holds a lease now: look at the conditions of the WorkQueue {name}, and"
+            f" at `{look}`."
+        )
     elif around:
-        yield f"Of its queue {around.running} are running and {around.claimed} are claimed, this one included."
+        yield (
+            f"Of its queue {around.running} are running and {around.claimed} are claimed, this one included."
+        )
 
 
 def _launching(facts: Facts) -> Iterator[str]:
     run = facts.run
     since = f" since {age((facts.now - run.claimed_at).total_seconds())}" if run.claimed_at else ""
-    yield f"It is claimed{since}; its Kubernetes Job exists or is being made, and its pod has not started: `{_kube_job(run)}`."
+    yield (
+        f"It is claimed{since}; its Kubernetes Job exists or is being made, and its pod has not started:"
+        f" `{_kube_job(run)}`."
+    )
     if run.attempt > 1:
-        yield "Under contract Exit it waits for the pod of its earlier attempt to be gone, too: `kubectl get pods` shows one that is Terminating."
+        yield (
+            "Under contract Exit it waits for the pod of its earlier attempt to be gone, too: `kubectl get"
+            " pods` shows one that is Terminating."
+        )
 
 
 def _running(facts: Facts) -> Iterator[str]:
@@ -177,21 +219,36 @@ def _running(facts: Facts) -> Iterator[str]:
     elif around and around.runner_name and around.lease_until:
         left = (around.lease_until - facts.now).total_seconds()
         if left > 0 and not around.runner_dead:
-            yield f"The worker {around.runner_name} runs it; its lease holds for {left:.0f} s more and is renewed every few seconds."
+            yield (
+                f"The worker {around.runner_name} runs it; its lease holds for {left:.0f} s more and is"
+                " renewed every few seconds."
+            )
         else:
-            yield f"The worker {around.runner_name} has not renewed its lease for {age(-left)}: the next sweep takes the run back."
+            yield (
+                f"The worker {around.runner_name} has not renewed its lease for {age(-left)}: the next sweep"
+                " takes the run back."
+            )
     elif around:
         yield "Its worker is gone: the next sweep (within a minute) takes the run back."
     if run.effect:
-        yield f"It has begun an effect outside ({run.effect}) that must not happen twice: if its worker is lost, it ends as unknown."
+        yield (
+            f"It has begun an effect outside ({run.effect}) that must not happen twice: if its worker is"
+            " lost, it ends as unknown."
+        )
     if run.cancel_requested:
-        yield "It was asked to end: its worker is told at the next renewal and stops it by force some seconds later."
+        yield (
+            "It was asked to end: its worker is told at the next renewal and stops it by force some seconds"
+            " later."
+        )
 
 
 def _succeeded(facts: Facts) -> Iterator[str]:
     run = facts.run
     if run.started_at and run.finished_at:
-        yield f"It took {max(0.0, (run.finished_at - run.started_at).total_seconds()):.1f} s and ended at {moment(run.finished_at)}."
+        yield (
+            f"It took {max(0.0, (run.finished_at - run.started_at).total_seconds()):.1f} s and ended at"
+            f" {moment(run.finished_at)}."
+        )
     if run.attempt > 1:
         yield f"It took {run.attempt} attempts."
 
@@ -213,7 +270,10 @@ def _stopped(facts: Facts) -> Iterator[str]:
     failure_class = _text(run, "class")
     yield f"It failed for good{_ended(facts)}: {_reason(run)}."
     if failure_class:
-        yield f"The failure is of class {_CLASSES.get(failure_class, failure_class)}; failures so far: {_budgets(facts)}."
+        yield (
+            f"The failure is of class {_CLASSES.get(failure_class, failure_class)}; failures so far:"
+            f" {_budgets(facts)}."
+        )
     yield f"After the cause is mended: `rowlock requeue {run.id}`."
 
 
@@ -222,15 +282,18 @@ def _not_listed(facts: Facts) -> Iterator[str]:
     run, tasks = facts.run, facts.surroundings.tasks if facts.surroundings else None
     if tasks and run.task not in tasks and run.state != "running":
         yield (
-            f"The task {run.task} is not in spec.tasks of its WorkQueue: it fails there as class input (TaskNotAllowed) once it starts; "
-            "add it there, or cancel the run."
+            f"The task {run.task} is not in spec.tasks of its WorkQueue: it fails there as class input"
+            " (TaskNotAllowed) once it starts; add it there, or cancel the run."
         )
 
 
 def _last_failure(facts: Facts) -> Iterator[str]:
     run = facts.run
     if isinstance(run.failure, Mapping) and run.failure.get("started") is False:
-        yield f"Its last attempt did not start, which uses no try: {_reason(run)}. Failures so far: {_budgets(facts)}."
+        yield (
+            f"Its last attempt did not start, which uses no try: {_reason(run)}. Failures so far:"
+            f" {_budgets(facts)}."
+        )
     elif run.failure:
         yield f"Its last attempt failed: {_reason(run)}. Failures so far: {_budgets(facts)}."
 
@@ -268,12 +331,14 @@ def deleted_sentence(queue: str, *, expected: bool = False) -> str:
     """What becomes of the runs of a WorkQueue that is gone, or has not come yet."""
     if expected:
         return (
-            f"Its WorkQueue does not exist yet: create {queue}, and what waits starts; `rowlock cancel --queue {queue} --all-waiting` ends it. "
-            "What nobody asks for any more is canceled after 30 days."
+            f"Its WorkQueue does not exist yet: create {queue}, and what waits starts; `rowlock cancel"
+            f" --queue {queue} --all-waiting` ends it. What nobody asks for any more is canceled after 30"
+            " days."
         )
     return (
-        f"Its WorkQueue is deleted: what waits goes on once one of that name is there again, or is ended by "
-        f"`rowlock cancel --queue {queue} --all-waiting`; dead ones are forgotten by `rowlock purge --queue {queue}`."
+        "Its WorkQueue is deleted: what waits goes on once one of that name is there again, or is ended by"
+        f" `rowlock cancel --queue {queue} --all-waiting`; dead ones are forgotten by `rowlock purge --queue"
+        f" {queue}`."
     )
 
 

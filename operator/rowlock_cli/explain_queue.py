@@ -27,7 +27,9 @@ class HoldingLimit:
 
 @dataclass(frozen=True, kw_only=True)
 class QueueFacts:
-    """One queue at one moment. `not_due` of the waiting ones have a later time (`retrying` of them after a failure); `events` the claimer has yet to read."""
+    """One queue at one moment. `not_due` of the waiting ones have a later time (`retrying` of them after a
+    failure); `events` the claimer has yet to read.
+    """
 
     name: str
     mode: str
@@ -57,12 +59,16 @@ class QueueFacts:
     deleted: bool = False
     expected: bool = False  # no WorkQueue of that name was ever seen
     troubles: Sequence[str] = ()  # what keeps the operator's duties from their work
-    unlisted_tasks: Sequence[str] = ()  # of runs that have not started, and that the queue does not run; some of them
+    # of runs that have not started, and that the queue does not run; some of them
+    unlisted_tasks: Sequence[str] = ()
 
 
 def explain_queue(facts: QueueFacts) -> list[str]:
     """Sentences: how it stands, what holds it up (the strongest reason first), what else to know."""
-    head = f"The queue {facts.name} (mode {facts.mode}) has {facts.waiting} waiting, {facts.claimed} claimed and {facts.running} running."
+    head = (
+        f"The queue {facts.name} (mode {facts.mode}) has {facts.waiting} waiting, {facts.claimed} claimed and"
+        f" {facts.running} running."
+    )
     reasons = list(_reasons(facts))
     return [head, *reasons, *_pace(facts), *_oldest(facts), *_dead(facts)]
 
@@ -74,26 +80,41 @@ def _reasons(facts: QueueFacts) -> Iterator[str]:
         yield f"It is suspended: nothing of it starts until `{resume_command(facts.name)}`."
     if _operator_silent(facts):
         since = "" if facts.operator_seconds is None else f" for {age(facts.operator_seconds)}"
-        yield f"No operator speaks to this database{since}: nothing is claimed, in any queue; `rowlock health` says more."
+        yield (
+            f"No operator speaks to this database{since}: nothing is claimed, in any queue; `rowlock health`"
+            " says more."
+        )
     yield from facts.troubles
     if not facts.waiting and not facts.claimed:
-        yield "Nothing waits, so there is nothing to start." if facts.running else "It is empty: nothing waits and nothing runs."
+        yield (
+            "Nothing waits, so there is nothing to start."
+            if facts.running
+            else "It is empty: nothing waits and nothing runs."
+        )
     for task in facts.unlisted_tasks:
-        yield f"It has runs of the task {task}, which is not in spec.tasks any more: they fail as class input once they start; add it, or cancel them."
+        yield (
+            f"It has runs of the task {task}, which is not in spec.tasks any more: they fail as class input"
+            " once they start; add it, or cancel them."
+        )
     yield from _not_due(facts)
     for limit in facts.limits:
         held = f"{limit.runs} {'run' if limit.runs == 1 else 'runs'}"
-        values = limit_values(limit.max_running, limit.running, limit.rate, limit.burst, limit.wake_at, facts.now)
+        values = limit_values(
+            limit.max_running, limit.running, limit.rate, limit.burst, limit.wake_at, facts.now
+        )
         yield f"The limit {limit.name} holds back {held}: {values}."
     if (more := facts.blocked - sum(limit.runs for limit in facts.limits)) > 0:
         yield f"Other limits hold back {more} more."
     yield from _not_started(facts)
     if facts.events and _operator_silent(facts):
-        yield f"{facts.events} {'change of it is' if facts.events == 1 else 'changes of it are'} not read by the claimer yet."
+        yield (
+            f"{facts.events} {'change of it is' if facts.events == 1 else 'changes of it are'} not read by"
+            " the claimer yet."
+        )
     if facts.ready and not facts.suspended and not _operator_silent(facts):
         yield (
-            f"{facts.ready} {'is' if facts.ready == 1 else 'are'} ready: new ones are claimed as claimed and running ones end, "
-            "or once the operator takes its next look (within a second)."
+            f"{facts.ready} {'is' if facts.ready == 1 else 'are'} ready: new ones are claimed as claimed and"
+            " running ones end, or once the operator takes its next look (within a second)."
         )
 
 
@@ -102,8 +123,12 @@ def _not_due(facts: QueueFacts) -> Iterator[str]:
         return
     first = f"{moment(facts.next_due)} (in {age((facts.next_due - facts.now).total_seconds())})"
     kind = (
-        "for their retry" if facts.retrying == facts.not_due else f"for their time ({facts.retrying} for a retry)" if facts.retrying else "for their time"
-    )  # fmt: skip
+        "for their retry"
+        if facts.retrying == facts.not_due
+        else f"for their time ({facts.retrying} for a retry)"
+        if facts.retrying
+        else "for their time"
+    )
     if facts.oldest_due is None:
         yield f"All of the waiting ones wait {kind}: the first is due at {first}."
     elif facts.not_due == 1:
@@ -115,18 +140,31 @@ def _not_due(facts: QueueFacts) -> Iterator[str]:
 def _not_started(facts: QueueFacts) -> Iterator[str]:
     if not facts.claimed:
         return
-    since = f" (the oldest for {age((facts.now - facts.claimed_since).total_seconds())})" if facts.claimed_since else ""
+    since = (
+        f" (the oldest for {age((facts.now - facts.claimed_since).total_seconds())})"
+        if facts.claimed_since
+        else ""
+    )
     namespace, _, name = facts.name.partition("/")
     look = f"`kubectl -n {namespace} get workqueue,pods -l rowlock.dev/work-queue={name}`"
     if facts.mode == "Jobs":
         yield f"{facts.claimed} wait for the pod of their Kubernetes Job{since}: {look} shows the pods."
     elif not facts.runners_alive:
-        yield f"{facts.claimed} wait in Redis{since}, and no worker of any queue holds a lease: {look} says why."
+        yield (
+            f"{facts.claimed} wait in Redis{since}, and no worker of any queue holds a lease: {look} says"
+            " why."
+        )
     elif not facts.runners_of_queue:
-        yield f"{facts.claimed} wait in Redis{since}, and no worker of this queue's Deployment holds a lease: {look} says why."
+        yield (
+            f"{facts.claimed} wait in Redis{since}, and no worker of this queue's Deployment holds a lease:"
+            f" {look} says why."
+        )
     else:
         workers = facts.runners_of_queue
-        yield f"{facts.claimed} wait in Redis{since} for one of its {workers} {'worker' if workers == 1 else 'workers'}."
+        yield (
+            f"{facts.claimed} wait in Redis{since} for one of its {workers}"
+            f" {'worker' if workers == 1 else 'workers'}."
+        )
 
 
 def _pace(facts: QueueFacts) -> Iterator[str]:
@@ -151,4 +189,6 @@ def _dead(facts: QueueFacts) -> Iterator[str]:
 
 
 def _operator_silent(facts: QueueFacts) -> bool:
-    return facts.operator_visible and (facts.operator_seconds is None or facts.operator_seconds > SILENT_SECONDS)
+    return facts.operator_visible and (
+        facts.operator_seconds is None or facts.operator_seconds > SILENT_SECONDS
+    )

@@ -15,7 +15,9 @@ RATE_SECONDS = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class QueueFigures:
-    """`waiting` counts those a limit holds back too. None: the login may read only the view, or nothing waits (oldest)."""
+    """`waiting` counts those a limit holds back too. None: the login may read only the view, or nothing waits
+    (oldest).
+    """
 
     queue: str
     mode: str | None
@@ -84,13 +86,22 @@ def versions(cur: Cursor) -> Versions:
     if readable:
         cur.execute(sql("migrations"))
         applied = tuple(name for (name,) in cur.fetchall())
-    return Versions(command=version("rowlock"), applied=applied, expected=tuple(name for name, _ in ledger_files()), **found)
+    return Versions(
+        command=version("rowlock"),
+        applied=applied,
+        expected=tuple(name for name, _ in ledger_files()),
+        **found,
+    )
 
 
-def queue_figures(cur: Cursor, *, queue: str | None = None, readable: bool | None = None) -> list[QueueFigures]:
+def queue_figures(
+    cur: Cursor, *, queue: str | None = None, readable: bool | None = None
+) -> list[QueueFigures]:
     """Every queue, or one; a login that sees only the view sees only queues that have a run."""
     seen = may_read_tables(cur) if readable is None else readable
-    cur.execute(sql("queue_figures" if seen else "queue_figures_of_view"), {"queue": queue, "window": RATE_SECONDS})
+    cur.execute(
+        sql("queue_figures" if seen else "queue_figures_of_view"), {"queue": queue, "window": RATE_SECONDS}
+    )
     return [QueueFigures(**row) for row in rows(cur)]
 
 
@@ -101,7 +112,9 @@ def troubles(cur: Cursor) -> list[tuple[str, str, float]]:
 
 
 def queues_gone(cur: Cursor) -> dict[str, bool]:
-    """Queues without a WorkQueue -> whether they never had one; none where the login may read only the view."""
+    """Queues without a WorkQueue -> whether they never had one; none where the login may read only the
+    view.
+    """
     if not may_read_tables(cur):
         return {}
     cur.execute(sql("queues_gone"))
@@ -121,7 +134,9 @@ def runners(cur: Cursor) -> tuple[int, float]:
 
 
 def operator_seen(cur: Cursor) -> tuple[bool, float | None]:
-    """Whether this login would see the operator's sessions, and how many seconds ago the operator last spoke."""
+    """Whether this login would see the operator's sessions, and how many seconds ago the operator last
+    spoke.
+    """
     cur.execute(sql("operator_seen"))
     found: dict[str, Any] = rows(cur)[0]
     return bool(found["visible"]), found["seconds"]

@@ -44,7 +44,11 @@ def has_started(process: dict[str, Any], generation: int) -> Step:
         return Step(True, False, f"does not run: {_said(ready)}{again}")
     if phase in ENDED:
         return Step(False, False, f"is {phase} still")
-    return Step(False, False, f"is {phase or 'not taken yet'}: {_said(ready) if ready else 'the operator has not said why'}")
+    return Step(
+        False,
+        False,
+        f"is {phase or 'not taken yet'}: {_said(ready) if ready else 'the operator has not said why'}",
+    )
 
 
 def has_stopped(process: dict[str, Any], generation: int) -> Step:

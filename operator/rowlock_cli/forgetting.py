@@ -18,16 +18,21 @@ _BATCH = 10_000
 @click.command("forget-keys")
 @click.argument("source")
 @click.option("--key", "keys", multiple=True, help="The key of one row. May be repeated.")
-@click.option("--all", "everything", is_flag=True, help="All keys of the source, such as after its table was truncated.")
+@click.option(
+    "--all", "everything", is_flag=True, help="All keys of the source, such as after its table was truncated."
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Only say how many there are.")
 @output_option
 @cluster_options
-def forget_keys(source: str, keys: tuple[str, ...], everything: bool, yes: bool, dry_run: bool, output: str) -> None:
+def forget_keys(
+    source: str, keys: tuple[str, ...], everything: bool, yes: bool, dry_run: bool, output: str
+) -> None:
     """Forget that rows of SOURCE were taken; asks first.
 
-    SOURCE is a RowSource without a status column (namespace/name, or the name where it is unique): what it took is remembered by key alone. Rows
-    whose key is forgotten are taken again where they fulfil spec.pending; a run of such a row that is under way is left alone.
+    SOURCE is a RowSource without a status column (namespace/name, or the name where it is unique): what it
+    took is remembered by key alone. Rows whose key is forgotten are taken again where they fulfil
+    spec.pending; a run of such a row that is under way is left alone.
     """
     if bool(keys) == everything:
         raise click.UsageError("name the rows by --key, or say --all")
@@ -37,14 +42,23 @@ def forget_keys(source: str, keys: tuple[str, ...], everything: bool, yes: bool,
             full = find_source(cur, source, namespace=click.get_current_context().meta.get(NAMESPACE))
             facts, before = _facts(cur, full, list(keys) or None), database_now(cur)
         if dry_run:
-            click.echo(show.to_json(facts) if output == "json" else _would(facts) if facts["remembered"] else _nothing(facts))
+            click.echo(
+                show.to_json(facts)
+                if output == "json"
+                else _would(facts)
+                if facts["remembered"]
+                else _nothing(facts)
+            )
             return
         if not yes:
             _ask(facts)
         forgotten = 0
         while True:
             with opened.transaction() as cur:
-                cur.execute(sql("forget_keys"), {"source": full, "keys": facts["keys"], "before": before, "limit": _BATCH})
+                cur.execute(
+                    sql("forget_keys"),
+                    {"source": full, "keys": facts["keys"], "before": before, "limit": _BATCH},
+                )
                 count = int(cur.fetchall()[0][0])
             forgotten += count
             if count < _BATCH:
@@ -62,9 +76,15 @@ def _facts(cur: Cursor, source: str, keys: list[str] | None) -> dict[str, Any]:
     (found,) = rows(cur)
     if found["has_status_column"] and not found["remembered"]:
         raise Failed(
-            f"{source} has a status column, so it remembers no keys: to run a row of {found['source_table']} again, set its status back in the table"
+            f"{source} has a status column, so it remembers no keys: to run a row of {found['source_table']}"
+            " again, set its status back in the table"
         )
-    return {"source": source, "source_table": found["source_table"], "keys": keys, "remembered": int(found["remembered"])}
+    return {
+        "source": source,
+        "source_table": found["source_table"],
+        "keys": keys,
+        "remembered": int(found["remembered"]),
+    }
 
 
 def _ask(facts: dict[str, Any]) -> None:
@@ -76,8 +96,9 @@ def _ask(facts: dict[str, Any]) -> None:
 
 def _would(facts: dict[str, Any]) -> str:
     return (
-        f"{_counted(facts['remembered'])} of {facts['source']} (table {facts['source_table']}) would be forgotten: rows with "
-        f"{'this key' if facts['remembered'] == 1 else 'these keys'} that fulfil spec.pending run again."
+        f"{_counted(facts['remembered'])} of {facts['source']} (table {facts['source_table']}) would be"
+        f" forgotten: rows with {'this key' if facts['remembered'] == 1 else 'these keys'} that fulfil"
+        " spec.pending run again."
     )
 
 

@@ -6,11 +6,22 @@ from dataclasses import asdict
 import click
 
 from rowlock_cli import show
-from rowlock_cli.figures import QueueFigures, SourceFigures, Versions, queue_figures, runners, source_figures, versions
+from rowlock_cli.figures import (
+    QueueFigures,
+    SourceFigures,
+    Versions,
+    queue_figures,
+    runners,
+    source_figures,
+    versions,
+)
 from rowlock_cli.runs import may_read_tables
 from rowlock_cli.session import cluster_options, ledger, output_option
 
-ONLY_THE_VIEW = "This login may read only the view rowlock.run: modes, limits, sources, leases and the ledger's version are not shown."
+ONLY_THE_VIEW = (
+    "This login may read only the view rowlock.run: modes, limits, sources, leases and the ledger's version"
+    " are not shown."
+)
 
 
 @click.command("info")
@@ -26,10 +37,25 @@ def info(output: str) -> None:
         alive = runners(cur)[0] if readable else None
     if output == "json":
         facts = {**asdict(known), "missing": known.missing, "newer": known.newer, "runners_alive": alive}
-        click.echo(show.to_json({**facts, "queues": [asdict(q) for q in queues], "sources": sources and [asdict(s) for s in sources]}))
+        click.echo(
+            show.to_json(
+                {
+                    **facts,
+                    "queues": [asdict(q) for q in queues],
+                    "sources": sources and [asdict(s) for s in sources],
+                }
+            )
+        )
         return
     click.echo("\n".join(describe(known, alive)))
-    click.echo("\n" + (queues_table(queues) if queues else "No queue is known yet: create a WorkQueue, and look at its condition Ready."))
+    click.echo(
+        "\n"
+        + (
+            queues_table(queues)
+            if queues
+            else "No queue is known yet: create a WorkQueue, and look at its condition Ready."
+        )
+    )
     if sources:
         click.echo("\n" + sources_table(sources))
     if not readable:
@@ -58,7 +84,10 @@ def ledger_sentence(known: Versions) -> str:
             "an operator of this version brings it up to date when it starts."
         )
     if known.newer:
-        return f"The ledger is newer than this command: it has {', '.join(known.newer)}, too; a newer command knows what that is for."
+        return (
+            f"The ledger is newer than this command: it has {', '.join(known.newer)}, too; a newer command"
+            " knows what that is for."
+        )
     return f"The ledger has the version this command expects ({latest})."
 
 
@@ -77,12 +106,20 @@ def queues_table(queues: Sequence[QueueFigures]) -> str:
         ]
         for q in queues
     ]
-    return show.table(["QUEUE", "MODE", "SUSPENDED", "WAITING", "BLOCKED", "CLAIMED", "RUNNING", "OLDEST", "DEAD"], lines)
+    return show.table(
+        ["QUEUE", "MODE", "SUSPENDED", "WAITING", "BLOCKED", "CLAIMED", "RUNNING", "OLDEST", "DEAD"], lines
+    )
 
 
 def sources_table(sources: Sequence[SourceFigures]) -> str:
     lines = [
-        [s.source, s.queue or "-", s.source_table or "-", s.task or "-", *map(str, (s.waiting, s.running, s.done, s.failed))]
+        [
+            s.source,
+            s.queue or "-",
+            s.source_table or "-",
+            s.task or "-",
+            *map(str, (s.waiting, s.running, s.done, s.failed)),
+        ]
         for s in sources
     ]
     return show.table(["SOURCE", "QUEUE", "TABLE", "TASK", "WAITING", "RUNNING", "DONE", "FAILED"], lines)

@@ -1,6 +1,7 @@
 """The text of a key file: one Fernet key a line, the first encrypts, all open. Pure but for new_key.
 
-Empty lines and lines with # are skipped, as the workers do. A key is named by its fingerprint, which the workers compute alike.
+Empty lines and lines with # are skipped, as the workers do. A key is named by its fingerprint, which the
+workers compute alike.
 """
 
 import base64

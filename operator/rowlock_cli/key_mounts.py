@@ -29,22 +29,32 @@ def secret_of(operator: Any, namespace: str) -> str:
                     if volume.name == mount.name and volume.secret:
                         return str(volume.secret.secret_name)
     raise Failed(
-        f"the operator of the namespace {namespace} has no encryption keys mounted: install the chart with domain.monitoring.enabled=true, "
-        "which makes them"
+        f"the operator of the namespace {namespace} has no encryption keys mounted: install the chart with"
+        " domain.monitoring.enabled=true, which makes them"
     )
 
 
 def mounts_of(pods: Sequence[Any], secret: str) -> list[Mount]:
-    """The key files of all containers that run. A pod that has yet to start reads the Secret as it will be then. Pure."""
+    """The key files of all containers that run. A pod that has yet to start reads the Secret as it will be
+    then. Pure.
+    """
     found = []
     for pod in pods:
         running = {one.name for one in pod.status.container_statuses or [] if one.state and one.state.running}
-        files = {volume.name: name for volume in pod.spec.volumes or [] if volume.secret and volume.secret.secret_name == secret
-                 for name in _file_names(volume.secret)}  # fmt: skip
+        files = {
+            volume.name: name
+            for volume in pod.spec.volumes or []
+            if volume.secret and volume.secret.secret_name == secret
+            for name in _file_names(volume.secret)
+        }
         for container in pod.spec.containers:
             for mount in container.volume_mounts or []:
                 if container.name in running and mount.name in files:
-                    path = mount.mount_path if mount.sub_path else f"{mount.mount_path.rstrip('/')}/{files[mount.name]}"
+                    path = (
+                        mount.mount_path
+                        if mount.sub_path
+                        else f"{mount.mount_path.rstrip('/')}/{files[mount.name]}"
+                    )
                     found.append(Mount(pod.metadata.name, container.name, path))
     return sorted(found)
 

@@ -18,9 +18,10 @@ from rowlock_cli.session import cluster_options, ledger, output_option, process_
 def sessions(process: str | None, output: str) -> None:
     """Show logins at sites, and their sessions.
 
-    SESSION and EXPIRES are the age and the rest of the session that is used (- = the next use logs in), LOGINS how often the login form was
-    sent, IN USE how many tasks use it now. States: ok; backing_off (refused, tried again later); needs_reauth (refused three times: correct the
-    Secret). No user name, password or cookie is shown.
+    SESSION and EXPIRES are the age and the rest of the session that is used (- = the next use logs in),
+    LOGINS how often the login form was sent, IN USE how many tasks use it now. States: ok; backing_off
+    (refused, tried again later); needs_reauth (refused three times: correct the Secret). No user name,
+    password or cookie is shown.
     """
     with ledger() as opened, opened.transaction() as cur:
         check_installed(cur)
@@ -29,4 +30,8 @@ def sessions(process: str | None, output: str) -> None:
     if output == "json":
         click.echo(show.to_json([asdict(login) for login in found]))
     else:
-        click.echo(logins_table(found, now) if found else "No login is known yet: each MonitoringProcess brings its own.")
+        click.echo(
+            logins_table(found, now)
+            if found
+            else "No login is known yet: each MonitoringProcess brings its own."
+        )

@@ -21,13 +21,20 @@ from rowlock_cli.session import cluster_options, in_operator, ledger_here, outpu
 
 Tick = dict[str, Any]
 _POD_TICKS = 600
-"""A look inside the pod ends by itself after so many: one whose watcher was cut off must not stay for ever."""
+"""A look inside the pod ends by itself after so many: one whose watcher was cut off must not stay for
+ever.
+"""
 
 
 @click.command("monitor")
 @click.option("--queue", help="Only this work queue.")
 @click.option(
-    "--interval", "interval_seconds", type=click.FloatRange(0.2, 3600), default=1.0, show_default=True, help="Seconds between looks."
+    "--interval",
+    "interval_seconds",
+    type=click.FloatRange(0.2, 3600),
+    default=1.0,
+    show_default=True,
+    help="Seconds between looks.",
 )
 @click.option("--once", is_flag=True, help="One look.")
 @click.option("--ticks", type=click.IntRange(min=1), help="So many looks, then end.")
@@ -36,8 +43,9 @@ _POD_TICKS = 600
 def monitor(queue: str | None, interval_seconds: float, once: bool, ticks: int | None, output: str) -> None:
     """Watch the queues move.
 
-    Shows what waits and runs, and how many end a second (over the last 10 seconds). On a terminal the view is redrawn; elsewhere each look is
-    a line a queue. With -o json each look is one line of JSON. Ctrl-C ends it with exit code 0.
+    Shows what waits and runs, and how many end a second (over the last 10 seconds). On a terminal the view is
+    redrawn; elsewhere each look is a line a queue. With -o json each look is one line of JSON. Ctrl-C ends it
+    with exit code 0.
     """
     looks = 1 if once else ticks
     if once and ticks:
@@ -58,7 +66,13 @@ def monitor(queue: str | None, interval_seconds: float, once: bool, ticks: int |
             opened.close()
 
 
-def _watch(opened: Ledger, queue: str | None, interval_seconds: float, looks: int | None, tell: Callable[[Tick], None]) -> None:
+def _watch(
+    opened: Ledger,
+    queue: str | None,
+    interval_seconds: float,
+    looks: int | None,
+    tell: Callable[[Tick], None],
+) -> None:
     with opened.transaction() as cur:
         full = queue_named(cur, queue) if queue else None
     count, first = 0, time.monotonic()
@@ -83,7 +97,9 @@ def _watch_from_outside(looks: int | None, tell: Callable[[Tick], None] | None) 
     lines = _Lines(tell) if tell else None
     more = ["--output", "json"] if tell else []
     while True:
-        code = in_operator(*more, *([] if looks else ["--ticks", str(_POD_TICKS)]), write=lines.add if lines else None)
+        code = in_operator(
+            *more, *([] if looks else ["--ticks", str(_POD_TICKS)]), write=lines.add if lines else None
+        )
         if code or looks:
             sys.exit(code)
 
@@ -105,7 +121,11 @@ def look(cur: Cursor, queue: str | None) -> Tick:
     readable = may_read_tables(cur)
     figures = queue_figures(cur, queue=queue, readable=readable)
     at = database_now(cur).astimezone(UTC)
-    return {"at": at.isoformat(), "runners_alive": runners(cur)[0] if readable else None, "queues": [vars(q) for q in figures]}
+    return {
+        "at": at.isoformat(),
+        "runners_alive": runners(cur)[0] if readable else None,
+        "queues": [vars(q) for q in figures],
+    }
 
 
 def view(tick: Tick) -> str:
@@ -133,7 +153,9 @@ def view(tick: Tick) -> str:
         ]
         for q in queues
     ]
-    table = show.table(["QUEUE", "WAITING", "BLOCKED", "CLAIMED", "RUNNING", "OLDEST", "DONE/S", "FAILED/S", "DEAD"], lines)
+    table = show.table(
+        ["QUEUE", "WAITING", "BLOCKED", "CLAIMED", "RUNNING", "OLDEST", "DONE/S", "FAILED/S", "DEAD"], lines
+    )
     return f"{head}\n\n{table if lines else 'No queue is known yet.'}"
 
 
@@ -147,9 +169,10 @@ def plain(tick: Tick) -> list[str]:
     if "error" in tick:
         return [f"Error: {tick['error']}"]
     return [
-        f"{_clock(tick)} {' '.join(filter(None, (q['queue'], _stopped(q))))} waiting {q['waiting']} blocked {figure(q['blocked'])} "
-        f"claimed {q['claimed']} running {q['running']} oldest {'-' if q['oldest_seconds'] is None else show.age(q['oldest_seconds'])} "
-        f"done/s {q['succeeded_per_second']:.1f} failed/s {q['failed_per_second']:.1f} dead {q['dead']}"
+        f"{_clock(tick)} {' '.join(filter(None, (q['queue'], _stopped(q))))} waiting {q['waiting']} blocked"
+        f" {figure(q['blocked'])} claimed {q['claimed']} running {q['running']} oldest"
+        f" {'-' if q['oldest_seconds'] is None else show.age(q['oldest_seconds'])} done/s"
+        f" {q['succeeded_per_second']:.1f} failed/s {q['failed_per_second']:.1f} dead {q['dead']}"
         for q in tick["queues"]
     ] or [f"{_clock(tick)} no queue is known yet"]
 

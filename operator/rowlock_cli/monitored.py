@@ -9,10 +9,23 @@ from rowlock_cli.connection import Cursor, sql
 from rowlock_cli.errors import Failed
 from rowlock_cli.runs import id_bounds, rows
 
-STATUSES = ("discovered", "preparing", "prepared", "generating", "generated", "posting", "posted", "unknown", "failed", "deleted")
+STATUSES = (
+    "discovered",
+    "preparing",
+    "prepared",
+    "generating",
+    "generated",
+    "posting",
+    "posted",
+    "unknown",
+    "failed",
+    "deleted",
+)
 APPROVALS = ("waiting", "approved", "rejected")
 SHORT_ID_CHARACTERS = 8
-"""Ids are random: among ten thousand comments two with the same eight digits are rare, and told apart by one more."""
+"""Ids are random: among ten thousand comments two with the same eight digits are rare, and told apart by one
+more.
+"""
 _KNOWN_SHOWN = 10
 
 
@@ -135,27 +148,38 @@ def check_installed(cur: Cursor) -> None:
     cur.execute(sql("monitoring_installed"))
     if not cur.fetchall()[0][0]:
         raise Failed(
-            "this database has no tables for monitoring, or those of an older version: install the chart with "
-            "domain.monitoring.enabled=true; its migration makes them (see `kubectl get jobs` in the operator's namespace)"
+            "this database has no tables for monitoring, or those of an older version: install the chart with"
+            " domain.monitoring.enabled=true; its migration makes them (see `kubectl get jobs` in the"
+            " operator's namespace)"
         )
 
 
 def find_process(cur: Cursor, name: str, *, namespace: str | None) -> ProcessName:
-    """The process NAME or NAMESPACE/NAME; where one name is deleted and made again, the living one. Failed, with the known ones, otherwise."""
+    """The process NAME or NAMESPACE/NAME; where one name is deleted and made again, the living one. Failed,
+    with the known ones, otherwise.
+    """
     given, slash, last = name.rpartition("/")
     cur.execute(sql("processes_named"), {"name": last, "namespace": given if slash else namespace})
     found = [ProcessName(**row) for row in rows(cur)]
     if len(found) == 1:
         return found[0]
     if found:
-        raise Failed(f"the process {name} is in more than one namespace; say which: {', '.join(one.full for one in found)}")
+        raise Failed(
+            f"the process {name} is in more than one namespace; say which:"
+            f" {', '.join(one.full for one in found)}"
+        )
     cur.execute(sql("processes_known"), {"limit": _KNOWN_SHOWN + 1})
     known = [full for (full,) in cur.fetchall()]
-    listed = ", ".join(known[:_KNOWN_SHOWN]) + (", ..." if len(known) > _KNOWN_SHOWN else "") if known else "none yet"
+    listed = (
+        ", ".join(known[:_KNOWN_SHOWN]) + (", ..." if len(known) > _KNOWN_SHOWN else "")
+        if known
+        else "none yet"
+    )
     where = f" in the namespace {namespace}" if namespace and not slash else ""
     raise Failed(
-        f"there is no process {name}{where}; known: {listed}. A MonitoringProcess appears here once the operator has taken it "
-        f"(`kubectl describe monitoringprocess {last}`: its condition Ready says what hinders)"
+        f"there is no process {name}{where}; known: {listed}. A MonitoringProcess appears here once the"
+        f" operator has taken it (`kubectl describe monitoringprocess {last}`: its condition Ready says what"
+        " hinders)"
     )
 
 
@@ -178,7 +202,12 @@ def list_comments(
     cur: Cursor, *, process_id: str | None, statuses: Sequence[str], approvals: Sequence[str], limit: int
 ) -> list[CommentLine]:
     """The newest comments that match."""
-    values = {"process": process_id, "statuses": list(statuses) or None, "approvals": list(approvals) or None, "limit": limit}
+    values = {
+        "process": process_id,
+        "statuses": list(statuses) or None,
+        "approvals": list(approvals) or None,
+        "limit": limit,
+    }
     cur.execute(sql("comments"), values)
     return [CommentLine(**row) for row in rows(cur)]
 
@@ -188,7 +217,9 @@ def find_comment(cur: Cursor, beginning: str) -> Comment:
     try:
         low, high = id_bounds(beginning)
     except ValueError:
-        raise Failed(f"{beginning!r} is not (the beginning of) a comment's id: ids are hexadecimal digits and dashes") from None
+        raise Failed(
+            f"{beginning!r} is not (the beginning of) a comment's id: ids are hexadecimal digits and dashes"
+        ) from None
     cur.execute(sql("comments_begin"), {"low": low, "high": high})
     found: list[dict[str, Any]] = rows(cur)
     if not found:
@@ -196,6 +227,7 @@ def find_comment(cur: Cursor, beginning: str) -> Comment:
     if len(found) > 1:
         some = ", ".join(row["id"] for row in found[:5])
         raise Failed(
-            f"{beginning} is the beginning of more than one comment: {some}{', ...' if len(found) > 5 else ''}; give more of the id"
+            f"{beginning} is the beginning of more than one comment:"
+            f" {some}{', ...' if len(found) > 5 else ''}; give more of the id"
         )
     return Comment(**found[0])

@@ -17,11 +17,23 @@ def process_text(process: ProcessStatus, logins: Sequence[LoginRow], now: dateti
     counts = process.counts
     comments = sum(count for status, count in counts.items() if status != "deleted")
     facts = [
-        ("Process", f"{process.namespace}/{process.name}{'' if process.is_active else ' (deleted; its records stay)'}"),
+        (
+            "Process",
+            (
+                f"{process.namespace}/{process.name}"
+                + ("" if process.is_active else " (deleted; its records stay)")
+            ),
+        ),
         ("Site", process.site or "-"),
-        ("Mode", "comments wait for approval" if process.generate_only else "comments are posted by themselves"),
+        (
+            "Mode",
+            "comments wait for approval" if process.generate_only else "comments are posted by themselves",
+        ),
         ("Phase", _phase(process, now)),
-        ("Progress", f"{counts.get('posted', 0)} of {comments} comments posted, {process.articles} articles found"),
+        (
+            "Progress",
+            f"{counts.get('posted', 0)} of {comments} comments posted, {process.articles} articles found",
+        ),
         ("Comments", _counters(process)),
         ("Pace", f"{process.per_minute:.1f} a minute; {process.active} in work now"),
         ("Discovery", _discovery(process, now)),
@@ -34,7 +46,10 @@ def process_text(process: ProcessStatus, logins: Sequence[LoginRow], now: dateti
 
 def _phase(process: ProcessStatus, now: datetime) -> str:
     if process.requested_at is not None and process.phase != "running":
-        return f"{process.phase}; its start was asked for {_since(process.requested_at, now)} ago and waits for a worker of the queue monitoring"
+        return (
+            f"{process.phase}; its start was asked for {_since(process.requested_at, now)} ago and waits for"
+            " a worker of the queue monitoring"
+        )
     if process.phase == "running" and process.started_at is not None:
         left = "" if process.ends_at is None else f"; ends in {_since(now, process.ends_at)}"
         return f"running for {_since(process.started_at, now)}{left}"
@@ -84,7 +99,9 @@ def logins_table(logins: Sequence[LoginRow], now: datetime) -> str:
         ]
         for login in logins
     ]
-    return show.table(["LOGIN", "SITE", "STATE", "SESSION", "EXPIRES", "LOGINS", "IN USE", "NEXT TRY", "LAST ERROR"], lines)
+    return show.table(
+        ["LOGIN", "SITE", "STATE", "SESSION", "EXPIRES", "LOGINS", "IN USE", "NEXT TRY", "LAST ERROR"], lines
+    )
 
 
 def _next_try(login: LoginRow, now: datetime) -> str:
@@ -114,8 +131,11 @@ def comments_table(comments: Sequence[CommentLine], now: datetime) -> str:
 
 
 def _approval(comment: CommentLine) -> str:
-    # Before the text is there nobody can approve it: "waiting" would ask for a person who has nothing to read.
-    if comment.status in ("discovered", "preparing", "prepared", "generating") or (comment.status == "failed" and not comment.approved_by):
+    # Before the text is there nobody can approve it: "waiting" would ask for a person who has nothing to
+    # read.
+    if comment.status in ("discovered", "preparing", "prepared", "generating") or (
+        comment.status == "failed" and not comment.approved_by
+    ):
         return "-"
     return f"{comment.approval} by {comment.approved_by}" if comment.approved_by else comment.approval
 
@@ -134,9 +154,16 @@ def comment_text(comment: Comment, now: datetime) -> str:
         ("Status", f"{comment.status}, {_since(comment.updated_at, now)} ago"),
         ("Approval", f"{comment.approval}{approved}"),
         ("Model", f"{made}{cost}{took}"),
-        *([("Posted", f"{_since(comment.posted_at, now)} ago as {comment.comment_id_at_site}")] if comment.posted_at else []),
+        *(
+            [("Posted", f"{_since(comment.posted_at, now)} ago as {comment.comment_id_at_site}")]
+            if comment.posted_at
+            else []
+        ),
         *([("Error", comment.error_message)] if comment.error_message else []),
-        ("Article", f"{comment.article_title}{f' by {comment.article_author}' if comment.article_author else ''}"),
+        (
+            "Article",
+            f"{comment.article_title}{f' by {comment.article_author}' if comment.article_author else ''}",
+        ),
         ("Address", comment.article_url or comment.article_id),
     ]
     width = max(len(name) for name, _ in facts) + 1
@@ -154,7 +181,11 @@ def comment_text(comment: Comment, now: datetime) -> str:
 def _paragraphs(text: str, longest: int | None) -> str:
     """Indented and wrapped; what a site or a model wrote cannot steer the terminal."""
     left = 0 if longest is None else max(0, len(text) - longest)
-    shown = text if not left else text[:longest].rstrip() + f" ... ({left:,} more characters; all of it with -o json)"
+    shown = (
+        text
+        if not left
+        else text[:longest].rstrip() + f" ... ({left:,} more characters; all of it with -o json)"
+    )
     lines = [textwrap.wrap(show.one_line(line), _LINE_CHARACTERS) or [""] for line in shown.splitlines()]
     return "\n".join(f"  {piece}".rstrip() for line in lines for piece in line)
 

@@ -32,10 +32,15 @@ def _waiting(command: Any) -> Any:
     for option in (
         click.option("--no-wait", is_flag=True, help="Do not wait until the operator has done it."),
         click.option(
-            "--timeout", "timeout_seconds", type=click.FloatRange(min=0), default=120, show_default=True, metavar="SECONDS",
+            "--timeout",
+            "timeout_seconds",
+            type=click.FloatRange(min=0),
+            default=120,
+            show_default=True,
+            metavar="SECONDS",
             help="Give up waiting after so long; what was asked for stays asked for.",
         ),
-    ):  # fmt: skip
+    ):
         command = option(command)
     return command
 
@@ -48,11 +53,20 @@ def _waiting(command: Any) -> Any:
 def start(name: str, no_wait: bool, timeout_seconds: float, output: str) -> None:
     """Start a process, also one that has ended.
 
-    Works in the namespace of -n, else the current one, with your own rights in Kubernetes: sets spec.state to Running and, where the process has
-    ended, another spec.startRequest; waits until it runs. Its duration counts anew. What keeps your manifests in Git may set the fields back.
+    Works in the namespace of -n, else the current one, with your own rights in Kubernetes: sets spec.state to
+    Running and, where the process has ended, another spec.startRequest; waits until it runs. Its duration
+    counts anew. What keeps your manifests in Git may set the fields back.
     """
     request = datetime.now(UTC).isoformat(timespec="microseconds")
-    _change(name, lambda found: start_changes(found, request), has_started, "start", no_wait, timeout_seconds, output)
+    _change(
+        name,
+        lambda found: start_changes(found, request),
+        has_started,
+        "start",
+        no_wait,
+        timeout_seconds,
+        output,
+    )
 
 
 @process.command("stop")
@@ -63,19 +77,27 @@ def start(name: str, no_wait: bool, timeout_seconds: float, output: str) -> None
 def stop(name: str, no_wait: bool, timeout_seconds: float, output: str) -> None:
     """Stop a process: nothing more is sent to the site.
 
-    Works in the namespace of -n, else the current one, with your own rights in Kubernetes: sets spec.state to Stopped; waits until the process
-    has ended. Comments that wait for approval can be approved and posted later, too.
+    Works in the namespace of -n, else the current one, with your own rights in Kubernetes: sets spec.state to
+    Stopped; waits until the process has ended. Comments that wait for approval can be approved and posted
+    later, too.
     """
     _change(name, stop_changes, has_stopped, "stop", no_wait, timeout_seconds, output)
 
 
 def _change(
-    name: str, changes: Callable[[dict[str, Any]], dict[str, Any]], look: Callable[[dict[str, Any], int], Step], verb: str,
-    no_wait: bool, timeout_seconds: float, output: str,
-) -> None:  # fmt: skip
+    name: str,
+    changes: Callable[[dict[str, Any]], dict[str, Any]],
+    look: Callable[[dict[str, Any], int], Step],
+    verb: str,
+    no_wait: bool,
+    timeout_seconds: float,
+    output: str,
+) -> None:
     meta = click.get_current_context().meta
     given, _, last = name.rpartition("/")
-    with connected(namespace=given or meta.get(NAMESPACE), context=meta.get(CONTEXT), needs=_NEEDS) as cluster:
+    with connected(
+        namespace=given or meta.get(NAMESPACE), context=meta.get(CONTEXT), needs=_NEEDS
+    ) as cluster:
         found = cluster.process(cluster.namespace, last)
         wanted = changes(found)
         if wanted:
@@ -87,7 +109,13 @@ def _change(
         else:
             found, step = _follow(cluster, last, lambda now: look(now, generation), timeout_seconds)
     if output == "json":
-        facts = {"process": full, "changed": wanted, "well": step.well, "said": step.sentence, "status": found.get("status") or {}}
+        facts = {
+            "process": full,
+            "changed": wanted,
+            "well": step.well,
+            "said": step.sentence,
+            "status": found.get("status") or {},
+        }
         click.echo(show.to_json(facts))
     elif step.well:
         click.echo(f"{full} {step.sentence}" + ("" if wanted or no_wait else " (nothing had to be changed)"))
@@ -98,7 +126,9 @@ def _change(
         raise Failed(f"{full} {step.sentence}")
 
 
-def _follow(cluster: Cluster, name: str, look: Callable[[dict[str, Any]], Step], timeout_seconds: float) -> tuple[dict[str, Any], Step]:
+def _follow(
+    cluster: Cluster, name: str, look: Callable[[dict[str, Any]], Step], timeout_seconds: float
+) -> tuple[dict[str, Any], Step]:
     end = time.monotonic() + timeout_seconds
     while True:
         found = cluster.process(cluster.namespace, name)
@@ -143,5 +173,11 @@ def run_now(name: str, output: str) -> None:
         cur.execute(sql("run_now"), {"id": found.id})
         if not cur.fetchall()[0][0]:
             phase = process_status(cur, found.id).phase
-            raise Failed(f"{found.full} does not run (it is {phase}); `rowlock process start {found.full}` starts it")
-    click.echo(show.to_json({"process": found.full, "id": found.id}) if output == "json" else f"{found.full} looks for articles now")
+            raise Failed(
+                f"{found.full} does not run (it is {phase}); `rowlock process start {found.full}` starts it"
+            )
+    click.echo(
+        show.to_json({"process": found.full, "id": found.id})
+        if output == "json"
+        else f"{found.full} looks for articles now"
+    )

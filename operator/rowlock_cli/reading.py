@@ -17,12 +17,29 @@ from rowlock_cli.words import Since, States, ago, first_id_since, flat
 
 @click.command("runs")
 @click.option("--queue", help="Only of this work queue (namespace/name, or the name where it is unique).")
-@click.option("--state", "states", type=States(), multiple=True, help="Only in these states: several with commas, or repeated.")
+@click.option(
+    "--state",
+    "states",
+    type=States(),
+    multiple=True,
+    help="Only in these states: several with commas, or repeated.",
+)
 @click.option("--source", help="Only of this RowSource (namespace/name, or the name).")
 @click.option("--task", help="Only of this task.")
 @click.option("--key", help="Only of this key (a row's key, or the one given to enqueue).")
-@click.option("--since", type=Since(), metavar="10m|MOMENT", help="Only made since: so long ago, or an ISO 8601 moment with a time zone.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many, the newest.")
+@click.option(
+    "--since",
+    type=Since(),
+    metavar="10m|MOMENT",
+    help="Only made since: so long ago, or an ISO 8601 moment with a time zone.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    help="At most so many, the newest.",
+)
 @output_option
 @cluster_options
 def list_command(
@@ -53,17 +70,27 @@ def list_command(
 
 @click.command("dead-letters")
 @click.option("--queue", help="Only of this work queue.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many, the newest.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    help="At most so many, the newest.",
+)
 @output_option
 @cluster_options
 def dead_letters(queue: str | None, limit: int, output: str) -> None:
     """List runs that wait for a person: dead, and unknown."""
     with ledger() as opened, opened.transaction() as cur:
-        found = list_runs(cur, limit=limit, queue=queue_named(cur, queue) if queue else None, states=("dead", "unknown"))
+        found = list_runs(
+            cur, limit=limit, queue=queue_named(cur, queue) if queue else None, states=("dead", "unknown")
+        )
         if output == "json":
             click.echo(show.as_json(found))
         else:
-            click.echo(show.dead_letters_table(found, database_now(cur)) if found else "Nothing is dead or unknown.")
+            click.echo(
+                show.dead_letters_table(found, database_now(cur)) if found else "Nothing is dead or unknown."
+            )
 
 
 @click.command("why")
@@ -73,15 +100,19 @@ def dead_letters(queue: str | None, limit: int, output: str) -> None:
 def why(words: tuple[str, ...], output: str) -> None:
     """Say why a run, a row or a queue waits or moves.
 
-    RUN is an id, or the beginning of one. SOURCE is a RowSource, KEY its row's key: the newest run of that row. NAME is a work queue. SOURCE and
-    NAME are namespace/name, or the name where it is unique.
+    RUN is an id, or the beginning of one. SOURCE is a RowSource, KEY its row's key: the newest run of that
+    row. NAME is a work queue. SOURCE and NAME are namespace/name, or the name where it is unique.
     """
     if len(words) != {"queue": 2, "row": 3}.get(words[0], 1):
-        raise click.UsageError("say `rowlock why RUN`, `rowlock why row SOURCE KEY` or `rowlock why queue NAME`")
+        raise click.UsageError(
+            "say `rowlock why RUN`, `rowlock why row SOURCE KEY` or `rowlock why queue NAME`"
+        )
     with ledger() as opened, opened.transaction() as cur:
         if words[0] == "queue":
             facts: Facts | QueueFacts = gather_queue(cur, words[1])
         else:
             facts = gather_row(cur, *words[1:]) if words[0] == "row" else gather(cur, words[0])
     sentences = explain_queue(facts) if isinstance(facts, QueueFacts) else explain(facts)
-    click.echo(show.to_json({**asdict(facts), "why": sentences}) if output == "json" else show.sentences(sentences))
+    click.echo(
+        show.to_json({**asdict(facts), "why": sentences}) if output == "json" else show.sentences(sentences)
+    )

@@ -11,12 +11,16 @@ Write = Callable[[bytes], None]
 OPERATOR_LABELS = "app.kubernetes.io/name=rowlock,app.kubernetes.io/component=operator"
 
 
-def run_in_operator(words: Sequence[str], *, namespace: str | None, context: str | None, write: Write | None = None) -> int:
-    """Runs `rowlock --direct WORDS` in an operator pod, passes its output on, returns its exit code. Failed where there is no way in.
+def run_in_operator(
+    words: Sequence[str], *, namespace: str | None, context: str | None, write: Write | None = None
+) -> int:
+    """Runs `rowlock --direct WORDS` in an operator pod, passes its output on, returns its exit code. Failed
+    where there is no way in.
 
     With `write` the output (not the errors) goes there instead.
     """
-    # Imported here: inside the operator's pod, where most commands run, the client is neither needed nor cheap.
+    # Imported here: inside the operator's pod, where most commands run, the client is neither needed nor
+    # cheap.
     from kubernetes import client, config
     from kubernetes.config.config_exception import ConfigException
     from urllib3.exceptions import HTTPError
@@ -30,12 +34,14 @@ def run_in_operator(words: Sequence[str], *, namespace: str | None, context: str
         return exec_in_pod(core, name, space, container, ["rowlock", "--direct", *words], write or _print)
     except ConfigException as error:
         raise Failed(
-            f"neither ROWLOCK_DATABASE_URL is set nor a cluster is reachable: {error}; set one of ROWLOCK_DATABASE_URL_FILE, KUBECONFIG"
+            f"neither ROWLOCK_DATABASE_URL is set nor a cluster is reachable: {error}; set one of"
+            " ROWLOCK_DATABASE_URL_FILE, KUBECONFIG"
         ) from error
     except client.ApiException as error:
         said = error.reason or str(error).splitlines()[0]
         raise Failed(
-            f"the cluster refused ({error.status or 'no status'}: {said}); the command needs to list pods and to exec into the operator's"
+            f"the cluster refused ({error.status or 'no status'}: {said}); the command needs to list pods and"
+            " to exec into the operator's"
         ) from error
     except (HTTPError, OSError) as error:
         raise Failed(f"the cluster does not answer: {error}") from error
@@ -47,19 +53,26 @@ def kubeconfig() -> str | None:
 
 
 def choose_pod(pods: Sequence[Any], namespace: str) -> tuple[str, str]:
-    """Name and container of an operator pod that is ready (each replica has a database connection). Failed with what to do. Pure."""
+    """Name and container of an operator pod that is ready (each replica has a database connection). Failed
+    with what to do. Pure.
+    """
     ready = sorted(
         (pod.metadata.name, pod.spec.containers[0].name)
         for pod in pods
-        if pod.status.phase == "Running" and any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions or [])
+        if pod.status.phase == "Running"
+        and any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions or [])
     )
     if ready:
         return ready[0]
     if pods:
         raise Failed(
-            f"no operator pod in the namespace {namespace} is ready: `kubectl -n {namespace} get pods -l {OPERATOR_LABELS}` says why"
+            f"no operator pod in the namespace {namespace} is ready: `kubectl -n {namespace} get pods -l"
+            f" {OPERATOR_LABELS}` says why"
         )
-    raise Failed(f"there is no Rowlock operator in the namespace {namespace}; name its namespace with -n, or set ROWLOCK_DATABASE_URL_FILE")
+    raise Failed(
+        f"there is no Rowlock operator in the namespace {namespace}; name its namespace with -n, or set"
+        " ROWLOCK_DATABASE_URL_FILE"
+    )
 
 
 def current_namespace(config: Any, context: str | None) -> str:
@@ -70,9 +83,17 @@ def current_namespace(config: Any, context: str | None) -> str:
 
 
 def exec_in_pod(
-    core: Any, pod: str, namespace: str, container: str, command: list[str], write: Write, write_error: Write | None = None
+    core: Any,
+    pod: str,
+    namespace: str,
+    container: str,
+    command: list[str],
+    write: Write,
+    write_error: Write | None = None,
 ) -> int:
-    """Runs a program in a container; its exit code. Failed where the connection ends first; else raises what the client raises."""
+    """Runs a program in a container; its exit code. Failed where the connection ends first; else raises what
+    the client raises.
+    """
     from kubernetes.stream import stream
 
     socket = stream(
@@ -88,7 +109,9 @@ def exec_in_pod(
     finally:
         socket.close()
     if code is None:
-        raise Failed(f"the connection to the pod {namespace}/{pod} ended before the command did; run it again")
+        raise Failed(
+            f"the connection to the pod {namespace}/{pod} ended before the command did; run it again"
+        )
     return int(code)
 
 

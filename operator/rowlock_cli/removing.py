@@ -20,9 +20,17 @@ _BATCH = {"purge": 5_000, "cancel": 500}
 @click.command("purge")
 @click.option("--queue", required=True, help="Of this work queue.")
 @click.option(
-    "--state", "states", type=States(_PURGED), multiple=True, default=("dead",), show_default="dead",
-    help="Runs in these states: several with commas, or repeated. Pending ones are canceled instead of deleted, and stand alone.",
-)  # fmt: skip
+    "--state",
+    "states",
+    type=States(_PURGED),
+    multiple=True,
+    default=("dead",),
+    show_default="dead",
+    help=(
+        "Runs in these states: several with commas, or repeated. Pending ones are canceled instead of"
+        " deleted, and stand alone."
+    ),
+)
 @click.option(
     "--older-than",
     "older_seconds",
@@ -35,23 +43,50 @@ _BATCH = {"purge": 5_000, "cancel": 500}
 @click.option("--dry-run", is_flag=True, help="Only say how many there are.")
 @output_option
 @cluster_options
-def purge(queue: str, states: tuple[tuple[str, ...], ...], older_seconds: float, yes: bool, dry_run: bool, output: str) -> None:
+def purge(
+    queue: str,
+    states: tuple[tuple[str, ...], ...],
+    older_seconds: float,
+    yes: bool,
+    dry_run: bool,
+    output: str,
+) -> None:
     """Delete ended runs for good; asks first.
 
-    The operator deletes them by itself once they are past the history of the WorkQueue. A row that was taken once is not taken again by this.
+    The operator deletes them by itself once they are past the history of the WorkQueue. A row that was taken
+    once is not taken again by this.
     """
     chosen = flat(states)
     if "pending" in chosen and len(chosen) > 1:
         raise click.UsageError("--state pending cancels, the other states delete: say one after the other")
     check_asking(yes=yes, dry_run=dry_run, output=output)
     verb = "cancel" if chosen == ("pending",) else "purge"
-    clear(verb, queue, chosen, older_seconds=older_seconds, reason="Purged", yes=yes, dry_run=dry_run, output=output)
+    clear(
+        verb,
+        queue,
+        chosen,
+        older_seconds=older_seconds,
+        reason="Purged",
+        yes=yes,
+        dry_run=dry_run,
+        output=output,
+    )
 
 
 def clear(
-    verb: str, queue: str, states: tuple[str, ...], *, older_seconds: float, reason: str, yes: bool, dry_run: bool, output: str
+    verb: str,
+    queue: str,
+    states: tuple[str, ...],
+    *,
+    older_seconds: float,
+    reason: str,
+    yes: bool,
+    dry_run: bool,
+    output: str,
 ) -> None:
-    """Counts, asks, then works in batches. What was made or ended after the count stays. Failed where the answer is not yes."""
+    """Counts, asks, then works in batches. What was made or ended after the count stays. Failed where the
+    answer is not yes.
+    """
     with ledger(ask=None if yes or dry_run else ask) as opened:
         with opened.transaction() as cur:
             full = queue_named(cur, queue)
@@ -70,15 +105,24 @@ def clear(
             return
         if not yes:
             ask(facts)
-        done = _in_batches(opened, verb, {"queue": full, "states": list(states), "before": before, "reason": reason})
+        done = _in_batches(
+            opened, verb, {"queue": full, "states": list(states), "before": before, "reason": reason}
+        )
         with opened.transaction() as cur:
             left = _count(cur, full, states, before)
     if output == "json":
         click.echo(show.to_json({**facts, "done": done, "left": left}))
         return
-    click.echo(f"{done:,} {facts['what']} {'run' if done == 1 else 'runs'} of {full} {'were' if done != 1 else 'was'} {_PAST[verb]}.")
+    click.echo(
+        f"{done:,} {facts['what']} {'run' if done == 1 else 'runs'} of {full}"
+        f" {'were' if done != 1 else 'was'} {_PAST[verb]}."
+    )
     if left:
-        click.echo(f"{left:,} matched still when this ended (the operator held them that moment): run this again for them.", err=True)
+        click.echo(
+            f"{left:,} matched still when this ended (the operator held them that moment): run this again for"
+            " them.",
+            err=True,
+        )
 
 
 _PAST = {"purge": "deleted", "cancel": "canceled"}

@@ -12,7 +12,9 @@ from rowlock_cli.errors import Failed
 STATES = ("pending", "queued", "launching", "running", "succeeded", "dead", "unknown", "canceled")
 ENDED = ("succeeded", "dead", "unknown", "canceled")
 SHORT_ID_CHARACTERS = 18
-"""Ids begin with the time: the first 13 digits are the millisecond, the next three tell 4,096 runs of it apart."""
+"""Ids begin with the time: the first 13 digits are the millisecond, the next three tell 4,096 runs of it
+apart.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,9 @@ class RunRow:
         return self.id[:SHORT_ID_CHARACTERS]
 
     def failed_with(self, key: str) -> str:
-        """`class`, `reason` or `message` of the failure; empty where there is none. A failure that is no object is a message as a whole."""
+        """`class`, `reason` or `message` of the failure; empty where there is none. A failure that is no
+        object is a message as a whole.
+        """
         if isinstance(self.failure, Mapping):
             return str(self.failure.get(key) or "")
         return "" if self.failure is None or key != "message" else str(self.failure)
@@ -73,7 +77,14 @@ def list_runs(
 ) -> list[RunRow]:
     """The newest runs that match; `bounds` are the least and the greatest id."""
     low, high = bounds or (None, None)
-    values = {"queue": queue, "states": list(states) or None, "source": source, "task": task, "key": key, "since": since}
+    values = {
+        "queue": queue,
+        "states": list(states) or None,
+        "source": source,
+        "task": task,
+        "key": key,
+        "since": since,
+    }
     cur.execute(sql("runs"), {**values, "low": low, "high": high, "limit": limit})
     return [RunRow(**row) for row in rows(cur)]
 
@@ -82,7 +93,9 @@ def id_bounds(beginning: str) -> tuple[str, str]:
     """The least and the greatest uuid that begin so; ValueError where none does. Pure."""
     digits = beginning.strip().lower().replace("-", "")
     if not re.fullmatch(r"[0-9a-f]{1,32}", digits):
-        raise ValueError(f"{beginning!r} is not (the beginning of) a run id: ids are hexadecimal digits and dashes")
+        raise ValueError(
+            f"{beginning!r} is not (the beginning of) a run id: ids are hexadecimal digits and dashes"
+        )
     return digits.ljust(32, "0"), digits.ljust(32, "f")
 
 
@@ -94,10 +107,16 @@ def find_run(cur: Cursor, beginning: str) -> RunRow:
         raise Failed(str(error)) from error
     found = list_runs(cur, limit=6, bounds=bounds)
     if not found:
-        raise Failed(f"no run begins with {beginning}; `rowlock runs` lists them (ended ones are kept for the queue's history)")
+        raise Failed(
+            f"no run begins with {beginning}; `rowlock runs` lists them (ended ones are kept for the queue's"
+            " history)"
+        )
     if len(found) > 1:
         some = ", ".join(run.id for run in found[:5])
-        raise Failed(f"{beginning} is the beginning of more than one run: {some}{', ...' if len(found) > 5 else ''}; give more of the id")
+        raise Failed(
+            f"{beginning} is the beginning of more than one run: {some}{', ...' if len(found) > 5 else ''};"
+            " give more of the id"
+        )
     return found[0]
 
 
@@ -107,7 +126,8 @@ def may_read_tables(cur: Cursor) -> bool:
 
 
 def find_queue(cur: Cursor, name: str, *, namespace: str | None = None) -> str:
-    """The full name, namespace/name; the namespace may be left out where that is unique, or the given one has such a queue.
+    """The full name, namespace/name; the namespace may be left out where that is unique, or the given one has
+    such a queue.
 
     Failed, with the known ones, otherwise.
     """
@@ -119,7 +139,9 @@ def find_queue(cur: Cursor, name: str, *, namespace: str | None = None) -> str:
 
 
 def find_source(cur: Cursor, name: str, *, namespace: str | None = None) -> str:
-    """The full name of a RowSource that the ledger knows, also of one that is gone. Failed, with the known ones, otherwise."""
+    """The full name of a RowSource that the ledger knows, also of one that is gone. Failed, with the known
+    ones, otherwise.
+    """
     if not may_read_tables(cur):
         if "/" not in name:
             raise Failed(f"this login may read only the view rowlock.run: say namespace/{name}")
@@ -140,5 +162,6 @@ def _among(known: list[str], name: str, namespace: str | None, *, what: str, kin
         raise Failed(f"the {what} {name} is in more than one namespace; say which: {', '.join(same)}")
     listed = ", ".join(known) if known else "none yet"
     raise Failed(
-        f"there is no {what} {name}; known: {listed}. A {kind} appears here once the operator has read it (see its condition Ready)."
+        f"there is no {what} {name}; known: {listed}. A {kind} appears here once the operator has read it"
+        " (see its condition Ready)."
     )

@@ -24,29 +24,45 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def ledger_here() -> Ledger | None:
-    """The ledger of ROWLOCK_DATABASE_URL(_FILE) or of the operator's Secret; None outside the cluster. The caller closes it."""
+    """The ledger of ROWLOCK_DATABASE_URL(_FILE) or of the operator's Secret; None outside the cluster. The
+    caller closes it.
+    """
     url = database_url() or secret_url()
     if url is None and click.get_current_context().meta.get(DIRECT):
-        raise Failed("the operator's pod has no database address; set ROWLOCK_DATABASE_URL_FILE or ROWLOCK_DATABASE_SECRET on it")
+        raise Failed(
+            "the operator's pod has no database address; set ROWLOCK_DATABASE_URL_FILE or"
+            " ROWLOCK_DATABASE_SECRET on it"
+        )
     return Ledger(url) if url else None
 
 
 def in_operator(*more: str, write: Write | None = None) -> int:
-    """The words as they were typed, and some more (the last of an option counts), said in the operator's pod; its exit code."""
+    """The words as they were typed, and some more (the last of an option counts), said in the operator's pod;
+    its exit code.
+    """
     meta = click.get_current_context().meta
-    code = run_in_operator([*meta[WORDS], *more], namespace=meta.get(NAMESPACE), context=meta.get(CONTEXT), write=write)
+    code = run_in_operator(
+        [*meta[WORDS], *more], namespace=meta.get(NAMESPACE), context=meta.get(CONTEXT), write=write
+    )
     if code == click.UsageError.exit_code:
         # This command understood the words before they travelled.
-        click.echo("The operator's pod did not understand these words: it is of another version than this command.", err=True)
+        click.echo(
+            "The operator's pod did not understand these words: it is of another version than this command.",
+            err=True,
+        )
     return code
 
 
 @contextmanager
-def ledger(*, ask: Callable[[dict[str, Any]], Sequence[str] | None] | None = None, more: Sequence[str] = ()) -> Iterator[Ledger]:
-    """The ledger within reach; else the command runs in the operator's pod, with the words `more` behind those typed, and ends here.
+def ledger(
+    *, ask: Callable[[dict[str, Any]], Sequence[str] | None] | None = None, more: Sequence[str] = ()
+) -> Iterator[Ledger]:
+    """The ledger within reach; else the command runs in the operator's pod, with the words `more` behind
+    those typed, and ends here.
 
-    `ask` belongs to a command that wants a yes first. Nobody can be asked in the pod: it says there what it would do (--dry-run), `ask` is given
-    that here, and raises where the answer is no; then it goes there again with --yes and the words that `ask` returned.
+    `ask` belongs to a command that wants a yes first. Nobody can be asked in the pod: it says there what it
+    would do (--dry-run), `ask` is given that here, and raises where the answer is no; then it goes there
+    again with --yes and the words that `ask` returned.
     """
     opened = ledger_here()
     if opened is None:
@@ -69,7 +85,9 @@ def queue_named(cur: Cursor, name: str) -> str:
 
 
 def process_named(cur: Cursor, name: str) -> ProcessName:
-    """The MonitoringProcess of that name; -n decides where it is in more than one namespace. Failed where there is none."""
+    """The MonitoringProcess of that name; -n decides where it is in more than one namespace. Failed where
+    there is none.
+    """
     return find_process(cur, name, namespace=click.get_current_context().meta.get(NAMESPACE))
 
 
@@ -80,18 +98,29 @@ def cluster_options(command: _F) -> _F:
         "--namespace",
         expose_value=False,
         callback=_remember(NAMESPACE),
-        help="Namespace of the operator, where no database address is set; also decides between queues or processes of the same name.",
+        help=(
+            "Namespace of the operator, where no database address is set; also decides between queues or"
+            " processes of the same name."
+        ),
     )(command)
     return click.option(
-        "--context", expose_value=False, callback=_remember(CONTEXT), help="Context of the kubeconfig, where no database address is set."
+        "--context",
+        expose_value=False,
+        callback=_remember(CONTEXT),
+        help="Context of the kubeconfig, where no database address is set.",
     )(command)
 
 
 def output_option(command: _F) -> _F:
     """-o table|json, as `output`."""
-    return click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How to print.")(
-        command
-    )
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["table", "json"]),
+        default="table",
+        show_default=True,
+        help="How to print.",
+    )(command)
 
 
 def _remember(key: str) -> Callable[[click.Context, click.Parameter, Any], None]:

@@ -14,7 +14,9 @@ _YEAR_SECONDS = 31_556_952
 
 
 def age(seconds: float) -> str:
-    """A duration in at most two units, as kubectl shows it: 8s, 3m12s, 5h, 12d; from ten years on 18030y; infinity as such."""
+    """A duration in at most two units, as kubectl shows it: 8s, 3m12s, 5h, 12d; from ten years on 18030y;
+    infinity as such.
+    """
     if seconds == math.inf:
         return "infinity"
     whole = max(0, int(max(0.0, seconds)))
@@ -29,10 +31,15 @@ def age(seconds: float) -> str:
 
 
 def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell, three blanks apart. A cell never breaks the line, and ends after 120 characters."""
+    """Columns as wide as their widest cell, three blanks apart. A cell never breaks the line, and ends after
+    120 characters.
+    """
     clean = [[_shortened(cell, _CELL_CHARACTERS) for cell in line] for line in [header, *lines]]
     widths = [max(len(line[i]) for line in clean) for i in range(len(header))]
-    return "\n".join("   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in clean)
+    return "\n".join(
+        "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in clean
+    )
 
 
 def runs_table(runs: Sequence[RunRow], now: datetime, gone: Mapping[str, bool] | None = None) -> str:
@@ -56,7 +63,9 @@ def runs_table(runs: Sequence[RunRow], now: datetime, gone: Mapping[str, bool] |
 def _without_queue(run: RunRow, gone: Mapping[str, bool]) -> str:
     if run.state != "pending" or run.queue not in gone:
         return ""
-    return "waits for a WorkQueue that does not exist" if gone[run.queue] else "waits: its WorkQueue is deleted"
+    return (
+        "waits for a WorkQueue that does not exist" if gone[run.queue] else "waits: its WorkQueue is deleted"
+    )
 
 
 def dead_letters_table(runs: Sequence[RunRow], now: datetime) -> str:
@@ -88,7 +97,9 @@ def remark(run: RunRow, now: datetime) -> str:
     if run.state == "running" and run.progress:
         return progress_text(run.progress)
     if run.state in ("dead", "unknown", "canceled"):
-        return _cut(": ".join(part for part in (run.failed_with("reason"), run.failed_with("message")) if part))
+        return _cut(
+            ": ".join(part for part in (run.failed_with("reason"), run.failed_with("message")) if part)
+        )
     return ""
 
 
@@ -116,7 +127,9 @@ def to_line(value: object) -> str:
 
 
 def sentences(lines: Sequence[str]) -> str:
-    """Sentences, one a line: what a task or a row brought into them steers no terminal and does not fill it."""
+    """Sentences, one a line: what a task or a row brought into them steers no terminal and does not
+    fill it.
+    """
     return "\n".join(sentence(line) for line in lines)
 
 

@@ -1,4 +1,5 @@
-"""What the database sends, as values that can always be shown: PostgreSQL keeps moments, numbers and documents that Python does not.
+"""What the database sends, as values that can always be shown: PostgreSQL keeps moments, numbers and
+documents that Python does not.
 
 Registered on a connection once, so that no command needs to think of it.
 """
@@ -13,7 +14,9 @@ from typing import Any
 from psycopg2 import extensions
 
 DEEPEST = 100
-"""Levels of a document that are taken apart; what is deeper stays the text it is (the encoder gives up at some hundred)."""
+"""Levels of a document that are taken apart; what is deeper stays the text it is (the encoder gives up at
+some hundred).
+"""
 _LONGEST_NUMBER = 4_000  # digits; Python reads and writes 4,300
 _YEAR_SECONDS = 31_556_952
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -22,8 +25,10 @@ _TIMESTAMP, _DATE_OID, _TIMESTAMPTZ, _INTERVAL, _JSON, _JSONB = 1114, 1082, 1184
 
 
 class FarMoment(datetime):
-    """A moment outside of Python's years 1 to 9999, or an infinite one. Compares as the last (first) moment Python has, keeps the database's
-    words for people, and is as far from other moments as it is (`seconds` since 1970, to a day or so)."""
+    """A moment outside of Python's years 1 to 9999, or an infinite one. Compares as the last (first) moment
+    Python has, keeps the database's words for people, and is as far from other moments as it is (`seconds`
+    since 1970, to a day or so).
+    """
 
     text: str
     seconds: float
@@ -83,7 +88,9 @@ class Distance(timedelta):
 
 
 def read_document(text: str) -> Any:
-    """A document as Python has it; as the text it is where it is deeper than DEEPEST; numbers too long for Python as their digits."""
+    """A document as Python has it; as the text it is where it is deeper than DEEPEST; numbers too long for
+    Python as their digits.
+    """
     if _depth(text) > DEEPEST:
         return text
     try:
@@ -112,7 +119,11 @@ def register(connection: extensions.connection) -> None:
         ((_INTERVAL,), "rowlock_interval", extensions.PYINTERVAL, str),
     ):
         extensions.register_type(extensions.new_type(oids, name, _either(usual, unusual)), connection)
-    document = extensions.new_type((_JSON, _JSONB), "rowlock_document", lambda text, _: None if text is None else read_document(str(text)))
+    document = extensions.new_type(
+        (_JSON, _JSONB),
+        "rowlock_document",
+        lambda text, _: None if text is None else read_document(str(text)),
+    )
     extensions.register_type(document, connection)
 
 

@@ -18,7 +18,9 @@ def gather(cur: Cursor, beginning: str) -> Facts:
 
 
 def gather_row(cur: Cursor, source: str, key: str) -> Facts:
-    """Facts about the newest run of a row. Failed where there is none, or where the source's name is not unique."""
+    """Facts about the newest run of a row. Failed where there is none, or where the source's name is not
+    unique.
+    """
     cur.execute(sql("snapshot"))
     found = list_runs(cur, limit=_ROWS_LOOKED_AT, source=source, key=key)
     names = sorted({run.source for run in found if run.source})
@@ -30,8 +32,9 @@ def gather_row(cur: Cursor, source: str, key: str) -> Facts:
             cur.execute(sql("marks_of_source"), {"source": source})
             marks = " ".join(f"; {sentence}" for (sentence,) in cur.fetchall())
         raise Failed(
-            f"no run of the source {source} has the key {key}: its row does not fulfil spec.pending, has not been taken yet, or its run is past the "
-            f"queue's history. `kubectl get rowsource {source.rpartition('/')[2]} -o wide` says whether rows are taken{marks}"
+            f"no run of the source {source} has the key {key}: its row does not fulfil spec.pending, has not"
+            " been taken yet, or its run is past the queue's history. `kubectl get rowsource"
+            f" {source.rpartition('/')[2]} -o wide` says whether rows are taken{marks}"
         )
     return _about(cur, found[0])
 
@@ -46,7 +49,9 @@ def _about(cur: Cursor, run: RunRow) -> Facts:
     if run.state == "pending":
         cur.execute(sql("waiting"), {"id": run.id, "most": COUNTED_TO})
         waiting = [Waiting(**row) for row in rows(cur)]
-    return Facts(run=run, now=now, surroundings=around[0] if around else None, waiting=waiting[0] if waiting else None)
+    return Facts(
+        run=run, now=now, surroundings=around[0] if around else None, waiting=waiting[0] if waiting else None
+    )
 
 
 def gather_queue(cur: Cursor, name: str) -> QueueFacts:
@@ -54,8 +59,8 @@ def gather_queue(cur: Cursor, name: str) -> QueueFacts:
     cur.execute(sql("snapshot"))
     if not may_read_tables(cur):
         raise Failed(
-            "this login may read only the view rowlock.run, which does not tell why a queue moves; use the operator's login, "
-            "or `rowlock runs --queue` to see its runs"
+            "this login may read only the view rowlock.run, which does not tell why a queue moves; use the"
+            " operator's login, or `rowlock runs --queue` to see its runs"
         )
     full = queue_named(cur, name)
     now = database_now(cur)
@@ -65,4 +70,6 @@ def gather_queue(cur: Cursor, name: str) -> QueueFacts:
     limits = tuple(HoldingLimit(**row) for row in rows(cur))
     visible, seconds = operator_seen(cur)
     told = tuple(message for _, message, _ in troubles(cur))
-    return QueueFacts(**found, troubles=told, now=now, operator_visible=visible, operator_seconds=seconds, limits=limits)
+    return QueueFacts(
+        **found, troubles=told, now=now, operator_visible=visible, operator_seconds=seconds, limits=limits
+    )

@@ -12,7 +12,9 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def parse_seconds(text: str) -> float:
-    """Seconds of `90s`, `10m`, `1h30m`, `7d`, `2w`. ValueError for anything else: a bare number has no unit, so it is refused."""
+    """Seconds of `90s`, `10m`, `1h30m`, `7d`, `2w`. ValueError for anything else: a bare number has no unit,
+    so it is refused.
+    """
     compact = text.strip().lower().replace(" ", "")
     if not re.fullmatch(r"([0-9]+(\.[0-9]+)?[smhdw])+", compact):
         raise ValueError(f"{text!r} is not a duration: write 90s, 10m, 1h30m, 7d or 2w")
@@ -42,7 +44,9 @@ class Since(click.ParamType):  # type: ignore[type-arg]  # generic only from cli
 
     name = "since"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | datetime:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | datetime:
         if isinstance(value, float | datetime):
             return value
         try:
@@ -51,7 +55,11 @@ class Since(click.ParamType):  # type: ignore[type-arg]  # generic only from cli
             try:
                 moment = datetime.fromisoformat(str(value))
             except ValueError:
-                self.fail(f"{value!r} is neither a duration (10m, 7d) nor a moment (2026-03-01T12:00:00+00:00)", param, ctx)
+                self.fail(
+                    f"{value!r} is neither a duration (10m, 7d) nor a moment (2026-03-01T12:00:00+00:00)",
+                    param,
+                    ctx,
+                )
         if moment.tzinfo is None:
             self.fail(f"{value!r} has no time zone: write {value}+00:00 or {value}Z for UTC", param, ctx)
         return moment
@@ -68,7 +76,9 @@ class States(click.ParamType):  # type: ignore[type-arg]  # generic only from cl
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         return "|".join(self.allowed)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
         if isinstance(value, tuple):
             return value
         states = tuple(part.strip() for part in str(value).split(","))
@@ -98,6 +108,8 @@ def flat(groups: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
 
 
 def first_id_since(moment: datetime) -> str:
-    """The least id of a run made then or later. Ids begin with the millisecond; one second of margin for ids made before their row."""
+    """The least id of a run made then or later. Ids begin with the millisecond; one second of margin for ids
+    made before their row.
+    """
     milliseconds = max(0, int((moment.timestamp() - 1) * 1000))
     return f"{milliseconds:012x}".ljust(32, "0")

@@ -3,7 +3,8 @@
 import os
 import sys
 
-# kopf imports the official client where there is one (the command line uses it): 20 MB of memory that nothing in this process needs.
+# kopf imports the official client where there is one (the command line uses it): 20 MB of memory that nothing
+# in this process needs.
 sys.modules.setdefault("kubernetes", None)  # type: ignore[arg-type]
 
 from rowlock_operator.wiring import run  # noqa: E402

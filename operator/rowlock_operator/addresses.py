@@ -1,9 +1,11 @@
 """Addresses of databases and of Redis, as Secrets hold them: read once, strictly, into their parts.
 
-Libraries are handed the parts, never the text: what they make of a broken address (a host, a port, a fragment) holds pieces of its password,
-and they quote it in their errors. For the same reason no error here says any part of an address, or carries a library's error with it.
-In a URL everything is what RFC 3986 says: the first / ? or # ends the part with the password, so one that stands there unescaped is refused.
-rowlock_operator and rowlock_jobs each have this file, word for word: they never import each other (a test compares).
+Libraries are handed the parts, never the text: what they make of a broken address (a host, a port, a
+fragment) holds pieces of its password, and they quote it in their errors. For the same reason no error here
+says any part of an address, or carries a library's error with it. In a URL everything is what RFC 3986 says:
+the first / ? or # ends the part with the password, so one that stands there unescaped is refused.
+rowlock_operator and rowlock_jobs each have this file, word for word: they never import each other (a test
+compares).
 """
 
 import re
@@ -14,13 +16,17 @@ from urllib.parse import unquote
 DATABASE_FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 REDIS_FORM = "redis://USER:PASSWORD@HOST:PORT/NUMBER"
 UNSUPPORTED_ENCODING = (
-    "its encoding is SQL_ASCII, in which nothing says which characters its bytes are; make one with ENCODING 'UTF8' "
-    "(pg_dump --encoding says what the old bytes are)"
+    "its encoding is SQL_ASCII, in which nothing says which characters its bytes are; make one with ENCODING"
+    " 'UTF8' (pg_dump --encoding says what the old bytes are)"
 )
 _POSTGRES = ("postgresql://", "postgres://")
 _REDIS = ("redis://", "rediss://", "unix://")
-_ONE_SERVER = "Redis Sentinel and Redis Cluster are not supported: name one server, such as a Service that leads to the master"
-# Of redis-py's arguments those that say how to reach a server; others would change what its answers are made of.
+_ONE_SERVER = (
+    "Redis Sentinel and Redis Cluster are not supported: name one server, such as a Service that leads to the"
+    " master"
+)
+# Of redis-py's arguments those that say how to reach a server; others would change what its answers are made
+# of.
 # fmt: off
 _REDIS_OPTIONS = frozenset({
     "db", "protocol", "client_name", "socket_timeout", "socket_connect_timeout", "socket_keepalive",
@@ -29,10 +35,16 @@ _REDIS_OPTIONS = frozenset({
     "ssl_ca_data", "ssl_check_hostname", "ssl_min_version", "ssl_ciphers",
 })
 # fmt: on
-_NEITHER = f"it is neither a URL such as {DATABASE_FORM} nor libpq's key=value words, or a value with a space has no quotes"
+_NEITHER = (
+    f"it is neither a URL such as {DATABASE_FORM} nor libpq's key=value words, or a value with a space has no"
+    " quotes"
+)
 _ESCAPE = "user or password hold a / ? # [ ] or a space that is not percent-encoded"
-# One word of libpq's other form: spaces around = count for nothing, a value is quoted or ends at a space, \ takes the next as it is.
-_WORD = re.compile(r"\s*([a-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)(?:[^\s\\]|\\.)*)?)(?=\s|$)", re.DOTALL)
+# One word of libpq's other form: spaces around = count for nothing, a value is quoted or ends at a space, \
+# takes the next as it is.
+_WORD = re.compile(
+    r"\s*([a-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)(?:[^\s\\]|\\.)*)?)(?=\s|$)", re.DOTALL
+)
 _OPTION = re.compile(r"[a-z_]+")
 _PORT = re.compile(r"[0-9]{1,5}")
 
@@ -41,7 +53,10 @@ class AddressMalformed(ValueError):
     """The address cannot be read. The text says why and what to do, and holds no part of the address."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"{why}; write %40 for @, %2F for /, %3A for :, %3F for ?, %23 for # and %25 for % in user and password")
+        super().__init__(
+            f"{why}; write %40 for @, %2F for /, %3A for :, %3F for ?, %23 for # and %25 for % in user and"
+            " password"
+        )
         self.why = why
 
 
@@ -55,7 +70,9 @@ class DatabaseAddress:
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """`url` names the server, without user and password; those are in `login`, as redis-py's arguments. `name` is what may be shown."""
+    """`url` names the server, without user and password; those are in `login`, as redis-py's arguments.
+    `name` is what may be shown.
+    """
 
     name: str
     url: str = field(repr=False)
@@ -63,7 +80,9 @@ class RedisAddress:
 
 
 def read_database_address(text: str) -> DatabaseAddress:
-    """From postgresql://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE or libpq's key=value words. Raises AddressMalformed."""
+    """From postgresql://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE or libpq's key=value words. Raises
+    AddressMalformed.
+    """
     text = _clean(text)
     prefix = next((prefix for prefix in _POSTGRES if text.startswith(prefix)), None)
     parameters = _words(text) if prefix is None else _postgres_url(text.removeprefix(prefix))
@@ -71,7 +90,9 @@ def read_database_address(text: str) -> DatabaseAddress:
         _checked_port(port)
     user, database = parameters.get("user", "?"), parameters.get("dbname", "?")
     host = parameters.get("host") or parameters.get("hostaddr") or "localhost"
-    return DatabaseAddress(_printable(f"{user}@{host}:{parameters.get('port') or 5432}/{database}"), parameters)
+    return DatabaseAddress(
+        _printable(f"{user}@{host}:{parameters.get('port') or 5432}/{database}"), parameters
+    )
 
 
 def read_redis_address(text: str) -> RedisAddress:
@@ -96,7 +117,9 @@ def read_redis_address(text: str) -> RedisAddress:
         raise AddressMalformed("it has an option that is no number of a database: db")
     if prefix == "unix://":
         if place or len(path) < 2:
-            raise AddressMalformed("it names no socket: the path of one begins with a /, as in unix:///run/redis.sock?db=0")
+            raise AddressMalformed(
+                "it names no socket: the path of one begins with a /, as in unix:///run/redis.sock?db=0"
+            )
         name = path
     else:
         hosts = _hosts(place)
@@ -106,7 +129,9 @@ def read_redis_address(text: str) -> RedisAddress:
         if not hosts[0][0]:
             raise AddressMalformed(f"it names no host, as {REDIS_FORM} does")
         if not re.fullmatch(r"(/[0-9]{0,6})?", path):
-            raise AddressMalformed(f"what follows the / after the host is no number of a database, or {_ESCAPE}")
+            raise AddressMalformed(
+                f"what follows the / after the host is no number of a database, or {_ESCAPE}"
+            )
         name, path = place, f"{place}{path}"
     asked = "&".join(f"{key}={value}" for key, value in _raw_options(query) if key in options)
     url = f"{prefix}{path}" + (f"?{asked}" if asked else "")
@@ -134,7 +159,11 @@ def _words(text: str) -> dict[str, str]:
         if word is None:
             raise AddressMalformed(_NEITHER)
         key, quoted, plain = word.groups()
-        _put(parameters, key, re.sub(r"\\(.)", r"\1", quoted if quoted is not None else plain or "", flags=re.DOTALL))
+        _put(
+            parameters,
+            key,
+            re.sub(r"\\(.)", r"\1", quoted if quoted is not None else plain or "", flags=re.DOTALL),
+        )
         at = word.end()
     return parameters
 
@@ -176,7 +205,9 @@ def _hosts(place: str) -> list[tuple[str, str]]:
     for one in place.split(","):
         found = re.fullmatch(r"(?:\[([0-9A-Za-z:.%_~-]+)\]|([^:\[\]]*))(?::([^:]*))?", one)
         if found is None:
-            raise AddressMalformed(f"its host cannot be read (an IPv6 address stands in brackets), or {_ESCAPE}")
+            raise AddressMalformed(
+                f"its host cannot be read (an IPv6 address stands in brackets), or {_ESCAPE}"
+            )
         bracketed, plain, port = found.groups()
         hosts.append((_decoded(bracketed or plain or ""), port or ""))
     return hosts
@@ -185,7 +216,9 @@ def _hosts(place: str) -> list[tuple[str, str]]:
 def _database(path: str) -> str:
     name = path.removeprefix("/")
     if re.search(r"[/:]", name):
-        raise AddressMalformed(f"the name of the database holds a / or : that is not percent-encoded, or {_ESCAPE}")
+        raise AddressMalformed(
+            f"the name of the database holds a / or : that is not percent-encoded, or {_ESCAPE}"
+        )
     return _decoded(name)
 
 
@@ -230,7 +263,8 @@ def _printable(name: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in name)[:200]
 
 
-# What libpq says of a connection that failed -> what we say of it. Its own words stay with it: they quote whatever it took for a host.
+# What libpq says of a connection that failed -> what we say of it. Its own words stay with it: they quote
+# whatever it took for a host.
 _CAUSES = (
     ("password authentication failed", "password authentication failed"),
     ("no password supplied", "no password supplied"),
@@ -269,7 +303,13 @@ _CAUSES = (
     ("invalid", "an option of the address has a value that libpq does not take"),
 )
 # Those that another login would not meet.
-_LOGIN = ("password authentication failed", "no password supplied", "no pg_hba.conf entry", "the role", "the database does not exist")
+_LOGIN = (
+    "password authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "the role",
+    "the database does not exist",
+)
 _MISSING = re.compile(r"(database|role) \".*\" does not exist")
 
 
@@ -278,14 +318,21 @@ def cause_of(library_text: str) -> str:
     missing = _MISSING.search(library_text)
     if missing:
         return f"the {missing.group(1)} does not exist"
-    return next((told for words, told in _CAUSES if words in library_text), "no connection could be made, and the server's log may say why")
+    return next(
+        (told for words, told in _CAUSES if words in library_text),
+        "no connection could be made, and the server's log may say why",
+    )
 
 
 def refuses_login(cause: str) -> bool:
-    """Whether a cause (of cause_of) says that the server is there and does not let this user into this database."""
+    """Whether a cause (of cause_of) says that the server is there and does not let this user into this
+    database.
+    """
     return cause.startswith(_LOGIN)
 
 
 def without_arguments(redis_text: str) -> str:
-    """What Redis answered. A server that does not know AUTH quotes its arguments, and with them the password."""
+    """What Redis answered. A server that does not know AUTH quotes its arguments, and with them the
+    password.
+    """
     return redis_text.split(", with args", maxsplit=1)[0]

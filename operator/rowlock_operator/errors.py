@@ -32,7 +32,9 @@ class ApiUnavailable(RetryLater):
 
 
 class GiveUp(RowlockError):
-    """No repetition helps before somebody mends something; `reason` (CamelCase, from api/reasons.py) goes into a condition."""
+    """No repetition helps before somebody mends something; `reason` (CamelCase, from api/reasons.py) goes
+    into a condition.
+    """
 
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)

@@ -1,4 +1,6 @@
-"""What the leader does: reconciles every key, dispatches every database, follows every kube job. Ends by being cancelled."""
+"""What the leader does: reconciles every key, dispatches every database, follows every kube job. Ends by
+being cancelled.
+"""
 
 import asyncio
 import contextlib
@@ -49,7 +51,8 @@ FIGURES_SECONDS, FIGURES_SHARE = 0.5, 0.05  # how often, and of the time that re
 LOOK_SECONDS = 0.25  # a status is written four times a second at most
 GONE_SECONDS = 20.0
 NAMESPACE_LEASES = 4  # times the leader's: an upgrade of a release must not cost it its namespaces
-# Looks that only the clock asks for, a second in all: with few objects each comes at its own pace, with thousands they share this.
+# Looks that only the clock asks for, a second in all: with few objects each comes at its own pace, with
+# thousands they share this.
 RESTING_LOOKS, BUSY_LOOKS = 10.0, 200.0
 RESTING_SECONDS = 60.0
 
@@ -102,7 +105,9 @@ class Leading:
             self._moved(source)
 
     def _paced(self, seconds: float) -> float:
-        """When to look again, where all objects together may ask for so many looks a second; spread, so that they do not come together."""
+        """When to look again, where all objects together may ask for so many looks a second; spread, so that
+        they do not come together.
+        """
         resting = seconds >= RESTING_SECONDS
         least = len(self._watcher.primaries) / (RESTING_LOOKS if resting else BUSY_LOOKS)
         return max(seconds, least) * (random.uniform(0.8, 1.2) if resting else 1.0)
@@ -121,7 +126,9 @@ class Leading:
         await self._watcher.synced()
         await self._children.wait_synced()
         await self.stand_down()
-        databases = self._databases = Databases(self._kube, self._dispatcher, on_replaced=self._look_at_everything)
+        databases = self._databases = Databases(
+            self._kube, self._dispatcher, on_replaced=self._look_at_everything
+        )
         launcher = self._launcher = Launcher(
             self._kube,
             self._children,
@@ -198,7 +205,12 @@ class Leading:
                 self._metrics.forget_queue(f"{key.namespace}/{key.name}")
             return None if seconds is None else self._paced(seconds)
 
-        self._keys = KeyQueue(look, settings=KeyQueueSettings(min_interval_seconds=LOOK_SECONDS), on_error=self._failed, on_done=self._done)
+        self._keys = KeyQueue(
+            look,
+            settings=KeyQueueSettings(min_interval_seconds=LOOK_SECONDS),
+            on_error=self._failed,
+            on_done=self._done,
+        )
         self._look_at_everything()
         figures = Figures(databases, self._metrics, self._moved)
         self._metrics.queue_gauges.read = figures.gauges
@@ -222,13 +234,17 @@ class Leading:
             keys, self._keys, self._launcher, self._pod_ends = self._keys, None, None, None
             keys.close()
             if rows_flow_on:
-                log.info("dispatch_goes_on", extra={"until": "somebody else is seen to lead, or a new term begins"})
+                log.info(
+                    "dispatch_goes_on", extra={"until": "somebody else is seen to lead, or a new term begins"}
+                )
             else:
                 await self.stand_down()
 
     async def stand_down(self) -> None:
-        """Ends what a term left dispatching. A lost Lease alone does not: rows and warm workers need no API server, and the ledger's own
-        locks bear two dispatchers. Called when somebody else is seen to lead, when a new term begins, and at the end."""
+        """Ends what a term left dispatching. A lost Lease alone does not: rows and warm workers need no API
+        server, and the ledger's own locks bear two dispatchers. Called when somebody else is seen to lead,
+        when a new term begins, and at the end.
+        """
         databases, self._databases = self._databases, None
         if databases is not None:
             await databases.close()
@@ -236,7 +252,9 @@ class Leading:
 
     def _dispatcher(self, url: str) -> DatabaseDispatcher:
         poll = self._settings.poll
-        settings = DispatchSettings(claimer=ClaimerSettings(busy_seconds=poll.busy_ms / 1000, idle_seconds=poll.idle_ms / 1000))
+        settings = DispatchSettings(
+            claimer=ClaimerSettings(busy_seconds=poll.busy_ms / 1000, idle_seconds=poll.idle_ms / 1000)
+        )
         return DatabaseDispatcher(
             url,
             self._redis,
@@ -249,7 +267,9 @@ class Leading:
         )
 
     def _ours(self, name: str) -> bool:
-        """Whether an object of that name (namespace/name) is in a namespace that we watch, and no other release serves. From any thread."""
+        """Whether an object of that name (namespace/name) is in a namespace that we watch, and no other
+        release serves. From any thread.
+        """
         watched, namespace = self._settings.watched_namespaces, name.partition("/")[0]
         if None not in watched and namespace not in watched:
             return False
@@ -261,7 +281,9 @@ class Leading:
                 self._keys.add(key)
 
     def _launch(self, dispatcher: DatabaseDispatcher, queue: QueueEntry, claims: list[Claimed]) -> None:
-        """From the claimer's thread. Between two terms the claims wait as `launching` for the next launcher."""
+        """From the claimer's thread. Between two terms the claims wait as `launching` for the next
+        launcher.
+        """
         launcher = self._launcher
         if launcher is not None:
             launcher.launch(dispatcher, queue, claims)
@@ -294,9 +316,12 @@ class Leading:
             running_pods=running_pods(pods),
             unready_worker=unready_worker(pods),
             held_kube_jobs=self._children.held_kube_jobs(key.namespace, key.name),
-            pod_problems=pod_problems(pods, now) + missing_pods(self._children.podless_kube_jobs(key.namespace, key.name), now),
+            pod_problems=pod_problems(pods, now)
+            + missing_pods(self._children.podless_kube_jobs(key.namespace, key.name), now),
             ended_pods=tuple(self._children.ended_pods(key.namespace, key.name)),
-            recent_ends=self._pod_ends.recent(f"{key.namespace}/{key.name}") if self._pod_ends is not None else (),
+            recent_ends=(
+                self._pod_ends.recent(f"{key.namespace}/{key.name}") if self._pod_ends is not None else ()
+            ),
         )
 
     def _look_at_everything(self) -> None:
@@ -307,7 +332,9 @@ class Leading:
     def _failed(self, key: ObjectKey, error: Exception) -> None:
         self._metrics.reconcile_errors.labels(key.kind).inc()
         expected = isinstance(error, RowlockError)
-        log.warning("look_failed", extra={"key": str(key), "why": str(error)}, exc_info=None if expected else error)
+        log.warning(
+            "look_failed", extra={"key": str(key), "why": str(error)}, exc_info=None if expected else error
+        )
 
     def _done(self, key: ObjectKey, seconds: float) -> None:
         self._metrics.reconcile_seconds.labels(key.kind).observe(seconds)
@@ -320,8 +347,10 @@ class Leading:
             await asyncio.sleep(max(FIGURES_SECONDS, (time.monotonic() - began) / FIGURES_SHARE))
 
     async def _forget_gone(self, databases: Databases) -> None:
-        """What was deleted while nobody led is still in the ledger as if it were there; and databases that nobody uses any more are closed
-        once what is left there is written. Each by itself: one that hangs is left to its own look."""
+        """What was deleted while nobody led is still in the ledger as if it were there; and databases that
+        nobody uses any more are closed once what is left there is written. Each by itself: one that hangs is
+        left to its own look.
+        """
         looks: dict[int, asyncio.Task[None]] = {}
         try:
             while True:

@@ -1,6 +1,8 @@
-"""Everything that can be set from the environment, in one table; nothing else reads the environment for settings.
+"""Everything that can be set from the environment, in one table; nothing else reads the environment for
+settings.
 
-The environment is text: `load()` turns it into frozen groups and says in a sentence which variable is wrong and what it may be.
+The environment is text: `load()` turns it into frozen groups and says in a sentence which variable is wrong
+and what it may be.
 """
 
 import json
@@ -54,7 +56,10 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 
 
 _QUANTITY = re.compile(r"[0-9]+([.][0-9]+)?([eE][0-9]+|[KMGTPE]i|[mkMGTPE])?")
-_RESOURCES = '{"limits": {"cpu": "4", "memory": "2Gi"}, "requests": {"cpu": "10m", "ephemeral-storage": "64Mi", "memory": "64Mi"}}'
+_RESOURCES = (
+    '{"limits": {"cpu": "4", "memory": "2Gi"}, "requests": {"cpu": "10m", "ephemeral-storage": "64Mi",'
+    ' "memory": "64Mi"}}'
+)
 
 
 def _quantity(value: str) -> str:
@@ -104,7 +109,9 @@ class PodSettings:
     namespace: str = _env("POD_NAMESPACE", "default")
     """Where our Lease lives, and what is watched by default."""
     release: str = _env("ROWLOCK_RELEASE", "rowlock")
-    """Name of the installed release; with the namespace, who we are to other releases that watch the same namespaces."""
+    """Name of the installed release; with the namespace, who we are to other releases that watch the same
+    namespaces.
+    """
 
 
 @dataclass(frozen=True)
@@ -112,7 +119,9 @@ class WatchSettings:
     """What we look at."""
 
     namespaces: tuple[str, ...] = _env("ROWLOCK_WATCH_NAMESPACES", (), _names)
-    """Empty: the operator's own namespace, so that a namespaced Role suffices; `*`: all namespaces, which needs a ClusterRole."""
+    """Empty: the operator's own namespace, so that a namespaced Role suffices; `*`: all namespaces, which
+    needs a ClusterRole.
+    """
 
 
 @dataclass(frozen=True)
@@ -124,9 +133,13 @@ class StoreSettings:
     redis_secret: str = _env("ROWLOCK_REDIS_SECRET", "rowlock-redis")
     """Secret mounted into worker pods; key `url`."""
     redis_url_file: str = _env("ROWLOCK_REDIS_URL_FILE", "/var/run/rowlock/redis/url")
-    """File with the operator's own Redis URL: a file, because an environment variable shows in `kubectl describe`."""
+    """File with the operator's own Redis URL: a file, because an environment variable shows in `kubectl
+    describe`.
+    """
     encryption_keys_file: str = _env("ROWLOCK_ENCRYPTION_KEYS_FILE", "/var/run/rowlock/encryption/keys")
-    """Fernet keys, one a line, the first in use: logins of MonitoringProcesses are in the database only encrypted."""
+    """Fernet keys, one a line, the first in use: logins of MonitoringProcesses are in the database only
+    encrypted.
+    """
 
 
 @dataclass(frozen=True)
@@ -135,10 +148,16 @@ class WorkerSettings:
 
     image: str = _env("ROWLOCK_WORKER_IMAGE", "")
     """Image of worker pods whose template names none; empty: a template must name one."""
-    image_pull_policy: str = _env("ROWLOCK_WORKER_IMAGE_PULL_POLICY", "IfNotPresent", _one_of("IfNotPresent", "Always", "Never"))
+    image_pull_policy: str = _env(
+        "ROWLOCK_WORKER_IMAGE_PULL_POLICY", "IfNotPresent", _one_of("IfNotPresent", "Always", "Never")
+    )
     """IfNotPresent: a pod starts at once on a node that has the image."""
-    resources: str = _env("ROWLOCK_WORKER_RESOURCES", _RESOURCES, _json_of("requests and limits", _is_resources))
-    """Of containers whose template does not say; JSON. Small requests: what is asked for and not used keeps others from a node."""
+    resources: str = _env(
+        "ROWLOCK_WORKER_RESOURCES", _RESOURCES, _json_of("requests and limits", _is_resources)
+    )
+    """Of containers whose template does not say; JSON. Small requests: what is asked for and not used keeps
+    others from a node.
+    """
     tmp_size: str = _env("ROWLOCK_WORKER_TMP_SIZE", "1Gi", _quantity)
     """Bound of the /tmp that worker pods get; a pod that fills more is evicted."""
     labels: str = _env("ROWLOCK_COMMON_LABELS", "{}", _json_of("labels", _are_texts))
@@ -164,7 +183,9 @@ class LeaderSettings:
     """Which of the replicas works."""
 
     lease_seconds: float = _env("ROWLOCK_LEASE_SECONDS", 15.0, _between(4, 300, "seconds"))
-    """How long nobody works after a leader's crash; shorter means more often a change of leader on a slow API server."""
+    """How long nobody works after a leader's crash; shorter means more often a change of leader on a slow API
+    server.
+    """
 
     @property
     def renew_deadline_seconds(self) -> float:
@@ -192,7 +213,9 @@ class KubeJobSettings:
     """What kube jobs may cost the cluster."""
 
     queue_write_mib: float = _env("ROWLOCK_QUEUE_WRITE_MIB", 192.0, _between(0, 1_000_000, "MiB"))
-    """Put into the API server by the kube jobs of one WorkQueue within five minutes, which etcd keeps for up to ten; 0 = no bound."""
+    """Put into the API server by the kube jobs of one WorkQueue within five minutes, which etcd keeps for up
+    to ten; 0 = no bound.
+    """
     total_write_mib: float = _env("ROWLOCK_TOTAL_WRITE_MIB", 512.0, _between(0, 1_000_000, "MiB"))
     """The same by all together: twice this is half of the 2 GiB that etcd holds by default; 0 = no bound."""
 
@@ -229,16 +252,18 @@ class Settings:
 
 def variables() -> dict[str, Any]:
     """Variable -> default, of every setting; what the chart and the documentation are compared with."""
-    return {entry.metadata["variable"]: entry.default for group in _groups().values() for entry in fields(group)}
+    return {
+        entry.metadata["variable"]: entry.default for group in _groups().values() for entry in fields(group)
+    }
 
 
 def load(environment: Mapping[str, str]) -> Settings:
     """Settings from the environment; an empty or absent variable means the default. Raises BadSetting."""
     if environment.get("RQ_KEY_PREFIX", "rq") != "rq":
         raise BadSetting(
-            f"the environment variable RQ_KEY_PREFIX is {environment['RQ_KEY_PREFIX']!r}, but runs are pushed to keys that begin with rq: "
-            "whatever it says, and workers refuse another one: unset it, and keep installations that share a Redis apart by the number "
-            "of the database in its URL"
+            f"the environment variable RQ_KEY_PREFIX is {environment['RQ_KEY_PREFIX']!r}, but runs are pushed"
+            " to keys that begin with rq: whatever it says, and workers refuse another one: unset it, and"
+            " keep installations that share a Redis apart by the number of the database in its URL"
         )
     return Settings(**{name: _load_group(group, environment) for name, group in _groups().items()})
 
@@ -263,4 +288,10 @@ def _load_group(group: type[G], environment: Mapping[str, str]) -> G:
 
 
 def _shown(value: Any) -> str:
-    return ",".join(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)
+    return (
+        ",".join(value)
+        if isinstance(value, tuple)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )

@@ -1,6 +1,8 @@
-"""Builds every service once, starts and stops them in order; the only place that reads the environment and chooses the clock.
+"""Builds every service once, starts and stops them in order; the only place that reads the environment and
+chooses the clock.
 
-Every replica watches; the one that holds the Lease leads. On losing it, the leader's work is cancelled and its databases are closed.
+Every replica watches; the one that holds the Lease leads. On losing it, the leader's work is cancelled and
+its databases are closed.
 """
 
 import asyncio
@@ -33,25 +35,33 @@ KINDS = (WORK_QUEUES, ROW_SOURCES, MONITORING_PROCESSES)
 GAUGES_SECONDS = 5.0
 CHILDREN_SILENT_SECONDS = 180.0
 TLS_REFUSED_SECONDS = 180.0  # kubelet brings a new CA into a mounted file within two minutes
-REOPENED_WITHIN_SECONDS = 90.0  # after an outage the watches may take that long to be opened again (backoffs end at 30 s)
+REOPENED_WITHIN_SECONDS = (
+    90.0  # after an outage the watches may take that long to be opened again (backoffs end at 30 s)
+)
 
 
 class RedisByFile:
-    """The client for the URL that the mounted Secret holds now; a changed Secret means a new client. Called from several threads."""
+    """The client for the URL that the mounted Secret holds now; a changed Secret means a new client. Called
+    from several threads.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._known: tuple[float, RedisQueues] | None = None
 
     def __call__(self) -> RedisQueues:
-        """Raises GiveUp (SecretMalformed) for a URL that cannot be read, RetryLater where the file is not there."""
+        """Raises GiveUp (SecretMalformed) for a URL that cannot be read, RetryLater where the file is not
+        there.
+        """
         try:
             stamp = self._path.stat().st_mtime
             if self._known is None or self._known[0] != stamp:
                 self._known = (stamp, RedisQueues(self._path.read_text(errors="replace")))
             return self._known[1]
         except OSError as error:
-            raise RetryLater(f"Redis: the file {self._path} of its Secret cannot be read: {error.strerror}") from error
+            raise RetryLater(
+                f"Redis: the file {self._path} of its Secret cannot be read: {error.strerror}"
+            ) from error
 
 
 async def operate(settings: Settings) -> None:
@@ -62,7 +72,10 @@ async def operate(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     credentials = load_credentials()
-    async with KubeClient(credentials, observe=metrics.observe_api_request) as kube, lease_client(credentials) as lease_kube:
+    async with (
+        KubeClient(credentials, observe=metrics.observe_api_request) as kube,
+        lease_client(credentials) as lease_kube,
+    ):
         leading: Leading | None = None
 
         def on_news(key: ObjectKey) -> None:
@@ -83,19 +96,30 @@ async def operate(settings: Settings) -> None:
             on_run=lambda: leading.run_changed() if leading else None,
             on_pod=lambda key, pod: leading.pod_changed(key, pod) if leading else None,
         )
-        leading = Leading(settings, kube, watcher, children, RedisByFile(Path(settings.stores.redis_url_file)), metrics)
+        leading = Leading(
+            settings, kube, watcher, children, RedisByFile(Path(settings.stores.redis_url_file)), metrics
+        )
         lease = KubeLease(lease_kube, settings.pod.namespace, LEASE_NAME)
         elector = Elector(
             lease,
             f"{settings.pod.name}-{secrets.token_hex(4)}",
             leading.lead,
-            settings=ElectorSettings(settings.leader.lease_seconds, settings.leader.renew_deadline_seconds, settings.leader.retry_seconds),
+            settings=ElectorSettings(
+                settings.leader.lease_seconds,
+                settings.leader.renew_deadline_seconds,
+                settings.leader.retry_seconds,
+            ),
             on_change=lambda led: metrics.leader.set(int(led)),
             on_stuck=lambda: os._exit(70),  # a leader that does not stop must not outlive its Lease
             on_rival=leading.stand_down,
         )
-        # The informers' own streams give up after 70 s of silence and are opened again: what does not come back is an outage, which a restart does not mend.
-        live = {"watches": lambda: live_or_outage(watcher.live(), lease.answering_seconds(), lease.tls_refused_seconds())}
+        # The informers' own streams give up after 70 s of silence and are opened again: what does not come
+        # back is an outage, which a restart does not mend.
+        live = {
+            "watches": lambda: live_or_outage(
+                watcher.live(), lease.answering_seconds(), lease.tls_refused_seconds()
+            )
+        }
         ready = {"watches": watcher.ready, "children": lambda: _children_ready(children)}
         async with ProbeServer(metrics=metrics, live=live, ready=ready, port=settings.server.http_port):
             services = [
@@ -110,7 +134,8 @@ async def operate(settings: Settings) -> None:
             finally:
                 log.info("stopping")
                 leading.ending = True
-                # The elector first: it ends the work and gives the Lease back, while the rest still serves it.
+                # The elector first: it ends the work and gives the Lease back, while the rest still serves
+                # it.
                 for task in (services[2], *services, stopping):
                     task.cancel()
                     with contextlib.suppress(asyncio.CancelledError):
@@ -118,14 +143,21 @@ async def operate(settings: Settings) -> None:
                 await leading.stand_down()
 
 
-def live_or_outage(watches: tuple[bool, str], answering_seconds: float, tls_refused_seconds: float = 0.0) -> tuple[bool, str]:
-    """Liveness: a restart mends a watch that is dead while the API server answers. Where nothing answers it would mend nothing, and
-    end the dispatch of rows, which needs no API server. Where a certificate is refused for long, our files of certificates are not those of
-    the cluster any more, though they are read again for every connection: a new container has them mounted anew."""
+def live_or_outage(
+    watches: tuple[bool, str], answering_seconds: float, tls_refused_seconds: float = 0.0
+) -> tuple[bool, str]:
+    """Liveness: a restart mends a watch that is dead while the API server answers. Where nothing answers it
+    would mend nothing, and end the dispatch of rows, which needs no API server. Where a certificate is
+    refused for long, our files of certificates are not those of the cluster any more, though they are read
+    again for every connection: a new container has them mounted anew.
+    """
     if tls_refused_seconds >= TLS_REFUSED_SECONDS:
         return (
             False,
-            f"TLS with the API server has been refused for {tls_refused_seconds:.0f} s: its CA is not the one that is mounted here",
+            (
+                f"TLS with the API server has been refused for {tls_refused_seconds:.0f} s: its CA is not the"
+                " one that is mounted here"
+            ),
         )
     if watches[0] or answering_seconds >= REOPENED_WITHIN_SECONDS:
         return watches
@@ -136,7 +168,10 @@ def _children_ready(children: Children) -> tuple[bool, str]:
     if not children.synced():
         return False, "not listed yet"
     silent = children.silent_seconds()
-    return silent < CHILDREN_SILENT_SECONDS, f"last sign of life {silent:.0f} s ago (bound {CHILDREN_SILENT_SECONDS:.0f} s)"
+    return (
+        silent < CHILDREN_SILENT_SECONDS,
+        f"last sign of life {silent:.0f} s ago (bound {CHILDREN_SILENT_SECONDS:.0f} s)",
+    )
 
 
 async def _gauges(metrics: Metrics, watcher: PrimaryWatcher) -> None:

@@ -1,4 +1,5 @@
-"""`python -m tests.bench [--only NAME ...] [--rounds N] [--json] [--quick]`: measures, writes results/summary.json and the table of the page.
+"""`python -m tests.bench [--only NAME ...] [--rounds N] [--json] [--quick]`: measures, writes
+results/summary.json and the table of the page.
 
 Needs a quiet machine: everything (servers, dispatcher, workers) shares its cores.
 """
@@ -25,16 +26,23 @@ def run(measure: Measure, rounds: int, *, quick: bool = False) -> list[dict[str,
     with servers(say, quick=quick) as bench:
         for number in range(1, rounds + 1):
             values.append(measure.measure(bench))
-            say(f"round {number} of {rounds}: " + ", ".join(f"{key} {table.number(value)}" for key, value in values[-1].items()))
+            say(
+                f"round {number} of {rounds}: "
+                + ", ".join(f"{key} {table.number(value)}" for key, value in values[-1].items())
+            )
     return values
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these measures alone")
-    parser.add_argument("--rounds", type=int, metavar="N", help="rounds of each measure (default: what each says, mostly 3)")
+    parser.add_argument(
+        "--rounds", type=int, metavar="N", help="rounds of each measure (default: what each says, mostly 3)"
+    )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON at the end")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, nothing is written: only to see that it runs")
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny sizes, nothing is written: only to see that it runs"
+    )
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))  # so that the servers end, too
     for measure in measures(chosen.only):

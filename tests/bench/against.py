@@ -1,7 +1,9 @@
-"""`python -m tests.bench.against REVISION [--only NAME ...] [--rounds N]`: another revision beside this tree, in turns, in one run.
+"""`python -m tests.bench.against REVISION [--only NAME ...] [--rounds N]`: another revision beside this tree,
+in turns, in one run.
 
-The other revision is cloned and set up (`make setup`) in a folder of its own; a round measures both, and every second round
-begins with the other one, so that a machine that slows down meets both alike. Writes results/against.json.
+The other revision is cloned and set up (`make setup`) in a folder of its own; a round measures both, and
+every second round begins with the other one, so that a machine that slows down meets both alike. Writes
+results/against.json.
 """
 
 import argparse
@@ -28,14 +30,20 @@ def set_up(revision: str, folder: Path) -> Path:
     tree = folder / "other"
     subprocess.run(["git", "clone", "--quiet", "--no-checkout", str(ROOT), str(tree)], check=True)
     subprocess.run(["git", "checkout", "--quiet", "--detach", revision], cwd=tree, check=True)
-    environment = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL")}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL")
+    }
     subprocess.run(["make", "setup"], cwd=tree, env=environment, check=True, stdout=sys.stderr)
     return tree
 
 
 def one_round(tree: Path, name: str) -> dict[str, float]:
     """The figures of one round of a measure, by the tree's own code and on servers of its own."""
-    done = subprocess.run([".venv/bin/python", "-c", _ROUND, name], cwd=tree, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [".venv/bin/python", "-c", _ROUND, name], cwd=tree, check=True, stdout=subprocess.PIPE, text=True
+    )
     figures: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
     return figures
 
@@ -46,7 +54,9 @@ def compare(other: Path, names: list[str], rounds: int) -> dict[str, dict[str, l
     for name in names:
         for number in range(rounds):
             trees = [("before", other), ("now", ROOT)]
-            found = {label: one_round(tree, name) for label, tree in (reversed(trees) if number % 2 else trees)}
+            found = {
+                label: one_round(tree, name) for label, tree in (reversed(trees) if number % 2 else trees)
+            }
             for key in found["before"].keys() & found["now"].keys():
                 for label, values in found.items():
                     seen.setdefault(key, {}).setdefault(label, []).append(values[key])
@@ -59,7 +69,10 @@ def summary(seen: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, obje
     for key, values in seen.items():
         ratios = sorted(now / before for now, before in zip(values["now"], values["before"], strict=True))
         found[key] = {label: round(statistics.median(each), 2) for label, each in values.items()}
-        found[key] |= {"ratio": round(statistics.median(ratios), 3), "ratios": [round(ratio, 3) for ratio in ratios]}
+        found[key] |= {
+            "ratio": round(statistics.median(ratios), 3),
+            "ratios": [round(ratio, 3) for ratio in ratios],
+        }
     return found
 
 
@@ -72,9 +85,14 @@ def main() -> None:
     names = [measure.NAME for measure in measures(chosen.only)]
     with tempfile.TemporaryDirectory(prefix="rowlock-against-") as folder:
         found = summary(compare(set_up(chosen.revision, Path(folder)), names, chosen.rounds))
-    RESULTS.write_text(json.dumps({"before": chosen.revision, "rounds": chosen.rounds, "figures": found}, indent=1) + "\n")
+    RESULTS.write_text(
+        json.dumps({"before": chosen.revision, "rounds": chosen.rounds, "figures": found}, indent=1) + "\n"
+    )
     for key, figures in found.items():
-        print(f"{key:32} before {figures['before']:>10}  now {figures['now']:>10}  ratio {figures['ratio']}  {figures['ratios']}")
+        print(
+            f"{key:32} before {figures['before']:>10}  now {figures['now']:>10}  ratio {figures['ratio']} "
+            f" {figures['ratios']}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""What waits behind limits costs nobody else: 1,000,000 runs of a throttled key and one of another; 10,000 throttled keys and nothing to take.
+"""What waits behind limits costs nobody else: 1,000,000 runs of a throttled key and one of another; 10,000
+throttled keys and nothing to take.
 
-A look is one round of the claimer as it calls it: fold, wake, claim, one durable commit."""
+A look is one round of the claimer as it calls it: fold, wake, claim, one durable commit.
+"""
 
 import time
 from collections.abc import Iterator
@@ -15,9 +17,15 @@ from tests.services.postgres import connect
 NAME = "behind_limits"
 KEYS = {
     "behind_limit_ms_p99": Target(
-        "1,000,000 runs of a throttled key wait: a run of another key is taken after, 99 %", "ms", "lower", 20, 3
+        "1,000,000 runs of a throttled key wait: a run of another key is taken after, 99 %",
+        "ms",
+        "lower",
+        20,
+        3,
     ),
-    "throttled_keys_look_ms_p50": Target("10,000 throttled keys wait: a look that takes nothing, median", "ms", "lower", 5, 1),
+    "throttled_keys_look_ms_p50": Target(
+        "10,000 throttled keys wait: a look that takes nothing, median", "ms", "lower", 5, 1
+    ),
 }
 
 
@@ -62,7 +70,10 @@ def _others(url: str, ledger: Ledger, queue: int, count: int) -> list[float]:
     spent = []
     with connect(url) as cur:
         for number in range(count):
-            cur.execute("select rowlock.enqueue_v1(%s, 'noop', p_fairness_key => %s)::text", (QUEUE, f"other {number}"))
+            cur.execute(
+                "select rowlock.enqueue_v1(%s, 'noop', p_fairness_key => %s)::text",
+                (QUEUE, f"other {number}"),
+            )
             (run,) = cur.fetchone()
             milliseconds, taken = _look(ledger, queue)
             while run not in taken:

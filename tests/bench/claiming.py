@@ -1,4 +1,6 @@
-"""The limit of the claim alone: rounds over runs that are in the ledger already, in batches of 500, each durable."""
+"""The limit of the claim alone: rounds over runs that are in the ledger already, in batches of 500, each
+durable.
+"""
 
 import time
 
@@ -8,7 +10,9 @@ from tests.bench.frame import Bench, Target
 from tests.bench.ledger import add_runs, new_queue
 
 NAME = "claiming"
-KEYS = {"claim_only_rows_per_s": Target("runs claimed in the ledger alone, rounds of 500", "rows/s", "higher")}
+KEYS = {
+    "claim_only_rows_per_s": Target("runs claimed in the ledger alone, rounds of 500", "rows/s", "higher")
+}
 
 
 def measure(bench: Bench) -> dict[str, float]:

@@ -1,6 +1,8 @@
-"""What a clean session costs: a task that writes in run.transaction(), with the cleaning between two runs and without it, in turns.
+"""What a clean session costs: a task that writes in run.transaction(), with the cleaning between two runs and
+without it, in turns.
 
-One worker process, the whole way from rows to recorded outcomes. Without the cleaning the next run meets whatever the last one left.
+One worker process, the whole way from rows to recorded outcomes. Without the cleaning the next run meets
+whatever the last one left.
 """
 
 import statistics
@@ -12,7 +14,10 @@ from tests.bench.peer_session import LEFT_DIRTY, TASK
 NAME = "clean_session"
 KEYS = {
     "clean_session_cost_percent": Target(
-        "rows to outcomes of a task that writes in run.transaction(): what a clean session takes of its rate", "%", "lower", 3
+        "rows to outcomes of a task that writes in run.transaction(): what a clean session takes of its rate",
+        "%",
+        "lower",
+        3,
     ),
     "session_runs_per_s_1": Target("the same task: its rate with one worker process", "runs/s", "higher"),
     "dirty_session_runs_per_s_1": Target("the same with nothing cleaned", "runs/s", "higher"),

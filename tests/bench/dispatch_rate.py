@@ -1,6 +1,8 @@
 """Rows of a user's table, claimed, marked, in the ledger and in Redis, by one dispatcher process.
 
-Nobody drains the queue, so the bounds on what may wait in ledger and Redis (which the dispatcher keeps for the sake of priorities) are opened."""
+Nobody drains the queue, so the bounds on what may wait in ledger and Redis (which the dispatcher keeps for
+the sake of priorities) are opened.
+"""
 
 import time
 
@@ -12,7 +14,11 @@ from tests.services.process import wait_until
 from tests.services.rows import add_orders, create_orders
 
 NAME = "dispatch_rate"
-KEYS = {"dispatch_rows_per_s": Target("rows claimed from a user's table and in Redis, one dispatcher", "rows/s", "higher", 10_000, 20_000)}
+KEYS = {
+    "dispatch_rows_per_s": Target(
+        "rows claimed from a user's table and in Redis, one dispatcher", "rows/s", "higher", 10_000, 20_000
+    )
+}
 _QUEUE = "rq:queue:default.orders"
 
 

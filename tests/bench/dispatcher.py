@@ -1,4 +1,6 @@
-"""A dispatcher without Kubernetes as a process of its own, so that it shares an interpreter with nobody, as it may in a cluster."""
+"""A dispatcher without Kubernetes as a process of its own, so that it shares an interpreter with nobody, as
+it may in a cluster.
+"""
 
 import contextlib
 import json
@@ -17,7 +19,9 @@ from tests.services.worker import ROOT
 
 @contextlib.contextmanager
 def dispatcher_process(url: str, redis_url: str, **options: Any) -> Iterator[int]:
-    """Its process id, once it has its source. Options: `task`, `retry`, and fields of ClaimerSettings (`claimer`) and FeederSettings (`feeder`)."""
+    """Its process id, once it has its source. Options: `task`, `retry`, and fields of ClaimerSettings
+    (`claimer`) and FeederSettings (`feeder`).
+    """
     command = [sys.executable, "-m", "tests.bench.dispatcher", url, redis_url, json.dumps(options)]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None

@@ -1,5 +1,6 @@
-"""Rows of a user's table -> dispatcher -> Redis -> worker with both fences, durable commits, the status written back; beside what others do
-with the same task on the same servers in the same round. Their messages are in the queue before the clock starts; Rowlock's are not.
+"""Rows of a user's table -> dispatcher -> Redis -> worker with both fences, durable commits, the status
+written back; beside what others do with the same task on the same servers in the same round. Their messages
+are in the queue before the clock starts; Rowlock's are not.
 
 Every rate is that of the middle 80 % of the runs, by the stamps that the tasks themselves leave.
 """
@@ -26,11 +27,19 @@ from tests.services.worker import ROOT, RunningWorker, worker_environment
 NAME = "end_to_end"
 KEYS = {
     "end_to_end_runs_per_s_2": Target(
-        "rows to recorded outcomes, both fences, durable: two worker processes", "runs/s", "higher", 1200, 6000
+        "rows to recorded outcomes, both fences, durable: two worker processes",
+        "runs/s",
+        "higher",
+        1200,
+        6000,
     ),
-    "end_to_end_to_celery_ratio_2": Target("the same against Celery's prefork pool in the same round", "x", "higher", 3),
+    "end_to_end_to_celery_ratio_2": Target(
+        "the same against Celery's prefork pool in the same round", "x", "higher", 3
+    ),
     "end_to_end_runs_per_s_1": Target("the same with one worker process", "runs/s", "higher"),
-    "celery_runs_per_s_2": Target("Celery, prefork, acks late, prefetch 1, results in Redis: two processes", "runs/s", "higher"),
+    "celery_runs_per_s_2": Target(
+        "Celery, prefork, acks late, prefetch 1, results in Redis: two processes", "runs/s", "higher"
+    ),
     "rq_worker_runs_per_s_2": Target("RQ, rq.Worker: two processes", "runs/s", "higher"),
     "rq_simple_runs_per_s_2": Target("RQ, rq.SimpleWorker: two processes", "runs/s", "higher"),
 }
@@ -54,21 +63,38 @@ def measure(bench: Bench) -> dict[str, float]:
 
 
 def rowlock(
-    bench: Bench, count: int, processes: int, *, task: str = "noop", imports: str = "tests.bench.peer_rowlock", **environment: str
+    bench: Bench,
+    count: int,
+    processes: int,
+    *,
+    task: str = "noop",
+    imports: str = "tests.bench.peer_rowlock",
+    **environment: str,
 ) -> float:
-    """Runs a second with so many worker processes; every row is done at the end, each by one run that began once."""
+    """Runs a second with so many worker processes; every row is done at the end, each by one run that began
+    once.
+    """
     with bench.database() as url, _stamps(bench) as stamps:
         create_orders(url, rows=count)
         variables = worker_environment(
-            url=url, redis_url=bench.redis.url, queue="default/orders", folder=bench.folder, tasks=task,
-            rowlock_imports=imports, rowlock_processes=str(processes), **{STAMPS.lower(): str(stamps)}, **environment,
-        )  # fmt: skip
+            url=url,
+            redis_url=bench.redis.url,
+            queue="default/orders",
+            folder=bench.folder,
+            tasks=task,
+            rowlock_imports=imports,
+            rowlock_processes=str(processes),
+            **{STAMPS.lower(): str(stamps)},
+            **environment,
+        )
         worker = RunningWorker(variables, bench.folder / f"{stamps.name}.log")
         try:
             worker.wait_ready()
             with dispatcher_process(url, bench.redis.url, task=task):
                 _wait_stamps(stamps, count)
-                wait_until(lambda: statuses(url) == {"done": count}, f"{count} rows are done", _DEADLINE_SECONDS)
+                wait_until(
+                    lambda: statuses(url) == {"done": count}, f"{count} rows are done", _DEADLINE_SECONDS
+                )
         finally:
             worker.stop()
             worker.close()
@@ -83,8 +109,23 @@ def celery(bench: Bench, count: int) -> float:
     bench.redis.flush()
     with _stamps(bench) as stamps:
         environment = _environment(stamps) | {"ROWLOCK_BENCH_REDIS": bench.redis.url}
-        subprocess.run([python, "-m", "tests.bench.peer_celery", str(count)], env=environment, cwd=ROOT, check=True)
-        command = [python, "-m", "celery", "-A", "tests.bench.peer_celery", "worker", "-Q", "bench", "--pool", "prefork", "-c", "2"]
+        subprocess.run(
+            [python, "-m", "tests.bench.peer_celery", str(count)], env=environment, cwd=ROOT, check=True
+        )
+        command = [
+            python,
+            "-m",
+            "celery",
+            "-A",
+            "tests.bench.peer_celery",
+            "worker",
+            "-Q",
+            "bench",
+            "--pool",
+            "prefork",
+            "-c",
+            "2",
+        ]
         command += ["--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "WARNING"]
         with _running(command, environment, stamps):
             _wait_stamps(stamps, count)
@@ -96,7 +137,16 @@ def rq(bench: Bench, count: int, worker_class: str) -> float:
     with _stamps(bench) as stamps, redis.Redis.from_url(bench.redis.url) as client:
         queue = Queue("bench", connection=client)
         queue.enqueue_many([Queue.prepare_data(note, result_ttl=300) for _ in range(count)])
-        command = [str(Path(sys.executable).with_name("rq")), "worker", "-u", bench.redis.url, "-w", worker_class, "-q", "bench"]
+        command = [
+            str(Path(sys.executable).with_name("rq")),
+            "worker",
+            "-u",
+            bench.redis.url,
+            "-w",
+            worker_class,
+            "-q",
+            "bench",
+        ]
         with _running(command, _environment(stamps), stamps), _running(command, _environment(stamps), stamps):
             _wait_stamps(stamps, count)
         return _rate(stamps, count)
@@ -112,7 +162,11 @@ def _rate(stamps: Path, count: int) -> float:
 
 
 def _wait_stamps(stamps: Path, count: int) -> None:
-    wait_until(lambda: stamps.exists() and stamps.stat().st_size >= 16 * count, f"{count} tasks ran", _DEADLINE_SECONDS)
+    wait_until(
+        lambda: stamps.exists() and stamps.stat().st_size >= 16 * count,
+        f"{count} tasks ran",
+        _DEADLINE_SECONDS,
+    )
 
 
 @contextlib.contextmanager
@@ -124,9 +178,13 @@ def _stamps(bench: Bench) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _running(command: list[str], environment: dict[str, str], stamps: Path) -> Iterator[None]:
-    """A worker of another system and all its processes; ended without ceremony, since what is left in its queue is nothing."""
+    """A worker of another system and all its processes; ended without ceremony, since what is left in its
+    queue is nothing.
+    """
     with stamps.with_suffix(".log").open("ab") as log:
-        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
     try:
         yield
     finally:
@@ -135,7 +193,12 @@ def _running(command: list[str], environment: dict[str, str], stamps: Path) -> I
 
 
 def _environment(stamps: Path) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(ROOT), STAMPS: str(stamps)}
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "PYTHONPATH": str(ROOT),
+        STAMPS: str(stamps),
+    }
 
 
 def _celery_python(bench: Bench) -> str:

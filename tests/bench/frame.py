@@ -1,4 +1,5 @@
-"""What a measure is. A module of this package is one if it has NAME, KEYS and `measure`; the order of running is in `measures.py`.
+"""What a measure is. A module of this package is one if it has NAME, KEYS and `measure`; the order of running
+is in `measures.py`.
 
 A module may also say ROUNDS (rounds it is worth by default; 3 if absent), for one that takes minutes.
 """
@@ -20,7 +21,9 @@ POSTGRES_SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
 
 @dataclass(frozen=True)
 class Target:
-    """One figure: what it is, its unit, which direction is good, and what is asked of it (None: nothing; it is there to compare with)."""
+    """One figure: what it is, its unit, which direction is good, and what is asked of it (None: nothing; it
+    is there to compare with).
+    """
 
     what: str
     unit: str
@@ -37,9 +40,11 @@ class Target:
 
 @dataclass(frozen=True)
 class Bench:
-    """What a measure gets: servers that nobody else uses, a folder that vanishes, and a way to say how far it is.
+    """What a measure gets: servers that nobody else uses, a folder that vanishes, and a way to say how far it
+    is.
 
-    `quick` asks for tiny sizes: the figures mean nothing then, but the code has run."""
+    `quick` asks for tiny sizes: the figures mean nothing then, but the code has run.
+    """
 
     postgres: PostgresServer
     redis: RedisServer

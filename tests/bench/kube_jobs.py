@@ -1,6 +1,8 @@
-"""From the commit of a row to its kube job: a real operator process and a real kube-apiserver without controllers and nodes.
+"""From the commit of a row to its kube job: a real operator process and a real kube-apiserver without
+controllers and nodes.
 
-The kube job is there when its line of a watch has been read."""
+The kube job is there when its line of a watch has been read.
+"""
 
 import random
 import time
@@ -31,7 +33,9 @@ def measure(bench: Bench) -> dict[str, float]:
 
 
 def one_by_one(room: OperatorRoom, watch: JobWatch, samples: int) -> list[float]:
-    """Milliseconds of each row; the next comes after a random pause, so that no row meets the poll in the same phase."""
+    """Milliseconds of each row; the next comes after a random pause, so that no row meets the poll in the
+    same phase.
+    """
     spent = []
     for _ in range(samples):
         at = commit_row(room)

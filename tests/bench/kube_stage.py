@@ -1,4 +1,6 @@
-"""An operator process with a RowSource whose rows become kube jobs, and a watch that tells when each was there. Works on any API server."""
+"""An operator process with a RowSource whose rows become kube jobs, and a watch that tells when each was
+there. Works on any API server.
+"""
 
 import contextlib
 import queue
@@ -29,7 +31,9 @@ class JobWatch:
         self._api = config.new_client_from_config(str(kubeconfig))
         self.batch = client.BatchV1Api(self._api)
         version = self.batch.list_namespaced_job(namespace).metadata.resource_version
-        self._stream = self.batch.list_namespaced_job(namespace, watch=True, resource_version=version, _preload_content=False)
+        self._stream = self.batch.list_namespaced_job(
+            namespace, watch=True, resource_version=version, _preload_content=False
+        )
         self._seen: queue.Queue[int] = queue.Queue()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -64,7 +68,15 @@ def stage(bench: Bench, plane: Any, **queue_spec: Any) -> Iterator[tuple[Operato
         watch = JobWatch(plane.kubeconfig, room.namespace)
         try:
             room.create(exit_queue(QUEUE, parallelism=1000, **queue_spec))
-            room.create(row_source("orders", workQueueRef={"name": QUEUE}, task="resize", columns=["id"], statusColumn=STATUS_COLUMN))
+            room.create(
+                row_source(
+                    "orders",
+                    workQueueRef={"name": QUEUE},
+                    task="resize",
+                    columns=["id"],
+                    statusColumn=STATUS_COLUMN,
+                )
+            )
             room.operator()
             room.wait_condition("RowSource", "orders", status="True")
             with connect(url) as cur:
@@ -88,5 +100,7 @@ def bare_control_plane() -> Iterator[KubeControlPlane]:
 def commit_row(room: OperatorRoom, rows: int = 1) -> int:
     """Nanoseconds of the wall clock when the rows were committed."""
     with connect(room.url) as cur:
-        cur.execute("insert into orders(customer, amount) select 'Ada', i from generate_series(1, %s) i", (rows,))
+        cur.execute(
+            "insert into orders(customer, amount) select 'Ada', i from generate_series(1, %s) i", (rows,)
+        )
         return time.time_ns()

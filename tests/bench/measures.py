@@ -6,7 +6,15 @@ import importlib.util
 from tests.bench.frame import Measure
 
 _MODULES = (
-    *("claiming", "row_to_start", "behind_limits", "dispatch_rate", "end_to_end", "clean_session", "redis_memory"),
+    *(
+        "claiming",
+        "row_to_start",
+        "behind_limits",
+        "dispatch_rate",
+        "end_to_end",
+        "clean_session",
+        "redis_memory",
+    ),
     *("kube_jobs", "pods", "scale"),
 )
 

@@ -1,7 +1,9 @@
-"""`python -m tests.bench.monitoring [--processes 100]`: many MonitoringProcesses at once against stand-ins for site and model, until every comment is written.
+"""`python -m tests.bench.monitoring [--processes 100]`: many MonitoringProcesses at once against stand-ins
+for site and model, until every comment is written.
 
-Each process has 3 logins of its own, 2 prompts and 20 articles: 120 comments. Everything (PostgreSQL, Redis, dispatcher, workers, stand-ins) shares the
-machine. What is counted at the end: no comment is missing, none has failed, each begins with the disclosure, and how often the site and the model were asked.
+Each process has 3 logins of its own, 2 prompts and 20 articles: 120 comments. Everything (PostgreSQL, Redis,
+dispatcher, workers, stand-ins) shares the machine. What is counted at the end: no comment is missing, none
+has failed, each begins with the disclosure, and how often the site and the model were asked.
 """
 
 import argparse
@@ -31,12 +33,17 @@ from tests.standins.site import Login, Site
 LOGINS, PROMPTS, ARTICLES = 3, 2, 20
 WORKERS = {"monitoring": 1, "comments": 2, "sessions": 1}
 _OWNERS_EACH = 10
-_BEGIN, _END = "<!-- figures of the monitoring load: begin -->", "<!-- figures of the monitoring load: end -->"
+_BEGIN, _END = (
+    "<!-- figures of the monitoring load: begin -->",
+    "<!-- figures of the monitoring load: end -->",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """Of one load. Times in seconds from the first start, memory in MiB (proportional: shared pages count once)."""
+    """Of one load. Times in seconds from the first start, memory in MiB (proportional: shared pages count
+    once).
+    """
 
     processes: int
     comments: int
@@ -54,7 +61,9 @@ class Figures:
 
 
 def load(bench: Bench, processes: int, *, deadline_seconds: float) -> Figures:
-    """Starts so many processes and waits until all of their comments are generated. AssertionError where one is lost."""
+    """Starts so many processes and waits until all of their comments are generated. AssertionError where one
+    is lost.
+    """
     logins = [Login(f"u{n:04d}", f"pw-{n:04d}", f"Student {n:04d}") for n in range(processes * LOGINS)]
     with bench.database() as url, _standins(bench.folder, logins) as (site, llm):
         stage = MonitoringStage(url, bench.redis.url, bench.folder, site, llm)
@@ -84,7 +93,11 @@ def load(bench: Bench, processes: int, *, deadline_seconds: float) -> Figures:
 
 def _wanted(stage: MonitoringStage, number: int) -> dict[str, Any]:
     names = tuple(f"u{number * LOGINS + n:04d}" for n in range(LOGINS))
-    changes = {"discovery_interval_seconds": 60, "discovery_max_interval_seconds": 600, "requests_per_second": 500}
+    changes = {
+        "discovery_interval_seconds": 60,
+        "discovery_max_interval_seconds": 600,
+        "requests_per_second": 500,
+    }
     return stage.wanted(
         logins=names,
         prompts=PROMPTS,
@@ -95,21 +108,27 @@ def _wanted(stage: MonitoringStage, number: int) -> dict[str, Any]:
     )
 
 
-def _follow(bench: Bench, stage: MonitoringStage, processes: int, began: float, deadline_seconds: float) -> dict[str, Any]:
+def _follow(
+    bench: Bench, stage: MonitoringStage, processes: int, began: float, deadline_seconds: float
+) -> dict[str, Any]:
     expected = processes * LOGINS * PROMPTS * ARTICLES
     running = found = 0.0
     spoken = began
     while True:
         ((runs, rows, written, failed),) = stage.sql(
-            "select (select count(*) from monitoring_processes where status = 'running'), count(*), count(*) filter (where status = 'generated'),"
-            " count(*) filter (where status in ('failed', 'unknown')) from ai_comments"
+            "select (select count(*) from monitoring_processes where status = 'running'), count(*), count(*)"
+            " filter (where status = 'generated'), count(*) filter (where status in ('failed', 'unknown'))"
+            " from ai_comments"
         )
         now = time.monotonic()
         running = running or (now - began if runs == processes else 0.0)
         found = found or (now - began if rows == expected else 0.0)
         if now - spoken > 15:
             spoken = now
-            bench.say(f"{now - began:.0f} s: {runs} processes run, {rows} comments found, {written} written, {failed} failed")
+            bench.say(
+                f"{now - began:.0f} s: {runs} processes run, {rows} comments found, {written} written,"
+                f" {failed} failed"
+            )
         if written == expected:
             return {
                 "comments": written,
@@ -119,18 +138,27 @@ def _follow(bench: Bench, stage: MonitoringStage, processes: int, began: float, 
                 "per_second": written / (now - began),
             }
         assert not failed, stage.sql(
-            "select error_message, count(*) from ai_comments where status = 'failed' group by 1 order by 2 desc limit 5"
+            "select error_message, count(*) from ai_comments where status = 'failed' group by 1 order by 2"
+            " desc limit 5"
         )
-        assert now - began < deadline_seconds, f"after {now - began:.0f} s {written} of {expected} comments are written, {rows} found"
+        assert now - began < deadline_seconds, (
+            f"after {now - began:.0f} s {written} of {expected} comments are written, {rows} found"
+        )
         time.sleep(0.2 if expected < 1000 else 1.0)
 
 
 def _check(stage: MonitoringStage, processes: int) -> None:
     """What a user would count."""
-    each = stage.sql("select monitoring_process_id, count(*) from ai_comments where status = 'generated' group by 1")
-    assert [count for _, count in each] == [LOGINS * PROMPTS * ARTICLES] * processes, "a process has too few or too many comments"
+    each = stage.sql(
+        "select monitoring_process_id, count(*) from ai_comments where status = 'generated' group by 1"
+    )
+    assert [count for _, count in each] == [LOGINS * PROMPTS * ARTICLES] * processes, (
+        "a process has too few or too many comments"
+    )
     undisclosed = "select count(*) from ai_comments where not starts_with(comment_content, %s)"
-    assert stage.sql(undisclosed, f"<p>{DISCLOSURE}") == [(0,)], "a comment does not begin with the disclosure"
+    assert stage.sql(undisclosed, f"<p>{DISCLOSURE}") == [(0,)], (
+        "a comment does not begin with the disclosure"
+    )
     assert stage.sql("select count(*) from rowlock.run where state in ('dead', 'unknown')") == [(0,)]
 
 
@@ -172,12 +200,16 @@ def _mib(pid: int) -> float:
 def _standins(folder: Path, logins: list[Login]) -> Iterator[tuple[Site, RunningLlm]]:
     """Site and model as processes of their own, as a stage takes them."""
     config = folder / "site.json"
-    config.write_text(json.dumps({"articles_per_class": ARTICLES, "logins": [vars(login) for login in logins]}))
+    config.write_text(
+        json.dumps({"articles_per_class": ARTICLES, "logins": [vars(login) for login in logins]})
+    )
     site_port, llm_port = free_port(), free_port()
     with contextlib.ExitStack() as stack:
         stack.enter_context(_program(folder, "site", site_port, "--config", str(config)))
         stack.enter_context(_program(folder, "llm", llm_port))
-        site = SimpleNamespace(url=f"http://127.0.0.1:{site_port}", logins={login.name: login for login in logins})
+        site = SimpleNamespace(
+            url=f"http://127.0.0.1:{site_port}", logins={login.name: login for login in logins}
+        )
         llm = SimpleNamespace(base_url=f"http://127.0.0.1:{llm_port}/v1")
         yield cast(Site, site), cast(RunningLlm, llm)
 
@@ -186,7 +218,14 @@ def _standins(folder: Path, logins: list[Login]) -> Iterator[tuple[Site, Running
 def _program(folder: Path, name: str, port: int, *more: str) -> Iterator[None]:
     command = [sys.executable, "-m", f"tests.standins.{name}", "--port", str(port), *more]
     with (folder / f"{name}.log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env={"PATH": os.environ["PATH"]}, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"]},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
     try:
         wait_until(lambda: port_open(port), f"{name} listens", 20)
         yield

@@ -1,4 +1,6 @@
-"""The comparison's Celery application, set to what is nearest to Rowlock's promises: acknowledged late, one at a time, results kept."""
+"""The comparison's Celery application, set to what is nearest to Rowlock's promises: acknowledged late, one
+at a time, results kept.
+"""
 
 import os
 

@@ -1,4 +1,6 @@
-"""A task that uses a session as tasks do, and, where the environment asks for it, a child that cleans nothing between two runs."""
+"""A task that uses a session as tasks do, and, where the environment asks for it, a child that cleans nothing
+between two runs.
+"""
 
 import os
 

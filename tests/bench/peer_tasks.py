@@ -1,10 +1,13 @@
-"""The one task of the end-to-end comparison, for every system alike: sixteen bytes into a file. Imports nothing but the standard library,
-since each system's own interpreter loads it."""
+"""The one task of the end-to-end comparison, for every system alike: sixteen bytes into a file. Imports
+nothing but the standard library, since each system's own interpreter loads it.
+"""
 
 import os
 import time
 
-STAMPS = "ROWLOCK_BENCH_STAMPS"  # the file, one 8-byte stamp (nanoseconds of the wall clock) and the process id in 8 bytes a run
+STAMPS = (  # the file, one 8-byte stamp (nanoseconds of the wall clock) and the process id in 8 bytes a run
+    "ROWLOCK_BENCH_STAMPS"
+)
 
 _descriptor = -1
 

@@ -1,7 +1,10 @@
-"""From the commit of a row to the first line of code in its kube job's pod, against a bare Job create: real cluster, real kubelet.
+"""From the commit of a row to the first line of code in its kube job's pod, against a bare Job create: real
+cluster, real kubelet.
 
-The operator is a process beside the cluster. Samples alternate, so that both meet the same machine; the pod's first line is its own clock,
-which is ours, since the node is this machine. The cluster is taken as it is if it is up (ROWLOCK_BENCH_CLUSTER, default bench)."""
+The operator is a process beside the cluster. Samples alternate, so that both meet the same machine; the pod's
+first line is its own clock, which is ours, since the node is this machine. The cluster is taken as it is if
+it is up (ROWLOCK_BENCH_CLUSTER, default bench).
+"""
 
 import json
 import os
@@ -27,11 +30,19 @@ NAME = "pods"
 ROUNDS = 1  # it starts a cluster
 KEYS = {
     "row_to_pod_code_ratio": Target(
-        "commit of a row to the first line in its Job's pod, by that of a bare Job: medians", "x", "lower", 1.15, 1.05
+        "commit of a row to the first line in its Job's pod, by that of a bare Job: medians",
+        "x",
+        "lower",
+        1.15,
+        1.05,
     ),
-    "row_to_pod_code_ms_p50": Target("commit of a row to the first line in its Job's pod: median", "ms", "lower"),
+    "row_to_pod_code_ms_p50": Target(
+        "commit of a row to the first line in its Job's pod: median", "ms", "lower"
+    ),
     "bare_job_to_pod_code_ms_p50": Target("the same for a bare Job, from its POST: median", "ms", "lower"),
-    "row_to_job_host_ms_p50": Target("commit of a row to its Job on the real cluster: median", "ms", "lower", 50, 20),
+    "row_to_job_host_ms_p50": Target(
+        "commit of a row to its Job on the real cluster: median", "ms", "lower", 50, 20
+    ),
     "row_to_job_host_ms_p99": Target("the same: 99 %", "ms", "lower", 250, 50),
 }
 IMAGE = "python:3.13-slim-trixie"
@@ -42,7 +53,9 @@ def measure(bench: Bench) -> dict[str, float]:
     samples = 2 if bench.quick else 30
     with (
         _cluster(bench) as plane,
-        stage(bench, plane, template={"image": IMAGE, "imagePullPolicy": "IfNotPresent", "command": COMMAND}) as (
+        stage(
+            bench, plane, template={"image": IMAGE, "imagePullPolicy": "IfNotPresent", "command": COMMAND}
+        ) as (
             room,
             watch,
         ),
@@ -53,7 +66,10 @@ def measure(bench: Bench) -> dict[str, float]:
             jobs.append((watch.next() - at) / 1e6)
             rows.append((_result_of_newest(room) - at) / 1e6)
             bare.append(_bare_job(room, watch, f"bare-{number}"))
-            bench.say(f"{number + 1} of {samples}: row {rows[-1]:.0f} ms (its Job {jobs[-1]:.0f} ms), bare Job {bare[-1]:.0f} ms")
+            bench.say(
+                f"{number + 1} of {samples}: row {rows[-1]:.0f} ms (its Job {jobs[-1]:.0f} ms), bare Job"
+                f" {bare[-1]:.0f} ms"
+            )
     return {
         "row_to_pod_code_ratio": statistics.median(rows) / statistics.median(bare),
         "row_to_pod_code_ms_p50": statistics.median(rows),
@@ -103,10 +119,14 @@ class HostPlane:
         self.kubeconfig = kubeconfig
         self._api = config.new_client_from_config(str(kubeconfig))
 
-    def request(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json") -> tuple[int, Any]:
+    def request(
+        self, method: str, path: str, body: Any = None, *, content_type: str = "application/json"
+    ) -> tuple[int, Any]:
         """One call as administrator: the HTTP status and the answer."""
         headers = {"Content-Type": content_type, "Accept": "application/json"}
-        answer = self._api.rest_client.request(method, self._api.configuration.host + path, headers=headers, body=body)
+        answer = self._api.rest_client.request(
+            method, self._api.configuration.host + path, headers=headers, body=body
+        )
         raw = answer.read()
         return int(answer.status), json.loads(raw) if raw[:1] in (b"{", b"[") else raw.decode()
 
@@ -126,7 +146,9 @@ def _cluster(bench: Bench) -> Iterator[HostPlane]:
         for words in (("up",), ("base-images",)):
             done = run_module("tools.cluster", *words, "--name", name, timeout_seconds=1500)
             assert done.returncode == 0, done.stdout + done.stderr
-        plane = HostPlane(Path(run_module("tools.cluster", "kubeconfig", "--name", name, timeout_seconds=60).stdout.strip()))
+        plane = HostPlane(
+            Path(run_module("tools.cluster", "kubeconfig", "--name", name, timeout_seconds=60).stdout.strip())
+        )
         install_definitions(plane)
         yield plane
     finally:

@@ -1,5 +1,6 @@
-"""Many WorkQueues and RowSources on one API server and one database, and what an operator makes of them, seen from outside:
-the API server's own counters, /proc, pg_stat_activity."""
+"""Many WorkQueues and RowSources on one API server and one database, and what an operator makes of them, seen
+from outside: the API server's own counters, /proc, pg_stat_activity.
+"""
 
 import asyncio
 import os
@@ -23,7 +24,9 @@ TABLES_A_TRANSACTION = 100  # each takes a few entries of the lock table
 
 
 def control_plane() -> KubeControlPlane:
-    """A started API server with our definitions, without controllers: what is written there, we or the operator wrote."""
+    """A started API server with our definitions, without controllers: what is written there, we or the
+    operator wrote.
+    """
     plane = KubeControlPlane().start()
     install_definitions(plane)
     return plane
@@ -39,14 +42,20 @@ class Population:
         """To so many pairs. Tables first; the objects by 40 requests at a time."""
         added = range(self.pairs, pairs)
         for first in added[::TABLES_A_TRANSACTION]:
-            self.room.sql("; ".join(_table(number) for number in range(first, min(pairs, first + TABLES_A_TRANSACTION))))
+            self.room.sql(
+                "; ".join(_table(number) for number in range(first, min(pairs, first + TABLES_A_TRANSACTION)))
+            )
         asyncio.run(self._create(added))
         self.pairs = pairs
 
     async def _create(self, added: range) -> None:
-        async with KubeClient(load_kubeconfig(self.room.plane.kubeconfig), ClientSettings(connections=40)) as kube:
+        async with KubeClient(
+            load_kubeconfig(self.room.plane.kubeconfig), ClientSettings(connections=40)
+        ) as kube:
             work: Iterator[tuple[Kind, Manifest]] = iter(
-                pair for number in added for pair in ((WORK_QUEUES, _queue(number)), (ROW_SOURCES, _source(number)))
+                pair
+                for number in added
+                for pair in ((WORK_QUEUES, _queue(number)), (ROW_SOURCES, _source(number)))
             )
 
             async def creator() -> None:
@@ -57,7 +66,9 @@ class Population:
             await asyncio.gather(*(creator() for _ in range(40)))
 
     def wait_settled(self, *, deadline_seconds: float) -> float:
-        """Until every object says Ready=True and the API server has seen no write for 5 s; returns the seconds until its last write."""
+        """Until every object says Ready=True and the API server has seen no write for 5 s; returns the
+        seconds until its last write.
+        """
         began = time.monotonic()
         last, changed = self.writes(), began
 
@@ -81,8 +92,13 @@ class Population:
         missing = 2 * self.pairs
         for plural in ("workqueues", "rowsources"):
             for item in self._list(plural):
-                ready = next((c for c in item.get("status", {}).get("conditions", ()) if c["type"] == "Ready"), {})
-                missing -= ready.get("status") == "True" and item["status"].get("observedGeneration") == item["metadata"]["generation"]
+                ready = next(
+                    (c for c in item.get("status", {}).get("conditions", ()) if c["type"] == "Ready"), {}
+                )
+                missing -= (
+                    ready.get("status") == "True"
+                    and item["status"].get("observedGeneration") == item["metadata"]["generation"]
+                )
         return missing
 
     def _list(self, plural: str) -> Iterator[Manifest]:
@@ -100,7 +116,10 @@ class Population:
         counted: Counter[str] = Counter()
         for line in str(self.room.plane.request("GET", "/metrics")[1]).splitlines():
             if line.startswith("apiserver_request_total{"):
-                labels = dict(part.split("=", 1) for part in line[line.index("{") + 1 : line.rindex("}")].replace('"', "").split(","))
+                labels = dict(
+                    part.split("=", 1)
+                    for part in line[line.index("{") + 1 : line.rindex("}")].replace('"', "").split(",")
+                )
                 if labels["verb"] in WRITES and labels["resource"] != "leases":
                     resource = "/".join(part for part in (labels["resource"], labels["subresource"]) if part)
                     counted[resource] += int(float(line.rsplit(" ", 1)[1]))
@@ -109,14 +128,17 @@ class Population:
     def connections(self) -> int:
         """Connections of operators to the database."""
         rows = self.room.sql(
-            "select count(*) from pg_stat_activity where application_name = 'rowlock-operator' and datname = current_database()"
+            "select count(*) from pg_stat_activity where application_name = 'rowlock-operator' and datname ="
+            " current_database()"
         )
         return int(rows[0][0])
 
 
 def looks(operator: OperatorProcess) -> int:
     """How often the operator has looked at an object."""
-    found = re.findall(r"^rowlock_reconcile_seconds_count{.*} (.*)$", operator.page("/metrics")[1], re.MULTILINE)
+    found = re.findall(
+        r"^rowlock_reconcile_seconds_count{.*} (.*)$", operator.page("/metrics")[1], re.MULTILINE
+    )
     return int(sum(float(count) for count in found))
 
 
@@ -141,7 +163,11 @@ def database_cpu_percent(postgres: PostgresServer, seconds: float) -> float:
     before, began = used(), time.monotonic()
     wait_until(lambda: time.monotonic() - began > seconds, "the window is over", seconds + 60)
     after = used()
-    return 100 * sum(after[pid] - before[pid] for pid in before.keys() & after.keys()) / (time.monotonic() - began)
+    return (
+        100
+        * sum(after[pid] - before[pid] for pid in before.keys() & after.keys())
+        / (time.monotonic() - began)
+    )
 
 
 def cpu_percent(operator: OperatorProcess, seconds: float) -> float:
@@ -159,9 +185,9 @@ def memory_mb(operator: OperatorProcess) -> tuple[float, float]:
 
 def _table(number: int) -> str:
     return (
-        f"create table if not exists orders_{number}"
-        "(id bigint primary key, amount numeric not null default 1, status text not null default 'new', error text);"
-        f"create index if not exists orders_{number}_new on orders_{number}(id) where status = 'new'"
+        f"create table if not exists orders_{number}(id bigint primary key, amount numeric not null default"
+        f" 1, status text not null default 'new', error text);create index if not exists orders_{number}_new"
+        f" on orders_{number}(id) where status = 'new'"
     )
 
 
@@ -171,5 +197,8 @@ def _queue(number: int) -> Manifest:
 
 def _source(number: int) -> Manifest:
     return row_source(
-        f"source-{number}", workQueueRef={"name": f"queue-{number}"}, table=f"public.orders_{number}", statusColumn=STATUS_COLUMN
+        f"source-{number}",
+        workQueueRef={"name": f"queue-{number}"},
+        table=f"public.orders_{number}",
+        statusColumn=STATUS_COLUMN,
     )

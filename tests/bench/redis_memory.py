@@ -1,6 +1,8 @@
-"""Ten minutes of runs at full rate with a Redis of 64 MB, as rows -> dispatcher -> Redis -> workers: what ended must not fill it.
+"""Ten minutes of runs at full rate with a Redis of 64 MB, as rows -> dispatcher -> Redis -> workers: what
+ended must not fill it.
 
-The short form gives Redis four megabytes more than it holds when it is empty, and runs more through it than would fit if each stayed.
+The short form gives Redis four megabytes more than it holds when it is empty, and runs more through it than
+would fit if each stayed.
 """
 
 import time
@@ -20,7 +22,9 @@ from tests.services.worker import RunningWorker, worker_environment
 
 NAME = "redis_memory"
 KEYS = {
-    "redis_peak_mb_at_full_rate": Target("most that Redis held in ten minutes at full rate, of 64 MB", "MB", "lower", 16, 8),
+    "redis_peak_mb_at_full_rate": Target(
+        "most that Redis held in ten minutes at full rate, of 64 MB", "MB", "lower", 16, 8
+    ),
     "redis_memory_runs_per_s": Target("runs recorded meanwhile: two worker processes", "runs/s", "higher"),
 }
 ROUNDS = 1
@@ -30,13 +34,23 @@ _DEADLINE_SECONDS = 60
 
 def measure(bench: Bench) -> dict[str, float]:
     seconds, batch = (1.0, 500) if bench.quick else (600.0, 10_000)
-    with bench.database() as url, redis.Redis.from_url(bench.redis.url) as client, _bounded(client, bench.quick) as most:
+    with (
+        bench.database() as url,
+        redis.Redis.from_url(bench.redis.url) as client,
+        _bounded(client, bench.quick) as most,
+    ):
         create_orders(url)
         stamps = bench.folder / "redis-memory-stamps"
         environment = worker_environment(
-            url=url, redis_url=bench.redis.url, queue="default/orders", folder=bench.folder, tasks="noop",
-            rowlock_imports="tests.bench.peer_rowlock", rowlock_processes="2", **{STAMPS.lower(): str(stamps)},
-        )  # fmt: skip
+            url=url,
+            redis_url=bench.redis.url,
+            queue="default/orders",
+            folder=bench.folder,
+            tasks="noop",
+            rowlock_imports="tests.bench.peer_rowlock",
+            rowlock_processes="2",
+            **{STAMPS.lower(): str(stamps)},
+        )
         worker = RunningWorker(environment, bench.folder / "redis-memory.log")
         try:
             worker.wait_ready()
@@ -47,7 +61,9 @@ def measure(bench: Bench) -> dict[str, float]:
             worker.close()
 
 
-def _full_rate(bench: Bench, client: "redis.Redis", cur: cursor, url: str, *, seconds: float, batch: int, most: int) -> dict[str, float]:
+def _full_rate(
+    bench: Bench, client: "redis.Redis", cur: cursor, url: str, *, seconds: float, batch: int, most: int
+) -> dict[str, float]:
     began, peak, added, told = time.monotonic(), 0, 0, 0.0
 
     def ended() -> int:
@@ -69,7 +85,10 @@ def _full_rate(bench: Bench, client: "redis.Redis", cur: cursor, url: str, *, se
     refused = client.info("errorstats").get("errorstat_OOM", {"count": 0})["count"]
     assert refused == 0, f"Redis was full {refused} times"
     assert peak < most, f"Redis held {peak} bytes of {most}"
-    return {"redis_peak_mb_at_full_rate": peak / _MB, "redis_memory_runs_per_s": added / (time.monotonic() - began)}
+    return {
+        "redis_peak_mb_at_full_rate": peak / _MB,
+        "redis_memory_runs_per_s": added / (time.monotonic() - began),
+    }
 
 
 def _used(client: "redis.Redis") -> int:

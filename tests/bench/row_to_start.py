@@ -1,6 +1,9 @@
-"""From the commit of a row to the first line of its task in a warm, idle worker: real dispatcher process, real worker process, one clock.
+"""From the commit of a row to the first line of its task in a warm, idle worker: real dispatcher process,
+real worker process, one clock.
 
-The commit's time is the client's, when the INSERT has returned. Rows come one after the other, at random moments."""
+The commit's time is the client's, when the INSERT has returned. Rows come one after the other, at random
+moments.
+"""
 
 import random
 import time
@@ -17,12 +20,16 @@ from tests.services.worker import RunningWorker, worker_environment
 
 NAME = "row_to_start"
 KEYS = {
-    "row_to_start_ms_p50": Target("commit of a row to the first line of its task, warm worker, with hint: median", "ms", "lower", 10, 3),
+    "row_to_start_ms_p50": Target(
+        "commit of a row to the first line of its task, warm worker, with hint: median", "ms", "lower", 10, 3
+    ),
     "row_to_start_ms_p99": Target("the same: 99 %", "ms", "lower", 50, 15),
     "row_to_start_poll_ms_p50": Target("the same by poll alone: median", "ms", "lower", 35, 20),
     "row_to_start_poll_ms_p99": Target("the same by poll alone: 99 %", "ms", "lower", 80),
 }
-TRIGGER = "create trigger orders_hint after insert on orders for each statement execute function rowlock.hint_v1()"
+TRIGGER = (
+    "create trigger orders_hint after insert on orders for each statement execute function rowlock.hint_v1()"
+)
 
 
 def measure(bench: Bench) -> dict[str, float]:
@@ -60,7 +67,9 @@ def latencies(bench: Bench, *, hint: bool) -> list[float]:
 
 
 def _insert_one_by_one(url: str, count: int, stamps: Path) -> dict[int, int]:
-    """Row -> nanoseconds of its commit; the next comes once the last has started, after a random pause longer than a poll."""
+    """Row -> nanoseconds of its commit; the next comes once the last has started, after a random pause longer
+    than a poll.
+    """
     committed: dict[int, int] = {}
     connection = psycopg2.connect(url)
     connection.autocommit = True
@@ -69,7 +78,9 @@ def _insert_one_by_one(url: str, count: int, stamps: Path) -> dict[int, int]:
             cur.execute("insert into orders(customer, amount) values ('Ada', 1) returning id")
             at = time.time_ns()
             committed[(cur.fetchone() or (0,))[0]] = at
-            wait_until(lambda expected=number: len(_read(stamps)) >= expected, "the row's task has started", 30)  # type: ignore[misc]
+            wait_until(
+                lambda expected=number: len(_read(stamps)) >= expected, "the row's task has started", 30
+            )  # type: ignore[misc]
             time.sleep(random.uniform(0.01, 0.08))
     connection.close()
     return committed

@@ -1,30 +1,50 @@
-"""What thousands of objects cost the operator: a real API server without nodes, a real database, the operator as its own process.
+"""What thousands of objects cost the operator: a real API server without nodes, a real database, the operator
+as its own process.
 
-5,000 WorkQueues scaled to zero (each makes a Deployment) and 5,000 RowSources on tables of their own; then 100 and 100.
+5,000 WorkQueues scaled to zero (each makes a Deployment) and 5,000 RowSources on tables of their own; then
+100 and 100.
 """
 
 import contextlib
 from collections.abc import Iterator
 
 from tests.bench.frame import Bench, Target
-from tests.bench.population import Population, control_plane, cpu_percent, cpu_seconds, database_cpu_percent, memory_mb
+from tests.bench.population import (
+    Population,
+    control_plane,
+    cpu_percent,
+    cpu_seconds,
+    database_cpu_percent,
+    memory_mb,
+)
 from tests.services.kube import KubeControlPlane
 from tests.services.operator import OperatorRoom
 
 NAME = "scale"
 ROUNDS = 1  # some minutes
 KEYS = {
-    "crs_10000_rss_mb": Target("memory of the operator with 10,000 CRs and 5,000 Deployments, at rest", "MB", "lower", 150, 100),
+    "crs_10000_rss_mb": Target(
+        "memory of the operator with 10,000 CRs and 5,000 Deployments, at rest", "MB", "lower", 150, 100
+    ),
     "crs_10000_rss_peak_mb": Target("and at most, during cold start or restart", "MB", "lower"),
-    "crs_10000_cold_writes_per_object": Target("status writes and applies an object at a cold start", "writes", "lower", 1),
+    "crs_10000_cold_writes_per_object": Target(
+        "status writes and applies an object at a cold start", "writes", "lower", 1
+    ),
     "crs_10000_cold_start_s": Target("until the last of them is written", "s", "lower"),
     "crs_10000_restart_writes": Target("writes at a restart with nothing changed", "writes", "lower", 0),
     "crs_10000_restart_cpu_s": Target("CPU time of that restart", "s", "lower"),
-    "crs_10000_idle_cpu_percent": Target("CPU of the operator at rest with 10,000 CRs", "% of a core", "lower"),
-    "idle_100_queues_cpu_percent": Target("CPU of the operator at rest with 100 WorkQueues and 100 RowSources", "% of a core", "lower", 2),
+    "crs_10000_idle_cpu_percent": Target(
+        "CPU of the operator at rest with 10,000 CRs", "% of a core", "lower"
+    ),
+    "idle_100_queues_cpu_percent": Target(
+        "CPU of the operator at rest with 100 WorkQueues and 100 RowSources", "% of a core", "lower", 2
+    ),
     "idle_100_queues_database_cpu_percent": Target("CPU of PostgreSQL meanwhile", "% of a core", "lower"),
     "idle_100_queues_db_connections": Target(
-        "connections to the database meanwhile (bounded: the pool, the listener, a vacuum)", "connections", "lower", 8
+        "connections to the database meanwhile (bounded: the pool, the listener, a vacuum)",
+        "connections",
+        "lower",
+        8,
     ),
 }
 
@@ -60,10 +80,16 @@ def _many(bench: Bench, room: OperatorRoom, pairs: int, seconds: float) -> dict[
     operator = room.operator()
     cold_seconds = population.wait_settled(deadline_seconds=420)
     cold = population.writes() - before
-    bench.say(f"cold start: {cold_seconds:.0f} s, {dict(cold)}, {cpu_seconds(operator):.0f} s of CPU, memory {memory_mb(operator)}")
+    bench.say(
+        f"cold start: {cold_seconds:.0f} s, {dict(cold)}, {cpu_seconds(operator):.0f} s of CPU, memory"
+        f" {memory_mb(operator)}"
+    )
     idle = cpu_percent(operator, seconds)
     resident, cold_peak = memory_mb(operator)
-    bench.say(f"at rest: {idle:.1f} % of a core, {resident:.0f} MB; database {database_cpu_percent(bench.postgres, 10):.0f} %")
+    bench.say(
+        f"at rest: {idle:.1f} % of a core, {resident:.0f} MB; database"
+        f" {database_cpu_percent(bench.postgres, 10):.0f} %"
+    )
     operator.terminate()
     operator.wait()
 

@@ -1,4 +1,6 @@
-"""The last result of every measure: medians by key, every round's value beside them, and where they come from."""
+"""The last result of every measure: medians by key, every round's value beside them, and where they come
+from.
+"""
 
 import json
 import platform
@@ -29,18 +31,35 @@ def medians(summary: Mapping[str, Any]) -> dict[str, float]:
 
 
 def merged(
-    old: Mapping[str, Any], name: str, rounds: list[dict[str, float]], origin: Mapping[str, Any], *, load: float = 0.0
+    old: Mapping[str, Any],
+    name: str,
+    rounds: list[dict[str, float]],
+    origin: Mapping[str, Any],
+    *,
+    load: float = 0.0,
 ) -> dict[str, Any]:
     """The summary with one measure's new rounds; whatever was not measured keeps its last result.
 
-    `load`: the machine's load average (5 minutes) before it began, so that a figure of a busy machine is known for one."""
+    `load`: the machine's load average (5 minutes) before it began, so that a figure of a busy machine is
+    known for one.
+    """
     values = {key: [round_(r[key]) for r in rounds] for key in rounds[0]}
     figures = medians(old) | {key: round_(statistics.median(all_)) for key, all_ in values.items()}
     measured = {
         **old.get("measured", {}),
-        name: {"date": origin["date"], "commit": origin["commit"], "rounds": len(rounds), "load_before": round(load, 1)},
+        name: {
+            "date": origin["date"],
+            "commit": origin["commit"],
+            "rounds": len(rounds),
+            "load_before": round(load, 1),
+        },
     }
-    return {**dict(sorted(figures.items())), "all": {**old.get("all", {}), **values}, "measured": measured, **origin}
+    return {
+        **dict(sorted(figures.items())),
+        "all": {**old.get("all", {}), **values},
+        "measured": measured,
+        **origin,
+    }
 
 
 def write(summary: Mapping[str, Any], file: Path = FILE) -> None:
@@ -64,7 +83,8 @@ def origin() -> dict[str, Any]:
         },
         "cores": cores(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "commit": _said("git", "rev-parse", "--short", "HEAD") + ("+" if _said("git", "status", "--porcelain", "-uno") else ""),
+        "commit": _said("git", "rev-parse", "--short", "HEAD")
+        + ("+" if _said("git", "status", "--porcelain", "-uno") else ""),
     }
 
 

@@ -12,7 +12,9 @@ BEGIN, END = "<!-- figures of make bench: begin -->", "<!-- figures of make benc
 
 
 def render(summary: Mapping[str, Any], measures: Sequence[Measure]) -> str:
-    """One row a figure that was measured: what, figure, target, command. A figure of a machine that did other things says so."""
+    """One row a figure that was measured: what, figure, target, command. A figure of a machine that did other
+    things says so.
+    """
     rows = ["| what | figure | at least | aim | command |", "|---|---|---|---|---|"]
     for measure in measures:
         busy = summary.get("measured", {}).get(measure.NAME, {}).get("load_before", 0.0) > BUSY_LOAD
@@ -20,8 +22,8 @@ def render(summary: Mapping[str, Any], measures: Sequence[Measure]) -> str:
             if key in summary:
                 command = f"`python -m tests.bench --only {measure.NAME}`"
                 rows.append(
-                    f"| {target.what} (`{key}`) | {_figure(summary[key], target, busy=busy)} | {_asked(target, target.at_least)} "
-                    f"| {_asked(target, target.aim)} | {command} |"
+                    f"| {target.what} (`{key}`) | {_figure(summary[key], target, busy=busy)} |"
+                    f" {_asked(target, target.at_least)} | {_asked(target, target.aim)} | {command} |"
                 )
     return "\n".join(rows)
 
@@ -45,4 +47,6 @@ def _figure(value: float, target: Target, *, busy: bool) -> str:
 
 
 def _asked(target: Target, value: float | None) -> str:
-    return "" if value is None else f"{'<=' if target.better == 'lower' else '>='} {number(value)} {target.unit}"
+    return (
+        "" if value is None else f"{'<=' if target.better == 'lower' else '>='} {number(value)} {target.unit}"
+    )

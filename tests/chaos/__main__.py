@@ -18,17 +18,31 @@ RESULT = "tests/proof/results/chaos.json"
 
 def options_of(arguments: list[str]) -> tuple[Options, argparse.Namespace]:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--seed", type=int, help="repeats the rows and blows of a run; a fresh one is drawn and printed")
+    parser.add_argument(
+        "--seed", type=int, help="repeats the rows and blows of a run; a fresh one is drawn and printed"
+    )
     parser.add_argument("--runs", type=int, help="rows that flow (2000)")
     parser.add_argument("--minutes", type=float, help="instead of --runs: how long they flow")
     parser.add_argument("--rate", type=float, default=40.0, help="rows a second (40)")
     parser.add_argument("--gap", type=float, default=2.2, help="seconds between two blows, on average (2.2)")
     parser.add_argument("--guard-off", choices=tuple(GUARDS), default="", help="must be seen as a violation")
-    parser.add_argument("--without-kubernetes", action="store_true", help="two dispatchers, no operators, no kube jobs: starts in seconds")
-    parser.add_argument("--slow-claim", action="store_true", help="with --without-kubernetes: two dispatchers meet over the same rows")
+    parser.add_argument(
+        "--without-kubernetes",
+        action="store_true",
+        help="two dispatchers, no operators, no kube jobs: starts in seconds",
+    )
+    parser.add_argument(
+        "--slow-claim",
+        action="store_true",
+        help="with --without-kubernetes: two dispatchers meet over the same rows",
+    )
     parser.add_argument("--plan", action="store_true", help="prints the blows and ends")
     parser.add_argument("--json", action="store_true", help="the result as JSON, progress on standard error")
-    parser.add_argument("--write", action="store_true", help=f"writes the page into docs/measurements.md, the result into {RESULT}")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help=f"writes the page into docs/measurements.md, the result into {RESULT}",
+    )
     parser.add_argument("--keep", action="store_true", help="keeps the folder with the logs of all processes")
     given = parser.parse_args(arguments)
     seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
@@ -36,7 +50,12 @@ def options_of(arguments: list[str]) -> tuple[Options, argparse.Namespace]:
     if given.guard_off:
         return guarded_off(given.guard_off, seed), given
     return Options(
-        seed, rows=rows, rate=given.rate, gap_seconds=given.gap, slow_claim=given.slow_claim, jobs=not given.without_kubernetes
+        seed,
+        rows=rows,
+        rate=given.rate,
+        gap_seconds=given.gap,
+        slow_claim=given.slow_claim,
+        jobs=not given.without_kubernetes,
     ), given
 
 

@@ -26,19 +26,31 @@ def write_kubeconfig(plane: KubeControlPlane, path: Path, *, port: int) -> None:
 def prepare(plane: KubeControlPlane, *, database: dict[str, str], redis: dict[str, str]) -> None:
     """Definitions, namespace, the two Secrets, WorkQueues and RowSources."""
     install_definitions(plane)
-    _must(plane, "POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    _must(
+        plane,
+        "POST",
+        "/api/v1/namespaces",
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+    )
     account = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/default"
     wait_until(lambda: plane.request("GET", account)[0] == 200, "the default service account", 30)
     for name, values in (("rowlock-database", database), ("rowlock-redis", redis)):
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values}
         _must(plane, "POST", f"/api/v1/namespaces/{NAMESPACE}/secrets", secret)
     for manifest in (*workload.queues(jobs=True), *workload.sources(jobs=True)):
-        _must(plane, "POST", f"{GROUP}/namespaces/{NAMESPACE}/{_PLURALS[manifest['kind']]}?fieldValidation=Strict", manifest)
+        _must(
+            plane,
+            "POST",
+            f"{GROUP}/namespaces/{NAMESPACE}/{_PLURALS[manifest['kind']]}?fieldValidation=Strict",
+            manifest,
+        )
 
 
 def lease_holder(plane: KubeControlPlane) -> str:
     """The identity of the leader; empty where nobody leads."""
-    status, lease = plane.request("GET", f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/rowlock-operator")
+    status, lease = plane.request(
+        "GET", f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/rowlock-operator"
+    )
     return str(lease["spec"].get("holderIdentity") or "") if status == 200 else ""
 
 
@@ -49,7 +61,11 @@ def kube_jobs(plane: KubeControlPlane) -> int:
 
 def evict(plane: KubeControlPlane, pod: str) -> bool:
     """As `kubectl drain` asks for it; False where the pod is gone already."""
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": NAMESPACE}}
+    eviction = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": pod, "namespace": NAMESPACE},
+    }
     return plane.request("POST", f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}/eviction", eviction)[0] == 201
 
 
@@ -59,10 +75,15 @@ def delete_pod(plane: KubeControlPlane, pod: str) -> bool:
 
 
 def fail_webhook(plane: KubeControlPlane, *, port: int) -> None:
-    """An admission webhook of somebody's is called at `port`, where nobody answers: every creation in the namespace is answered with 500."""
+    """An admission webhook of somebody's is called at `port`, where nobody answers: every creation in the
+    namespace is answered with 500.
+    """
     webhook = {
         "name": "guard.policies.example",
-        "clientConfig": {"url": f"https://127.0.0.1:{port}/", "caBundle": base64.b64encode(plane.ca).decode()},
+        "clientConfig": {
+            "url": f"https://127.0.0.1:{port}/",
+            "caBundle": base64.b64encode(plane.ca).decode(),
+        },
         "rules": [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["CREATE"], "resources": ["*"]}],
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}},
         "failurePolicy": "Fail",

@@ -16,7 +16,9 @@ RESTART_SECONDS = 1.0  # as a kubelet does after a first crash
 class Member:
     """One place in the crew, and the process that holds it now; `lives` are the process ids it has had."""
 
-    def __init__(self, name: str, role: str, command: list[str], environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, name: str, role: str, command: list[str], environment: dict[str, str], log: Path
+    ) -> None:
         self.name, self.role, self.log = name, role, log
         self._command, self._environment = command, environment
         self._process: subprocess.Popen[bytes] | None = None
@@ -32,8 +34,13 @@ class Member:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *self._command],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self._environment, cwd=ROOT, start_new_session=True,
-            )  # fmt: skip
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=self._environment,
+                cwd=ROOT,
+                start_new_session=True,
+            )
         self.lives += 1
         self._dead_since, self._expected, self.held = None, False, False
 
@@ -74,7 +81,9 @@ class Member:
             self._process.wait(10)
 
     def kill_with(self, children: list[int]) -> None:
-        """What the kernel does for memory to a container under cgroup v2: all of its processes end at once."""
+        """What the kernel does for memory to a container under cgroup v2: all of its processes end at
+        once.
+        """
         self._expected = True
         kill_together([self.pid, *children])
         if self._process is not None:

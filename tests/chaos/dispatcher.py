@@ -1,4 +1,6 @@
-"""A dispatcher without an election, as `python -m tests.chaos.dispatcher DATABASE_URL REDIS_URL`: the leader on the other side of a partition."""
+"""A dispatcher without an election, as `python -m tests.chaos.dispatcher DATABASE_URL REDIS_URL`: the leader
+on the other side of a partition.
+"""
 
 import logging
 import sys
@@ -21,8 +23,16 @@ def register(dispatcher: DatabaseDispatcher) -> None:
     ids = {}
     for name, queue in queues.items():
         retry = {
-            kind: {"limit": each.limit, "backoff_seconds": each.backoff_seconds, "max_backoff_seconds": each.max_backoff_seconds}
-            for kind, each in (("infra", queue.spec.retry.infra), ("app", queue.spec.retry.app), ("site", queue.spec.retry.site))
+            kind: {
+                "limit": each.limit,
+                "backoff_seconds": each.backoff_seconds,
+                "max_backoff_seconds": each.max_backoff_seconds,
+            }
+            for kind, each in (
+                ("infra", queue.spec.retry.infra),
+                ("app", queue.spec.retry.app),
+                ("site", queue.spec.retry.site),
+            )
         }
         entry = QueueEntry(0, queue.metadata.key, False, False, queue.spec.limits.hard_seconds)
         history = queue.spec.history
@@ -31,7 +41,9 @@ def register(dispatcher: DatabaseDispatcher) -> None:
         ).queue_id
     for source in map(parse_row_source, workload.sources(jobs=False)):
         name = source.spec.work_queue_ref.name
-        plan, rules = plan_of(source, check_source(source, queues[name], default_database_secret="rowlock-database"))
+        plan, rules = plan_of(
+            source, check_source(source, queues[name], default_database_secret="rowlock-database")
+        )
         dispatcher.register_source(plan, rules, queue_id=ids[name], suspended=False)
 
 

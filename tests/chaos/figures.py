@@ -38,7 +38,11 @@ def figures_of(lines: list[Line], facts: Facts, struck: list[Struck], *, seconds
             first[place] = min(line.at, first.get(place, line.at))
             attempts[line.run].append((line.attempt, line.at))
     failed = {(line.run, line.attempt) for line in lines if line.what == "fail"}
-    waits = sorted(at - facts.rows[place][1] for place, at in first.items() if place[0] == "events" and place in facts.rows)
+    waits = sorted(
+        at - facts.rows[place][1]
+        for place, at in first.items()
+        if place[0] == "events" and place in facts.rows
+    )
     again = sorted(
         later - earlier
         for run, begun in attempts.items()
@@ -64,25 +68,38 @@ def figures_of(lines: list[Line], facts: Facts, struck: list[Struck], *, seconds
         given_up=len(again),
         again_p50=quantile(again, 0.5),
         again_max=quantile(again, 1.0),
-        recovery={kind: (len(all_of_it), quantile(all_of_it, 0.5), max(all_of_it)) for kind, all_of_it in sorted(took.items())},
+        recovery={
+            kind: (len(all_of_it), quantile(all_of_it, 0.5), max(all_of_it))
+            for kind, all_of_it in sorted(took.items())
+        },
     )
 
 
 def served(lines: list[Line]) -> list[tuple[float, float]]:
     """Begin and end of every attempt of a warm worker that came to its end, by its begin."""
-    begun = {(line.run, line.attempt, line.pid): line.at for line in lines if line.what == "begin" and line.source not in AS_JOBS}
+    begun = {
+        (line.run, line.attempt, line.pid): line.at
+        for line in lines
+        if line.what == "begin" and line.source not in AS_JOBS
+    }
     ends = [(line.run, line.attempt, line.pid, line.at) for line in lines if line.what == "end"]
-    return sorted((begun[run, attempt, pid], at) for run, attempt, pid, at in ends if (run, attempt, pid) in begun)
+    return sorted(
+        (begun[run, attempt, pid], at) for run, attempt, pid, at in ends if (run, attempt, pid) in begun
+    )
 
 
 def recovery_seconds(spans: list[tuple[float, float]], at: float) -> float | None:
-    """From `at` until the first end of something that began after it. Rows do not serve for this: the flow pauses behind a backlog."""
+    """From `at` until the first end of something that began after it. Rows do not serve for this: the flow
+    pauses behind a backlog.
+    """
     ends = [end for _, end in spans[bisect_left(spans, (at, at)) :]]
     return min(ends) - at if ends else None
 
 
 def away_seconds(struck: list[Struck], since: float, until: float) -> float:
-    """How long a store was stopped from `since` on, up to `until`, which moves on by as much: nothing can end while it is away."""
+    """How long a store was stopped from `since` on, up to `until`, which moves on by as much: nothing can end
+    while it is away.
+    """
     away = 0.0
     for each in sorted(struck, key=lambda one: one.at):
         begin, end = max(each.at, since), each.at + each.blow.seconds

@@ -1,18 +1,22 @@
-"""A stand-in for a node, as `python -m tests.chaos.kubelet KUBECONFIG FOLDER NAMESPACE`: runs the pods of kube jobs as processes, and writes their status.
+"""A stand-in for a node, as `python -m tests.chaos.kubelet KUBECONFIG FOLDER NAMESPACE`: runs the pods of
+kube jobs as processes, and writes their status.
 
-Under contract Sdk the process of a pod is the real `rowlock-worker once`, under contract Exit tests/chaos/program.py, both forked from this one, which
-has everything imported. `FOLDER/pods/<pid>` exists as long as the process does and holds the pod's name; whoever kills it for memory leaves
-`FOLDER/pods/<pid>.oom` first. `FOLDER/clock` holds the seconds that this node's clock is off. Pods of Deployments stay pending.
+Under contract Sdk the process of a pod is the real `rowlock-worker once`, under contract Exit
+tests/chaos/program.py, both forked from this one, which has everything imported. `FOLDER/pods/<pid>` exists
+as long as the process does and holds the pod's name; whoever kills it for memory leaves
+`FOLDER/pods/<pid>.oom` first. `FOLDER/clock` holds the seconds that this node's clock is off. Pods of
+Deployments stay pending.
 
 As in Kubernetes 1.37: a pod is bound before it starts, else its deletion would know no grace
-(podStrategy.CheckGracefulDelete). A deletion, and a pod that the API server has no more, are SIGTERM to the first
-process and SIGKILL to all of them after the grace. The phase is Succeeded exactly where the exit code is 0, deleted or
-not (kubelet getPhase); with a terminal phase the deletion is confirmed with a grace of 0 (status manager canBeDeleted).
-What the API server says otherwise than the node is written again (status manager needsReconcile). Under cgroup v2
-memory.oom.group kills all processes of the container.
-Assumed beyond that: all times of a pod are by one clock, however wrong. And the node remembers each container that it
-has had, so that a pod that comes back from an older etcd is not started again. A real one forgets a container with its
-pod, and starts it again (ShouldContainerBeRestarted): under contract Exit nobody could keep that from happening.
+(podStrategy.CheckGracefulDelete). A deletion, and a pod that the API server has no more, are SIGTERM to the
+first process and SIGKILL to all of them after the grace. The phase is Succeeded exactly where the exit code
+is 0, deleted or not (kubelet getPhase); with a terminal phase the deletion is confirmed with a grace of 0
+(status manager canBeDeleted). What the API server says otherwise than the node is written again (status
+manager needsReconcile). Under cgroup v2 memory.oom.group kills all processes of the container. Assumed beyond
+that: all times of a pod are by one clock, however wrong. And the node remembers each container that it has
+had, so that a pod that comes back from an older etcd is not started again. A real one forgets a container
+with its pod, and starts it again (ShouldContainerBeRestarted): under contract Exit nobody could keep that
+from happening.
 """
 
 import contextlib
@@ -45,13 +49,21 @@ class Container:
     pid: int
     started_at: str
     message_file: Path
-    off: float = 0.0  # seconds that the node's clock was off when it began: one clock for all of a pod's times
+    # seconds that the node's clock was off when it began: one clock for all of a pod's times
+    off: float = 0.0
     status: Manifest = field(default_factory=dict)
     ended: bool = False
     kill_at: float | None = None  # once it was asked to end
 
     def says(self, phase: str, state: Manifest) -> None:
-        container = {"name": "main", "image": "x:1", "imageID": "", "ready": False, "restartCount": 0, "state": state}
+        container = {
+            "name": "main",
+            "image": "x:1",
+            "imageID": "",
+            "ready": False,
+            "restartCount": 0,
+            "state": state,
+        }
         self.status = {
             "phase": phase,
             "startTime": self.started_at,
@@ -104,8 +116,12 @@ class Kubelet:
 
     def _run(self, pod: Manifest) -> None:
         metadata = pod["metadata"]
-        given = {each["name"]: each["value"] for each in pod["spec"]["containers"][0]["env"] if each.get("value")}
-        environment = {key: value for key, value in given.items() if not key.endswith("_FILE")} | self._inherited
+        given = {
+            each["name"]: each["value"] for each in pod["spec"]["containers"][0]["env"] if each.get("value")
+        }
+        environment = {
+            key: value for key, value in given.items() if not key.endswith("_FILE")
+        } | self._inherited
         environment["ROWLOCK_ALIVE_FILE"] = str(self._folder / "alive-pod")
         message = self._folder / "messages" / metadata["uid"]
         foreign = metadata["labels"].get("rowlock.dev/contract") == "Exit"
@@ -125,7 +141,9 @@ class Kubelet:
             "reason": "ContainerStatusUnknown",
             "message": "The container could not be located when the pod was terminated",
         }
-        container = self._containers[uid] = Container(pod, uid, 0, _time(self._off()), self._folder / "messages" / uid, ended=True)
+        container = self._containers[uid] = Container(
+            pod, uid, 0, _time(self._off()), self._folder / "messages" / uid, ended=True
+        )
         container.says("Failed", {"terminated": ended})
 
     def _end(self, container: Container, grace_seconds: float) -> None:
@@ -151,8 +169,15 @@ class Kubelet:
             for file in (mark, mark.with_suffix(".oom")):
                 file.unlink(missing_ok=True)
             code = 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-            reason = "OOMKilled" if killed_for_memory and code == 137 else "Completed" if code == 0 else "Error"
-            ended = {"exitCode": code, "reason": reason, "startedAt": container.started_at, "finishedAt": _time(container.off)}
+            reason = (
+                "OOMKilled" if killed_for_memory and code == 137 else "Completed" if code == 0 else "Error"
+            )
+            ended = {
+                "exitCode": code,
+                "reason": reason,
+                "startedAt": container.started_at,
+                "finishedAt": _time(container.off),
+            }
             if container.message_file.exists():
                 ended["message"] = container.message_file.read_text()
             container.ended = True
@@ -189,7 +214,9 @@ def kill_group(pid: int) -> None:
 
 
 def _be_the_pod(environment: dict[str, str], log: Path, message: Path | None) -> int:
-    """In the fork: `rowlock-worker once` with the pod's environment, or (`message`: where its last words go) somebody's own program."""
+    """In the fork: `rowlock-worker once` with the pod's environment, or (`message`: where its last words go)
+    somebody's own program.
+    """
     os.setsid()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Blow:
-    """`at`: seconds since the rows began to flow. `pick` in [0, 1) chooses the victim, `seconds` how long it lasts (0: an instant)."""
+    """`at`: seconds since the rows began to flow. `pick` in [0, 1) chooses the victim, `seconds` how long it
+    lasts (0: an instant).
+    """
 
     at: float
     kind: str
@@ -24,7 +26,8 @@ LEASE = (12.0, 15.0)  # past the 10 s lease of a runner
 SHORT = (2.0, 6.0)  # within it
 OUTAGE = (20.0, 30.0)  # past every lease, and past what clients try by themselves
 
-# Kind -> (cards in the deck, how long it lasts). Of the kinds with `leader`, one that has no election hits any dispatcher.
+# Kind -> (cards in the deck, how long it lasts). Of the kinds with `leader`, one that has no election hits
+# any dispatcher.
 KINDS: dict[str, tuple[int, tuple[float, float]]] = {
     "kill_leader": (3, (0, 0)),
     "kill_standby": (1, (0, 0)),
@@ -65,10 +68,14 @@ NEEDS_KUBE = (
 
 
 def blows(seed: int, *, jobs: bool, gap_seconds: float = 2.2) -> Iterator[Blow]:
-    """Blows without end, dealt from decks in which every kind has its cards: none is missing in a run that is long enough for one deck."""
+    """Blows without end, dealt from decks in which every kind has its cards: none is missing in a run that is
+    long enough for one deck.
+    """
     chance, at = random.Random(f"blows:{seed}"), 1.0
     while True:
-        deck = [kind for kind, (cards, _) in KINDS.items() for _ in range(cards) if jobs or kind not in NEEDS_KUBE]
+        deck = [
+            kind for kind, (cards, _) in KINDS.items() for _ in range(cards) if jobs or kind not in NEEDS_KUBE
+        ]
         chance.shuffle(deck)
         for kind in deck:
             at += chance.uniform(0.4, 1.6) * gap_seconds
@@ -77,15 +84,21 @@ def blows(seed: int, *, jobs: bool, gap_seconds: float = 2.2) -> Iterator[Blow]:
             yield Blow(at, kind, chance.random(), chance.uniform(shortest, longest), silent)
 
 
-# With a guard off, the blow that it guards against: a plan of chance would need luck to strike within seconds.
+# With a guard off, the blow that it guards against: a plan of chance would need luck to strike within
+# seconds.
 AIMED: dict[str, tuple[Blow, ...]] = {
-    # Two parents sleep past their lease while their children work on; and each id is delivered again and again.
+    # Two parents sleep past their lease while their children work on; and each id is delivered again and
+    # again.
     "fence": (
         *(Blow(1.0, "freeze_parent", pick, 15.0) for pick in (0.0, 0.5)),
         *(Blow(13.0 + 0.3 * number, "duplicate_ids") for number in range(5)),
     ),
     "dedupe": (),  # two dispatchers at once suffice
-    # The first rows' pods are drained while their programs are at work; then the node's clock is minutes behind.
-    "kubernetes": (*(Blow(2.0 + 0.4 * number, "evict_pod") for number in range(8)), Blow(5.5, "skew_node", 0.2, 14.0)),
+    # The first rows' pods are drained while their programs are at work; then the node's clock is minutes
+    # behind.
+    "kubernetes": (
+        *(Blow(2.0 + 0.4 * number, "evict_pod") for number in range(8)),
+        Blow(5.5, "skew_node", 0.2, 14.0),
+    ),
     "sweeper": tuple(Blow(at, "kill_worker", pick) for at, pick in ((1.0, 0.0), (1.4, 0.3), (1.8, 0.6))),
 }

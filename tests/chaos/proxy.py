@@ -27,7 +27,9 @@ class Proxy:
         self.port = int(self._server.sockets[0].getsockname()[1])
 
     def cut(self, *, silent: bool) -> None:
-        """Silent: nothing arrives any more, in either direction, until it is healed, and then late. Else: connections break, new ones too."""
+        """Silent: nothing arrives any more, in either direction, until it is healed, and then late. Else:
+        connections break, new ones too.
+        """
         self._loop.call_soon_threadsafe(self._cut, silent)
 
     def heal(self) -> None:
@@ -47,7 +49,8 @@ class Proxy:
         self._open.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.CancelledError):  # the harness ends; asyncio's server would report it as an error
+        # the harness ends; asyncio's server would report it as an error
+        with contextlib.suppress(asyncio.CancelledError):
             await self._carry(reader, writer)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -73,7 +73,8 @@ class Chaos:
             states=dict(Counter(run.state for run in facts.ended)),
         )
 
-    # -- while the rows flow ----------------------------------------------------------------------------------------
+    # -- while the rows flow
+    # ----------------------------------------------------------------------------------------
 
     def _flow(self) -> None:
         plan = self._options.plan()
@@ -83,17 +84,26 @@ class Chaos:
         while self._inserted < last or (blow is not None and self._options.guard_off):
             now = self._seconds()
             since = now - self._plan_began()
-            if blow is not None and since >= blow.at and self._strike(blow, last_try=since > blow.at + PATIENCE_SECONDS):
+            if (
+                blow is not None
+                and since >= blow.at
+                and self._strike(blow, last_try=since > blow.at + PATIENCE_SECONDS)
+            ):
                 blow = next(plan, None)
-            if now >= next_batch and self._inserted < last and self._inserted - self._ended < self._options.backlog:
+            if (
+                now >= next_batch
+                and self._inserted < last
+                and self._inserted - self._ended < self._options.backlog
+            ):
                 next_batch = max(next_batch + len(self._insert()) / self._options.rate, now - 1.0)
             self._tend()
         while self._striker_busy():
             self._tend()
 
     def _plan_began(self) -> float:
-        """When the plan's time begins: with the rows, and an aimed plan with the first attempt: its target must be there, however
-        long a loaded machine needs for it."""
+        """When the plan's time begins: with the rows, and an aimed plan with the first attempt: its target
+        must be there, however long a loaded machine needs for it.
+        """
         if self._options.guard_off and self._aimed_at is None:
             begun = self._stage.log.read()
             self._aimed_at = self._seconds() if begun else None
@@ -118,10 +128,13 @@ class Chaos:
         batch = self._batch[: self._options.rows - self._inserted]
         try:
             for source in {row.source for row in batch}:
-                values = [(row.id, row.customer, row.kind, row.millis) for row in batch if row.source == source]
+                values = [
+                    (row.id, row.customer, row.kind, row.millis) for row in batch if row.source == source
+                ]
                 ids, customers, kinds, millis = (list(column) for column in zip(*values, strict=True))
                 self._stage.sql(
-                    f"insert into {source}(id, customer, kind, millis) select * from unnest(%s::bigint[], %s::text[], %s::text[], %s::int[])"
+                    f"insert into {source}(id, customer, kind, millis)"
+                    " select * from unnest(%s::bigint[], %s::text[], %s::text[], %s::int[])"
                     " on conflict do nothing",
                     ids, customers, kinds, millis,
                 )  # fmt: skip
@@ -142,7 +155,8 @@ class Chaos:
         if now >= self._next_say:
             self._next_say = now + self._options.progress_seconds
             self._say(
-                f"{self._seconds():7.1f} s  {self._inserted} of {self._options.rows} rows, {self._ended} runs ended, {len(self._striker.struck)} blows"
+                f"{self._seconds():7.1f} s  {self._inserted} of {self._options.rows} rows, {self._ended} runs"
+                f" ended, {len(self._striker.struck)} blows"
             )
         time.sleep(0.02)
 
@@ -151,7 +165,10 @@ class Chaos:
             self._ended = int(self._stage.sql("select count(*) from rowlock.done")[0][0])
             for bucket, n, allowed in self._stage.sql(OVER_LIMIT):
                 self._over_limit.append(
-                    Violation("limit_exceeded", f"{n} runs of {bucket} in hand at {self._seconds():.1f} s, {allowed} are allowed")
+                    Violation(
+                        "limit_exceeded",
+                        f"{n} runs of {bucket} in hand at {self._seconds():.1f} s, {allowed} are allowed",
+                    )
                 )
         except DATABASE_AWAY:
             pass
@@ -159,10 +176,13 @@ class Chaos:
     def _seconds(self) -> float:
         return time.monotonic() - self._began
 
-    # -- afterwards -------------------------------------------------------------------------------------------------
+    # -- afterwards
+    # -------------------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Until every run has ended and was told; then the workers leave in order, and nothing may be left."""
+        """Until every run has ended and was told; then the workers leave in order, and nothing may be
+        left.
+        """
         self._wait(self._all_ended, self._options.settle_seconds)
         for member in self._stage.of("worker"):
             if self._options.guard_off:
@@ -202,4 +222,7 @@ class Chaos:
             bound += away_seconds(struck_all, struck.at, struck.at + bound)
             if last - struck.at > bound and (took is None or took > bound):
                 after = "never" if took is None else f"{took:.1f} s later"
-                yield Violation("not_recovered", f"{struck.blow}: what began after it ended {after}, {bound:g} s are allowed")
+                yield Violation(
+                    "not_recovered",
+                    f"{struck.blow}: what began after it ended {after}, {bound:g} s are allowed",
+                )

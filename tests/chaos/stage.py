@@ -28,14 +28,17 @@ from tests.services.worker import ROOT, worker_environment
 
 OPERATORS, DISPATCHERS = 2, 2
 WORKERS = {"bills": 3, "events": 2}
-_PACKAGES = os.pathsep.join(str(ROOT / folder) for folder in ("", "operator", "jobimages"))  # this tree's, whatever is installed
+# this tree's, whatever is installed
+_PACKAGES = os.pathsep.join(str(ROOT / folder) for folder in ("", "operator", "jobimages"))
 GUARDS = Path(__file__).parent / "guards"
 LEASE_SECONDS = "6"  # of the leader; the default of 15 only makes a run longer
 
 
 class Stage:
-    """`jobs`: with a Kubernetes control plane, operators and kube jobs; else two dispatchers without an election, which start in seconds.
-    `workers`: with warm workers. `guards`: files of guards/ to apply, SQL to the ledger, else Python that runs in each operator before its program."""
+    """`jobs`: with a Kubernetes control plane, operators and kube jobs; else two dispatchers without an
+    election, which start in seconds. `workers`: with warm workers. `guards`: files of guards/ to apply, SQL
+    to the ledger, else Python that runs in each operator before its program.
+    """
 
     def __init__(self, *, jobs: bool, workers: bool = True, guards: Sequence[str] = ()) -> None:
         self.jobs, self._workers, self._guards = jobs, workers, guards
@@ -47,10 +50,12 @@ class Stage:
         self.members: list[Member] = []
         self.second_leader: Member | None = None
         self.url = ""
-        self.forgotten: list[tuple[float, float]] = []  # Unix seconds of a snapshot of etcd and of its restore
+        # Unix seconds of a snapshot of etcd and of its restore
+        self.forgotten: list[tuple[float, float]] = []
         self._through: dict[str, str] = {}
 
-    # -- start and end ----------------------------------------------------------------------------------------------
+    # -- start and end
+    # ----------------------------------------------------------------------------------------------
 
     def start(self) -> "Stage":
         try:
@@ -81,8 +86,13 @@ class Stage:
         if plane:
             up = plane.result(90)
             (self.folder / "redis-url").write_text(self._through["operator_redis"])
-            cluster.write_kubeconfig(up, self.folder / "kubeconfig", port=self.network.add("operator_api", up.port))
-            database = {"url": self._through["operator_postgres"], "workerUrl": self._through["worker_postgres"]}
+            cluster.write_kubeconfig(
+                up, self.folder / "kubeconfig", port=self.network.add("operator_api", up.port)
+            )
+            database = {
+                "url": self._through["operator_postgres"],
+                "workerUrl": self._through["worker_postgres"],
+            }
             cluster.prepare(up, database=database, redis={"url": self._through["worker_redis"]})
         pool.shutdown()
         self._muster()
@@ -95,13 +105,24 @@ class Stage:
             for n in range(1, number + 1):
                 name = f"{queue}-{n}"
                 given = worker_environment(
-                    url=self._through["worker_postgres"], redis_url=self._through["worker_redis"], queue=f"{NAMESPACE}/{queue}",
-                    folder=self.folder, tasks="chaos", rowlock_imports="tests.chaos.tasks", pythonpath=_PACKAGES,
+                    url=self._through["worker_postgres"],
+                    redis_url=self._through["worker_redis"],
+                    queue=f"{NAMESPACE}/{queue}",
+                    folder=self.folder,
+                    tasks="chaos",
+                    rowlock_imports="tests.chaos.tasks",
+                    pythonpath=_PACKAGES,
                     rowlock_alive_file=str(self.folder / f"alive-{name}"),
-                )  # fmt: skip
-                self._enlist(Member(name, "worker", ["rowlock_jobs", "run"], {**given, **environment}, self._log(name)))
+                )
+                self._enlist(
+                    Member(name, "worker", ["rowlock_jobs", "run"], {**given, **environment}, self._log(name))
+                )
         if self.plane:
-            given = {**self._plain_environment(), **environment, "ROWLOCK_DATABASE_URL": self._through["worker_postgres"]}
+            given = {
+                **self._plain_environment(),
+                **environment,
+                "ROWLOCK_DATABASE_URL": self._through["worker_postgres"],
+            }
             self._enlist(
                 Member(
                     "kubelet",
@@ -128,7 +149,9 @@ class Stage:
     def _operator(self, number: int) -> Member:
         before = self.folder / "before-operator"
         before.mkdir(exist_ok=True)
-        (before / "sitecustomize.py").write_text("\n".join((GUARDS / f"{guard}.py").read_text() for guard in self._guards))
+        (before / "sitecustomize.py").write_text(
+            "\n".join((GUARDS / f"{guard}.py").read_text() for guard in self._guards)
+        )
         environment = {
             **self._plain_environment(),
             "PYTHONPATH": os.pathsep.join((str(before), _PACKAGES)),
@@ -140,10 +163,20 @@ class Stage:
             "ROWLOCK_HTTP_PORT": str(free_port()),
             "ROWLOCK_LEASE_SECONDS": LEASE_SECONDS,
         }
-        return Member(f"operator-{number}", "operator", ["rowlock_operator"], environment, self._log(f"operator-{number}"))
+        return Member(
+            f"operator-{number}",
+            "operator",
+            ["rowlock_operator"],
+            environment,
+            self._log(f"operator-{number}"),
+        )
 
     def _dispatcher(self, name: str) -> Member:
-        command = ["tests.chaos.dispatcher", self._through["operator_postgres"], self._through["operator_redis"]]
+        command = [
+            "tests.chaos.dispatcher",
+            self._through["operator_postgres"],
+            self._through["operator_redis"],
+        ]
         return Member(name, "operator", command, self._plain_environment(), self._log(name))
 
     def add_second_leader(self) -> Member:
@@ -172,7 +205,8 @@ class Stage:
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    # -- looking ----------------------------------------------------------------------------------------------------
+    # -- looking
+    # ----------------------------------------------------------------------------------------------------
 
     def of(self, role: str) -> list[Member]:
         return [member for member in self.members if member.role == role]
@@ -202,14 +236,18 @@ class Stage:
             return {each: list(client.lrange(each, 0, -1)) for each in lists}
 
     def sql(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        """Directly, not through the network under fire. Raises psycopg2.OperationalError while PostgreSQL is down."""
+        """Directly, not through the network under fire. Raises psycopg2.OperationalError while PostgreSQL is
+        down.
+        """
         with connect(self.url) as cursor:
             cursor.execute(statement, parameters or None)
             return list(cursor.fetchall()) if cursor.description else []
 
 
 @contextmanager
-def staged(*, jobs: bool, workers: bool = True, guards: Sequence[str] = (), keep: bool = False) -> Iterator[Stage]:
+def staged(
+    *, jobs: bool, workers: bool = True, guards: Sequence[str] = (), keep: bool = False
+) -> Iterator[Stage]:
     """A stage that is up, and down afterwards."""
     stage = Stage(jobs=jobs, workers=workers, guards=guards)
     stage.start()

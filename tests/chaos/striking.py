@@ -82,7 +82,8 @@ class Striker:
         act: Callable[[Blow], str] = getattr(self, f"_{blow.kind}")
         return act(blow)
 
-    # -- processes --------------------------------------------------------------------------------------------------
+    # -- processes
+    # --------------------------------------------------------------------------------------------------
 
     def _victim(self, what: str, blow: Blow) -> Member | None:
         """A living one that is not frozen already."""
@@ -90,7 +91,9 @@ class Striker:
         if what in ("leader", "standby"):
             leader, operators = stage.leader(), stage.of("operator")
             found = [leader] if what == "leader" else [each for each in operators if each is not leader]
-            if blow.seconds and not any(each.alive and not each.held for each in operators if each is not leader):
+            if blow.seconds and not any(
+                each.alive and not each.held for each in operators if each is not leader
+            ):
                 return None  # with every replica frozen nobody could go on, and nothing is promised
         else:
             found = stage.of("worker")
@@ -143,7 +146,8 @@ class Striker:
         self._later(blow.seconds, member.close)
         return member.name
 
-    # -- the cluster ------------------------------------------------------------------------------------------------
+    # -- the cluster
+    # ------------------------------------------------------------------------------------------------
 
     def _skew_node(self, blow: Blow) -> str:
         """The node's clock is three to ten minutes off, behind or ahead."""
@@ -192,7 +196,8 @@ class Striker:
         assert self._stage.plane is not None, "this blow needs a control plane"
         return self._stage.plane
 
-    # -- stores and network -----------------------------------------------------------------------------------------
+    # -- stores and network
+    # -----------------------------------------------------------------------------------------
 
     def _cut(self, what: str, blow: Blow) -> str:
         proxy = self._stage.network.proxies[what]
@@ -236,12 +241,17 @@ class Striker:
         return name
 
     def _duplicate_ids(self, blow: Blow) -> str:
-        """Redis delivers twice: every id that is in hand (waiting there, or running already) is pushed again, behind the back of the dedupe."""
+        """Redis delivers twice: every id that is in hand (waiting there, or running already) is pushed again,
+        behind the back of the dedupe.
+        """
         copies = 0
-        with contextlib.suppress(redis.RedisError, psycopg2.OperationalError), redis.Redis.from_url(self._stage.redis.url) as client:
+        with (
+            contextlib.suppress(redis.RedisError, psycopg2.OperationalError),
+            redis.Redis.from_url(self._stage.redis.url) as client,
+        ):
             claimed = self._stage.sql(
-                "select q.name, a.id || '-' || a.attempt from rowlock.active a join rowlock.queue q on q.id = a.queue_id"
-                " where a.claimed_at is not null and q.mode = 'Workers'"
+                "select q.name, a.id || '-' || a.attempt from rowlock.active a join rowlock.queue q on q.id ="
+                " a.queue_id where a.claimed_at is not null and q.mode = 'Workers'"
             )
             for queue, rq_id in claimed:
                 client.rpush(f"rq:queue:{queue.replace('/', '.', 1)}", rq_id)

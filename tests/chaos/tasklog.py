@@ -21,7 +21,9 @@ class Line:
 
 
 def append(path: str, run: str, attempt: int, what: str, source: str, row: object, customer: str) -> None:
-    """One line, one write: the kernel keeps it when the process is killed, and lines of several processes never mix."""
+    """One line, one write: the kernel keeps it when the process is killed, and lines of several processes
+    never mix.
+    """
     line = f"{time.time():.6f} {run} {attempt} {os.getpid()} {what} {source} {row} {customer}\n"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(descriptor, line.encode())

@@ -1,4 +1,6 @@
-"""The task of the chaos harness: each attempt leaves its traces in an append-only file that Rowlock never reads."""
+"""The task of the chaos harness: each attempt leaves its traces in an append-only file that Rowlock never
+reads.
+"""
 
 import os
 import time
@@ -12,12 +14,16 @@ LOG_VARIABLE = "ROWLOCK_TEST_CHAOS_LOG"
 
 def _note(run: Run, what: str) -> None:
     row = run.args
-    tasklog.append(os.environ[LOG_VARIABLE], run.id, run.attempt, what, row["source"], row["id"], row["customer"])
+    tasklog.append(
+        os.environ[LOG_VARIABLE], run.id, run.attempt, what, row["source"], row["id"], row["customer"]
+    )
 
 
 @task("chaos")
 def chaos(run: Run) -> dict[str, Any]:
-    """Does what the row says: takes its milliseconds, and writes in its finish transaction, begins an effect, or fails once."""
+    """Does what the row says: takes its milliseconds, and writes in its finish transaction, begins an effect,
+    or fails once.
+    """
     _note(run, "begin")
     kind = run.args["kind"]
     if kind == "transaction":

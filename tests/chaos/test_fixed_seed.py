@@ -14,6 +14,7 @@ def test_blows_of_every_kind_leave_every_invariant_whole() -> None:
     result = run(Options(seed=20262, rows=1200, rate=16.0, gap_seconds=1.5))
     print(page(result))
     assert result.violations == [], f"repeat with: {result.options.command()}"
-    missed = set(KINDS) - {struck.blow.kind for struck in result.struck}  # a kind may find nobody to hit: its victim is down already
+    # a kind may find nobody to hit: its victim is down already
+    missed = set(KINDS) - {struck.blow.kind for struck in result.struck}
     assert len(missed) <= 4, f"too few kinds of blows found somebody to hit; missed: {sorted(missed)}"
     assert result.figures.given_up >= 3, "too few attempts were lost for this to show anything"

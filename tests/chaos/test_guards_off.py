@@ -1,4 +1,6 @@
-"""Negative twins: with a guard off, the harness sees the damage. Its silence is worth nothing if it does not."""
+"""Negative twins: with a guard off, the harness sees the damage. Its silence is worth nothing if it
+does not.
+"""
 
 import pytest
 
@@ -25,9 +27,11 @@ def test_without_dedupe_two_dispatchers_are_seen_to_run_a_row_twice() -> None:
     assert "row_run_twice" in seen(run(guarded_off("dedupe", seed=1)))
 
 
-def test_with_kubernetes_taken_at_its_word_drained_programs_are_seen_to_count_as_done_and_a_slow_clock_to_kill() -> None:
+def test_with_kubernetes_taken_at_its_word_drained_programs_count_as_done_and_a_slow_clock_kills() -> None:
     assert {"stale_finish", "wrong_end"} <= seen(run(guarded_off("kubernetes", seed=1)))
 
 
 def test_with_dedupe_the_same_two_dispatchers_run_each_row_once() -> None:
-    assert seen(run(Options(seed=1, rows=400, rate=60.0, gap_seconds=1e6, slow_claim=True, jobs=False))) == set()
+    assert (
+        seen(run(Options(seed=1, rows=400, rate=60.0, gap_seconds=1e6, slow_claim=True, jobs=False))) == set()
+    )

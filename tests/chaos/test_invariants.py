@@ -47,7 +47,11 @@ def test_a_run_that_was_lost_once_and_ended_is_no_violation() -> None:
         ("stale_finish", LINES, facts(replace(RUN, result={"attempt": 2, "pid": 10}))),
         ("writes_of_another_attempt", LINES, facts(receipts=[("r1", 1), ("r1", 2)])),
         ("writes_of_another_attempt", LINES, facts(receipts=[])),
-        ("effect_twice", [*LINES, replace(LINES[0], what="effect"), replace(LINES[1], what="effect")], facts()),
+        (
+            "effect_twice",
+            [*LINES, replace(LINES[0], what="effect"), replace(LINES[1], what="effect")],
+            facts(),
+        ),
         ("effect_twice", [replace(LINES[0], at=101.5, what="effect"), *LINES], facts()),
         ("wrong_end", LINES, facts(replace(RUN, state="dead"), receipts=[])),
         ("wrong_end", LINES, facts(replace(RUN, state="unknown"), receipts=[])),
@@ -71,12 +75,16 @@ def exports(run: Ended = EXPORT, **changes: object) -> Facts:
     return facts(run, rows={place: ("done", 100.0)}, kinds={place: "plain"}, receipts=[], **changes)
 
 
-def test_without_a_fence_an_attempt_may_begin_again_only_where_the_api_server_forgot_that_it_had_begun() -> None:
+def test_without_a_fence_an_attempt_may_begin_again_only_where_the_api_server_forgot_that_it_had_begun() -> (
+    None
+):
     twice = [*EXPORTED, AGAIN]
     assert seen(twice, exports()) == {"attempt_begun_twice"}
     assert seen(twice, exports(forgotten=[(101.0, 105.0)])) == set()
     assert seen(twice, exports(forgotten=[(103.0, 105.0)])) == {"attempt_begun_twice"}
-    assert seen([*twice, replace(AGAIN, at=111.0)], exports(forgotten=[(101.0, 105.0)])) == {"attempt_begun_twice"}
+    assert seen([*twice, replace(AGAIN, at=111.0)], exports(forgotten=[(101.0, 105.0)])) == {
+        "attempt_begun_twice"
+    }
     fenced = [replace(line, source="bills") for line in twice]
     assert seen(fenced, replace(exports(), forgotten=[(101.0, 105.0)])) == {"attempt_begun_twice"}
 
@@ -90,7 +98,10 @@ def test_a_success_whose_last_words_are_lost_must_have_come_to_its_end() -> None
 def test_a_limit_of_two_is_exceeded_by_three_at_once() -> None:
     lines, runs = [], []
     for n in range(3):
-        lines += [Line(at, f"r{n}", 1, n, what, "bills", n, "hot") for at, what in ((100.0 + n, "begin"), (110.0, "end"))]
+        lines += [
+            Line(at, f"r{n}", 1, n, what, "bills", n, "hot")
+            for at, what in ((100.0 + n, "begin"), (110.0, "end"))
+        ]
         runs.append(Ended(f"r{n}", 1, "succeeded", "bills", str(n), {"attempt": 1, "pid": n}, 99.0, 111.0))
     rows = {("bills", n): ("done", 99.0) for n in range(3)}
     given = Facts(ended=runs, rows=rows, kinds=dict.fromkeys(rows, "plain"))

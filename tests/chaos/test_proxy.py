@@ -1,4 +1,6 @@
-"""The network that can be cut: what was sent into a black hole arrives late, a broken connection is told at once."""
+"""The network that can be cut: what was sent into a black hole arrives late, a broken connection is told at
+once.
+"""
 
 import contextlib
 import socket

@@ -1,4 +1,6 @@
-"""What flows: three tables of users, their WorkQueues and RowSources, and rows in steady bursts. A function of the seed."""
+"""What flows: three tables of users, their WorkQueues and RowSources, and rows in steady bursts. A function
+of the seed.
+"""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -14,7 +16,8 @@ RETRY = {
     "infra": {"limit": 1000, "backoffSeconds": 1, "maxBackoffSeconds": 2},
     "app": {"limit": 20, "backoffSeconds": 1, "maxBackoffSeconds": 2},
 }
-# Under contract Exit the budget of the program's own failures is small: what the platform or a clock did must not be taken for one.
+# Under contract Exit the budget of the program's own failures is small: what the platform or a clock did must
+# not be taken for one.
 EXIT_RETRY = {**RETRY, "app": {**RETRY["app"], "limit": 3}}
 EXIT_LIMITS = {"softSeconds": 90, "hardSeconds": 120}  # less than a node's clock is off
 
@@ -30,14 +33,20 @@ class Limit:
     burst: int = 0
 
 
-LIMITS = (Limit("bills", True, 2, rate=25.0, burst=25), Limit("reports", False, 3), Limit("exports", False, 3))
+LIMITS = (
+    Limit("bills", True, 2, rate=25.0, burst=25),
+    Limit("reports", False, 3),
+    Limit("exports", False, 3),
+)
 SOURCES = ("bills", "events", "reports", "exports")
 AS_JOBS = ("reports", "exports")  # kube jobs, of contract Sdk and of contract Exit
 WITHOUT_FENCE = ("exports",)  # contract Exit: Kubernetes' word is all there is
-WITH_STATUS = ("bills", "reports", "exports")  # `events` has no status column: the ledger alone remembers what was taken
+# `events` has no status column: the ledger alone remembers what was taken
+WITH_STATUS = ("bills", "reports", "exports")
 
 TABLE = """
-create table {name}(id bigint primary key, source text not null default '{name}', customer text not null, kind text not null, millis int not null,
+create table {name}(id bigint primary key, source text not null default '{name}', customer text not null,
+  kind text not null, millis int not null,
   status text not null default 'new', error text, created_at timestamptz not null default clock_timestamp());
 create index on {name}(id) where status = 'new';
 """
@@ -49,7 +58,9 @@ def queues(*, jobs: bool) -> list[Manifest]:
     made = [work_queue(name, imports=IMPORTS, tasks=["chaos"], retry=RETRY) for name in ("bills", "events")]
     if jobs:
         made.append(sdk_queue("reports", imports=IMPORTS, tasks=["chaos"], retry=RETRY, parallelism=4))
-        made.append(exit_queue("exports", tasks=["chaos"], retry=EXIT_RETRY, limits=EXIT_LIMITS, parallelism=4))
+        made.append(
+            exit_queue("exports", tasks=["chaos"], retry=EXIT_RETRY, limits=EXIT_LIMITS, parallelism=4)
+        )
     return [_placed(each) for each in made]
 
 
@@ -75,7 +86,10 @@ def _source(name: str) -> Manifest:
 
 
 def _limit(limit: Limit) -> Manifest:
-    made: Manifest = {"name": "per-customer" if limit.per_customer else "all", "concurrency": limit.concurrency}
+    made: Manifest = {
+        "name": "per-customer" if limit.per_customer else "all",
+        "concurrency": limit.concurrency,
+    }
     if limit.per_customer:
         made["key"] = "customer"
     if limit.rate is not None:
@@ -99,11 +113,14 @@ class Row:
 
 
 def rows(seed: int, *, jobs: bool, first_millis: Sequence[int] = (), only: str = "") -> Iterator[list[Row]]:
-    """Batches of rows without end. `first_millis`: how long the tasks of the first rows take; `only`: of one source."""
+    """Batches of rows without end. `first_millis`: how long the tasks of the first rows take; `only`: of one
+    source.
+    """
     chance = random.Random(f"rows:{seed}")
     number = 0
     while True:
-        burst = chance.random() < 0.04  # one customer's many rows: its limit must hold, and the others must not wait for it
+        # one customer's many rows: its limit must hold, and the others must not wait for it
+        burst = chance.random() < 0.04
         batch = []
         for _ in range(40 if burst else chance.randint(1, 12)):
             number += 1

@@ -23,14 +23,18 @@ POD_KINDS = ("Deployment", "StatefulSet", "Job", "CronJob", "Pod")
 
 @functools.cache
 def helm_program() -> str:
-    """Path of helm: from the folder ROWLOCK_PROGRAMS, else from the cache that `python3 -m tools.cluster programs` fills."""
+    """Path of helm: from the folder ROWLOCK_PROGRAMS, else from the cache that `python3 -m tools.cluster
+    programs` fills.
+    """
     folder = os.environ.get("ROWLOCK_PROGRAMS")
     return str(Path(folder) / "helm") if folder else str(ensure_programs(("helm",))["helm"])
 
 
 def helm(*arguments: str, timeout_seconds: float = 60) -> subprocess.CompletedProcess[str]:
     """One call of helm; never raises for its exit code."""
-    return subprocess.run([helm_program(), *arguments], capture_output=True, text=True, timeout=timeout_seconds, check=False)
+    return subprocess.run(
+        [helm_program(), *arguments], capture_output=True, text=True, timeout=timeout_seconds, check=False
+    )
 
 
 def template(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -77,7 +81,9 @@ def pod_template(document: Document) -> Document:
     """Metadata and spec of the pod that a document is, or that becomes of it."""
     if document["kind"] == "Pod":
         return document
-    spec: Document = document["spec"]["jobTemplate"]["spec"] if document["kind"] == "CronJob" else document["spec"]
+    spec: Document = (
+        document["spec"]["jobTemplate"]["spec"] if document["kind"] == "CronJob" else document["spec"]
+    )
     template: Document = spec["template"]
     return template
 
@@ -101,9 +107,14 @@ def secret_values(documents: list[Document]) -> dict[str, str]:
 def stable_text(documents: list[Document]) -> str:
     """Sorted YAML without what differs from one rendering to the next: passwords."""
     shown = []
-    for document in sorted(documents, key=lambda d: (d["kind"], d["metadata"].get("namespace", ""), d["metadata"]["name"])):
+    for document in sorted(
+        documents, key=lambda d: (d["kind"], d["metadata"].get("namespace", ""), d["metadata"]["name"])
+    ):
         if document["kind"] == "Secret":
-            decoded = {key: re.sub(r"[A-Za-z0-9]{32,}", "PASSWORD", base64.b64decode(v).decode()) for key, v in document["data"].items()}
+            decoded = {
+                key: re.sub(r"[A-Za-z0-9]{32,}", "PASSWORD", base64.b64decode(v).decode())
+                for key, v in document["data"].items()
+            }
             document = {**document, "data": decoded}
         shown.append(yaml.safe_dump(document, sort_keys=True, width=140))
     return "---\n".join(shown)

@@ -16,18 +16,32 @@ from tests.services.process import find_program
 from tests.services.redis import RedisServer
 
 pytestmark = pytest.mark.integration
-PASSWORDS = {"ROWLOCK_OPERATOR_PASSWORD": "made-for-o", "ROWLOCK_WORKER_PASSWORD": "made-for-w", "ROWLOCK_APP_PASSWORD": "it's made-for-a"}
+PASSWORDS = {
+    "ROWLOCK_OPERATOR_PASSWORD": "made-for-o",
+    "ROWLOCK_WORKER_PASSWORD": "made-for-w",
+    "ROWLOCK_APP_PASSWORD": "it's made-for-a",
+}
 
 
 def first_start(server: PostgresServer) -> subprocess.CompletedProcess[str]:
     """What the image does with files/roles.sql: psql as the superuser, the passwords in the environment."""
-    command = [find_program("psql"), "--no-psqlrc", "--file", str(CHART / "files/roles.sql"), server.url("rowlock")]
-    return subprocess.run(command, env={**os.environ, **PASSWORDS}, capture_output=True, text=True, check=False)
+    command = [
+        find_program("psql"),
+        "--no-psqlrc",
+        "--file",
+        str(CHART / "files/roles.sql"),
+        server.url("rowlock"),
+    ]
+    return subprocess.run(
+        command, env={**os.environ, **PASSWORDS}, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    """Roles belong to a whole server, so this one is not shared. In it: roles, ledger, domain tables, a table of the application."""
+    """Roles belong to a whole server, so this one is not shared. In it: roles, ledger, domain tables, a table
+    of the application.
+    """
     server = PostgresServer({"log_statement": "none"}).start()
     with connect(server.url()) as cur:
         cur.execute("create database rowlock")
@@ -72,7 +86,10 @@ FORBIDDEN = {
 @pytest.mark.parametrize("what", FORBIDDEN)
 def test_no_login_may_do_more(server: PostgresServer, what: str) -> None:
     login, statement = FORBIDDEN[what]
-    with connect(server.url("rowlock", login)) as cur, pytest.raises((psycopg2.errors.InsufficientPrivilege,)):
+    with (
+        connect(server.url("rowlock", login)) as cur,
+        pytest.raises((psycopg2.errors.InsufficientPrivilege,)),
+    ):
         cur.execute(statement)
 
 
@@ -85,11 +102,16 @@ def test_a_stranger_may_not_even_connect(server: PostgresServer) -> None:
 
 def test_passwords_are_stored_as_scram_and_appear_nowhere(server: PostgresServer) -> None:
     with connect(server.url()) as cur:
-        cur.execute("select rolname, rolpassword from pg_authid where rolname in ('app', 'rowlock_operator', 'rowlock_worker_login')")
+        cur.execute(
+            "select rolname, rolpassword from pg_authid where rolname in ('app', 'rowlock_operator',"
+            " 'rowlock_worker_login')"
+        )
         stored = dict(cur.fetchall())
     assert len(stored) == 3
     assert all(value.startswith("SCRAM-SHA-256$") for value in stored.values())
-    assert first_start(server).returncode != 0, "a second run fails at its first role: the case in which a statement would be logged"
+    assert first_start(server).returncode != 0, (
+        "a second run fails at its first role: the case in which a statement would be logged"
+    )
     log = (server.folder / "log").read_text()
     assert not [password for password in PASSWORDS.values() if password in log]
 
@@ -98,7 +120,14 @@ def script(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs a script the way its pod does, with no patience."""
     source = (CHART / "files" / name).read_text()
     environment = {**os.environ, "WAIT_SECONDS": "0", **environment}
-    return subprocess.run([sys.executable, "-c", source], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", source],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def as_file(folder: Path, name: str, text: str) -> str:
@@ -137,7 +166,9 @@ def check(
     )
 
 
-def test_helm_test_passes_where_a_worker_finds_everything(server: PostgresServer, redis_server: RedisServer, tmp_path: Path) -> None:
+def test_helm_test_passes_where_a_worker_finds_everything(
+    server: PostgresServer, redis_server: RedisServer, tmp_path: Path
+) -> None:
     done = check(server, redis_server.url, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("ok:") == 3
@@ -148,12 +179,16 @@ def test_helm_test_fails_without_redis_and_says_so(server: PostgresServer, tmp_p
     assert (done.returncode, "FAILED (transport):" in done.stdout) == (1, True), done.stdout
 
 
-def test_helm_test_fails_for_a_role_that_may_not_start_runs(server: PostgresServer, redis_server: RedisServer, tmp_path: Path) -> None:
+def test_helm_test_fails_for_a_role_that_may_not_start_runs(
+    server: PostgresServer, redis_server: RedisServer, tmp_path: Path
+) -> None:
     done = check(server, redis_server.url, tmp_path, login="app")
     assert done.returncode == 1
     assert "may not call rowlock.begin_effect_v1" in done.stdout
 
 
-def test_helm_test_fails_without_an_operator_and_says_so(server: PostgresServer, redis_server: RedisServer, tmp_path: Path) -> None:
+def test_helm_test_fails_without_an_operator_and_says_so(
+    server: PostgresServer, redis_server: RedisServer, tmp_path: Path
+) -> None:
     done = check(server, redis_server.url, tmp_path, operator="http://127.0.0.1:1")
     assert (done.returncode, "FAILED (operator):" in done.stdout) == (1, True), done.stdout

@@ -1,4 +1,6 @@
-"""What the two images are made of, read from their Dockerfiles and lock files (tests/chart/test_on_cluster.py builds one)."""
+"""What the two images are made of, read from their Dockerfiles and lock files (tests/chart/test_on_cluster.py
+builds one).
+"""
 
 import json
 import re
@@ -24,8 +26,14 @@ def locked(image: str) -> set[str]:
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_both_stages_come_from_the_same_small_base(image: str) -> None:
-    bases = [arguments.split(" AS ")[0] for instruction, arguments in instructions(IMAGES[image]) if instruction == "FROM"]
-    assert bases == ["python:3.13-slim-trixie"] * 2, "a compiler or a pip cache of the first stage must not reach the second"
+    bases = [
+        arguments.split(" AS ")[0]
+        for instruction, arguments in instructions(IMAGES[image])
+        if instruction == "FROM"
+    ]
+    assert bases == ["python:3.13-slim-trixie"] * 2, (
+        "a compiler or a pip cache of the first stage must not reach the second"
+    )
 
 
 @pytest.mark.parametrize("image", IMAGES)
@@ -37,7 +45,11 @@ def test_image_runs_as_a_numeric_user_who_is_not_root(image: str) -> None:
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_dependencies_are_installed_by_hash_only(image: str) -> None:
-    installs = [arguments for instruction, arguments in instructions(IMAGES[image]) if instruction == "RUN" and "pip install" in arguments]
+    installs = [
+        arguments
+        for instruction, arguments in instructions(IMAGES[image])
+        if instruction == "RUN" and "pip install" in arguments
+    ]
     assert len(installs) == 2
     assert "--require-hashes" in installs[0]
     assert "--no-deps ." in installs[1]
@@ -56,7 +68,10 @@ def test_neither_image_holds_what_only_the_other_needs() -> None:
 def test_pip_of_an_image_built_on_the_workers_is_that_of_the_workers_environment() -> None:
     """Were it gone, the base's would answer, end well, and put the module where no worker looks."""
     lines = instructions(IMAGES["worker"])
-    assert not any("uninstall" in arguments or "/bin/pip " in f"{arguments} ".partition("rm ")[2] for _, arguments in lines)
+    assert not any(
+        "uninstall" in arguments or "/bin/pip " in f"{arguments} ".partition("rm ")[2]
+        for _, arguments in lines
+    )
     settings = next(arguments for instruction, arguments in lines[::-1] if instruction == "ENV")
     assert "VIRTUAL_ENV=/opt/rowlock " in settings
     assert "PATH=/opt/rowlock/bin:$PATH" in settings
@@ -69,10 +84,19 @@ def test_entry_points_are_what_the_chart_expects() -> None:
 
 
 def test_build_context_holds_only_what_images_are_made_of() -> None:
-    rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    rules = [
+        line
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
     assert rules[0] == "*", "everything stays out unless it is let in"
     let_in = {rule[1:] for rule in rules if rule.startswith("!")}
-    copies = [words.split()[:-1] for path in IMAGES.values() for instruction, words in instructions(path) if instruction == "COPY"]
+    copies = [
+        words.split()[:-1]
+        for path in IMAGES.values()
+        for instruction, words in instructions(path)
+        if instruction == "COPY"
+    ]
     copied = {word for words in copies for word in words}
     for source in copied - {"--from=build", "/opt/rowlock"}:
         assert any(entry == source or entry.startswith(f"{source}/") for entry in let_in), source

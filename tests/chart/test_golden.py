@@ -1,4 +1,6 @@
-"""Whole renderings, compared with committed ones (ROWLOCK_GOLDEN=write writes them anew); each case has its point asserted by hand."""
+"""Whole renderings, compared with committed ones (ROWLOCK_GOLDEN=write writes them anew); each case has its
+point asserted by hand.
+"""
 
 import os
 
@@ -32,7 +34,9 @@ def test_default_brings_everything_for_development() -> None:
     assert names(documents, "WorkQueue") == names(documents, "RowSource") == ["documents"]
     assert pick(documents, "Deployment", "rowlock-operator")["spec"]["replicas"] == 2
     lasting = [d for d in documents if "helm.sh/hook" not in d["metadata"].get("annotations", {})]
-    assert names(lasting, "ClusterRole") == ["demo-rowlock-editor", "demo-rowlock-viewer"], "no cluster-wide right for the operator"
+    assert names(lasting, "ClusterRole") == ["demo-rowlock-editor", "demo-rowlock-viewer"], (
+        "no cluster-wide right for the operator"
+    )
     assert names(lasting, "ClusterRoleBinding") == []
 
 
@@ -40,8 +44,14 @@ def test_existing_secrets_replace_the_embedded_databases() -> None:
     documents = render_case("existing-secrets")
     assert names(documents, "Secret") == names(documents, "StatefulSet") == []
     environment = operator_environment(documents)
-    assert (environment["ROWLOCK_DATABASE_SECRET"], environment["ROWLOCK_REDIS_SECRET"]) == ("production-database", "production-redis")
-    assert pick(documents, "WorkQueue", "documents")["spec"]["databaseRef"]["secretName"] == "production-database"
+    assert (environment["ROWLOCK_DATABASE_SECRET"], environment["ROWLOCK_REDIS_SECRET"]) == (
+        "production-database",
+        "production-redis",
+    )
+    assert (
+        pick(documents, "WorkQueue", "documents")["spec"]["databaseRef"]["secretName"]
+        == "production-database"
+    )
     assert environment["ROWLOCK_WORKER_IMAGE"] == "registry.example/rowlock-worker:1.2.3"
 
 
@@ -61,7 +71,9 @@ def test_passwords_are_kept_where_the_volume_outlives_the_release() -> None:
 def test_each_watched_namespace_gets_the_same_role() -> None:
     documents = render_case("monitoring")
     roles = {
-        d["metadata"]["namespace"]: d["rules"] for d in documents if d["kind"] == "Role" and d["metadata"]["name"] == "rowlock-operator"
+        d["metadata"]["namespace"]: d["rules"]
+        for d in documents
+        if d["kind"] == "Role" and d["metadata"]["name"] == "rowlock-operator"
     }
     assert sorted(roles) == ["demo", "shop"]
     assert roles["demo"] == roles["shop"]
@@ -70,4 +82,7 @@ def test_each_watched_namespace_gets_the_same_role() -> None:
 
 def test_everything_off_leaves_the_operator_and_the_helm_test() -> None:
     documents = render_case("everything-off")
-    assert sorted((d["kind"], d["metadata"]["name"]) for d in documents) == [("Deployment", "rowlock-operator"), ("Pod", "rowlock-test")]
+    assert sorted((d["kind"], d["metadata"]["name"]) for d in documents) == [
+        ("Deployment", "rowlock-operator"),
+        ("Pod", "rowlock-test"),
+    ]

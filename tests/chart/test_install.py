@@ -1,4 +1,6 @@
-"""The chart on a real API server: one `helm install` on an empty cluster, upgrades keep passwords, uninstalls keep definitions."""
+"""The chart on a real API server: one `helm install` on an empty cluster, upgrades keep passwords, uninstalls
+keep definitions.
+"""
 
 import base64
 import json
@@ -45,11 +47,17 @@ def passwords(plane: KubeControlPlane, release: str) -> dict[str, str]:
     }
 
 
-def test_one_install_on_an_empty_cluster_brings_definitions_and_objects(empty_cluster: KubeControlPlane) -> None:
+def test_one_install_on_an_empty_cluster_brings_definitions_and_objects(
+    empty_cluster: KubeControlPlane,
+) -> None:
     install(empty_cluster, "first")
     queue = get(empty_cluster, "first", "workqueue", "documents")
     assert queue["spec"]["limits"] == {"softSeconds": 600, "hardSeconds": 900, "tasksPerChild": 100}
-    assert queue["spec"]["databaseRef"] == {"secretName": "first-database", "key": "url", "workerKey": "workerUrl"}
+    assert queue["spec"]["databaseRef"] == {
+        "secretName": "first-database",
+        "key": "url",
+        "workerKey": "workerUrl",
+    }
     source = get(empty_cluster, "first", "rowsource", "documents")
     assert source["spec"]["args"] == {"document_id": "document_id", "job_id": "id"}
 
@@ -75,7 +83,9 @@ def test_uninstall_keeps_the_definitions(empty_cluster: KubeControlPlane) -> Non
     install(empty_cluster, "gone")
     run(empty_cluster, "uninstall", "gone", "--no-hooks")
     assert empty_cluster.kubectl("get", "workqueues", "--namespace", "gone", "-o", "name").stdout == ""
-    done = empty_cluster.kubectl("get", "crd", "workqueues.rowlock.dev", "rowsources.rowlock.dev", "-o", "name")
+    done = empty_cluster.kubectl(
+        "get", "crd", "workqueues.rowlock.dev", "rowsources.rowlock.dev", "-o", "name"
+    )
     assert len(done.stdout.split()) == 2, done.stderr
 
 
@@ -86,7 +96,9 @@ def test_other_values_are_accepted_by_the_api_server(empty_cluster: KubeControlP
 
 
 def test_restricted_namespace_admits_every_pod(empty_cluster: KubeControlPlane) -> None:
-    """The API server's own Pod Security admission judges the pods that the chart renders (asked directly: nothing runs them here)."""
+    """The API server's own Pod Security admission judges the pods that the chart renders (asked directly:
+    nothing runs them here).
+    """
     namespace = {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -97,11 +109,19 @@ def test_restricted_namespace_admits_every_pod(empty_cluster: KubeControlPlane) 
     for name, spec in pods(render_case("default")):
         # The account is made by the release, which is not installed here.
         pod_spec = {**{k: v for k, v in spec.items() if k != "serviceAccountName"}, "restartPolicy": "Never"}
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "judged", "namespace": "demo"}, "spec": pod_spec}
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "judged", "namespace": "demo"},
+            "spec": pod_spec,
+        }
         done = empty_cluster.kubectl("create", "--dry-run=server", "-f", "-", given=pod)
         assert done.returncode == 0, f"{name}: {done.stderr}"
         # Negative twin: the same pod without what the chart says about security.
         careless = {**pod, "spec": {"containers": [{"name": "c", "image": "i"}], "restartPolicy": "Never"}}
-        assert "violates PodSecurity" in empty_cluster.kubectl("create", "--dry-run=server", "-f", "-", given=careless).stderr
+        assert (
+            "violates PodSecurity"
+            in empty_cluster.kubectl("create", "--dry-run=server", "-f", "-", given=careless).stderr
+        )
         checked += 1
     assert checked == 6

@@ -9,7 +9,8 @@ import pytest
 from rowlock_operator import settings
 from tests.chart.rendering import CHART, ROOT, Document, case_names, helm, pick, render, render_case
 
-# Schemas of these come with CRDs; WorkQueue and RowSource are checked by a real API server in test_install.py.
+# Schemas of these come with CRDs; WorkQueue and RowSource are checked by a real API server in
+# test_install.py.
 NOT_BUILT_IN = ("rowlock.dev/v1alpha1", "monitoring.coreos.com/v1")
 
 
@@ -27,7 +28,9 @@ def test_an_invalid_document_would_be_seen() -> None:
     """Negative twin of the check above."""
     document = pick(render_case("default"), "Service", "rowlock-redis")
     with pytest.raises(kubernetes_validate.ValidationError):
-        kubernetes_validate.validate({**document, "spec": {**document["spec"], "sesionAffinity": "None"}}, "1.37", strict=True)
+        kubernetes_validate.validate(
+            {**document, "spec": {**document["spec"], "sesionAffinity": "None"}}, "1.37", strict=True
+        )
 
 
 @pytest.mark.parametrize("case", case_names())
@@ -47,16 +50,22 @@ def test_every_namespaced_object_says_its_namespace(case: str) -> None:
 def test_selectors_find_their_pods_and_no_other() -> None:
     documents = render_case("default")
     pods = {
-        d["metadata"]["name"]: d["spec"]["template"]["metadata"]["labels"] for d in documents if d["kind"] in ("Deployment", "StatefulSet")
+        d["metadata"]["name"]: d["spec"]["template"]["metadata"]["labels"]
+        for d in documents
+        if d["kind"] in ("Deployment", "StatefulSet")
     }
     for document in documents:
         if document["kind"] == "Service":
             selector = document["spec"]["selector"].items()
-            assert [name for name, labels in pods.items() if selector <= labels.items()] == [document["metadata"]["name"]]
+            assert [name for name, labels in pods.items() if selector <= labels.items()] == [
+                document["metadata"]["name"]
+            ]
 
 
 def test_chart_holds_the_generated_definitions() -> None:
-    done = subprocess.run([ROOT / "charts/sync_crds.sh", "--check"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [ROOT / "charts/sync_crds.sh", "--check"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -71,7 +80,9 @@ def test_operator_understands_its_environment(case: str) -> None:
 
 
 def test_operator_knows_each_variable_that_the_chart_sets() -> None:
-    known = set(re.findall(r'_env\(\s*"([A-Z_]+)"', (ROOT / "operator/rowlock_operator/settings.py").read_text()))
+    known = set(
+        re.findall(r'_env\(\s*"([A-Z_]+)"', (ROOT / "operator/rowlock_operator/settings.py").read_text())
+    )
     # Read by the command line inside the operator's pod, not by the operator.
     assert environment(render_case("default")).keys() - known == {"ROWLOCK_DATABASE_URL_FILE"}
 
@@ -84,14 +95,18 @@ def metrics_in_alerts() -> list[str]:
 
 @pytest.mark.parametrize("metric", metrics_in_alerts())
 def test_alerts_use_metrics_that_the_operator_reports(metric: str) -> None:
-    declared = "".join(path.read_text() for path in (ROOT / "operator/rowlock_operator/telemetry").glob("*.py"))
+    declared = "".join(
+        path.read_text() for path in (ROOT / "operator/rowlock_operator/telemetry").glob("*.py")
+    )
     assert f'"{metric}"' in declared
 
 
 def test_alerts_look_at_this_release_only() -> None:
     rule = pick(render_case("monitoring"), "PrometheusRule", "rowlock-operator")
     for alert in rule["spec"]["groups"][0]["rules"]:
-        assert re.findall(r"rowlock_\w+\{([^}]*)\}", alert["expr"]) == ['namespace="demo",job="rowlock-operator"'], alert["alert"]
+        assert re.findall(r"rowlock_\w+\{([^}]*)\}", alert["expr"]) == [
+            'namespace="demo",job="rowlock-operator"'
+        ], alert["alert"]
         assert alert["annotations"]["description"], alert["alert"]
 
 
@@ -117,7 +132,9 @@ def test_documents_volume_is_empty_unless_given() -> None:
     """Helm merges maps: a default volume source would stay beside the user's own."""
 
     def volumes(*arguments: str) -> list[Document]:
-        volumes: list[Document] = pick(render(*arguments), "WorkQueue", "documents")["spec"]["template"]["volumes"]
+        volumes: list[Document] = pick(render(*arguments), "WorkQueue", "documents")["spec"]["template"][
+            "volumes"
+        ]
         return volumes
 
     assert volumes() == [{"name": "documents", "emptyDir": {}}]

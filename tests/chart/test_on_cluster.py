@@ -1,7 +1,8 @@
-"""The chart on a real node: embedded databases and migration run in a namespace that admits restricted pods only.
+"""The chart on a real node: embedded databases and migration run in a namespace that admits restricted pods
+only.
 
-The operator itself is left out (no replicas): what it does is proven elsewhere, and this must hold without it.
-In a namespace of its own on the cluster of the tier.
+The operator itself is left out (no replicas): what it does is proven elsewhere, and this must hold without
+it. In a namespace of its own on the cluster of the tier.
 """
 
 import base64
@@ -37,45 +38,82 @@ class Release:
         return done.stdout
 
     def helm(self, *arguments: str) -> str:
-        done = helm(*arguments, "--namespace", self.namespace, "--kubeconfig", str(self.kubeconfig), timeout_seconds=280)
+        done = helm(
+            *arguments,
+            "--namespace",
+            self.namespace,
+            "--kubeconfig",
+            str(self.kubeconfig),
+            timeout_seconds=280,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def sql(self, url_key: str, statement: str) -> str:
         """As one of the three logins, over TCP with its password."""
-        url = base64.b64decode(self.kubectl("get", "secret", "rowlock-database", "-o", f"jsonpath={{.data.{url_key}}}")).decode()
+        url = base64.b64decode(
+            self.kubectl("get", "secret", "rowlock-database", "-o", f"jsonpath={{.data.{url_key}}}")
+        ).decode()
         inside = url.replace(f"rowlock-postgresql.{self.namespace}.svc", "127.0.0.1")
         # The URL goes through standard input: arguments of `kubectl exec` are in every process list.
         script = f"\\set QUIET on\n\\connect {inside}\n\\set ON_ERROR_STOP on\n{statement}\n"
-        psql = ("psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--username=postgres", "rowlock")
+        psql = (
+            "psql",
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            "--username=postgres",
+            "rowlock",
+        )
         return self.kubectl("exec", "--stdin", "rowlock-postgresql-0", "--", *psql, given=script).strip()
 
     def wait_migrated(self, revision: int) -> None:
         """The migration of that revision has run (one Job a revision; not a hook, see the template)."""
-        self.kubectl("wait", "--for=condition=Complete", f"job/rowlock-migration-{revision}", "--timeout=120s")
+        self.kubectl(
+            "wait", "--for=condition=Complete", f"job/rowlock-migration-{revision}", "--timeout=120s"
+        )
 
     def restarts(self, pod: str) -> int:
-        return int(self.kubectl("get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[0].restartCount}"))
+        return int(
+            self.kubectl("get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[0].restartCount}")
+        )
 
     def is_ready(self, pod: str) -> bool:
-        return self.kubectl("get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[0].ready}") == "true"
+        return (
+            self.kubectl("get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[0].ready}") == "true"
+        )
 
 
 @pytest.fixture(scope="module")
 def release(cluster: str, cluster_kubeconfig: Path) -> Iterator[Release]:
     release = Release(cluster_kubeconfig, kube_program("kubectl"))
     built = run_module(
-        "tools.cluster", "build", "--name", cluster, "-f", "jobimages/Dockerfile", "-t", "rowlock-worker:0.1.0", ".", timeout_seconds=280
+        "tools.cluster",
+        "build",
+        "--name",
+        cluster,
+        "-f",
+        "jobimages/Dockerfile",
+        "-t",
+        "rowlock-worker:0.1.0",
+        ".",
+        timeout_seconds=280,
     )
     assert built.returncode == 0, built.stdout + built.stderr
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release.namespace, "labels": labels}}
+    namespace = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": release.namespace, "labels": labels},
+    }
     release.kubectl("create", "-f", "-", given=json.dumps(namespace))
     try:
         release.helm("install", "rowlock", str(CHART), *WITHOUT_OPERATOR)
         yield release
     finally:
-        release.helm("uninstall", "rowlock", "--ignore-not-found")  # what is not in the namespace: ClusterRoles
+        # what is not in the namespace: ClusterRoles
+        release.helm("uninstall", "rowlock", "--ignore-not-found")
         release.kubectl("delete", "namespace", release.namespace, "--wait=false")
 
 
@@ -93,12 +131,16 @@ def test_helm_test_passes_once_the_ledger_is_there(release: Release) -> None:
 def test_upgrade_runs_the_migration_again_and_renews_the_definitions(release: Release) -> None:
     # An older definition, as a release of last year would have left it.
     column = "{.spec.versions[0].additionalPrinterColumns[0].name}"
-    patch = json.dumps([{"op": "replace", "path": "/spec/versions/0/additionalPrinterColumns/0/name", "value": "Old"}])
+    patch = json.dumps(
+        [{"op": "replace", "path": "/spec/versions/0/additionalPrinterColumns/0/name", "value": "Old"}]
+    )
     release.kubectl("patch", "crd", "workqueues.rowlock.dev", "--type=json", "--patch", patch)
     release.helm("upgrade", "rowlock", str(CHART), *WITHOUT_OPERATOR)
     release.wait_migrated(2)
     assert release.kubectl("get", "crd", "workqueues.rowlock.dev", "-o", f"jsonpath={column}") == "Mode"
-    left = release.kubectl("get", "clusterroles", "-l", "app.kubernetes.io/component=crds-upgrade", "-o", "name")
+    left = release.kubectl(
+        "get", "clusterroles", "-l", "app.kubernetes.io/component=crds-upgrade", "-o", "name"
+    )
     assert release.namespace not in left, "the right to change definitions ends with the hook"
 
 
@@ -106,6 +148,8 @@ def test_rows_outlive_a_crash_of_postgresql(release: Release) -> None:
     release.sql("appUrl", "create table kept(id int); insert into kept values (1);")
     before = release.restarts("rowlock-postgresql-0")
     release.kubectl("exec", "rowlock-postgresql-0", "--", "sh", "-c", "kill -QUIT 1")
-    wait_until(lambda: release.restarts("rowlock-postgresql-0") > before, "the kubelet restarts PostgreSQL", 60)
+    wait_until(
+        lambda: release.restarts("rowlock-postgresql-0") > before, "the kubelet restarts PostgreSQL", 60
+    )
     wait_until(lambda: release.is_ready("rowlock-postgresql-0"), "PostgreSQL is ready again", 60)
     assert release.sql("appUrl", "select id from kept;") == "1"

@@ -23,12 +23,23 @@ def rendered() -> tuple[Document, dict[str, str]]:
 
 @pytest.fixture
 def port(rendered: tuple[Document, dict[str, str]], tmp_path: Path) -> Iterator[int]:
-    """A Redis with the pod's own command line; only the port, the address and the two folders are the test's."""
+    """A Redis with the pod's own command line; only the port, the address and the two folders are the
+    test's.
+    """
     container, secret = rendered
     (tmp_path / "redis.conf").write_text(secret["redis.conf"])
-    places = {"/etc/rowlock-redis/redis.conf": str(tmp_path / "redis.conf"), "/data": str(tmp_path), "*": "127.0.0.1"}
+    places = {
+        "/etc/rowlock-redis/redis.conf": str(tmp_path / "redis.conf"),
+        "/data": str(tmp_path),
+        "*": "127.0.0.1",
+    }
     port = free_port()
-    command = [find_program("redis-server"), *(places.get(word, word) for word in container["args"][1:]), "--port", str(port)]
+    command = [
+        find_program("redis-server"),
+        *(places.get(word, word) for word in container["args"][1:]),
+        "--port",
+        str(port),
+    ]
 
     def answers() -> bool:
         try:
@@ -45,7 +56,9 @@ def port(rendered: tuple[Document, dict[str, str]], tmp_path: Path) -> Iterator[
     server.stop()
 
 
-def test_redis_lets_in_only_who_has_the_password(rendered: tuple[Document, dict[str, str]], port: int) -> None:
+def test_redis_lets_in_only_who_has_the_password(
+    rendered: tuple[Document, dict[str, str]], port: int
+) -> None:
     _, secret = rendered
     url = secret["url"].replace("rowlock-redis.demo.svc:6379", f"127.0.0.1:{port}")
     client = redis.Redis.from_url(url)
@@ -54,6 +67,14 @@ def test_redis_lets_in_only_who_has_the_password(rendered: tuple[Document, dict[
         redis.Redis(port=port).ping()
 
 
-def test_redis_refuses_writes_when_full_and_never_drops_keys(rendered: tuple[Document, dict[str, str]], port: int) -> None:
-    settings = redis.Redis(port=port, password=rendered[1]["password"], decode_responses=True).config_get("max*", "save")
-    assert (settings["maxmemory-policy"], settings["maxmemory"], settings["save"]) == ("noeviction", str(384 * 1024**2), "")
+def test_redis_refuses_writes_when_full_and_never_drops_keys(
+    rendered: tuple[Document, dict[str, str]], port: int
+) -> None:
+    settings = redis.Redis(port=port, password=rendered[1]["password"], decode_responses=True).config_get(
+        "max*", "save"
+    )
+    assert (settings["maxmemory-policy"], settings["maxmemory"], settings["save"]) == (
+        "noeviction",
+        str(384 * 1024**2),
+        "",
+    )

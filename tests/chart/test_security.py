@@ -1,4 +1,6 @@
-"""Every pod is restricted, no credential is text in a pod, and the operator may do what it needs and nothing else."""
+"""Every pod is restricted, no credential is text in a pod, and the operator may do what it needs and nothing
+else.
+"""
 
 import json
 from typing import Any
@@ -67,13 +69,20 @@ def test_every_container_says_what_it_needs_of_the_disk(case: str) -> None:
 
 
 def test_only_the_operator_and_the_renewal_of_definitions_get_a_token() -> None:
-    with_token = [name for name, spec in pods(render_case("default")) if spec.get("automountServiceAccountToken", True)]
+    with_token = [
+        name for name, spec in pods(render_case("default")) if spec.get("automountServiceAccountToken", True)
+    ]
     assert sorted(with_token) == ["Deployment/rowlock-operator", "Job/rowlock-crds-upgrade"]
 
 
 def credentials_in_pods(documents: list[dict[str, Any]], values: dict[str, str]) -> list[str]:
     """Pods whose text holds a value of a Secret."""
-    return [name for name, spec in pods(documents) for value in values.values() if value.strip() and value.strip() in json.dumps(spec)]
+    return [
+        name
+        for name, spec in pods(documents)
+        for value in values.values()
+        if value.strip() and value.strip() in json.dumps(spec)
+    ]
 
 
 @pytest.mark.parametrize("case", ["default", "cluster-scope", "monitoring"])
@@ -88,7 +97,11 @@ def test_a_credential_that_is_text_in_a_pod_would_be_seen() -> None:
     """Negative twin: the same look at a pod that does hold the URL."""
     documents = render_case("default")
     url = secret_values(documents)["rowlock-database/url"]
-    leaking = {"kind": "Pod", "metadata": {"name": "leaking"}, "spec": {"containers": [{"name": "c", "args": ["--database", url]}]}}
+    leaking = {
+        "kind": "Pod",
+        "metadata": {"name": "leaking"},
+        "spec": {"containers": [{"name": "c", "args": ["--database", url]}]},
+    }
     assert credentials_in_pods([leaking], {"url": url}) == ["Pod/leaking"]
 
 
@@ -101,7 +114,9 @@ def test_passwords_are_long_and_all_different() -> None:
 
 def test_each_url_holds_the_password_of_its_own_role() -> None:
     values = {
-        name.split("/")[1]: value for name, value in secret_values(render_case("default")).items() if name.startswith("rowlock-database/")
+        name.split("/")[1]: value
+        for name, value in secret_values(render_case("default")).items()
+        if name.startswith("rowlock-database/")
     }
     address = "rowlock-postgresql.demo.svc:5432/rowlock"
     assert values["url"] == f"postgresql://rowlock_operator:{values['operatorPassword']}@{address}"
@@ -167,10 +182,17 @@ def test_operator_may_do_exactly_this_and_the_scope_changes_nothing_of_it() -> N
 
 
 def test_operator_changes_only_the_lease_of_who_serves_a_namespace() -> None:
-    for case, kind, name in (("default", "Role", "rowlock-operator"), ("cluster-scope", "ClusterRole", "demo-rowlock-operator")):
-        rules = [rule for rule in pick(render_case(case), kind, name)["rules"] if rule["resources"] == ["leases"]]
+    for case, kind, name in (
+        ("default", "Role", "rowlock-operator"),
+        ("cluster-scope", "ClusterRole", "demo-rowlock-operator"),
+    ):
+        rules = [
+            rule for rule in pick(render_case(case), kind, name)["rules"] if rule["resources"] == ["leases"]
+        ]
         assert [rule["verbs"] for rule in rules if "resourceNames" not in rule] == [["create"]]
-        assert [rule["verbs"] for rule in rules if rule.get("resourceNames") == ["rowlock-watched-by"]] == [["get", "update"]]
+        assert [rule["verbs"] for rule in rules if rule.get("resourceNames") == ["rowlock-watched-by"]] == [
+            ["get", "update"]
+        ]
 
 
 def test_whatever_it_watches_the_operator_may_do_this_in_its_own_namespace() -> None:
@@ -183,18 +205,26 @@ def test_whatever_it_watches_the_operator_may_do_this_in_its_own_namespace() -> 
 def test_operator_reads_named_secrets_only() -> None:
     rules = pick(render_case("existing-secrets"), "Role", "rowlock-operator")["rules"]
     reading = [rule for rule in rules if rule["resources"] == ["secrets"] and "get" in rule["verbs"]]
-    assert [rule["resourceNames"] for rule in reading] == [["production-database", "production-redis", "orders-database"]]
+    assert [rule["resourceNames"] for rule in reading] == [
+        ["production-database", "production-redis", "orders-database"]
+    ]
 
 
 def test_operator_makes_secrets_only_where_asked() -> None:
-    assert granted(render_case("existing-secrets"), "Role", "rowlock-operator")[("", "secrets")] == {"get", "create", "delete"}
+    assert granted(render_case("existing-secrets"), "Role", "rowlock-operator")[("", "secrets")] == {
+        "get",
+        "create",
+        "delete",
+    }
 
 
 @pytest.mark.parametrize("case", case_names())
 def test_no_rule_holds_a_wildcard(case: str) -> None:
     for document in render_case(case):
         for rule in document.get("rules", []) if document["kind"] in ("Role", "ClusterRole") else []:
-            assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]], document["metadata"]["name"]
+            assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]], document["metadata"][
+                "name"
+            ]
 
 
 def test_embedded_databases_let_in_our_pods_only() -> None:
@@ -211,10 +241,18 @@ def test_embedded_databases_let_in_our_pods_only() -> None:
 def test_workers_are_let_in_from_the_namespaces_the_operator_watches() -> None:
     def namespaces(*arguments: str) -> Any:
         policy = pick(render(*arguments), "NetworkPolicy", "rowlock-postgresql")["spec"]
-        return [peer["namespaceSelector"] for peer in policy["ingress"][0]["from"] if "namespaceSelector" in peer]
+        return [
+            peer["namespaceSelector"] for peer in policy["ingress"][0]["from"] if "namespaceSelector" in peer
+        ]
 
     def in_names(*names: str) -> Any:
-        return [{"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(names)}]}]
+        return [
+            {
+                "matchExpressions": [
+                    {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(names)}
+                ]
+            }
+        ]
 
     assert namespaces() == in_names("demo")
     assert namespaces("--set", "watchNamespaces={demo,shop}") == in_names("demo", "shop")

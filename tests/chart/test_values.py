@@ -12,15 +12,30 @@ QUEUES = ("monitoring", "comments", "sessions", "timeouts", "scheduler", "celery
 WRONG = {
     "a misspelt name": (["--set", "embeded.enabled=false"], "'embeded' not allowed"),
     "a misspelt name below": (["--set", "operator.replica=2"], "'replica' not allowed"),
-    "text for a number": (["--set", "operator.replicas=two"], "'/operator/replicas': got string, want integer"),
+    "text for a number": (
+        ["--set", "operator.replicas=two"],
+        "'/operator/replicas': got string, want integer",
+    ),
     "a negative number": (["--set", "operator.replicas=-1"], "'/operator/replicas'"),
-    "an unknown scope": (["--set", "rbac.scope=galaxy"], "'/rbac/scope': value must be one of 'namespace', 'cluster'"),
-    "a lease too short to renew": (["--set", "operator.leaseSeconds=1"], "'/operator/leaseSeconds': minimum: got 1, want 4"),
+    "an unknown scope": (
+        ["--set", "rbac.scope=galaxy"],
+        "'/rbac/scope': value must be one of 'namespace', 'cluster'",
+    ),
+    "a lease too short to renew": (
+        ["--set", "operator.leaseSeconds=1"],
+        "'/operator/leaseSeconds': minimum: got 1, want 4",
+    ),
     "an unknown pull policy": (["--set", "worker.image.pullPolicy=Sometimes"], "'/worker/image/pullPolicy'"),
     "half a digest": (["--set", "operator.image.digest=sha256:12"], "'/operator/image/digest'"),
     "a namespace that cannot exist": (["--set", "watchNamespaces={My_Space}"], "'/watchNamespaces/0'"),
-    "no database": (["--set", "embedded.enabled=false", "--set", "redis.existingSecret=r"], "No database: set database.existingSecret"),
-    "no Redis": (["--set", "embedded.enabled=false", "--set", "database.existingSecret=d"], "No Redis: set redis.existingSecret"),
+    "no database": (
+        ["--set", "embedded.enabled=false", "--set", "redis.existingSecret=r"],
+        "No database: set database.existingSecret",
+    ),
+    "no Redis": (
+        ["--set", "embedded.enabled=false", "--set", "database.existingSecret=d"],
+        "No Redis: set redis.existingSecret",
+    ),
     "documents that nobody serves": (["--set", "watchNamespaces={shop}"], "add demo to watchNamespaces"),
     "a monitor without its Service": (
         ["--set", "metrics.serviceMonitor.enabled=true", "--set", "metrics.service.enabled=false"],
@@ -34,7 +49,10 @@ WRONG = {
         ["--set", "domain.documents.limits.softSeconds=900"],
         "softSeconds must be smaller than hardSeconds",
     ),
-    "more workers at least than at most": (["--set", "domain.documents.scaling.min=9"], "min must not be greater than max"),
+    "more workers at least than at most": (
+        ["--set", "domain.documents.scaling.min=9"],
+        "min must not be greater than max",
+    ),
 }
 
 
@@ -48,17 +66,27 @@ def test_wrong_values_are_refused_with_a_sentence(wrong: str) -> None:
 
 @pytest.mark.parametrize("case", case_names())
 def test_lint_finds_nothing(case: str) -> None:
-    done = helm("lint", "--strict", str(CHART), "--values", str(CHART.parents[1] / f"tests/chart/golden/{case}/values.yaml"))
+    done = helm(
+        "lint",
+        "--strict",
+        str(CHART),
+        "--values",
+        str(CHART.parents[1] / f"tests/chart/golden/{case}/values.yaml"),
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_value_is_explained() -> None:
-    """The line before each value is a `##` sentence. Requests and limits belong to the sentence of their block."""
+    """The line before each value is a `##` sentence. Requests and limits belong to the sentence of their
+    block.
+    """
     lines = (CHART / "values.yaml").read_text().splitlines()
     bare = [
         line.strip()
         for before, line in zip(["", *lines], lines, strict=False)
-        if re.match(r"^ *[A-Za-z_]+: *\S", line) and not re.match(r"^ *(requests|limits): {(cpu|memory)", line) and "##" not in before
+        if re.match(r"^ *[A-Za-z_]+: *\S", line)
+        and not re.match(r"^ *(requests|limits): {(cpu|memory)", line)
+        and "##" not in before
     ]
     assert bare == []
 
@@ -90,10 +118,18 @@ def test_schema_knows_every_value_and_no_other() -> None:
         "/domain/documents/limits/tasksPerChild",
         "/domain/documents/scaling/driver",
         "/domain/documents/scaling/cooldownSeconds",
-        *(f"/domain/monitoring/scaling/{queue}/{field}" for queue in QUEUES for field in ("driver", "cooldownSeconds")),
+        *(
+            f"/domain/monitoring/scaling/{queue}/{field}"
+            for queue in QUEUES
+            for field in ("driver", "cooldownSeconds")
+        ),
     }
     in_values = paths(values)
-    assert {path for path in in_schema - optional if not any(value == path or value.startswith(path + "/") for value in in_values)} == set()
+    assert {
+        path
+        for path in in_schema - optional
+        if not any(value == path or value.startswith(path + "/") for value in in_values)
+    } == set()
 
 
 def test_names_stay_valid_for_the_longest_release_name() -> None:

@@ -1,4 +1,6 @@
-"""The demo on the cluster of the tier, and what the tests share: the release, one WorkQueue of two warm workers, applications that clean up."""
+"""The demo on the cluster of the tier, and what the tests share: the release, one WorkQueue of two warm
+workers, applications that clean up.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,7 +32,8 @@ def release(cluster_kubeconfig: Path, request: pytest.FixtureRequest) -> Iterato
     _sweep(release)
     release.sql(
         """create table faults_gate(source text primary key);
-           create table faults_log(source text, row_id int, attempt int, pod text, word text, at timestamptz default clock_timestamp())"""
+           create table faults_log(source text, row_id int, attempt int, pod text, word text,
+             at timestamptz default clock_timestamp())"""
     )
     release.apply(task_config_map())
     yield release
@@ -43,14 +46,13 @@ def _sweep(release: Release) -> None:
     for kind in ("rowsources", "workqueues", "configmaps"):
         release.kubectl("delete", kind, "-l", _OURS)
     mine = f"source like '{release.namespace}/faults-%' and finished_at is null"
-    release.sql(
-        f"""select rowlock.cancel_v1(array(select id from rowlock.run where {mine}));
+    release.sql(f"""select rowlock.cancel_v1(array(select id from rowlock.run where {mine}));
             do $$ declare t text; begin
-              for t in select tablename from pg_tables where schemaname = 'public' and tablename like 'faults\\_%' loop
+              for t in select tablename from pg_tables where schemaname = 'public'
+              and tablename like 'faults\\_%' loop
                 execute format('drop table %I', t);
               end loop;
-            end $$"""
-    )
+            end $$""")
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +66,11 @@ def workers(release: Release) -> str:
 @pytest.fixture
 def two_workers(release: Release, workers: str) -> str:
     """The same, once both are ready: a fault before has been got over."""
-    wait_until(lambda: len(release.ready_workers(workers)) == 2 == len(release.workers(workers)), "two ready workers", 90)
+    wait_until(
+        lambda: len(release.ready_workers(workers)) == 2 == len(release.workers(workers)),
+        "two ready workers",
+        90,
+    )
     return workers
 
 

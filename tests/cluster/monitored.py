@@ -1,4 +1,6 @@
-"""What the tests of MonitoringProcesses bring along: processes at the demo's stand-ins, and looks at what became of them."""
+"""What the tests of MonitoringProcesses bring along: processes at the demo's stand-ins, and looks at what
+became of them.
+"""
 
 from collections import Counter
 from typing import Any
@@ -33,7 +35,12 @@ def process(name: str, *, prompts: int, **spec: Any) -> Object:
 
 def wanted(articles: dict[int, int]) -> Counter[tuple[str, str]]:
     """(login, article) of every pair that a process comments on."""
-    return Counter((login, str(article)) for article, number in articles.items() for login, classes in LOGINS.items() if number in classes)
+    return Counter(
+        (login, str(article))
+        for article, number in articles.items()
+        for login, classes in LOGINS.items()
+        if number in classes
+    )
 
 
 def times(posted: list[Posted]) -> Counter[tuple[str, str]]:
@@ -45,7 +52,8 @@ def statuses(release: Release, name: str) -> dict[str, int]:
     """Status -> comments of a process that exists now."""
     rows = owned(
         release,
-        f"""select c.status, count(*) from ai_comments c join monitoring_processes m on m.id = c.monitoring_process_id
+        f"""select c.status, count(*) from ai_comments c
+          join monitoring_processes m on m.id = c.monitoring_process_id
              where m.name = '{name}' and m.namespace = '{release.namespace}' and m.is_active group by 1""",
     )
     return {status: int(n) for status, n in rows}

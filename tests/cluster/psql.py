@@ -1,4 +1,6 @@
-"""psql inside the database's pod, kept open: a question costs a round trip instead of a new kubectl, and no port is opened."""
+"""psql inside the database's pod, kept open: a question costs a round trip instead of a new kubectl, and no
+port is opened.
+"""
 
 import subprocess
 import uuid
@@ -11,13 +13,27 @@ class QueryFailed(Exception):
 
 
 class Psql:
-    """Statements of one login role of the database `rowlock`. The process is started with the first one, and anew after a failure."""
+    """Statements of one login role of the database `rowlock`. The process is started with the first one, and
+    anew after a failure.
+    """
 
     def __init__(self, kubectl: list[str], *, pod: str, role: str) -> None:
         self._command = [
-            *kubectl, "exec", "--stdin", pod, "--", "psql", "--username=postgres", "--dbname=rowlock", "--no-psqlrc", "--quiet",
-            "--tuples-only", "--no-align", "--field-separator=\t", "--set=ON_ERROR_STOP=1",
-        ]  # fmt: skip
+            *kubectl,
+            "exec",
+            "--stdin",
+            pod,
+            "--",
+            "psql",
+            "--username=postgres",
+            "--dbname=rowlock",
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            "--field-separator=\t",
+            "--set=ON_ERROR_STOP=1",
+        ]
         self._role = role
         self._process: subprocess.Popen[str] | None = None
         self._said = ""
@@ -54,5 +70,7 @@ class Psql:
                 lines.append(line)
         except OSError:
             self.close()
-            raise QueryFailed(f"{self._said.strip()[-600:]}; the statement was: {statement.strip()[:200]}") from None
+            raise QueryFailed(
+                f"{self._said.strip()[-600:]}; the statement was: {statement.strip()[:200]}"
+            ) from None
         return [line for line in lines if line]

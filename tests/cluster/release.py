@@ -30,12 +30,22 @@ Object = dict[str, Any]
 
 
 class Release:
-    """One namespace with one release in it. Looks go through one kept connection: tests wait by looking often."""
+    """One namespace with one release in it. Looks go through one kept connection: tests wait by looking
+    often.
+    """
 
     def __init__(self, kubeconfig: Path, *, namespace: str = NAMESPACE) -> None:
         self.namespace = namespace
-        self._kubectl = [str(ensure_programs(["kubernetes"])["kubectl"]), f"--kubeconfig={kubeconfig}", f"--namespace={namespace}"]
-        self._helm = [str(ensure_programs(["helm"])["helm"]), f"--kubeconfig={kubeconfig}", f"--namespace={namespace}"]
+        self._kubectl = [
+            str(ensure_programs(["kubernetes"])["kubectl"]),
+            f"--kubeconfig={kubeconfig}",
+            f"--namespace={namespace}",
+        ]
+        self._helm = [
+            str(ensure_programs(["helm"])["helm"]),
+            f"--kubeconfig={kubeconfig}",
+            f"--namespace={namespace}",
+        ]
         self._api = config.new_client_from_config(str(kubeconfig))
         self._psql = Psql(self._kubectl, pod=DATABASE_POD, role="app")
 
@@ -43,7 +53,8 @@ class Release:
         self._psql.close()
         self._api.rest_client.pool_manager.clear()
 
-    # --- the tools of a user ------------------------------------------------------------------------------------------
+    # --- the tools of a user
+    # ------------------------------------------------------------------------------------------
 
     def kubectl(self, *arguments: str, given: str | None = None) -> str:
         return self._must([*self._kubectl, *arguments], given)
@@ -56,19 +67,27 @@ class Release:
         return self.kubectl("exec", "deploy/rowlock-operator", "--", "rowlock", *arguments)
 
     def sql(self, statement: str) -> list[list[str]]:
-        """Rows, as text, of a statement of the role `app`: what an ordinary application may do. Raises QueryFailed."""
+        """Rows, as text, of a statement of the role `app`: what an ordinary application may do. Raises
+        QueryFailed.
+        """
         return self._psql.rows(statement)
 
     def _must(self, command: list[str], given: str | None = None) -> str:
-        done = subprocess.run(command, input=given, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+        done = subprocess.run(
+            command, input=given, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False
+        )
         assert done.returncode == 0, f"`{' '.join(command[3:])}`: {done.stderr}{done.stdout}"
         return done.stdout
 
-    # --- objects ------------------------------------------------------------------------------------------------------
+    # --- objects
+    # ------------------------------------------------------------------------------------------------------
 
     def apply(self, *manifests: Object) -> None:
         """Server-side; each object gets the tests' label."""
-        labelled = [{**m, "metadata": {**m["metadata"], "labels": {**m["metadata"].get("labels", {}), **LABEL}}} for m in manifests]
+        labelled = [
+            {**m, "metadata": {**m["metadata"], "labels": {**m["metadata"].get("labels", {}), **LABEL}}}
+            for m in manifests
+        ]
         given = json.dumps({"apiVersion": "v1", "kind": "List", "items": labelled})
         self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=given)
 
@@ -81,7 +100,9 @@ class Release:
 
     def objects(self, plural: str, selector: str = "") -> list[Object]:
         if plural == "pods":
-            answer = client.CoreV1Api(self._api).list_namespaced_pod(self.namespace, label_selector=selector, _preload_content=False)
+            answer = client.CoreV1Api(self._api).list_namespaced_pod(
+                self.namespace, label_selector=selector, _preload_content=False
+            )
             items: list[Object] = json.loads(answer.data)["items"]
             return items
         group, version = _GROUPS[plural]
@@ -95,7 +116,11 @@ class Release:
 
     def pods(self, selector: str) -> dict[str, Object]:
         """Name -> pod, without those on their way out."""
-        return {p["metadata"]["name"]: p for p in self.objects("pods", selector) if "deletionTimestamp" not in p["metadata"]}
+        return {
+            p["metadata"]["name"]: p
+            for p in self.objects("pods", selector)
+            if "deletionTimestamp" not in p["metadata"]
+        }
 
     def workers(self, queue: str) -> dict[str, Object]:
         return self.pods(f"rowlock.dev/work-queue={queue},app.kubernetes.io/component=worker")

@@ -1,4 +1,6 @@
-"""The task of the faults. Worker pods get this very file by ConfigMap (see applications.py); the tests themselves never import it."""
+"""The task of the faults. Worker pods get this very file by ConfigMap (see applications.py); the tests
+themselves never import it.
+"""
 
 import os
 import time
@@ -12,7 +14,9 @@ _LOG = "insert into faults_log(source, row_id, attempt, pod, word) values (%s, %
 
 @task("hold")
 def hold(run: Run) -> dict[str, str]:
-    """Writes that it started, waits for its source's gate, and writes that it finished in the transaction of the finish fence."""
+    """Writes that it started, waits for its source's gate, and writes that it finished in the transaction of
+    the finish fence.
+    """
     pod, source, row_id = os.uname().nodename, run.args["source"], run.args["id"]
     with run.connection() as connection, connection.cursor() as cursor:
         cursor.execute(_LOG, (source, row_id, run.attempt, pod, "started"))

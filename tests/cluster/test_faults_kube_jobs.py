@@ -24,15 +24,22 @@ def test_rows_that_cannot_be_scheduled_are_one_kube_job_each_until_their_queue_i
     seen: set[str] = set()
 
     def kube_jobs() -> set[str]:
-        names = {found["metadata"]["name"] for found in release.objects("jobs", f"rowlock.dev/work-queue={QUEUE}")}
+        names = {
+            found["metadata"]["name"] for found in release.objects("jobs", f"rowlock.dev/work-queue={QUEUE}")
+        }
         seen.update(names)
         return names
 
     wait_until(lambda: len(kube_jobs()) == ROWS, f"{ROWS} kube jobs", 60)
     operators = release.pods(OPERATOR)
     release.force_delete(*operators)
-    # Looked at all the time, through a restart of the operator, so that a kube job too many is seen even if it goes again.
-    wait_until(lambda: len(kube_jobs()) != ROWS or release.leader() not in {"", *operators}, "a new operator pod leads", 60)
+    # Looked at all the time, through a restart of the operator, so that a kube job too many is seen even if
+    # it goes again.
+    wait_until(
+        lambda: len(kube_jobs()) != ROWS or release.leader() not in {"", *operators},
+        "a new operator pod leads",
+        60,
+    )
     led = time.monotonic()
     # Three times as long as a launcher takes to miss a kube job (3 s) and to look again (2 s).
     wait_until(lambda: len(kube_jobs()) != ROWS or time.monotonic() - led > 15, "the window is over", 30)
@@ -56,7 +63,11 @@ def test_a_run_whose_queue_was_deleted_with_its_running_kube_job_runs_no_longer_
     app.insert(1)
     wait_until(lambda: app.count("running") == 1, "the run is running", 60)
     release.delete("workqueue", queue)
-    wait_until(lambda: not release.objects("jobs", f"rowlock.dev/work-queue={queue}"), "the kube job goes with its WorkQueue", 60)
+    wait_until(
+        lambda: not release.objects("jobs", f"rowlock.dev/work-queue={queue}"),
+        "the kube job goes with its WorkQueue",
+        60,
+    )
     wait_until(lambda: app.count("pending") == 1, "the run waits for its queue to come back", 30)
     [[run_id, attempt, failure]] = app.runs("id", "attempt", "failure->>'class'")
     assert (attempt, failure) == ("2", "infra")

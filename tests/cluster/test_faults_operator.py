@@ -12,9 +12,14 @@ from tests.services.process import wait_until
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def test_work_goes_on_untouched_while_the_operator_is_killed(release: Release, two_workers: str, application: MakeApplication) -> None:
+def test_work_goes_on_untouched_while_the_operator_is_killed(
+    release: Release, two_workers: str, application: MakeApplication
+) -> None:
     release.apply(exit_queue("faults-exit"))
-    by_worker, by_kube_job = application("without-operator", queue=two_workers), application("without-operator-exit", queue="faults-exit")
+    by_worker, by_kube_job = (
+        application("without-operator", queue=two_workers),
+        application("without-operator-exit", queue="faults-exit"),
+    )
     by_worker.insert(1, 2)
     by_kube_job.insert(1)
     wait_until(lambda: len(by_worker.log("started")) == 2, "both workers are busy")

@@ -25,7 +25,11 @@ def test_rows_queued_in_a_redis_that_loses_everything_are_run_once_each(
     members = int(release.kubectl("exec", old, "--", "redis-cli", "llen", "rq:queue:rowlock.faults"))
     assert members >= 60
     release.force_delete(old)
-    wait_until(lambda: [p for name, p in release.pods(REDIS).items() if name != old and is_ready(p)], "a new Redis is ready", 60)
+    wait_until(
+        lambda: [p for name, p in release.pods(REDIS).items() if name != old and is_ready(p)],
+        "a new Redis is ready",
+        60,
+    )
     app.open_gate()
     wait_until(lambda: app.statuses() == {"done": rows}, "every row is done", 60)
     assert app.runs("state", "attempt") == [["succeeded", "1"]] * rows
@@ -54,9 +58,14 @@ def test_rows_outlive_a_kill_of_postgresql_and_their_effects_are_there_once(
     app.open_gate()
     wait_until(lambda: app.statuses() == {"done": rows + 1}, "every row is done", 90)
     assert {state for (state,) in app.runs("state")} == {"succeeded"}
-    # What a task writes with run.transaction() commits with its finish: once, however often a run had to start.
+    # What a task writes with run.transaction() commits with its finish: once, however often a run had to
+    # start.
     assert sorted(row for row, _, _ in app.log("finished")) == list(range(1, rows + 2))
-    wait_until(lambda: is_ready(release.pods("app.kubernetes.io/component=postgresql")[DATABASE_POD]), "its pod is ready", 60)
+    wait_until(
+        lambda: is_ready(release.pods("app.kubernetes.io/component=postgresql")[DATABASE_POD]),
+        "its pod is ready",
+        60,
+    )
 
 
 def restarts(release: Release) -> int:

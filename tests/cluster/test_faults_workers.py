@@ -23,7 +23,9 @@ def test_a_run_whose_worker_pod_is_killed_is_tried_again_within_15_s_at_no_cost_
     wait_until(lambda: len(app.log("started")) == 2, "the run is tried again", 20)
     assert time.monotonic() - killed < 15
     # Not finished yet, so the failure of the first attempt is still beside the run.
-    assert app.runs("state", "attempt", "failure->>'class'", "infra_tries", "app_tries") == [["running", "2", "infra", "1", "0"]]
+    assert app.runs("state", "attempt", "failure->>'class'", "infra_tries", "app_tries") == [
+        ["running", "2", "infra", "1", "0"]
+    ]
     app.open_gate()
     wait_until(lambda: app.statuses() == {"done": 1}, "the application's row is done")
     assert app.runs("state", "attempt", "app_tries") == [["succeeded", "2", "0"]]
@@ -54,7 +56,9 @@ def test_a_run_whose_worker_pod_is_deleted_politely_ends_in_that_pod(
     wait_until(lambda: release.find("pods", pod) is None, "the drained pod ends by itself", 60)
 
 
-def test_a_row_deleted_while_its_run_is_queued_is_not_run(two_workers: str, release: Release, application: MakeApplication) -> None:
+def test_a_row_deleted_while_its_run_is_queued_is_not_run(
+    two_workers: str, release: Release, application: MakeApplication
+) -> None:
     app = application("deleted", queue=two_workers)
     app.insert(1, 2)
     wait_until(lambda: len(app.log("started")) == 2, "both workers are busy")

@@ -17,16 +17,21 @@ def test_a_row_of_another_key_starts_within_3_s_past_a_thousand_of_a_throttled_k
     app.insert(1, 1000, customer="throttled")
     wait_until(lambda: len(app.log("started")) == 1, "one row of the throttled key starts")
     wait_until(
-        lambda: condition(release.find("rowsources", app.name), "Throttled").get("status") == "True", "the source says that it is throttled"
+        lambda: condition(release.find("rowsources", app.name), "Throttled").get("status") == "True",
+        "the source says that it is throttled",
     )
     app.insert(1001, customer="other")
     wait_until(lambda: len(app.log("started")) == 2, "the other key's row starts")
     # Both instants are the database's own.
     [[seconds]] = release.sql(
-        f"select extract(epoch from l.at - r.created_at) from faults_log l join {app.table} r on r.id = l.row_id where l.source = r.source and r.id = 1001"
+        f"select extract(epoch from l.at - r.created_at) from faults_log l join {app.table} r on r.id ="
+        " l.row_id where l.source = r.source and r.id = 1001"
     )
     assert float(seconds) < 3
-    assert [row for row, _, _ in app.log("started")] == [1, 1001], "one of the throttled key, in order, and the other"
+    assert [row for row, _, _ in app.log("started")] == [
+        1,
+        1001,
+    ], "one of the throttled key, in order, and the other"
 
 
 def test_without_a_limit_one_key_takes_both_workers(two_workers: str, application: MakeApplication) -> None:

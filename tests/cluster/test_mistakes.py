@@ -1,4 +1,6 @@
-"""What a user does wrong is said in a condition, with the remedy, while a healthy source beside it goes on."""
+"""What a user does wrong is said in a condition, with the remedy, while a healthy source beside it goes
+on.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,11 +35,31 @@ class Mistake:
 MISTAKES = [
     Mistake("rowsources", "faults-no-table", "Ready", "TableMissing", ("faults_not_there", "create it")),
     Mistake("rowsources", "faults-no-column", "Ready", "ColumnMissing", ("prize", TABLE, "correct spec")),
-    Mistake("rowsources", "faults-no-task", "Ready", "TaskNotAllowed", ("ship", "spec.tasks", "add it there")),
+    Mistake(
+        "rowsources", "faults-no-task", "Ready", "TaskNotAllowed", ("ship", "spec.tasks", "add it there")
+    ),
     # The chart lets the operator read named Secrets only, so whether another one exists is not its to know.
-    Mistake("workqueues", "faults-no-secret", "Ready", "SecretForbidden", ("faults-not-there", "rbac.secretNames", "spec.databaseRef")),
-    Mistake("workqueues", "faults-no-image", "Degraded", "ImagePullFailed", ("1 pods", "Correct spec.template.image")),
-    Mistake("workqueues", "faults-no-worker-image", "Ready", "ImagePullFailed", ("1 pods", "Correct spec.template.image")),
+    Mistake(
+        "workqueues",
+        "faults-no-secret",
+        "Ready",
+        "SecretForbidden",
+        ("faults-not-there", "rbac.secretNames", "spec.databaseRef"),
+    ),
+    Mistake(
+        "workqueues",
+        "faults-no-image",
+        "Degraded",
+        "ImagePullFailed",
+        ("1 pods", "Correct spec.template.image"),
+    ),
+    Mistake(
+        "workqueues",
+        "faults-no-worker-image",
+        "Ready",
+        "ImagePullFailed",
+        ("1 pods", "Correct spec.template.image"),
+    ),
 ]
 
 
@@ -46,7 +68,10 @@ def mistaken(release: Release, workers: str) -> Iterator[Application]:
     """All mistakes at once; the healthy application beside them."""
     healthy = Application(release, "faults-healthy", queue=workers)
     unpullable = Application(release, "faults-unpullable", queue="faults-no-image")
-    release.sql(f"create table {TABLE}(id int primary key, source text, status text not null default 'new', error text)")
+    release.sql(
+        f"create table {TABLE}(id int primary key, source text, status text not null default 'new', error"
+        " text)"
+    )
     release.apply(
         row_source("faults-no-table", queue=workers, table="faults_not_there"),
         row_source("faults-no-column", queue=workers, table=TABLE, columns=["id", "prize"]),
@@ -67,13 +92,19 @@ def mistaken(release: Release, workers: str) -> Iterator[Application]:
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=str)
-def test_a_mistake_is_said_with_its_remedy_within_20_s(release: Release, mistaken: Application, mistake: Mistake) -> None:
+def test_a_mistake_is_said_with_its_remedy_within_20_s(
+    release: Release, mistaken: Application, mistake: Mistake
+) -> None:
     wrong = "False" if mistake.kind == "Ready" else "True"
 
     def said() -> dict[str, str] | None:
         found = release.find(mistake.plural, mistake.name)
         now = condition(found, mistake.kind)
-        return {**now, "created": found["metadata"]["creationTimestamp"]} if found and now.get("reason") == mistake.reason else None
+        return (
+            {**now, "created": found["metadata"]["creationTimestamp"]}
+            if found and now.get("reason") == mistake.reason
+            else None
+        )
 
     found = wait_until(said, f"{mistake.plural} {mistake.name} says {mistake.reason}", WITHIN_SECONDS)
     assert isinstance(found, dict)

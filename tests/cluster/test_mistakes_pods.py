@@ -1,4 +1,6 @@
-"""What a cluster refuses or ends: quotas, memory, pods that do not stop. Each is told with its remedy, and ends within its time."""
+"""What a cluster refuses or ends: quotas, memory, pods that do not stop. Each is told with its remedy, and
+ends within its time.
+"""
 
 from collections.abc import Iterator
 
@@ -20,7 +22,12 @@ def one_pod(release: Release) -> Iterator[str]:
     """A priority class of which the namespace may have one pod: a quota that concerns nobody else."""
     selector = {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": [CLASS]}]}
     release.apply(
-        {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": CLASS}, "value": 1},
+        {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": CLASS},
+            "value": 1,
+        },
         {
             "apiVersion": "v1",
             "kind": "ResourceQuota",
@@ -97,21 +104,34 @@ def test_a_pod_that_the_kernel_ends_for_its_memory_is_the_platforms_failure_with
     app.insert(1)
     wait_until(lambda: app.count("dead") == 1, "the run is dead", 60)
     words = app.runs("failure->>'class'", "failure->>'reason'", "failure->>'message'")
-    assert words == [["infra", "OutOfMemory", "the container ran out of memory (limit 48Mi): raise spec.template.resources.limits.memory"]]
+    assert words == [
+        [
+            "infra",
+            "OutOfMemory",
+            "the container ran out of memory (limit 48Mi): raise spec.template.resources.limits.memory",
+        ]
+    ]
     wait_until(lambda: app.statuses() == {"failed": 1}, "the row is told")
     degraded = lambda: condition(release.find("workqueues", "faults-memory"), "Degraded")  # noqa: E731
-    wait_until(lambda: degraded().get("reason") in ("DeadLetters", "OutOfMemory"), "its condition says so", 20)
+    wait_until(
+        lambda: degraded().get("reason") in ("DeadLetters", "OutOfMemory"), "its condition says so", 20
+    )
     release.delete("workqueue", "faults-memory")
 
 
-def test_a_pod_that_ignores_sigterm_keeps_no_run_open_and_is_gone_after_its_grace(release: Release, application: MakeApplication) -> None:
+def test_a_pod_that_ignores_sigterm_keeps_no_run_open_and_is_gone_after_its_grace(
+    release: Release, application: MakeApplication
+) -> None:
     template = {"args": [DEAF]}
     limits = {"softSeconds": 5, "hardSeconds": 10}
     release.apply(
         exit_queue("faults-deaf", template=template, retry=ONCE),
         exit_queue("faults-deaf-limit", template=template, limits=limits, retry=ONCE),
     )
-    canceled, limited = application("deaf", queue="faults-deaf"), application("deaf-limit", queue="faults-deaf-limit")
+    canceled, limited = (
+        application("deaf", queue="faults-deaf"),
+        application("deaf-limit", queue="faults-deaf-limit"),
+    )
     canceled.insert(1)
     limited.insert(1)
     wait_until(lambda: canceled.count("running") == 1, "it runs", 60)

@@ -11,10 +11,15 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 EDITED = {"metadata": {"labels": {"edition": "second"}}}
 
 
-def test_an_edit_of_limits_and_template_reaches_new_pods_and_interrupts_no_run(release: Release, application: MakeApplication) -> None:
+def test_an_edit_of_limits_and_template_reaches_new_pods_and_interrupts_no_run(
+    release: Release, application: MakeApplication
+) -> None:
     one = {"min": 1, "max": 1}
     release.apply(workers_queue("faults-edited", scaling=one), exit_queue("faults-edited-exit"))
-    by_worker, by_kube_job = application("edited", queue="faults-edited"), application("edited-exit", queue="faults-edited-exit")
+    by_worker, by_kube_job = (
+        application("edited", queue="faults-edited"),
+        application("edited-exit", queue="faults-edited-exit"),
+    )
     by_worker.insert(1)
     by_kube_job.insert(1)
     wait_until(lambda: by_worker.log("started"), "the worker's run starts", 60)
@@ -28,9 +33,17 @@ def test_an_edit_of_limits_and_template_reaches_new_pods_and_interrupts_no_run(r
     release.apply(edited, exit_queue("faults-edited-exit", template=EDITED, limits=limits))
 
     def new_workers() -> set[str]:
-        return {n for n, p in release.ready_workers("faults-edited").items() if p["metadata"]["labels"].get("edition") == "second"}
+        return {
+            n
+            for n, p in release.ready_workers("faults-edited").items()
+            if p["metadata"]["labels"].get("edition") == "second"
+        }
 
-    wait_until(lambda: new_workers() and old not in release.workers("faults-edited"), "a new worker is ready, the old one drains", 90)
+    wait_until(
+        lambda: new_workers() and old not in release.workers("faults-edited"),
+        "a new worker is ready, the old one drains",
+        90,
+    )
     assert by_worker.runs("state", "attempt") == [["running", "1"]]
     assert uids(by_kube_job.kube_pods()) == running
     by_worker.insert(2)

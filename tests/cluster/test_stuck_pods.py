@@ -1,4 +1,6 @@
-"""What a real kubelet says of a pod that waits for its container for ever; the minute after which that is told is handed in."""
+"""What a real kubelet says of a pod that waits for its container for ever; the minute after which that is
+told is handed in.
+"""
 
 import asyncio
 from collections.abc import Iterator
@@ -26,19 +28,32 @@ def pod(name: str, **spec: Any) -> dict[str, Any]:
     main = {"name": "main", "image": IMAGE, "imagePullPolicy": "IfNotPresent", "command": ["sleep", "60"]}
     volume = {"volumeMounts": [{"name": "database", "mountPath": "/database"}]} if "volumes" in spec else {}
     whole = {"containers": [{**main, **volume}], "terminationGracePeriodSeconds": 0, **spec}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": NAMESPACE, "name": name}, "spec": whole}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"namespace": NAMESPACE, "name": name},
+        "spec": whole,
+    }
 
 
 STUCK = {
-    f"{NAME}-key": (pod(f"{NAME}-key", volumes=[{"name": "database", "secret": PICKED}]), "references non-existent secret key: workerUrl"),
-    f"{NAME}-secret": (pod(f"{NAME}-secret", volumes=[{"name": "database", "secret": {"secretName": "nobody"}}]), 'secret "nobody" not found'),
+    f"{NAME}-key": (
+        pod(f"{NAME}-key", volumes=[{"name": "database", "secret": PICKED}]),
+        "references non-existent secret key: workerUrl",
+    ),
+    f"{NAME}-secret": (
+        pod(f"{NAME}-secret", volumes=[{"name": "database", "secret": {"secretName": "nobody"}}]),
+        'secret "nobody" not found',
+    ),
     f"{NAME}-scheduler": (pod(f"{NAME}-scheduler", schedulerName="nobody"), "no scheduler has looked at it"),
-}  # fmt: skip
+}
 
 
 async def told_of(kube: KubeClient, name: str) -> PodProblem | None:
     """What would be told of it a minute from now, with its newest Warning Event."""
-    found = pod_problems([observe_pod(await kube.get(PODS, NAMESPACE, name))], datetime.now(UTC) + timedelta(seconds=61))
+    found = pod_problems(
+        [observe_pod(await kube.get(PODS, NAMESPACE, name))], datetime.now(UTC) + timedelta(seconds=61)
+    )
     if not found or found[0].involved is None:
         return None
     said = await EventReader(kube).newest(NAMESPACE, found[0].involved)
@@ -58,10 +73,14 @@ def kubeconfig(cluster_kubeconfig: Path) -> Iterator[Path]:
     asyncio.run(clear())
 
 
-def test_what_a_kubelet_says_of_a_key_a_secret_and_a_scheduler_that_are_missing_is_told(kubeconfig: Path) -> None:
+def test_what_a_kubelet_says_of_a_key_a_secret_and_a_scheduler_that_are_missing_is_told(
+    kubeconfig: Path,
+) -> None:
     async def scenario() -> None:
         async with KubeClient(load_kubeconfig(kubeconfig)) as kube, asyncio.timeout(120):
-            await kube.create(SECRETS, {"metadata": {"namespace": NAMESPACE, "name": NAME}, "stringData": {"url": "x"}})
+            await kube.create(
+                SECRETS, {"metadata": {"namespace": NAMESPACE, "name": NAME}, "stringData": {"url": "x"}}
+            )
             for manifest, _ in STUCK.values():
                 await kube.create(PODS, manifest)
             for name, (_, words) in STUCK.items():

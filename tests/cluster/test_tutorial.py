@@ -34,7 +34,14 @@ def shell(cluster: str, cluster_kubeconfig: Path, release: Release, tmp_path: Pa
 
 
 def _clean(release: Release) -> None:
-    release.kubectl("delete", "rowsource/archive", "rowsource/reports", "workqueue/archive", "workqueue/weather", "--ignore-not-found")
+    release.kubectl(
+        "delete",
+        "rowsource/archive",
+        "rowsource/reports",
+        "workqueue/archive",
+        "workqueue/weather",
+        "--ignore-not-found",
+    )
     release.sql("drop table if exists reports, summaries")
     for queue, source in (("weather", "reports"), ("archive", "archive")):
         if json.loads(release.rowlock("runs", "--source", source, "--limit", "1", "-o", "json")):
@@ -61,7 +68,9 @@ class Shell:
         if step.name:
             (folder / step.name).write_text(step.text)
             return ""
-        text = step.text.replace(FOLDER, str(folder)).replace("tools.cluster build", f"tools.cluster build --name {self._cluster}")
+        text = step.text.replace(FOLDER, str(folder)).replace(
+            "tools.cluster build", f"tools.cluster build --name {self._cluster}"
+        )
         text = text.replace("$(.venv/bin/python -m tools.cluster kubeconfig)", "$OWN")
         assert self._process.stdin
         assert self._process.stdout

@@ -1,4 +1,6 @@
-"""Golden files: what a builder makes of an input, committed and compared; `ROWLOCK_GOLDEN=write` (make golden) rewrites them."""
+"""Golden files: what a builder makes of an input, committed and compared; `ROWLOCK_GOLDEN=write` (make
+golden) rewrites them.
+"""
 
 import difflib
 import os
@@ -34,8 +36,14 @@ def assert_golden(kind: str, case: str, made: Any) -> None:
     text = yaml.dump(made, Dumper=_Plain, sort_keys=True, allow_unicode=True, width=140)
     if os.environ.get("ROWLOCK_GOLDEN") == "write":
         path.write_text(text)
-    expected = path.read_text() if path.is_file() else "(no expected.yaml: run `ROWLOCK_GOLDEN=write pytest tests/unit/operator`)"
+    expected = (
+        path.read_text()
+        if path.is_file()
+        else "(no expected.yaml: run `ROWLOCK_GOLDEN=write pytest tests/unit/operator`)"
+    )
     difference = "".join(
-        difflib.unified_diff(expected.splitlines(True), text.splitlines(True), f"{kind}/{case}/expected.yaml", "built now")
+        difflib.unified_diff(
+            expected.splitlines(True), text.splitlines(True), f"{kind}/{case}/expected.yaml", "built now"
+        )
     )
     assert difference == "", difference

@@ -1,6 +1,8 @@
-"""`python -m tests.proof [NAME...]`: the long form of each proof, one after the other; nothing else should run beside them.
+"""`python -m tests.proof [NAME...]`: the long form of each proof, one after the other; nothing else should
+run beside them.
 
-Results are JSON files in tests/proof/results/; chaos writes its page into docs/measurements.md as well. Exit code 0 where all of them held.
+Results are JSON files in tests/proof/results/; chaos writes its page into docs/measurements.md as well. Exit
+code 0 where all of them held.
 """
 
 import os
@@ -39,8 +41,12 @@ def main() -> int:
     for name in sys.argv[1:] or PROOFS:
         began = time.monotonic()
         print(f"proof {name}: python -m {' '.join(PROOFS[name])}", flush=True)
-        code = subprocess.run([sys.executable, "-m", *PROOFS[name]], env=os.environ | {"ROWLOCK_LONG_TESTS": "1"}, check=False).returncode
-        print(f"proof {name}: {'failed' if code else 'held'} after {time.monotonic() - began:.0f} s", flush=True)
+        code = subprocess.run(
+            [sys.executable, "-m", *PROOFS[name]], env=os.environ | {"ROWLOCK_LONG_TESTS": "1"}, check=False
+        ).returncode
+        print(
+            f"proof {name}: {'failed' if code else 'held'} after {time.monotonic() - began:.0f} s", flush=True
+        )
         failed += [name] if code else []
     print(f"proof: failed: {', '.join(failed)}" if failed else "proof: all held", flush=True)
     return 1 if failed else 0

@@ -1,7 +1,9 @@
-"""How far large rows make etcd grow: rows of contract Exit whose kube jobs run and end on a real API server, with the controllers of Kubernetes.
+"""How far large rows make etcd grow: rows of contract Exit whose kube jobs run and end on a real API server,
+with the controllers of Kubernetes.
 
-`python -m tests.proof.etcd_growth [--rows N] [--seconds N] [--hurry N] [--out FILE]`. With `--hurry 10` etcd compacts, and the bound
-counts, over 30 s instead of 300: the same bytes in a tenth of the time. There is no kubelet; a stand-in writes what one would.
+`python -m tests.proof.etcd_growth [--rows N] [--seconds N] [--hurry N] [--out FILE]`. With `--hurry 10` etcd
+compacts, and the bound counts, over 30 s instead of 300: the same bytes in a tenth of the time. There is no
+kubelet; a stand-in writes what one would.
 """
 
 import argparse
@@ -47,7 +49,9 @@ class Growth:
 
 
 class Node:
-    """A stand-in for scheduler and kubelet: binds each pod of a namespace, lets it run for a moment, and writes its end."""
+    """A stand-in for scheduler and kubelet: binds each pod of a namespace, lets it run for a moment, and
+    writes its end.
+    """
 
     def __init__(self, plane: KubeControlPlane, namespace: str) -> None:
         self._kubeconfig, self._pods = plane.kubeconfig, f"/api/v1/namespaces/{namespace}/pods"
@@ -77,7 +81,11 @@ class Node:
     def _next(self, api: Api) -> str | None:
         # As a table, which leaves out the rows in the annotations.
         with self._lock:
-            _, answer = api.call("GET", f"{self._pods}?includeObject=None", accept="application/json;as=Table;g=meta.k8s.io;v=v1")
+            _, answer = api.call(
+                "GET",
+                f"{self._pods}?includeObject=None",
+                accept="application/json;as=Table;g=meta.k8s.io;v=v1",
+            )
             pods = {row["cells"][0] for row in answer["rows"]}
             self._taken &= pods
             name: str | None = next(iter(sorted(pods - self._taken)), None)
@@ -97,11 +105,23 @@ def _status(phase: str) -> dict[str, Any]:
     state: dict[str, Any] = {
         "Pending": {"waiting": {"reason": "ContainerCreating"}},
         "Running": {"running": {"startedAt": now}},
-        "Succeeded": {"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": now}},
+        "Succeeded": {
+            "terminated": {"exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": now}
+        },
     }[phase]
-    container = {"name": "main", "image": "x:1", "imageID": "", "ready": phase == "Running", "restartCount": 0, "state": state}
+    container = {
+        "name": "main",
+        "image": "x:1",
+        "imageID": "",
+        "ready": phase == "Running",
+        "restartCount": 0,
+        "state": state,
+    }
     ready = "True" if phase == "Running" else "False"
-    conditions = [{"type": kind, "status": ready, "lastTransitionTime": now} for kind in ("Initialized", "Ready", "ContainersReady")]
+    conditions = [
+        {"type": kind, "status": ready, "lastTransitionTime": now}
+        for kind in ("Initialized", "Ready", "ContainersReady")
+    ]
     return {"phase": phase, "conditions": conditions, "containerStatuses": [container], "startTime": now}
 
 
@@ -117,20 +137,31 @@ def measure(
 ) -> Growth:
     """Until all rows have ended, or so many seconds are over."""
     room.sql(
-        "create table orders(id bigint generated always as identity primary key, status text not null default 'new', error text, body text);"
-        "create index on orders(id) where status = 'new'"
+        "create table orders(id bigint generated always as identity primary key, status text not null default"
+        " 'new', error text, body text);create index on orders(id) where status = 'new'"
     )
     room.create(exit_queue("resize", parallelism=PARALLELISM, rowDelivery=delivery))
     columns = ["id", "body"]
-    room.create(row_source("orders", workQueueRef={"name": "resize"}, task="resize", columns=columns, statusColumn=STATUS_COLUMN))
+    room.create(
+        row_source(
+            "orders",
+            workQueueRef={"name": "resize"},
+            task="resize",
+            columns=columns,
+            statusColumn=STATUS_COLUMN,
+        )
+    )
     hurried = f"import rowlock_operator.dispatch.write_budget as budget\nbudget.WINDOW_SECONDS /= {hurry}\n"
-    room.operator(otherwise=hurried, **({} if bounded else {"rowlock_queue_write_mib": "0", "rowlock_total_write_mib": "0"}))
+    room.operator(
+        otherwise=hurried,
+        **({} if bounded else {"rowlock_queue_write_mib": "0", "rowlock_total_write_mib": "0"}),
+    )
     room.wait_condition("RowSource", "orders", status="True")
     before, largest, throttled, began = plane.etcd_bytes(), 0, False, time.monotonic()
     # Half of the text is random: nothing on the way may pack it.
     room.sql(
-        "insert into orders(body) select string_agg(md5(random()::text || n || i), '') from generate_series(1, %s) i,"
-        " generate_series(1, %s) n group by i",
+        "insert into orders(body) select string_agg(md5(random()::text || n || i), '') from"
+        " generate_series(1, %s) i, generate_series(1, %s) n group by i",
         rows,
         ROW_BYTES // 32,
     )
@@ -139,15 +170,28 @@ def measure(
         while ended < rows and time.monotonic() - began < seconds:
             time.sleep(0.5)
             largest = max(largest, plane.etcd_bytes() - before)
-            throttled = throttled or room.condition("WorkQueue", "resize", "Throttled").get("reason") == "AtWriteBound"
+            throttled = (
+                throttled
+                or room.condition("WorkQueue", "resize", "Throttled").get("reason") == "AtWriteBound"
+            )
             ((ended,),) = room.sql("select count(*) from orders where status = 'done'")
-    return Growth(rows, ended, round(time.monotonic() - began, 1), largest, round(largest / max(1, ended)), throttled, hurry)
+    return Growth(
+        rows,
+        ended,
+        round(time.monotonic() - began, 1),
+        largest,
+        round(largest / max(1, ended)),
+        throttled,
+        hurry,
+    )
 
 
 @contextmanager
 def stage(*, hurry: int) -> Iterator[tuple[KubeControlPlane, OperatorRoom]]:
     """A control plane of its own, whose etcd compacts as often as the bound is hurried."""
-    plane = KubeControlPlane(controller_manager=True, compaction_seconds=COMPACTION_SECONDS // hurry).start(install_definitions)
+    plane = KubeControlPlane(controller_manager=True, compaction_seconds=COMPACTION_SECONDS // hurry).start(
+        install_definitions
+    )
     postgres, redis = PostgresServer().start(), RedisServer().start()
     try:
         with tempfile.TemporaryDirectory(prefix="rowlock-etcd-") as folder:
@@ -172,7 +216,14 @@ def main(arguments: list[str] | None = None) -> int:
         growth = measure(plane, room, rows=given.rows, seconds=given.seconds, hurry=given.hurry)
     held = growth.largest_growth_bytes < ALLOWED_BYTES and growth.ended == growth.rows
     text = json.dumps(
-        {"held": held, "row_bytes": ROW_BYTES, "parallelism": PARALLELISM, "allowed_bytes": ALLOWED_BYTES, **asdict(growth)}, indent=2
+        {
+            "held": held,
+            "row_bytes": ROW_BYTES,
+            "parallelism": PARALLELISM,
+            "allowed_bytes": ALLOWED_BYTES,
+            **asdict(growth),
+        },
+        indent=2,
     )
     print(text)
     if given.out:

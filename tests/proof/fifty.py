@@ -1,7 +1,8 @@
-"""`python -m tests.proof.fifty TEST...`: runs each test fifty times with two busy loops beside it, and says how often it passed.
+"""`python -m tests.proof.fifty TEST...`: runs each test fifty times with two busy loops beside it, and says
+how often it passed.
 
-`--write` keeps the result in tests/proof/results/fifty.json, beside those of other tests. Exit code 0 where nothing failed. Nothing is
-tried again: what failed once has failed.
+`--write` keeps the result in tests/proof/results/fifty.json, beside those of other tests. Exit code 0 where
+nothing failed. Nothing is tried again: what failed once has failed.
 """
 
 import argparse
@@ -41,7 +42,10 @@ class Repeated:
         """Of a parametrized test, the cases that were asked for."""
         whole = {_without_case(each) for each in self.chosen if "[" not in each}
         items[:] = [
-            item for item in items if (name := _without_number(item.nodeid)) in self.chosen or any(name.startswith(each) for each in whole)
+            item
+            for item in items
+            if (name := _without_number(item.nodeid)) in self.chosen
+            or any(name.startswith(each) for each in whole)
         ]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -67,7 +71,9 @@ class Repeated:
 
 
 def _without_number(name: str) -> str:
-    return re.sub(r"(-?)time\d+(-?)", lambda found: "-" if found[1] and found[2] else "", name).replace("[]", "")
+    return re.sub(r"(-?)time\d+(-?)", lambda found: "-" if found[1] and found[2] else "", name).replace(
+        "[]", ""
+    )
 
 
 def _without_case(name: str) -> str:
@@ -95,9 +101,15 @@ def main() -> int:
     chosen = options.parse_args()
     repeated = Repeated(chosen.times, tuple(chosen.tests))
     with busy(chosen.loops):
-        code = pytest.main(["-q", "-p", "no:cacheprovider", *dict.fromkeys(map(_without_case, chosen.tests))], plugins=[repeated])
+        code = pytest.main(
+            ["-q", "-p", "no:cacheprovider", *dict.fromkeys(map(_without_case, chosen.tests))],
+            plugins=[repeated],
+        )
         load = round(os.getloadavg()[0], 1)
-    found = {name: {**each, "busy_loops": chosen.loops, "load": load, "cores": os.cpu_count()} for name, each in repeated.result().items()}
+    found = {
+        name: {**each, "busy_loops": chosen.loops, "load": load, "cores": os.cpu_count()}
+        for name, each in repeated.result().items()
+    }
     print(json.dumps(found, indent=2))
     if chosen.write:
         RESULTS.parent.mkdir(exist_ok=True)

@@ -1,4 +1,5 @@
-"""A hundred sources, twenty of them locked, slow, full or broken in turn: how long a row of a quiet one waits for its outcome.
+"""A hundred sources, twenty of them locked, slow, full or broken in turn: how long a row of a quiet one waits
+for its outcome.
 
 `python -m tests.proof.hundred_sources [--seconds N] [--turn N] [--out FILE]`
 """
@@ -34,7 +35,8 @@ LOOK_SECONDS = 1.0  # of a slow one, for each row
 _FOREVER = Patience(60_000, 60_000)
 # As it was: whoever looks at a table waits for it.
 WITHOUT_BUDGETS = DispatchSettings(
-    tables=TablesSettings(tiers=(Patience(1_000, 60_000),)), feeder=FeederSettings(poll_patience=_FOREVER, glance=_FOREVER, pass_seconds=60)
+    tables=TablesSettings(tiers=(Patience(1_000, 60_000),)),
+    feeder=FeederSettings(poll_patience=_FOREVER, glance=_FOREVER, pass_seconds=60),
 )
 _TABLES = """
 create table lag(name text primary key, seconds float8);
@@ -42,10 +44,12 @@ create function lags(p_name text) returns bool language sql volatile as
   $$ select coalesce((select pg_sleep(seconds)::text is not null from lag where name = p_name), true) $$;
 create table arrived(name text, id bigint, seconds float8);
 create function arrive() returns trigger language plpgsql as $$ begin
-  insert into arrived values (tg_table_name, new.id, extract(epoch from clock_timestamp() - new.made_at)); return new; end $$;
+  insert into arrived values (tg_table_name, new.id,
+    extract(epoch from clock_timestamp() - new.made_at)); return new; end $$;
 """
 _TABLE = """
-create table {0}(id bigint generated always as identity primary key, status text not null default 'new', error text, body text,
+create table {0}(id bigint generated always as identity primary key, status text not null default 'new',
+  error text, body text,
                  made_at timestamptz not null default clock_timestamp());
 create index on {0}(id) where status = 'new';
 create trigger arrived after update on {0} for each row when (new.status = 'done') execute function arrive();
@@ -54,7 +58,9 @@ create trigger arrived after update on {0} for each row when (new.status = 'done
 
 @dataclass(frozen=True)
 class Waits:
-    """Seconds from a row to its outcome in its status column, of `rows` rows of quiet sources; `unfinished` never got there."""
+    """Seconds from a row to its outcome in its status column, of `rows` rows of quiet sources; `unfinished`
+    never got there.
+    """
 
     rows: int
     unfinished: int
@@ -64,16 +70,28 @@ class Waits:
 
 
 def measure(
-    url: str, redis_url: str, *, seconds: float, turn_seconds: float, calm_seconds: float = 0.0, settings: DispatchSettings | None = None
+    url: str,
+    redis_url: str,
+    *,
+    seconds: float,
+    turn_seconds: float,
+    calm_seconds: float = 0.0,
+    settings: DispatchSettings | None = None,
 ) -> tuple[Waits, Waits]:
-    """(without troubles, for so many seconds; with them). Every `turn_seconds` the troubled sources change their trouble."""
+    """(without troubles, for so many seconds; with them). Every `turn_seconds` the troubled sources change
+    their trouble.
+    """
     with connect(url) as cursor:
         cursor.execute(_TABLES)
         for name in _names():
             cursor.execute(_TABLE.format(name))
         for name in FULL:
             cursor.execute(f"insert into {name}(body) select 'x' from generate_series(1, 1500)")
-    with dispatching(url, redis_url, settings=settings) as bench, BareRunner(url, redis_url, lambda args: None), connect(url) as cursor:
+    with (
+        dispatching(url, redis_url, settings=settings) as bench,
+        BareRunner(url, redis_url, lambda args: None),
+        connect(url) as cursor,
+    ):
         _register(bench)
         wait_until(lambda: _count(cursor, "rowlock.active") >= 1000 * len(FULL), "the full ones are full", 60)
         random.seed(7)
@@ -123,7 +141,10 @@ def _count(cursor: psycopg2.extensions.cursor, table: str) -> int:
 
 def _register(bench: Bench) -> None:
     nobody = bench.dispatcher.register_queue(
-        QueueEntry(0, "default/nobody", False, False, 600), retry={}, succeeded_seconds=86400, dead_seconds=86400
+        QueueEntry(0, "default/nobody", False, False, 600),
+        retry={},
+        succeeded_seconds=86400,
+        dead_seconds=86400,
     )
     for name in _names():
         plan = order_plan(name=f"default/{name}", table=name, arguments=(("id", "id"),))
@@ -135,7 +156,9 @@ def _register(bench: Bench) -> None:
 
 @contextlib.contextmanager
 def _troubles(url: str, number: int) -> Iterator[None]:
-    """A third each of the troubled sources is locked, slow and broken, another third with each turn; then all are well."""
+    """A third each of the troubled sources is locked, slow and broken, another third with each turn; then all
+    are well.
+    """
     third = len(OTHERS) // 3
     shifted = OTHERS[number % 3 * third :] + OTHERS[: number % 3 * third]
     locked, slow, broken = shifted[:third], shifted[third : 2 * third], shifted[2 * third :]
@@ -161,20 +184,28 @@ def _troubles(url: str, number: int) -> Iterator[None]:
             cursor.execute("delete from lag")
             for at, name in enumerate(broken):
                 cursor.execute(
-                    f"alter table {name} rename column gone to status" if at % 2 else f"alter table {name} drop constraint refuses"
+                    f"alter table {name} rename column gone to status"
+                    if at % 2
+                    else f"alter table {name} drop constraint refuses"
                 )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.proof.hundred_sources", description=__doc__)
     parser.add_argument("--seconds", type=float, default=300.0)
-    parser.add_argument("--turn", type=float, default=10.0, help="seconds until the troubled sources change their trouble")
+    parser.add_argument(
+        "--turn", type=float, default=10.0, help="seconds until the troubled sources change their trouble"
+    )
     parser.add_argument("--out", type=Path, help="file for the figures; printed otherwise")
     chosen = parser.parse_args()
     postgres, redis = PostgresServer(durable=True).start(), RedisServer().start()
     try:
         calm, waits = measure(
-            postgres.new_database(), redis.url, seconds=chosen.seconds, turn_seconds=chosen.turn, calm_seconds=chosen.turn
+            postgres.new_database(),
+            redis.url,
+            seconds=chosen.seconds,
+            turn_seconds=chosen.turn,
+            calm_seconds=chosen.turn,
         )
     finally:
         redis.stop()

@@ -1,7 +1,8 @@
 """Innocent runs beside tasks that leak, fork, open, lock and die at random, on one queue with two workers.
 
-`python -m tests.proof.soak [--seconds N] [--rate N] [--out FILE]`: every innocent run ends once and right, and memory,
-descriptors, connections and Redis stay flat over the second half of its half an hour. Exit code 0 where that held.
+`python -m tests.proof.soak [--seconds N] [--rate N] [--out FILE]`: every innocent run ends once and right,
+and memory, descriptors, connections and Redis stay flat over the second half of its half an hour. Exit code 0
+where that held.
 """
 
 import argparse
@@ -28,14 +29,26 @@ from tests.services.worker import ROOT, RunningWorker, worker_environment
 
 WORKERS = 2
 HOSTILE_PART = 4  # of so many runs one is hostile
-RETRY = {kind: {"limit": limit, "backoff_seconds": 0.5, "max_backoff_seconds": 2} for kind, limit in (("infra", 5), ("app", 3))}
+RETRY = {
+    kind: {"limit": limit, "backoff_seconds": 0.5, "max_backoff_seconds": 2}
+    for kind, limit in (("infra", 5), ("app", 3))
+}
 BACKLOG = 300  # runs that are not ended: no more are added meanwhile
-# What a series may grow by over the second half and be called flat: this part of its median, or so much, whichever is more.
+# What a series may grow by over the second half and be called flat: this part of its median, or so much,
+# whichever is more.
 FLAT_PART = 0.10
 FLAT_AT_LEAST = {
-    "parent_mb": 1.0, "child_mb": 5.0, "parent_descriptors": 1.0, "child_descriptors": 5.0, "processes": 3.0,
-    "postgres_connections": 3.0, "advisory_locks": 1.0, "redis_mb": 1.0, "redis_keys": 200.0, "redis_clients": 2.0,
-}  # fmt: skip
+    "parent_mb": 1.0,
+    "child_mb": 5.0,
+    "parent_descriptors": 1.0,
+    "child_descriptors": 5.0,
+    "processes": 3.0,
+    "postgres_connections": 3.0,
+    "advisory_locks": 1.0,
+    "redis_mb": 1.0,
+    "redis_keys": 200.0,
+    "redis_clients": 2.0,
+}
 _PACKAGES = os.pathsep.join(str(ROOT / folder) for folder in ("", "operator", "jobimages"))  # this tree's
 _TABLES = """
 create table receipt(run uuid not null, attempt int not null);
@@ -61,7 +74,9 @@ select i.run::text, coalesce(r.state, 'not known'), r.result, r.failure->>'reaso
 
 @dataclass
 class Soak:
-    """What was seen. `series` has a value a sample each; `wrong` are innocent runs that did not end once and right."""
+    """What was seen. `series` has a value a sample each; `wrong` are innocent runs that did not end once and
+    right.
+    """
 
     seconds: float
     innocent: int = 0
@@ -95,7 +110,9 @@ def is_flat(name: str, at: Sequence[float], values: Sequence[float]) -> bool:
     return growth(at, values) <= max(FLAT_PART * statistics.median(half or [0.0]), FLAT_AT_LEAST[name])
 
 
-def measure(url: str, redis_url: str, folder: Path, *, seconds: float, rate: float, every_seconds: float = 5.0) -> Soak:
+def measure(
+    url: str, redis_url: str, folder: Path, *, seconds: float, rate: float, every_seconds: float = 5.0
+) -> Soak:
     """`rate` runs a second for so long, a sample each `every_seconds`; then everything ends in order."""
     create_orders(url)
     with connect(url) as cursor, redis.Redis.from_url(redis_url) as store:
@@ -152,7 +169,9 @@ def _workers(url: str, redis_url: str, folder: Path) -> Iterator[list[RunningWor
             worker.close()
 
 
-def _sample(seen: Soak, at: float, workers: list[RunningWorker], cursor: Any, store: Any, folder: Path) -> None:
+def _sample(
+    seen: Soak, at: float, workers: list[RunningWorker], cursor: Any, store: Any, folder: Path
+) -> None:
     parents = [worker.pid for worker in workers if worker.alive]
     children = [child for worker in workers for child in worker.children()]
     cursor.execute("select count(*) from pg_stat_activity where datname = current_database()")
@@ -184,8 +203,8 @@ def _judge(seen: Soak, cursor: Any) -> None:
     cursor.execute("select count(*) from innocent i join rowlock.run r on r.id = i.run where r.attempt > 1")
     seen.retried_innocents = cursor.fetchone()[0]
     cursor.execute(
-        "select case state when 'succeeded' then result#>>'{}' else concat(state, ': ', failure->>'reason') end, count(*)"
-        " from rowlock.run where task = 'hostile' group by 1 order by 2 desc"
+        "select case state when 'succeeded' then result#>>'{}' else concat(state, ': ', failure->>'reason')"
+        " end, count(*) from rowlock.run where task = 'hostile' group by 1 order by 2 desc"
     )
     seen.hostile_ends = dict(cursor.fetchall())
     seen.growth = {name: round(growth(seen.at, values), 2) for name, values in seen.series.items()}

@@ -92,7 +92,9 @@ def _sql_session(run: Run) -> None:
     with run.transaction() as cursor:
         cursor.execute("select pg_advisory_lock_shared(%s)", (LOCK,))
         cursor.execute("create temp table if not exists stain(n int)")
-        cursor.execute("set soak.stain = 'yes'; set search_path = stained, public; set statement_timeout = '7ms'")
+        cursor.execute(
+            "set soak.stain = 'yes'; set search_path = stained, public; set statement_timeout = '7ms'"
+        )
 
 
 def _open_transaction(run: Run) -> None:

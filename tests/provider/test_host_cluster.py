@@ -1,4 +1,6 @@
-"""One real host cluster, from nothing to nothing: the claims of the provider's verbs, in the order a person uses them."""
+"""One real host cluster, from nothing to nothing: the claims of the provider's verbs, in the order a person
+uses them.
+"""
 
 import json
 import os
@@ -68,7 +70,9 @@ def traces() -> dict[str, set[str]]:
 
 
 def living_namespaces() -> set[str]:
-    """The network namespace of every process; a cluster's processes (but BuildKit) live in one of their own."""
+    """The network namespace of every process; a cluster's processes (but BuildKit) live in one of their
+    own.
+    """
     found = set()
     for entry in Path("/proc").glob("[0-9]*/ns/net"):
         try:
@@ -160,7 +164,9 @@ def test_up_restarts_a_daemon_that_died_and_no_other(status: dict[str, Any]) -> 
     assert {name for name in pids if pids[name] != after[name]} == {"kube-scheduler"}
 
 
-def test_an_image_builds_runs_and_finds_a_service_by_its_name(kubectl: Callable[..., str], tmp_path: Path) -> None:
+def test_an_image_builds_runs_and_finds_a_service_by_its_name(
+    kubectl: Callable[..., str], tmp_path: Path
+) -> None:
     (tmp_path / "Dockerfile").write_text(DOCKERFILE)
     (tmp_path / "says.py").write_text(SAYS)
     must("build", "-t", IMAGE, str(tmp_path))
@@ -175,10 +181,17 @@ def test_an_image_builds_runs_and_finds_a_service_by_its_name(kubectl: Callable[
     until(lambda: is_well(f"http://{address}/"))
 
 
-def test_postgres_runs_as_its_own_user_with_what_its_environment_asks_for(kubectl: Callable[..., str]) -> None:
+def test_postgres_runs_as_its_own_user_with_what_its_environment_asks_for(
+    kubectl: Callable[..., str],
+) -> None:
     # A folder below the mount, as the official image needs it too: the mount's own root belongs to root.
     folder = "/var/lib/postgresql/data/pgdata"
-    env = {"POSTGRES_USER": "app", "POSTGRES_PASSWORD": "only-a-test", "POSTGRES_DB": "shop", "PGDATA": folder}
+    env = {
+        "POSTGRES_USER": "app",
+        "POSTGRES_PASSWORD": "only-a-test",
+        "POSTGRES_DB": "shop",
+        "PGDATA": folder,
+    }
     container = {
         "image": "postgres:17",
         "args": ["postgres", "-c", "max_connections=33"],
@@ -215,7 +228,9 @@ def test_redis_answers_from_outside_its_pod(kubectl: Callable[..., str]) -> None
     assert answer.split() == ["appendonly", "yes"]
 
 
-def test_down_twice_leaves_nothing_on_the_machine(before: dict[str, set[str]], status: dict[str, Any]) -> None:
+def test_down_twice_leaves_nothing_on_the_machine(
+    before: dict[str, set[str]], status: dict[str, Any]
+) -> None:
     """Last in the file: it ends the cluster. Its twin is the first assertion: while up, there are traces."""
     up_now = traces()
     assert {sort for sort in before if up_now[sort] - before[sort]} >= {

@@ -28,9 +28,15 @@ def identity_of(process: "subprocess.Popen[bytes]") -> processes.Identity:
 
 
 @pytest.mark.parametrize("difference", ["start_ticks", "boot_id"])
-def test_a_process_that_inherited_the_pid_is_not_ended(stranger: "subprocess.Popen[bytes]", difference: str) -> None:
+def test_a_process_that_inherited_the_pid_is_not_ended(
+    stranger: "subprocess.Popen[bytes]", difference: str
+) -> None:
     ours = identity_of(stranger)
-    other = replace(ours, start_ticks=ours.start_ticks - 1) if difference == "start_ticks" else replace(ours, boot_id="-")
+    other = (
+        replace(ours, start_ticks=ours.start_ticks - 1)
+        if difference == "start_ticks"
+        else replace(ours, boot_id="-")
+    )
     processes.end(other, grace_seconds=0)
     assert stranger.poll() is None
     assert not processes.is_alive(other)
@@ -47,7 +53,9 @@ def test_a_daemon_keeps_its_pid_through_the_shell_that_joins_its_cgroups(tmp_pat
     argv = [sys.executable, "-c", "import os, signal; print(os.getpid(), flush=True); signal.pause()"]
     identity = processes.spawn(argv, log=tmp_path / "log", cgroup_files=[joined], env={})
     try:
-        wait_until("The daemon's first word", lambda: bool((tmp_path / "log").read_text()), deadline_seconds=20)
+        wait_until(
+            "The daemon's first word", lambda: bool((tmp_path / "log").read_text()), deadline_seconds=20
+        )
         assert processes.is_alive(identity)
         processes.save(identity, tmp_path / "pid")
         assert processes.load(tmp_path / "pid") == identity

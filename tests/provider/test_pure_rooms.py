@@ -28,7 +28,9 @@ def test_a_name_that_could_leave_the_state_folder_is_refused(name: str) -> None:
         cluster_place(name)
 
 
-def test_a_state_folder_that_the_cluster_would_hide_from_itself_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_folder_that_the_cluster_would_hide_from_itself_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("ROWLOCK_STATE", "/run/rowlock")
     with pytest.raises(ClusterError, match="/run"):
         cluster_place("dev")
@@ -52,7 +54,9 @@ def test_tool_lines_are_read_in_both_forms() -> None:
     ]
 
 
-def test_the_build_key_changes_with_the_module_and_only_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_build_key_changes_with_the_module_and_only_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "etcd"
     folder.mkdir()
     (folder / "go.mod").write_text("tool go.etcd.io/etcd/server/v3\n")
@@ -63,7 +67,10 @@ def test_the_build_key_changes_with_the_module_and_only_then(tmp_path: Path, mon
     assert build_key(GROUPS["etcd"]) != first
 
 
-@pytest.mark.parametrize(("text", "expected"), [("go version go1.26.8 linux/amd64", (1, 26, 8)), ("go 1.26.0", (1, 26, 0)), ("none", ())])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("go version go1.26.8 linux/amd64", (1, 26, 8)), ("go 1.26.0", (1, 26, 0)), ("none", ())],
+)
 def test_go_versions_are_read(text: str, expected: tuple[int, ...]) -> None:
     assert version_in(text) == expected
 
@@ -95,9 +102,17 @@ def test_name_servers_that_only_the_machine_reaches_are_left_out() -> None:
 
 
 def test_aggregated_apis_are_possible_and_the_autoscaler_looks_every_two_seconds() -> None:
-    programs = {program: Path("/bin") / program for name in HOST_GROUPS for program in programs_of(GROUPS[name])}
+    programs = {
+        program: Path("/bin") / program for name in HOST_GROUPS for program in programs_of(GROUPS[name])
+    }
     daemons = components(PLACE, NETWORK, programs)
-    assert sum(word.startswith(("--requestheader-", "--proxy-client-")) for word in daemons["kube-apiserver"].argv) == 7
+    assert (
+        sum(
+            word.startswith(("--requestheader-", "--proxy-client-"))
+            for word in daemons["kube-apiserver"].argv
+        )
+        == 7
+    )
     assert "--horizontal-pod-autoscaler-sync-period=2s" in daemons["kube-controller-manager"].argv
     assert [name for name, daemon in daemons.items() if not daemon.in_cluster_network] == ["buildkitd"]
 
@@ -219,7 +234,11 @@ def test_an_archive_names_its_image(tmp_path: Path) -> None:
 
 
 def test_stand_ins_bear_the_names_that_dockerfiles_use_and_say_what_they_are() -> None:
-    names = ["docker.io/library/python:3.13-slim-trixie", "docker.io/library/postgres:17", "docker.io/library/redis:8"]
+    names = [
+        "docker.io/library/python:3.13-slim-trixie",
+        "docker.io/library/postgres:17",
+        "docker.io/library/redis:8",
+    ]
     assert [recipe.image for recipe in RECIPES] == names
     assert {recipe.config.labels["dev.rowlock.stand-in"] for recipe in RECIPES} == {"true"}
 

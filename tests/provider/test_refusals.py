@@ -35,13 +35,17 @@ def test_a_build_without_room_says_how_much_it_needs(monkeypatch: pytest.MonkeyP
         ensure_programs(["etcd"])
 
 
-def test_an_unknown_group_of_programs_is_named_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_group_of_programs_is_named_with_the_known_ones(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["programs", "minikube"]) == 1
     assert "the groups are etcd, kubernetes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["kubeconfig"], ["build", "-t", "a:1", "."], ["load", "a.tar"]])
-def test_a_verb_that_needs_a_cluster_says_how_to_start_it(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_verb_that_needs_a_cluster_says_how_to_start_it(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     if os.geteuid() != 0 and words[0] != "kubeconfig":
         pytest.skip("needs root")
     verb, *rest = words

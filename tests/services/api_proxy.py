@@ -1,5 +1,6 @@
-"""A reverse proxy before a real API server that can swallow watches while everything else is answered (a load balancer that forgot a
-stream), and let chosen requests wait."""
+"""A reverse proxy before a real API server that can swallow watches while everything else is answered (a load
+balancer that forgot a stream), and let chosen requests wait.
+"""
 
 import asyncio
 import contextlib
@@ -12,7 +13,14 @@ from aiohttp import web
 
 from rowlock_operator.cluster.credentials import Credentials
 
-_HOP_BY_HOP = {"host", "connection", "transfer-encoding", "content-length", "content-encoding", "accept-encoding"}
+_HOP_BY_HOP = {
+    "host",
+    "connection",
+    "transfer-encoding",
+    "content-length",
+    "content-encoding",
+    "accept-encoding",
+}
 
 
 class ApiProxy:
@@ -43,9 +51,12 @@ class ApiProxy:
             await self._swallow(age)
         timeout = aiohttp.ClientTimeout(total=None)
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            async with session.request(request.method, url, data=await request.read() or None, headers=headers, ssl=tls) as found:
+            async with session.request(
+                request.method, url, data=await request.read() or None, headers=headers, ssl=tls
+            ) as found:
                 response = web.StreamResponse(
-                    status=found.status, headers={"Content-Type": found.headers.get("Content-Type", "text/plain")}
+                    status=found.status,
+                    headers={"Content-Type": found.headers.get("Content-Type", "text/plain")},
                 )
                 await response.prepare(request)
                 async for chunk in found.content.iter_any():

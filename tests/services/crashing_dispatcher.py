@@ -1,7 +1,9 @@
-"""A dispatcher that kills itself at named steps, as `python -m tests.services.crashing_dispatcher SETTINGS` (one JSON object).
+"""A dispatcher that kills itself at named steps, as `python -m tests.services.crashing_dispatcher SETTINGS`
+(one JSON object).
 
-The process is a supervisor without a thread or a connection: it forks one dispatcher after the other, each a fresh life with nothing remembered, and
-writes the step at which each of them died. SIGTERM ends it and the dispatcher of the moment.
+The process is a supervisor without a thread or a connection: it forks one dispatcher after the other, each a
+fresh life with nothing remembered, and writes the step at which each of them died. SIGTERM ends it and the
+dispatcher of the moment.
 """
 
 import json
@@ -27,8 +29,9 @@ from rowlock_operator.rows.source import Source
 from rowlock_operator.transport.redis_queues import RedisQueues
 from tests.services.rows import QUEUE, order_plan
 
-# Step -> (agent, what it does, before or after, what must have been done for the step to be one). A look that finds nothing is no step: it would use up
-# the deaths that are meant for the moments in which something is half done.
+# Step -> (agent, what it does, before or after, what must have been done for the step to be one). A look that
+# finds nothing is no step: it would use up the deaths that are meant for the moments in which something is
+# half done.
 STEPS: dict[str, tuple[type, str, str, Callable[[Any], bool]]] = {
     "before_claim_of_rows": (Source, "claim", "before", lambda rows: True),
     "after_claim_of_rows": (Source, "claim", "after", lambda rows: rows > 0),
@@ -47,7 +50,9 @@ STEPS: dict[str, tuple[type, str, str, Callable[[Any], bool]]] = {
 
 @dataclass(frozen=True)
 class Crashing:
-    """What the process is told; `probability` is asked at each arrival at one of `steps`, until `deaths` have happened."""
+    """What the process is told; `probability` is asked at each arrival at one of `steps`, until `deaths` have
+    happened.
+    """
 
     url: str
     redis_url: str
@@ -60,7 +65,11 @@ class Crashing:
     stale_seconds: float = 0.5  # a claim this old is asked for in Redis
     sweeping: bool = True  # False: nothing takes back what a lost worker held
     dedupe_of_push: bool = True  # False: an id that Redis has is pushed again
-    retry: dict[str, Any] = field(default_factory=lambda: {"infra": {"limit": 1000, "backoff_seconds": 0.05, "max_backoff_seconds": 0.2}})
+    retry: dict[str, Any] = field(
+        default_factory=lambda: {
+            "infra": {"limit": 1000, "backoff_seconds": 0.05, "max_backoff_seconds": 0.2}
+        }
+    )
 
 
 def _arm(crashing: Crashing, life: int, deaths_left: int) -> None:
@@ -79,7 +88,9 @@ def _arm(crashing: Crashing, life: int, deaths_left: int) -> None:
         _wrap(agent, name, step, when, counts, arrive)
 
 
-def _wrap(agent: type, name: str, step: str, when: str, counts: Callable[[Any], bool], arrive: Callable[[str], None]) -> None:
+def _wrap(
+    agent: type, name: str, step: str, when: str, counts: Callable[[Any], bool], arrive: Callable[[str], None]
+) -> None:
     inner = getattr(agent, name)
 
     def wrapped(self: Any, *arguments: Any, **named: Any) -> Any:
@@ -102,21 +113,30 @@ def _write(path: str, line: str) -> None:
 def _live(crashing: Crashing, life: int, deaths_left: int) -> None:
     """One dispatcher's life: as the operator starts one, then its duties until the process ends."""
     _arm(crashing, life, deaths_left)
-    queues = _Undeduped(crashing.redis_url) if not crashing.dedupe_of_push else RedisQueues(crashing.redis_url)
+    queues = (
+        _Undeduped(crashing.redis_url) if not crashing.dedupe_of_push else RedisQueues(crashing.redis_url)
+    )
     every = 0.2 if crashing.sweeping else 1e6
     settings = DispatchSettings(
         claimer=ClaimerSettings(smallest_depth=crashing.batch),
         feeder=FeederSettings(batch=crashing.batch),
-        sweeper=SweeperSettings(every_seconds=every, stale_seconds=crashing.stale_seconds, relane_seconds=1.0, slow_seconds=2.0),
+        sweeper=SweeperSettings(
+            every_seconds=every, stale_seconds=crashing.stale_seconds, relane_seconds=1.0, slow_seconds=2.0
+        ),
     )
     if not crashing.sweeping:
         Ledger.sweep = lambda self, *, slow: 0  # type: ignore[method-assign]
-    dispatcher = DatabaseDispatcher(crashing.url, lambda: queues, settings, launch=lambda dispatcher, queue, claims: None)
+    dispatcher = DatabaseDispatcher(
+        crashing.url, lambda: queues, settings, launch=lambda dispatcher, queue, claims: None
+    )
     entry = None
     while entry is None:
         try:
             entry = dispatcher.register_queue(
-                QueueEntry(0, QUEUE, False, False, 600), retry=crashing.retry, succeeded_seconds=86400, dead_seconds=86400
+                QueueEntry(0, QUEUE, False, False, 600),
+                retry=crashing.retry,
+                succeeded_seconds=86400,
+                dead_seconds=86400,
             )
             dispatcher.register_source(order_plan(task="bill"), [], queue_id=entry.queue_id, suspended=False)
         except RetryLater:

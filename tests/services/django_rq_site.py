@@ -23,7 +23,9 @@ def main(redis_url: str, queue: str, paths: list[str]) -> dict[str, tuple[int, s
     client = Client(raise_request_exception=False)
     client.force_login(User.objects.create_superuser("admin"))
     answers = [client.get(f"/django-rq/{path}") for path in paths]
-    return {path: (each.status_code, each.content.decode()) for path, each in zip(paths, answers, strict=True)}
+    return {
+        path: (each.status_code, each.content.decode()) for path, each in zip(paths, answers, strict=True)
+    }
 
 
 def _set_up(redis_url: str, queue: str) -> None:

@@ -1,8 +1,10 @@
 """Expressions that RowSource.spec.pending may be; checked by the unit tests and run by a real PostgreSQL."""
 
 TABLE = """
-create table orders (id bigint primary key, status text, amount numeric, note text, active boolean, tags text[], payload jsonb,
-                     created_at timestamptz, due_at timestamp, day date, "createdAt" timestamptz, reference uuid)
+create table orders (id bigint primary key, status text, amount numeric, note text, active boolean,
+  tags text[], payload jsonb,
+                     created_at timestamptz, due_at timestamp, day date, "createdAt" timestamptz,
+                     reference uuid)
 """
 ALLOWED = [
     "status = 'new'",

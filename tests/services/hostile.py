@@ -1,4 +1,6 @@
-"""A login whose settings are not the usual ones: what ALTER ROLE ... SET, a hosting provider or another application's needs may have changed."""
+"""A login whose settings are not the usual ones: what ALTER ROLE ... SET, a hosting provider or another
+application's needs may have changed.
+"""
 
 from tests.services.postgres import connect
 
@@ -23,7 +25,8 @@ SETTINGS = {
 
 
 def make_hostile(database: str, **changes: str | None) -> str:
-    """From now on, the login of this address has such settings in its database. Returns the address of one that has none, for the test itself.
+    """From now on, the login of this address has such settings in its database. Returns the address of one
+    that has none, for the test itself.
 
     `changes` by name; None leaves one as it is.
     """

@@ -1,6 +1,8 @@
-"""A Kubernetes control plane of the tests' own: etcd and kube-apiserver, on request kube-controller-manager; no node, so no pod ever runs.
+"""A Kubernetes control plane of the tests' own: etcd and kube-apiserver, on request kube-controller-manager;
+no node, so no pod ever runs.
 
-The programs are real upstream ones, from `ROWLOCK_PROGRAMS` (a folder) or from the cache that `python3 -m tools.cluster programs` fills.
+The programs are real upstream ones, from `ROWLOCK_PROGRAMS` (a folder) or from the cache that `python3 -m
+tools.cluster programs` fills.
 """
 
 import contextlib
@@ -35,7 +37,9 @@ def kube_program(name: str) -> str:
 
 
 class KubeControlPlane:
-    """One cluster without nodes; `start()` until `/readyz`, `stop()` ends every process by its id and removes the folder."""
+    """One cluster without nodes; `start()` until `/readyz`, `stop()` ends every process by its id and removes
+    the folder.
+    """
 
     def __init__(self, *, controller_manager: bool = False, compaction_seconds: float = 300) -> None:
         self.with_controller_manager, self._compaction_seconds = controller_manager, compaction_seconds
@@ -53,8 +57,12 @@ class KubeControlPlane:
         """Administrator's kubeconfig (group system:masters)."""
         return self.folder / "kubeconfig"
 
-    def start(self, before_controllers: "Callable[[KubeControlPlane], None]" = lambda plane: None) -> "KubeControlPlane":
-        """`before_controllers` is called once the API server answers: controllers find a kind that comes later half a minute later."""
+    def start(
+        self, before_controllers: "Callable[[KubeControlPlane], None]" = lambda plane: None
+    ) -> "KubeControlPlane":
+        """`before_controllers` is called once the API server answers: controllers find a kind that comes
+        later half a minute later.
+        """
         try:
             self._write_pki()
             self._write_kubeconfig()
@@ -119,7 +127,13 @@ class KubeControlPlane:
         """Size of etcd's file: what it keeps, and what it has kept since nobody defragmented it."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self._etcd_port}/metrics", timeout=10) as answer:
             lines = answer.read().decode().splitlines()
-        return int(float(next(line for line in lines if line.startswith("etcd_mvcc_db_total_size_in_bytes ")).split()[1]))
+        return int(
+            float(
+                next(line for line in lines if line.startswith("etcd_mvcc_db_total_size_in_bytes ")).split()[
+                    1
+                ]
+            )
+        )
 
     @property
     def ca(self) -> bytes:
@@ -127,7 +141,9 @@ class KubeControlPlane:
         return (self.folder / "ca.crt").read_bytes()
 
     def snapshot_etcd(self) -> Path:
-        """What a snapshot of etcd's volume holds: its files while it stands still. Kept beside the others until `stop`."""
+        """What a snapshot of etcd's volume holds: its files while it stands still. Kept beside the others
+        until `stop`.
+        """
         copy = self.folder / f"etcd-{secrets.token_hex(4)}"
         self._signal("etcd", signal.SIGSTOP)
         try:
@@ -137,8 +153,10 @@ class KubeControlPlane:
         return copy
 
     def restore_etcd(self, snapshot: Path) -> None:
-        """Goes back to a snapshot as Kubernetes' documentation has it: every API server is stopped, etcd restored (its revision goes back), and the
-        controllers start anew with the API server. Who else watches learns nothing. The snapshot is used up."""
+        """Goes back to a snapshot as Kubernetes' documentation has it: every API server is stopped, etcd
+        restored (its revision goes back), and the controllers start anew with the API server. Who else
+        watches learns nothing. The snapshot is used up.
+        """
         names = [name for name in ("manager", "api", "etcd") if name in self._servers]
         for name in names:
             self._servers.pop(name).stop(signal.SIGKILL)
@@ -180,7 +198,12 @@ class KubeControlPlane:
             "--horizontal-pod-autoscaler-sync-period=2s",
         ]
         # Ready when its controllers work, not when its port is open: pods need the account it makes.
-        self._run("manager", command, lambda: self._answers("/api/v1/namespaces/default/serviceaccounts/default"), 60)
+        self._run(
+            "manager",
+            command,
+            lambda: self._answers("/api/v1/namespaces/default/serviceaccounts/default"),
+            60,
+        )
 
     def _run(self, name: str, command: list[str], ready: Any, deadline_seconds: float) -> None:
         server = Server(command, self.folder / f"{name}.log")
@@ -193,7 +216,9 @@ class KubeControlPlane:
         except OSError:
             return False
 
-    def request(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json") -> tuple[int, Any]:
+    def request(
+        self, method: str, path: str, body: Any = None, *, content_type: str = "application/json"
+    ) -> tuple[int, Any]:
         """One call as administrator: the HTTP status and the answer (JSON, else text)."""
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": content_type}
         data = None if body is None else json.dumps(body).encode()
@@ -211,44 +236,98 @@ class KubeControlPlane:
             return status, raw.decode(errors="replace")
 
     def kubectl(self, *arguments: str, given: Any = None) -> subprocess.CompletedProcess[str]:
-        """kubectl as administrator; `given` (a manifest or text) goes to its standard input. Never raises for its exit code."""
+        """kubectl as administrator; `given` (a manifest or text) goes to its standard input. Never raises for
+        its exit code.
+        """
         text = given if given is None or isinstance(given, str) else json.dumps(given)
-        command = [kube_program("kubectl"), f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.folder / 'kubectl'}", *arguments]
+        command = [
+            kube_program("kubectl"),
+            f"--kubeconfig={self.kubeconfig}",
+            f"--cache-dir={self.folder / 'kubectl'}",
+            *arguments,
+        ]
         return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
 
     def replace_authority(self) -> None:
-        """The API server is gone and comes back, on the same address, with a certificate of a new CA; `ca.crt` of the folder is the new one.
-        Tokens stay good."""
+        """The API server is gone and comes back, on the same address, with a certificate of a new CA;
+        `ca.crt` of the folder is the new one. Tokens stay good.
+        """
         self.stop_api_server()
         self._write_authority()
         self.start_api_server()
 
     def _write_pki(self) -> None:
-        """One CA, one server certificate, one key pair for service-account tokens; the administrator has a token."""
+        """One CA, one server certificate, one key pair for service-account tokens; the administrator has a
+        token.
+        """
         self._write_authority()
-        for arguments in (("genrsa", "-out", "sa.key", "2048"), ("rsa", "-in", "sa.key", "-pubout", "-out", "sa.pub")):
-            subprocess.run([find_program("openssl"), *arguments], cwd=self.folder, check=True, capture_output=True)
+        for arguments in (
+            ("genrsa", "-out", "sa.key", "2048"),
+            ("rsa", "-in", "sa.key", "-pubout", "-out", "sa.pub"),
+        ):
+            subprocess.run(
+                [find_program("openssl"), *arguments], cwd=self.folder, check=True, capture_output=True
+            )
         (self.folder / "tokens.csv").write_text(f'{self._token},admin,admin,"system:masters"\n')
 
     def _write_authority(self) -> None:
-        (self.folder / "san").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:kubernetes.default.svc\n")
+        (self.folder / "san").write_text(
+            "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:kubernetes.default.svc\n"
+        )
         openssl = find_program("openssl")
         key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
         for arguments in (
-            ("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-days", "2", "-subj", "/CN=rowlock-tests"),
+            (
+                "req",
+                "-x509",
+                *key,
+                "-keyout",
+                "ca.key",
+                "-out",
+                "ca.crt",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=rowlock-tests",
+            ),
             ("req", *key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=kube-apiserver"),
-            ("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "san",
-             "-out", "server.crt"),
-        ):  # fmt: skip
+            (
+                "x509",
+                "-req",
+                "-in",
+                "server.csr",
+                "-CA",
+                "ca.crt",
+                "-CAkey",
+                "ca.key",
+                "-CAcreateserial",
+                "-days",
+                "2",
+                "-extfile",
+                "san",
+                "-out",
+                "server.crt",
+            ),
+        ):
             subprocess.run([openssl, *arguments], cwd=self.folder, check=True, capture_output=True)
 
     def _write_kubeconfig(self) -> None:
         config = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "rowlock-tests", "cluster": {"server": self.url, "certificate-authority": str(self.folder / "ca.crt")}}],
+            "clusters": [
+                {
+                    "name": "rowlock-tests",
+                    "cluster": {"server": self.url, "certificate-authority": str(self.folder / "ca.crt")},
+                }
+            ],
             "users": [{"name": "admin", "user": {"token": self._token}}],
-            "contexts": [{"name": "rowlock-tests", "context": {"cluster": "rowlock-tests", "user": "admin", "namespace": "default"}}],
+            "contexts": [
+                {
+                    "name": "rowlock-tests",
+                    "context": {"cluster": "rowlock-tests", "user": "admin", "namespace": "default"},
+                }
+            ],
             "current-context": "rowlock-tests",
         }
         self.kubeconfig.touch(mode=0o600)

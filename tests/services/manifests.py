@@ -13,13 +13,23 @@ def work_queue(name: str = "documents", **spec: Any) -> Manifest:
 
 def exit_queue(name: str = "resize", **spec: Any) -> Manifest:
     """A WorkQueue of one kube job a run, of any image."""
-    given: Manifest = {"mode": "Jobs", "contract": "Exit", "tasks": ["resize"], "template": {"image": "registry.example/resize:1"}}
+    given: Manifest = {
+        "mode": "Jobs",
+        "contract": "Exit",
+        "tasks": ["resize"],
+        "template": {"image": "registry.example/resize:1"},
+    }
     return _manifest("WorkQueue", name, given, spec)
 
 
 def sdk_queue(name: str = "reports", **spec: Any) -> Manifest:
     """A WorkQueue of one kube job a run, of the worker image."""
-    return _manifest("WorkQueue", name, {"mode": "Jobs", "contract": "Sdk", "imports": ["shop.tasks"], "tasks": ["report"]}, spec)
+    return _manifest(
+        "WorkQueue",
+        name,
+        {"mode": "Jobs", "contract": "Sdk", "imports": ["shop.tasks"], "tasks": ["report"]},
+        spec,
+    )
 
 
 def row_source(name: str = "orders", **spec: Any) -> Manifest:
@@ -49,10 +59,21 @@ def monitoring_process(name: str = "watch", **spec: Any) -> Manifest:
     return _manifest("MonitoringProcess", name, given, spec)
 
 
-STATUS_COLUMN: Manifest = {"name": "status", "claimed": "queued", "succeeded": "done", "failed": "error", "errorColumn": "error"}
+STATUS_COLUMN: Manifest = {
+    "name": "status",
+    "claimed": "queued",
+    "succeeded": "done",
+    "failed": "error",
+    "errorColumn": "error",
+}
 
 
 def _manifest(kind: str, name: str, given: Manifest, changes: Manifest) -> Manifest:
     spec = {key: value for key, value in {**given, **changes}.items() if value is not None}
     metadata = {"name": name, "namespace": "default"}
-    return {"apiVersion": "rowlock.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": copy.deepcopy(spec)}
+    return {
+        "apiVersion": "rowlock.dev/v1alpha1",
+        "kind": kind,
+        "metadata": metadata,
+        "spec": copy.deepcopy(spec),
+    }

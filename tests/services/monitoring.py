@@ -1,4 +1,6 @@
-"""What the chart installs for MonitoringProcesses, as manifests for an operator that a test starts by itself."""
+"""What the chart installs for MonitoringProcesses, as manifests for an operator that a test starts by
+itself.
+"""
 
 import functools
 from pathlib import Path
@@ -15,7 +17,11 @@ KEY = "dGVzdHRlc3R0ZXN0dGVzdHRlc3R0ZXN0dGVzdHRlc3Q="  # 32 times a letter of "te
 def _rendered() -> tuple[Manifest, ...]:
     documents = render("--set", "domain.monitoring.enabled=true")
     ours = ("WorkQueue", "RowSource")
-    return tuple(d for d in documents if d["kind"] in ours and d["metadata"]["labels"]["app.kubernetes.io/component"] == "monitoring")
+    return tuple(
+        d
+        for d in documents
+        if d["kind"] in ours and d["metadata"]["labels"]["app.kubernetes.io/component"] == "monitoring"
+    )
 
 
 def pipeline(**limits: Any) -> list[Manifest]:
@@ -27,7 +33,13 @@ def pipeline(**limits: Any) -> list[Manifest]:
             spec.pop("databaseRef")
         elif limits and document["metadata"]["name"] == "monitoring-posting":
             spec["limits"] = limits["posting"]
-        made.append({**document, "metadata": {"name": document["metadata"]["name"], "namespace": "default"}, "spec": spec})
+        made.append(
+            {
+                **document,
+                "metadata": {"name": document["metadata"]["name"], "namespace": "default"},
+                "spec": spec,
+            }
+        )
     return made
 
 

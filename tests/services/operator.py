@@ -1,4 +1,6 @@
-"""The operator as a process of its own, towards a control plane of the tests' own, in a namespace that nobody else has."""
+"""The operator as a process of its own, towards a control plane of the tests' own, in a namespace that nobody
+else has.
+"""
 
 import base64
 import contextlib
@@ -36,7 +38,13 @@ class OperatorProcess:
         command = [sys.executable, "-m", "rowlock_operator"]
         with log.open("ab") as out:
             self._process = subprocess.Popen(
-                command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment, cwd=ROOT, start_new_session=True
+                command,
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                cwd=ROOT,
+                start_new_session=True,
             )
 
     @property
@@ -104,7 +112,9 @@ class OperatorProcess:
 
 
 class OperatorRoom:
-    """A namespace with the Secrets of an installation, its operators and workers; `close` ends them all and empties the namespace."""
+    """A namespace with the Secrets of an installation, its operators and workers; `close` ends them all and
+    empties the namespace.
+    """
 
     def __init__(self, plane: KubeControlPlane, url: str, redis_url: str, folder: Path) -> None:
         self.plane, self.url, self.redis_url, self.folder = plane, url, redis_url, folder
@@ -114,17 +124,28 @@ class OperatorRoom:
         self.workers: list[RunningWorker] = []
         self.redis_file = folder / "redis-url"
         self.redis_file.write_text(redis_url)
-        self.must("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
+        self.must(
+            "POST",
+            "/api/v1/namespaces",
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}},
+        )
         self.secret("rowlock-database", url=url, workerUrl=url)
         self.secret("rowlock-redis", url=redis_url)
-        if plane.with_controller_manager:  # a pod needs this account; after an outage the controllers that make it come back late
+        if (
+            plane.with_controller_manager
+        ):  # a pod needs this account; after an outage the controllers that make it come back late
             account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
-            made, answer = plane.request("POST", f"/api/v1/namespaces/{self.namespace}/serviceaccounts", account)
+            made, answer = plane.request(
+                "POST", f"/api/v1/namespaces/{self.namespace}/serviceaccounts", account
+            )
             assert made in (201, 409), answer
 
-    # -- the cluster ---------------------------------------------------------------------------------------------------
+    # -- the cluster
+    # ---------------------------------------------------------------------------------------------------
 
-    def must(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json") -> Any:
+    def must(
+        self, method: str, path: str, body: Any = None, *, content_type: str = "application/json"
+    ) -> Any:
         """A request that must succeed; its answer."""
         status, answer = self.plane.request(method, path, body, content_type=content_type)
         assert 200 <= status < 300, f"{method} {path}: {status} {answer}"
@@ -144,7 +165,9 @@ class OperatorRoom:
 
     def create(self, manifest: Manifest) -> Manifest:
         manifest = {**manifest, "metadata": {**manifest["metadata"], "namespace": self.namespace}}
-        created: Manifest = self.must("POST", f"{self._path(manifest['kind'])}?fieldValidation=Strict", manifest)
+        created: Manifest = self.must(
+            "POST", f"{self._path(manifest['kind'])}?fieldValidation=Strict", manifest
+        )
         return created
 
     def change(self, kind: str, name: str, **spec: Any) -> None:
@@ -163,7 +186,14 @@ class OperatorRoom:
         return next((c for c in conditions if c["type"] == type_), {})
 
     def wait_condition(
-        self, kind: str, name: str, type_: str = "Ready", *, status: str, reason: str = "", deadline_seconds: float = 30
+        self,
+        kind: str,
+        name: str,
+        type_: str = "Ready",
+        *,
+        status: str,
+        reason: str = "",
+        deadline_seconds: float = 30,
     ) -> Manifest:
         """Waits for a condition and returns it."""
         last: Manifest = {}
@@ -191,7 +221,14 @@ class OperatorRoom:
 
     def kubelet_writes(self, pod: str, phase: str, state: Manifest) -> None:
         """What a kubelet would write into a pod's status."""
-        container = {"name": "main", "image": "x:1", "imageID": "", "ready": False, "restartCount": 0, "state": state}
+        container = {
+            "name": "main",
+            "image": "x:1",
+            "imageID": "",
+            "ready": False,
+            "restartCount": 0,
+            "state": state,
+        }
         body = {"status": {"phase": phase, "containerStatuses": [container]}}
         self.must("PATCH", f"/api/v1/namespaces/{self.namespace}/pods/{pod}/status", body, content_type=MERGE)
 
@@ -209,13 +246,18 @@ class OperatorRoom:
         return total
 
     def lease_holder(self) -> str:
-        status, lease = self.plane.request("GET", f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/rowlock-operator")
+        status, lease = self.plane.request(
+            "GET", f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/rowlock-operator"
+        )
         return str(lease["spec"].get("holderIdentity") or "") if status == 200 else ""
 
-    # -- processes -----------------------------------------------------------------------------------------------------
+    # -- processes
+    # -----------------------------------------------------------------------------------------------------
 
     def operator(self, *, ready: bool = True, otherwise: str = "", **changes: str) -> OperatorProcess:
-        """One more replica; `changes` are variables of its environment, `otherwise` what Python runs before it (tests.services.hurry)."""
+        """One more replica; `changes` are variables of its environment, `otherwise` what Python runs before
+        it (tests.services.hurry).
+        """
         number = len(self.operators) + 1
         before = self.folder / f"before-operator-{number}"
         before.mkdir()
@@ -239,24 +281,33 @@ class OperatorRoom:
 
     def leader(self) -> OperatorProcess:
         """The replica that leads; waits for it."""
-        wait_until(lambda: any(o.alive and o.leads() for o in self.operators), "one of the operators leads", 40)
+        wait_until(
+            lambda: any(o.alive and o.leads() for o in self.operators), "one of the operators leads", 40
+        )
         return next(o for o in self.operators if o.alive and o.leads())
 
     def kill(self, operator: OperatorProcess) -> None:
-        """kill -9 of the only replica, whose Lease is taken away: that the next one waits for its end is shown with two replicas."""
+        """kill -9 of the only replica, whose Lease is taken away: that the next one waits for its end is
+        shown with two replicas.
+        """
         operator.kill()
         lease = f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/rowlock-operator"
         assert self.plane.request("DELETE", lease)[0] in (200, 404)
 
     def worker(self, queue: str, *, ready: bool = True, **changes: str) -> RunningWorker:
         environment = worker_environment(
-            url=self.url, redis_url=self.redis_url, queue=f"{self.namespace}/{queue}", folder=self.folder, **changes
+            url=self.url,
+            redis_url=self.redis_url,
+            queue=f"{self.namespace}/{queue}",
+            folder=self.folder,
+            **changes,
         )
         worker = RunningWorker(environment, self.folder / f"worker-{len(self.workers) + 1}.log")
         self.workers.append(worker)
         return worker.wait_ready() if ready else worker
 
-    # -- the database --------------------------------------------------------------------------------------------------
+    # -- the database
+    # --------------------------------------------------------------------------------------------------
 
     def sql(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with connect(self.url) as cursor:
@@ -266,7 +317,9 @@ class OperatorRoom:
     def runs(self) -> list[tuple[Any, ...]]:
         """(id, state, attempt, result, failure) of every run; [] while the ledger is not there yet."""
         try:
-            return self.sql("select id::text, state, attempt, result, failure from rowlock.run order by created_at, id")
+            return self.sql(
+                "select id::text, state, attempt, result, failure from rowlock.run order by created_at, id"
+            )
         except psycopg2.errors.UndefinedTable:
             return []
 
@@ -275,7 +328,9 @@ class OperatorRoom:
             operator.close()
         for worker in self.workers:
             worker.close()
-        with contextlib.suppress(OSError):  # a test may have left the API server dead; the plane's own end cleans up then
+        with contextlib.suppress(
+            OSError
+        ):  # a test may have left the API server dead; the plane's own end cleans up then
             for path in (self._path("RowSource"), self._path("WorkQueue")):
                 self.plane.request("DELETE", path)
             options = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}

@@ -1,15 +1,41 @@
-"""Passwords as people and password makers choose them. HEAD and TAIL stand around what is odd: neither may be seen anywhere."""
+"""Passwords as people and password makers choose them. HEAD and TAIL stand around what is odd: neither may be
+seen anywhere.
+"""
 
 from urllib.parse import quote
 
 HEAD, TAIL = "Kq7vHead", "Zr9wTail"
 
 _ODD = {
-    "slash": "/", "hash": "#", "question": "?", "at": "@", "colon": ":", "percent": "%", "percent-no-hex": "%zz", "percent-cut": "%2",
-    "encoded-nul": "%00", "encoded-no-utf8": "%ff", "space": " ", "apostrophe": "'", "quote": '"', "backslash": "\\", "umlaut": "ä",
-    "wide": "\u2028鍵", "ampersand": "&", "equals": "=", "plus": "+", "bracket": "[", "bracket-close": "]", "semicolon": ";",
-    "query": "/x?sslmode=", "port-and-slash": ":5432/", "two-at": "@a@b", "address": "@evil.example:6543/", "option": " host=", "tab": "\t",
-}  # fmt: skip
+    "slash": "/",
+    "hash": "#",
+    "question": "?",
+    "at": "@",
+    "colon": ":",
+    "percent": "%",
+    "percent-no-hex": "%zz",
+    "percent-cut": "%2",
+    "encoded-nul": "%00",
+    "encoded-no-utf8": "%ff",
+    "space": " ",
+    "apostrophe": "'",
+    "quote": '"',
+    "backslash": "\\",
+    "umlaut": "ä",
+    "wide": "\u2028鍵",
+    "ampersand": "&",
+    "equals": "=",
+    "plus": "+",
+    "bracket": "[",
+    "bracket-close": "]",
+    "semicolon": ";",
+    "query": "/x?sslmode=",
+    "port-and-slash": ":5432/",
+    "two-at": "@a@b",
+    "address": "@evil.example:6543/",
+    "option": " host=",
+    "tab": "\t",
+}
 ODD_PASSWORDS = {name: f"{HEAD}{odd}{TAIL}" for name, odd in _ODD.items()} | {
     "base64": f"/{HEAD}+{TAIL}==",
     "only-digits-and-slash": f"5432/{HEAD}{TAIL}",

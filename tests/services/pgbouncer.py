@@ -1,4 +1,6 @@
-"""PgBouncer in transaction mode in front of a test's PostgreSQL: no session state survives between two transactions."""
+"""PgBouncer in transaction mode in front of a test's PostgreSQL: no session state survives between two
+transactions.
+"""
 
 import os
 import shutil

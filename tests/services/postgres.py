@@ -21,8 +21,10 @@ _QUICK = {"fsync": "off", "max_wal_size": "512MB"}
 
 
 class PostgresServer:
-    """A commit outlives `kill`, a crash of the processes. `durable`: it outlives a power failure, too, and takes as long as it does for
-    users: what is measured, is measured with it. `settings` are the server's own."""
+    """A commit outlives `kill`, a crash of the processes. `durable`: it outlives a power failure, too, and
+    takes as long as it does for users: what is measured, is measured with it. `settings` are the server's
+    own.
+    """
 
     def __init__(self, settings: dict[str, str] | None = None, *, durable: bool = False) -> None:
         self.settings = ({} if durable else _QUICK) | (settings or {})
@@ -63,7 +65,12 @@ class PostgresServer:
             "max_wal_size": "2GB",
             **self.settings,
         }
-        command = [find_program("postgres", *FOLDERS), "-D", str(data), *(f"--{k}={v}" for k, v in options.items())]
+        command = [
+            find_program("postgres", *FOLDERS),
+            "-D",
+            str(data),
+            *(f"--{k}={v}" for k, v in options.items()),
+        ]
         self._server = Server(as_user("postgres", command), self.folder / "log")
         self._server.start(self._ready, 30)
         return self
@@ -90,11 +97,16 @@ class PostgresServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def new_database(self, ledger: bool = True, encoding: str = "") -> str:
-        """Creates an empty database (with the ledger's schema, if asked) and returns its URL. `encoding`: another one than UTF8."""
+        """Creates an empty database (with the ledger's schema, if asked) and returns its URL. `encoding`:
+        another one than UTF8.
+        """
         name = f"t{os.getpid()}_{next(self._names)}"
         if encoding:
             with connect(self.url()) as cur:
-                cur.execute(f"create database {name} encoding '{encoding}' lc_collate 'C' lc_ctype 'C' template template0")
+                cur.execute(
+                    f"create database {name} encoding '{encoding}' lc_collate 'C' lc_ctype 'C' template"
+                    " template0"
+                )
             if ledger:
                 apply_ledger(self.url(name))
             return self.url(name)
@@ -104,7 +116,10 @@ class PostgresServer:
                 cur.execute(f"create database {self._template}")
             apply_ledger(self.url(self._template))
         with connect(self.url()) as cur:
-            cur.execute(f"create database {name} template {self._template if ledger else 'template0'} strategy file_copy")
+            cur.execute(
+                f"create database {name} template {self._template if ledger else 'template0'} strategy"
+                " file_copy"
+            )
         return self.url(name)
 
     def drop_database(self, url: str) -> None:

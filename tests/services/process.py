@@ -14,8 +14,9 @@ _MEMORY, _MEMORY_BYTES = Path("/dev/shm"), 6 << 30
 
 
 def data_folder(prefix: str, *, durable: bool = False) -> Path:
-    """A new folder for a server's data: in memory where that is large, as many servers side by side wait for one disk; `durable`: on
-    disk. A process that is killed loses nothing in either."""
+    """A new folder for a server's data: in memory where that is large, as many servers side by side wait for
+    one disk; `durable`: on disk. A process that is killed loses nothing in either.
+    """
     if durable or not _MEMORY.is_dir() or shutil.disk_usage(_MEMORY).free < _MEMORY_BYTES:
         return Path(tempfile.mkdtemp(prefix=prefix))
     for left in _MEMORY.glob("rowlock-*"):  # by a run that was killed: memory is not swept by anybody else
@@ -32,10 +33,11 @@ def free_port() -> int:
 
 
 def wait_until(condition: Callable[[], object], what: str, deadline_seconds: float = 20.0) -> object:
-    """Polls `condition` until it is truthy and returns its value; AssertionError naming `what` past the deadline.
+    """Polls `condition` until it is truthy and returns its value; AssertionError naming `what` past the
+    deadline.
 
-    A look often costs a new connection, so a long wait looks less often: it ends at most a tenth later than it could, and leaves the
-    cores to those who do what is waited for.
+    A look often costs a new connection, so a long wait looks less often: it ends at most a tenth later than
+    it could, and leaves the cores to those who do what is waited for.
     """
     begun = time.monotonic()
     while True:
@@ -83,7 +85,12 @@ class Server:
     def start(self, ready: Callable[[], object], deadline_seconds: float = 20.0) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env=self.env
+                self.command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                env=self.env,
             )
         end = time.monotonic() + deadline_seconds
         while not ready():

@@ -1,4 +1,6 @@
-"""A Redis server of the tests' own, without persistence: a restart loses everything, as the design must survive."""
+"""A Redis server of the tests' own, without persistence: a restart loses everything, as the design must
+survive.
+"""
 
 import shutil
 import signal

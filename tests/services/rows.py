@@ -1,4 +1,6 @@
-"""A user's table, a dispatcher without Kubernetes, and a bare runner, for tests of the path from row to outcome."""
+"""A user's table, a dispatcher without Kubernetes, and a bare runner, for tests of the path from row to
+outcome.
+"""
 
 import contextlib
 import json
@@ -25,8 +27,9 @@ def create_orders(url: str, *, rows: int = 0, customers: int = 10, index: bool =
     """An ordinary application's table; nothing in it knows of Rowlock."""
     with connect(url) as cur:
         cur.execute(
-            "create table if not exists orders(id bigint generated always as identity primary key, customer text not null, amount numeric not null,"
-            " status text not null default 'new', error text, created_at timestamptz not null default now())"
+            "create table if not exists orders(id bigint generated always as identity primary key, customer"
+            " text not null, amount numeric not null, status text not null default 'new', error text,"
+            " created_at timestamptz not null default now())"
         )
         if index:
             cur.execute("create index if not exists orders_new on orders(id) where status = 'new'")
@@ -36,7 +39,8 @@ def create_orders(url: str, *, rows: int = 0, customers: int = 10, index: bool =
 def add_orders(url: str, rows: int, *, customers: int = 10, customer: str | None = None) -> None:
     with connect(url) as cur:
         cur.execute(
-            "insert into orders(customer, amount) select coalesce(%s, 'c' || i %% %s), i from generate_series(1, %s) i",
+            "insert into orders(customer, amount) select coalesce(%s, 'c' || i %% %s), i from"
+            " generate_series(1, %s) i",
             (customer, customers, rows),
         )
 
@@ -81,7 +85,9 @@ class Bench:
     launched: list[str] = field(default_factory=list)
 
     def source(self, plan: SourcePlan | None = None, rules: list[LimitRule] | None = None) -> None:
-        self.dispatcher.register_source(plan or order_plan(), rules or [], queue_id=self.queue.queue_id, suspended=False)
+        self.dispatcher.register_source(
+            plan or order_plan(), rules or [], queue_id=self.queue.queue_id, suspended=False
+        )
 
 
 @contextlib.contextmanager
@@ -106,7 +112,10 @@ def dispatching(
     )
     dispatcher.migrate()
     entry = dispatcher.register_queue(
-        QueueEntry(0, QUEUE, jobs_mode, False, 600), retry=retry or {}, succeeded_seconds=86400, dead_seconds=86400
+        QueueEntry(0, QUEUE, jobs_mode, False, 600),
+        retry=retry or {},
+        succeeded_seconds=86400,
+        dead_seconds=86400,
     )
     dispatcher.start()
     try:
@@ -117,12 +126,26 @@ def dispatching(
 
 
 class BareRunner:
-    """The smallest thing that honours the fences: pops ids, starts, calls `work`, finishes. One thread; its own lease."""
+    """The smallest thing that honours the fences: pops ids, starts, calls `work`, finishes. One thread; its
+    own lease.
+    """
 
     def __init__(
-        self, url: str, redis_url: str, work: Callable[[dict[str, Any]], Any], *, queue: str = "default.orders", seconds_each: float = 0.0
+        self,
+        url: str,
+        redis_url: str,
+        work: Callable[[dict[str, Any]], Any],
+        *,
+        queue: str = "default.orders",
+        seconds_each: float = 0.0,
     ) -> None:
-        self._url, self._redis_url, self._work, self._queue, self._pace = url, redis_url, work, queue, seconds_each
+        self._url, self._redis_url, self._work, self._queue, self._pace = (
+            url,
+            redis_url,
+            work,
+            queue,
+            seconds_each,
+        )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, daemon=True)
         self.started: list[tuple[str, int]] = []
@@ -145,7 +168,9 @@ class BareRunner:
             while not self._stop.is_set():
                 if runner is None or time.monotonic() - renewed > 2:
                     cur.execute(
-                        "select rowlock.hello_v1('bare', 10)" if runner is None else f"select alive from rowlock.renew_v1({runner}, 10)"
+                        "select rowlock.hello_v1('bare', 10)"
+                        if runner is None
+                        else f"select alive from rowlock.renew_v1({runner}, 10)"
                     )
                     value = (cur.fetchone() or (None,))[0]
                     runner, renewed = (value if runner is None else runner), time.monotonic()
@@ -157,7 +182,8 @@ class BareRunner:
                     continue
                 run_id, attempt = popped[1].decode().rsplit("-", 1)
                 cur.execute(
-                    "select args from rowlock.start_v1(array[%s::uuid], array[%s], %s, %s::uuid)", (run_id, int(attempt), runner, token)
+                    "select args from rowlock.start_v1(array[%s::uuid], array[%s], %s, %s::uuid)",
+                    (run_id, int(attempt), runner, token),
                 )
                 row = cur.fetchone()
                 if row is None:
@@ -169,9 +195,13 @@ class BareRunner:
                 try:
                     result = self._work(row[0])
                 except Exception as error:
-                    outcome, failure = "failed", json.dumps({"class": "app", "reason": type(error).__name__, "message": str(error)})
+                    outcome, failure = (
+                        "failed",
+                        json.dumps({"class": "app", "reason": type(error).__name__, "message": str(error)}),
+                    )
                 cur.execute(
-                    "select * from rowlock.finish_v1(array[%s::uuid], array[%s], %s::uuid, array[%s], array[%s::jsonb], array[%s::jsonb])",
+                    "select * from rowlock.finish_v1(array[%s::uuid], array[%s], %s::uuid, array[%s],"
+                    " array[%s::jsonb], array[%s::jsonb])",
                     (run_id, int(attempt), token, outcome, json.dumps(result), failure),
                 )
         connection.close()

@@ -45,7 +45,13 @@ class RunningWorker:
         command = [sys.executable, "-m", "rowlock_jobs", "run"]
         with log.open("ab") as out:
             self._process = subprocess.Popen(
-                command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment, cwd=ROOT, start_new_session=True
+                command,
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                cwd=ROOT,
+                start_new_session=True,
             )
         self._children: set[int] = set()
 
@@ -59,7 +65,9 @@ class RunningWorker:
 
     def children(self) -> list[int]:
         with contextlib.suppress(OSError):
-            found = [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+            found = [
+                int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+            ]
             self._children.update(found)
             return found
         return []
@@ -113,7 +121,13 @@ def _gone(pid: int) -> bool:
 
 
 def worker_environment(
-    *, url: str, redis_url: str, queue: str, folder: Path, tasks: str = "bill,count,hold,fails", **changes: str
+    *,
+    url: str,
+    redis_url: str,
+    queue: str,
+    folder: Path,
+    tasks: str = "bill,count,hold,fails",
+    **changes: str,
 ) -> dict[str, str]:
     """Variables of docs/contracts.md section 3, and those of the journal; `changes` by name in lower case."""
     return {

@@ -1,11 +1,15 @@
-"""A stand-in for language models behind OpenAI's protocol: one file, standard library only, for tests and the demo.
+"""A stand-in for language models behind OpenAI's protocol: one file, standard library only, for tests and the
+demo.
 
-    python llm.py --port 8000 [--host 127.0.0.1] [--log FILE] [--keys-file FILE] [--models a,b] [--latency-ms 0]
+    python llm.py --port 8000 [--host 127.0.0.1] [--log FILE] [--keys-file FILE] [--models a,b] [--latency-ms
+    0]
 
 POST /v1/chat/completions answers the same request with the same comment; GET /v1/models lists the models.
-GET /_control/log        every chat request: time, status, fault, usage, fingerprint of the key (never the key); and totals
+GET /_control/log        every chat request: time, status, fault, usage, fingerprint of the key (never the
+                         key); and totals
 GET /_control/requests   the bodies of the last fifty chat requests
-GET|POST|DELETE /_control/faults   POST {"fault": name, "times": n or null for ever, ...}; the names are in FAULTS below
+GET|POST|DELETE /_control/faults   POST {"fault": name, "times": n or null for ever, ...}; the names are in
+                                   FAULTS below
 POST /_control/reset     forgets faults, log and totals
 """
 
@@ -82,7 +86,14 @@ _QUESTIONS = (
     "Wie bist du auf diesen Einfall gekommen?",
 )
 _TITLE = re.compile(r"<article_title>(.{1,80}?)</article_title>", re.DOTALL)
-_REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 401: "Unauthorized", 402: "Payment Required", 404: "Not Found"}
+_REASONS = {
+    200: "OK",
+    302: "Found",
+    400: "Bad Request",
+    401: "Unauthorized",
+    402: "Payment Required",
+    404: "Not Found",
+}
 
 
 @dataclass
@@ -96,16 +107,29 @@ class Answer:
     usage: dict[str, int] = field(default_factory=dict)
 
     def as_bytes(self) -> bytes:
-        head = f"HTTP/1.1 {self.status} {_REASONS.get(self.status, 'Status')}\r\nContent-Type: {self.content_type}\r\n"
+        head = (
+            f"HTTP/1.1 {self.status} {_REASONS.get(self.status, 'Status')}\r\nContent-Type:"
+            f" {self.content_type}\r\n"
+        )
         more = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
         return f"{head}Content-Length: {len(self.body)}\r\n{more}\r\n".encode("latin-1") + self.body
 
 
 def answer_json(status: int, document: object, **headers: str) -> Answer:
-    return Answer(status, json.dumps(document).encode(), {name.replace("_", "-"): value for name, value in headers.items()})
+    return Answer(
+        status,
+        json.dumps(document).encode(),
+        {name.replace("_", "-"): value for name, value in headers.items()},
+    )
 
 
-def error(status: int, message: str, code: str | None = None, kind: str = "invalid_request_error", param: str | None = None) -> Answer:
+def error(
+    status: int,
+    message: str,
+    code: str | None = None,
+    kind: str = "invalid_request_error",
+    param: str | None = None,
+) -> Answer:
     return answer_json(status, {"error": {"message": message, "type": kind, "param": param, "code": code}})
 
 
@@ -113,7 +137,12 @@ class Llm:
     """The endpoint as functions of requests; holds faults, log and totals. Used by one thread."""
 
     def __init__(
-        self, *, keys: set[str] | None = None, models: list[str] | None = None, log: TextIO | None = None, latency: float = 0.0
+        self,
+        *,
+        keys: set[str] | None = None,
+        models: list[str] | None = None,
+        log: TextIO | None = None,
+        latency: float = 0.0,
     ) -> None:
         self.keys, self.models, self.log_file, self.latency_seconds = keys, models, log, latency
         self.connections: set[Any] = set()
@@ -123,14 +152,26 @@ class Llm:
         self.faults: list[dict[str, Any]] = []
         self.log: collections.deque[dict[str, Any]] = collections.deque(maxlen=100_000)
         self.bodies: collections.deque[dict[str, Any]] = collections.deque(maxlen=50)
-        self.totals = {"connections": 0, "requests": 0, "answered": 0, "prompt_tokens": 0, "completion_tokens": 0}
+        self.totals = {
+            "connections": 0,
+            "requests": 0,
+            "answered": 0,
+            "prompt_tokens": 0,
+            "completion_tokens": 0,
+        }
 
     def handle(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         path = path.partition("?")[0]
         if (method, path) == ("POST", "/v1/chat/completions"):
             return self._chat(headers, body)
         if (method, path) == ("GET", "/v1/models"):
-            return answer_json(200, {"object": "list", "data": [{"id": m, "object": "model"} for m in self.models or ["stand-in"]]})
+            return answer_json(
+                200,
+                {
+                    "object": "list",
+                    "data": [{"id": m, "object": "model"} for m in self.models or ["stand-in"]],
+                },
+            )
         if path == "/_control/log" and method == "GET":
             return answer_json(200, {"totals": self.totals, "requests": list(self.log)})
         if path == "/_control/requests" and method == "GET":
@@ -172,12 +213,18 @@ class Llm:
         self._note(request, messages, key, fault, answer)
         return answer
 
-    def _answer(self, request: dict[str, Any], messages: list[tuple[str, str]], key: str, fault: dict[str, Any]) -> Answer:
+    def _answer(
+        self, request: dict[str, Any], messages: list[tuple[str, str]], key: str, fault: dict[str, Any]
+    ) -> Answer:
         name = fault.get("fault", "")
         if self.keys is not None and key not in self.keys:
             return error(401, f"Incorrect API key provided: {key}.", "invalid_api_key")
         if self.models is not None and request.get("model") not in self.models:
-            return error(404, f"The model `{request.get('model')}` does not exist or you do not have access to it.", "model_not_found")
+            return error(
+                404,
+                f"The model `{request.get('model')}` does not exist or you do not have access to it.",
+                "model_not_found",
+            )
         failure = failures(name, fault, request, key)
         if failure is not None:
             return failure
@@ -199,7 +246,14 @@ class Llm:
             return fault
         return {}
 
-    def _note(self, request: dict[str, Any], messages: list[tuple[str, str]], key: str, fault: dict[str, Any], answer: Answer) -> None:
+    def _note(
+        self,
+        request: dict[str, Any],
+        messages: list[tuple[str, str]],
+        key: str,
+        fault: dict[str, Any],
+        answer: Answer,
+    ) -> None:
         self.totals["requests"] += 1
         self.totals["answered"] += answer.status == 200
         for name in ("prompt_tokens", "completion_tokens"):
@@ -225,51 +279,85 @@ class Llm:
 def concerns(name: str, request: dict[str, Any]) -> bool:
     """Whether a request holds the field that a condition is about."""
     form = (request.get("response_format") or {}).get("type")
-    return {"no_schema": form == "json_schema", "no_temperature": "temperature" in request, "no_max_tokens": "max_tokens" in request}.get(
-        name, form is not None
-    )
+    return {
+        "no_schema": form == "json_schema",
+        "no_temperature": "temperature" in request,
+        "no_max_tokens": "max_tokens" in request,
+    }.get(name, form is not None)
 
 
 def failures(name: str, fault: dict[str, Any], request: dict[str, Any], key: str) -> Answer | None:
     """The answer of a fault that comes instead of a completion."""
     waiting = {"Retry_After": str(fault["retry_after"])} if fault.get("retry_after") else {}
     if name == "rate_limit":
-        waiting = {"Retry_After": str(fault.get("retry_after", "7"))} if fault.get("retry_after", "7") != "" else {}
+        waiting = (
+            {"Retry_After": str(fault.get("retry_after", "7"))} if fault.get("retry_after", "7") != "" else {}
+        )
     made = {
         "unauthorized": lambda: error(401, f"Incorrect API key provided: {key}.", "invalid_api_key"),
         "forbidden": lambda: error(403, f"The key {key} is not allowed here."),
         "gemini_key": lambda: answer_json(
-            400, [{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key.", "status": "INVALID_ARGUMENT"}}]
+            400,
+            [
+                {
+                    "error": {
+                        "code": 400,
+                        "message": "API key not valid. Please pass a valid API key.",
+                        "status": "INVALID_ARGUMENT",
+                    }
+                }
+            ],
         ),
-        "rate_limit": lambda: answer_json(429, {"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}}, **waiting),
-        "quota": lambda: error(429, "You exceeded your current quota.", "insufficient_quota", "insufficient_quota"),
+        "rate_limit": lambda: answer_json(
+            429, {"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}}, **waiting
+        ),
+        "quota": lambda: error(
+            429, "You exceeded your current quota.", "insufficient_quota", "insufficient_quota"
+        ),
         "payment": lambda: error(402, "Payment required"),
-        "unknown_model": lambda: error(404, f"The model `{request.get('model')}` does not exist.", "model_not_found"),
-        "no_such_path": lambda: Answer(404, b"<html><title>404 Not Found</title></html>", content_type="text/html"),
+        "unknown_model": lambda: error(
+            404, f"The model `{request.get('model')}` does not exist.", "model_not_found"
+        ),
+        "no_such_path": lambda: Answer(
+            404, b"<html><title>404 Not Found</title></html>", content_type="text/html"
+        ),
         "redirect": lambda: Answer(302, b"", {"Location": "http://127.0.0.1:9/v1/chat/completions"}),
         "error": lambda: answer_json(
-            int(fault.get("status", 500)), {"error": {"message": f"The server had an error; your key was {key}"}}, **waiting
+            int(fault.get("status", 500)),
+            {"error": {"message": f"The server had an error; your key was {key}"}},
+            **waiting,
         ),
-        "too_long": lambda: error(400, "This model's maximum context length is 8192 tokens.", "context_length_exceeded"),
+        "too_long": lambda: error(
+            400, "This model's maximum context length is 8192 tokens.", "context_length_exceeded"
+        ),
         "refused": lambda: error(400, str(fault.get("message", f"No. Your key was {key}"))),
         "drop": lambda: Answer(200, b"", drop=True),
         "broken_body": lambda: Answer(200, b'{"id": "chatcmpl-1", "choices": [{"index": 0, "mess'),
         "html_page": lambda: Answer(200, b"<html><title>Welcome</title></html>", content_type="text/html"),
         "other_json": lambda: answer_json(200, {"hello": "world", "choices": None}),
-        "no_schema": lambda: error(400, "response_format json_schema is not supported with this model", param="response_format"),
+        "no_schema": lambda: error(
+            400, "response_format json_schema is not supported with this model", param="response_format"
+        ),
         "no_structure": lambda: error(400, "'response_format' is not supported", param="response_format"),
         "vague_no_structure": lambda: error(400, "Bad request"),
         "no_temperature": lambda: error(
-            400, "Unsupported value: 'temperature' does not support 0.7 with this model.", "unsupported_value", param="temperature"
+            400,
+            "Unsupported value: 'temperature' does not support 0.7 with this model.",
+            "unsupported_value",
+            param="temperature",
         ),
         "no_max_tokens": lambda: error(
-            400, "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens'.", param="max_tokens"
+            400,
+            "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens'.",
+            param="max_tokens",
         ),
     }.get(name)
     return made() if made else None
 
 
-def contents(name: str, fault: dict[str, Any], request: dict[str, Any], messages: list[tuple[str, str]]) -> tuple[str | None, str]:
+def contents(
+    name: str, fault: dict[str, Any], request: dict[str, Any], messages: list[tuple[str, str]]
+) -> tuple[str | None, str]:
     """What the model writes, and why it stopped."""
     if name == "says":
         return str(fault["content"]), "stop"
@@ -279,15 +367,22 @@ def contents(name: str, fault: dict[str, Any], request: dict[str, Any], messages
         "comment": str(fault.get("content")),
         "too_short": "Sehr schön!",
         "repetitive": "schön " * 40,
-        "placeholder": "Liebe {article_author}, dein Text gefällt mir sehr, denn er ist spannend, lustig und gut erzählt.",
-        "refusal": "Es tut mir leid, aber ich kann dazu leider keinen Kommentar verfassen, weil das gegen meine Regeln wäre.",
+        "placeholder": (
+            "Liebe {article_author}, dein Text gefällt mir sehr, denn er ist spannend, lustig und gut"
+            " erzählt."
+        ),
+        "refusal": (
+            "Es tut mir leid, aber ich kann dazu leider keinen Kommentar verfassen, weil das gegen meine"
+            " Regeln wäre."
+        ),
         "empty": "",
     }
     comment = written[name] if name in written else comment_for(messages)
     if "response_format" not in request and not any("comment_content" in text for _, text in messages):
         return comment, "stop"
     document = json.dumps(
-        {"reasoning_content": "Der Text ist freundlich und stellt eine Frage.", "comment_content": comment}, ensure_ascii=False
+        {"reasoning_content": "Der Text ist freundlich und stellt eine Frage.", "comment_content": comment},
+        ensure_ascii=False,
     )
     if name in ("broken_json", "cut"):
         document = document[: len(document) * 2 // 3]
@@ -297,14 +392,21 @@ def contents(name: str, fault: dict[str, Any], request: dict[str, Any], messages
 def comment_for(messages: list[tuple[str, str]]) -> str:
     """The same comment for the same messages."""
     digest = hashlib.sha256(repr(messages).encode()).digest()
-    opening, middle, question = (pool[digest[i] % len(pool)] for i, pool in enumerate((_OPENINGS, _MIDDLES, _QUESTIONS)))
+    opening, middle, question = (
+        pool[digest[i] % len(pool)] for i, pool in enumerate((_OPENINGS, _MIDDLES, _QUESTIONS))
+    )
     title = next((found[1].strip() for _, text in messages if (found := _TITLE.search(text))), "")
     named = f" «{title}» bleibt mir im Gedächtnis." if title else ""
     return f"{opening}{named} {middle}\n\n{question}"
 
 
 def completion(
-    request: dict[str, Any], messages: list[tuple[str, str]], content: str | None, finish: str, *, with_usage: bool
+    request: dict[str, Any],
+    messages: list[tuple[str, str]],
+    content: str | None,
+    finish: str,
+    *,
+    with_usage: bool,
 ) -> dict[str, Any]:
     asked, answered = sum(len(text) for _, text in messages) // 4 + 1, len(content or "") // 4 + 1
     identity = hashlib.sha256(repr((messages, content)).encode()).hexdigest()[:24]
@@ -313,10 +415,16 @@ def completion(
         "object": "chat.completion",
         "created": int(time.time()),
         "model": request.get("model"),
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": finish}],
+        "choices": [
+            {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": finish}
+        ],
     }
     if with_usage:
-        document["usage"] = {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}
+        document["usage"] = {
+            "prompt_tokens": asked,
+            "completion_tokens": answered,
+            "total_tokens": asked + answered,
+        }
     return document
 
 
@@ -339,14 +447,20 @@ class Connection(asyncio.Protocol):
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             first, *lines = self._buffer[:end].decode("latin-1").split("\r\n")
-            headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+            headers = {
+                name.strip().lower(): value.strip()
+                for name, _, value in (line.partition(":") for line in lines)
+            }
             length = int(headers.get("content-length", 0))
             stop = end + 4 + length
             if len(self._buffer) < stop:
                 return
             body, self._buffer = self._buffer[end + 4 : stop], self._buffer[stop:]
             method, path, _ = first.split(" ", 2)
-            self._send(self._llm.handle(method, path, headers, body), close=headers.get("connection", "").lower() == "close")
+            self._send(
+                self._llm.handle(method, path, headers, body),
+                close=headers.get("connection", "").lower() == "close",
+            )
 
     def _send(self, answer: Answer, *, close: bool) -> None:
         if answer.after_seconds > 0:
@@ -412,7 +526,13 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(given.log.open("a")) if given.log else None
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(serve(Llm(keys=keys, models=models, log=log, latency=given.latency_ms / 1000), given.host, given.port))
+            asyncio.run(
+                serve(
+                    Llm(keys=keys, models=models, log=log, latency=given.latency_ms / 1000),
+                    given.host,
+                    given.port,
+                )
+            )
 
 
 if __name__ == "__main__":

@@ -2,17 +2,21 @@
 
     python site.py --port 8080 [--host 127.0.0.1] [--config site.json] [--log site.jsonl]
 
-or in a test: `with running(Config(...)) as site: site.url`. Passwords are part of the configuration: made-up logins only.
+or in a test: `with running(Config(...)) as site: site.url`. Passwords are part of the configuration: made-up
+logins only.
 
 Pages (a login sees the articles of its classes, and its own):
-  /accounts/login/, /accounts/logout/, /                  CSRF form, sessions in cookies, redirects with backslashes
+  /accounts/login/, /accounts/logout/, /                  CSRF form, sessions in cookies, redirects with
+  backslashes
   /articles/?tab=&kategorie=&aufgabe=                      tabs with cards; a table for teachers
   /article/<id>/, /article/<id>/comment/                   text, comments, the form
   /feed.xml, /atom.xml, /blog/<id>/                        the same articles for everybody
 Control (never logged, no faults):
   GET  /_control/log[?since=N]                             {"requests": [...], "comments": [...], "next": N};
-                                                           the file has the same lines, requests without their status
-  GET, POST /_control/articles                             one {...}, a list of them, or {"count": N, "classes": [...]}
+                                                           the file has the same lines, requests without their
+                                                           status
+  GET, POST /_control/articles                             one {...}, a list of them, or {"count": N,
+  "classes": [...]}
   GET, POST /_control/faults                               see FAULTS; null or 0 ends one
 """
 
@@ -36,7 +40,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-CATEGORIES = {4: "Anleiten", 14: "Berichten", 5: "Erklären", 6: "Fragen", 7: "Informieren", 8: "Überzeugen", 9: "Unterhalten"}
+CATEGORIES = {
+    4: "Anleiten",
+    14: "Berichten",
+    5: "Erklären",
+    6: "Fragen",
+    7: "Informieren",
+    8: "Überzeugen",
+    9: "Unterhalten",
+}
 TASKS = {4: "Freies Schreiben", 10: "Mein Hobby", 12: "Ein Rezept", 13: "Ein Abenteuer"}
 START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 WORDS = (
@@ -127,7 +139,10 @@ class Config:
     def from_json(cls, text: str) -> "Config":
         values = json.loads(text)
         if "logins" in values:
-            values["logins"] = tuple(Login(**{**login, "classes": tuple(login.get("classes", (12,)))}) for login in values["logins"])
+            values["logins"] = tuple(
+                Login(**{**login, "classes": tuple(login.get("classes", (12,)))})
+                for login in values["logins"]
+            )
         return cls(**values)
 
 
@@ -184,7 +199,9 @@ class Site:
     def start(self, host: str = "127.0.0.1", port: int = 0) -> "Site":
         handler = type("SiteHandler", (Handler,), {"site": self})
         self._server = Server((host, port), handler)
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True, name="site").start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True, name="site"
+        ).start()
         return self
 
     def stop(self) -> None:
@@ -201,9 +218,16 @@ class Site:
     def add_articles(self, wanted: dict[str, Any] | list[dict[str, Any]]) -> list[int]:
         with self.lock:
             if isinstance(wanted, dict) and "count" in wanted:
-                classes = wanted.get("classes") or sorted({n for login in self.config.logins for n in login.classes})
-                return [self._write_article(classroom=classes[i % len(classes)]).id for i in range(wanted["count"])]
-            return [self._write_article(**one).id for one in ([wanted] if isinstance(wanted, dict) else wanted)]
+                classes = wanted.get("classes") or sorted(
+                    {n for login in self.config.logins for n in login.classes}
+                )
+                return [
+                    self._write_article(classroom=classes[i % len(classes)]).id
+                    for i in range(wanted["count"])
+                ]
+            return [
+                self._write_article(**one).id for one in ([wanted] if isinstance(wanted, dict) else wanted)
+            ]
 
     def set_faults(self, faults: dict[str, Any]) -> None:
         unknown = set(faults) - set(FAULTS)
@@ -213,7 +237,9 @@ class Site:
             ending = faults.pop("expire_sessions", None)
             if ending:
                 names = self.logins if ending is True else ending
-                self.sessions = {key: one for key, one in self.sessions.items() if one.login.name not in names}
+                self.sessions = {
+                    key: one for key, one in self.sessions.items() if one.login.name not in names
+                }
             for name, value in faults.items():
                 if value:
                     self.faults[name] = value
@@ -250,7 +276,11 @@ class Site:
         """Uses up one of a fault that counts and may be meant for some requests only."""
         with self.lock:
             fault = self.faults.get(name)
-            if not fault or not path.startswith(fault.get("path", "")) or method != fault.get("method", method):
+            if (
+                not fault
+                or not path.startswith(fault.get("path", ""))
+                or method != fault.get("method", method)
+            ):
                 return None
             fault["times"] = fault.get("times", 1) - 1
             if fault["times"] <= 0:
@@ -263,10 +293,15 @@ class Site:
         number = len(self.articles) + 1
         dice = self._random
         topic = " und ".join(dice.sample(WORDS, 2))
-        paragraphs = [f"{dice.choice(WORDS)} und {dice.choice(WORDS)}: das ist Absatz {i} von Text {number}. " * 3 for i in (1, 2, 3)]
+        paragraphs = [
+            f"{dice.choice(WORDS)} und {dice.choice(WORDS)}: das ist Absatz {i} von Text {number}. " * 3
+            for i in (1, 2, 3)
+        ]
         values: dict[str, Any] = {
             "title": f"{topic} ({number})",
-            "author": f"{dice.choice(('Lia', 'Noa', 'Tim', 'Eva'))} {dice.choice(('Keller', 'Rossi', 'Suter'))}",
+            "author": (
+                f"{dice.choice(('Lia', 'Noa', 'Tim', 'Eva'))} {dice.choice(('Keller', 'Rossi', 'Suter'))}"
+            ),
             "category": dice.choice(list(CATEGORIES)),
             "task": dice.choice(list(TASKS)),
             "paragraphs": paragraphs,
@@ -289,11 +324,15 @@ class Site:
     def shown_comments(self, login: Login, article: Article) -> list[Comment]:
         mine = {login.student, article.author} if login.teacher else {login.student}
         everything = login.teacher or article.author == login.student
-        return [c for c in self._by_article.get(article.id, ()) if not c.hidden or everything or c.author in mine]
+        return [
+            c for c in self._by_article.get(article.id, ()) if not c.hidden or everything or c.author in mine
+        ]
 
     def accept(self, article: Article, login: Login, text: str, hidden: bool) -> Comment:
         with self.lock:
-            comment = Comment(len(self.comments) + 1, article.id, login.name, login.student, text, hidden, time.time())
+            comment = Comment(
+                len(self.comments) + 1, article.id, login.name, login.student, text, hidden, time.time()
+            )
             self.comments.append(comment)
             self._by_article.setdefault(article.id, []).append(comment)
         self.note(
@@ -314,7 +353,9 @@ class Site:
         """A session's key, or None; five wrong passwords in a row lock a login."""
         with self.lock:
             login = self.logins.get(name)
-            wrong = login is None or password != login.password or name in self.faults.get("wrong_password", ())
+            wrong = (
+                login is None or password != login.password or name in self.faults.get("wrong_password", ())
+            )
             if wrong or self.is_locked(name):
                 self.wrong[name] += 1
                 return None
@@ -341,22 +382,32 @@ class Site:
             return self._pages[key]
 
     def _list_page(self, login: Login, tab: str, category: int | None, task: int | None) -> str:
-        seen = [a for a in sorted(self.articles.values(), key=lambda a: a.at, reverse=True) if self.visible_to(login, a)]
+        seen = [
+            a
+            for a in sorted(self.articles.values(), key=lambda a: a.at, reverse=True)
+            if self.visible_to(login, a)
+        ]
         wanted = [a for a in seen if category in (None, a.category) and task in (None, a.task)]
         panes = {"home": [a for a in wanted if a.author == login.student], "alle": wanted}
         for number in login.classes:
             panes[str(number)] = [a for a in wanted if a.classroom == number]
         shown = tab if tab in panes else "alle"
-        return _filters(shown, category, task) + (_table(panes[shown]) if login.teacher else _pills(panes, shown))
+        return _filters(shown, category, task) + (
+            _table(panes[shown]) if login.teacher else _pills(panes, shown)
+        )
 
 
 def _filters(tab: str, category: int | None, task: int | None) -> str:
     def select(name: str, options: dict[int, str], chosen: int | None) -> str:
-        lines = "".join(f'<option value="{n}"{" selected" if n == chosen else ""}>{escape(t)}</option>' for n, t in options.items())
+        lines = "".join(
+            f'<option value="{n}"{" selected" if n == chosen else ""}>{escape(t)}</option>'
+            for n, t in options.items()
+        )
         return f'<select name="{name}"><option value="">---------</option>{lines}</select>'
 
     return (
-        f'<form method="get" action="/articles/">{select("kategorie", CATEGORIES, category)}{select("aufgabe", TASKS, task)}'
+        '<form method="get"'
+        f' action="/articles/">{select("kategorie", CATEGORIES, category)}{select("aufgabe", TASKS, task)}'
         f'<input type="hidden" name="tab" value="{escape(tab)}"></form>'
     )
 
@@ -364,7 +415,8 @@ def _filters(tab: str, category: int | None, task: int | None) -> str:
 def _pills(panes: dict[str, list[Article]], shown: str) -> str:
     names = {"home": "Meine Texte", "alle": "Alle"}
     buttons = "".join(
-        f'<li class="nav-item"><button class="nav-link{" active" if key == shown else ""}" role="tab" data-bs-target="#pills-{key}">'
+        f'<li class="nav-item"><button class="nav-link{" active" if key == shown else ""}" role="tab"'
+        f' data-bs-target="#pills-{key}">'
         f"{names.get(key, f'Klasse {key}')}</button></li>"
         for key in panes
     )
@@ -373,26 +425,34 @@ def _pills(panes: dict[str, list[Article]], shown: str) -> str:
         f'<div class="article-list">{"".join(_card(a) for a in articles)}</div></div>'
         for key, articles in panes.items()
     )
-    return f'<ul class="nav nav-pills" id="pills-tab" role="tablist">{buttons}</ul><div class="tab-content">{bodies}</div>'
+    return (
+        f'<ul class="nav nav-pills" id="pills-tab" role="tablist">{buttons}</ul><div'
+        f' class="tab-content">{bodies}</div>'
+    )
 
 
 def _card(article: Article) -> str:
     return (
-        f'<div class="card"><div class="card-header {article.status}"></div><div class="card-body">'
-        f'<a href="/article/{article.id}/"><div class="article-title">{escape(article.title)}</div></a>'
-        f'<div class="article-author">{escape(article.author)}</div><div class="article-date">{_german(article.at)}</div>'
-        f'<div class="article-classroom">Klasse {article.classroom}</div></div></div>'
+        f'<div class="card"><div class="card-header {article.status}"></div><div class="card-body"><a'
+        f' href="/article/{article.id}/"><div class="article-title">{escape(article.title)}</div></a><div'
+        f' class="article-author">{escape(article.author)}</div><div'
+        f' class="article-date">{_german(article.at)}</div><div class="article-classroom">Klasse'
+        f" {article.classroom}</div></div></div>"
     )
 
 
 def _table(articles: list[Article]) -> str:
     rows = "".join(
-        f'<tr><td><a href="/article/{a.id}/">{escape(a.title)}</a></td><td>{escape(a.author)}</td><td>Klasse {a.classroom}</td>'
+        f'<tr><td><a href="/article/{a.id}/">{escape(a.title)}</a></td><td>{escape(a.author)}</td><td>Klasse'
+        f" {a.classroom}</td>"
         f"<td>{escape(CATEGORIES[a.category])}</td><td>{len(a.paragraphs)}</td><td>{a.status.capitalize()}</td>"
         f"<td>{a.at:%d.%m.%Y}</td></tr>"
         for a in articles
     )
-    heads = "".join(f"<th>{head}</th>" for head in ("Titel", "Autor/in", "Sichtbar", "Kategorie", "Absätze", "Status", "Datum"))
+    heads = "".join(
+        f"<th>{head}</th>"
+        for head in ("Titel", "Autor/in", "Sichtbar", "Kategorie", "Absätze", "Status", "Datum")
+    )
     return f'<table class="table"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
 
 
@@ -403,7 +463,8 @@ def _german(at: datetime) -> str:
 def _article_body(article: Article, comments: list[Comment], token: str, form_error: str, draft: str) -> str:
     text = "".join(f"<p>{escape(p)}</p>" for p in article.paragraphs)
     shown = "".join(
-        f'<div class="comment" id="comment-{c.id}"><div class="comment-author">{escape(c.author)}</div><div class="comment-text">{c.text}</div></div>'
+        f'<div class="comment" id="comment-{c.id}"><div class="comment-author">{escape(c.author)}</div><div'
+        f' class="comment-text">{c.text}</div></div>'
         for c in comments
     )
     errors = f'<ul class="errorlist"><li>{escape(form_error)}</li></ul>' if form_error else ""
@@ -412,15 +473,16 @@ def _article_body(article: Article, comments: list[Comment], token: str, form_er
         for n, t in ((10, "Entwurf"), (11, "Lehrpersonenkontrolle"), (20, "Publiziert"), (30, "Archiviert"))
     )
     return (
-        f'<h1>{escape(article.title)} von {escape(article.author)}</h1><ul class="list-group">'
-        f'<li class="list-group-item">Kategorie: {escape(CATEGORIES[article.category])}</li>'
-        f'<li class="list-group-item">Aufgabe: {escape(TASKS[article.task])}</li></ul>'
-        f'<div class="article"><div class="article-date">{_german(article.at)}</div><div class="highlight-target">{text}</div></div>'
-        f'<section class="comments"><h2>Kommentare</h2>{shown}</section>'
-        f'<form id="comment-create" method="post" action="/article/{article.id}/comment/">{errors}'
-        f'<input type="hidden" name="csrfmiddlewaretoken" value="{token}"><textarea name="text">{escape(draft)}</textarea>'
-        f'<select name="status">{options}</select><input type="hidden" name="highlight"><input type="checkbox" name="hide">'
-        f"<button>Senden</button></form>"
+        f'<h1>{escape(article.title)} von {escape(article.author)}</h1><ul class="list-group"><li'
+        f' class="list-group-item">Kategorie: {escape(CATEGORIES[article.category])}</li><li'
+        f' class="list-group-item">Aufgabe: {escape(TASKS[article.task])}</li></ul><div class="article"><div'
+        f' class="article-date">{_german(article.at)}</div><div'
+        f' class="highlight-target">{text}</div></div><section'
+        f' class="comments"><h2>Kommentare</h2>{shown}</section><form id="comment-create" method="post"'
+        f' action="/article/{article.id}/comment/">{errors}<input type="hidden" name="csrfmiddlewaretoken"'
+        f' value="{token}"><textarea name="text">{escape(draft)}</textarea><select'
+        f' name="status">{options}</select><input type="hidden" name="highlight"><input type="checkbox"'
+        ' name="hide"><button>Senden</button></form>'
     )
 
 
@@ -476,12 +538,21 @@ class Handler(BaseHTTPRequestHandler):
         if url.path.startswith("/_control/"):
             self._send(self._control(method, url.path, body))
             return
-        self.form = {name: values[-1] for name, values in parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True).items()}
+        self.form = {
+            name: values[-1]
+            for name, values in parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True).items()
+        }
         self.cookies = self._cookies()
         session = self.site.session(self.cookies.get("sessionid"))
         name = session.login.name if session else None
         entry = self.site.note(
-            "request", at=arrived, login=name, method=method, path=url.path, agent=self.headers.get("User-Agent", ""), status=None
+            "request",
+            at=arrived,
+            login=name,
+            method=method,
+            path=url.path,
+            agent=self.headers.get("User-Agent", ""),
+            status=None,
         )
         try:
             answer = self._faulty(method, url.path) or self._page(method, url.path, session)
@@ -493,7 +564,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _cookies(self) -> dict[str, str]:
         try:
-            return {name: morsel.value for name, morsel in SimpleCookie(self.headers.get("Cookie", "")).items()}
+            return {
+                name: morsel.value for name, morsel in SimpleCookie(self.headers.get("Cookie", "")).items()
+            }
         except CookieError:
             return {}
 
@@ -547,7 +620,12 @@ class Handler(BaseHTTPRequestHandler):
             self.site.sessions.pop(self.cookies.get("sessionid", ""), None)
             return self._redirect("/")
         if path == "/articles/":
-            page = self.site.list_page(session.login, self.query.get("tab", "home"), self._number("kategorie"), self._number("aufgabe"))
+            page = self.site.list_page(
+                session.login,
+                self.query.get("tab", "home"),
+                self._number("kategorie"),
+                self._number("aufgabe"),
+            )
             return self._html(page, session)
         if parts[0] == "article" and len(parts) in (2, 3):
             article = self.site.articles.get(int(parts[1]) if parts[1].isdigit() else 0)
@@ -574,7 +652,11 @@ class Handler(BaseHTTPRequestHandler):
     def _csrf_failure(self) -> Answer | None:
         secret = self.cookies.get("csrftoken", "")
         referer = urlsplit(self.headers.get("Referer", ""))
-        if len(secret) == 32 and self.form.get("csrfmiddlewaretoken", "")[32:] == secret and referer.netloc == self.headers.get("Host"):
+        if (
+            len(secret) == 32
+            and self.form.get("csrfmiddlewaretoken", "")[32:] == secret
+            and referer.netloc == self.headers.get("Host")
+        ):
             return None
         return Answer("<h1>CSRF verification failed</h1>", 403)
 
@@ -582,18 +664,29 @@ class Handler(BaseHTTPRequestHandler):
         token = self._token()
         if session:
             nav = (
-                f'<span class="navbar-text">{escape(session.login.student)}</span><form method="post" action="/accounts/logout/">'
-                f'<input type="hidden" name="csrfmiddlewaretoken" value="{token}"><button>Abmelden</button></form>'
+                f'<span class="navbar-text">{escape(session.login.student)}</span><form method="post"'
+                ' action="/accounts/logout/"><input type="hidden" name="csrfmiddlewaretoken"'
+                f' value="{token}"><button>Abmelden</button></form>'
             )
         else:
             nav = '<a href="/accounts/login/">Anmelden</a>'
         page = (
-            f'<!DOCTYPE html><html lang="de"><head><meta charset="utf-8"><title>myMoment</title></head><body><nav>{nav}</nav>'
+            '<!DOCTYPE html><html lang="de"><head><meta'
+            f' charset="utf-8"><title>myMoment</title></head><body><nav>{nav}</nav>'
             f"<main>{content}</main></body></html>"
         )
         if self.site.faults.get("changed_layout"):
             page = _changed(page)
-        return Answer(page, status, [("Set-Cookie", f"csrftoken={self.cookies['csrftoken']}; Path=/; Max-Age=31449600; SameSite=Lax")])
+        return Answer(
+            page,
+            status,
+            [
+                (
+                    "Set-Cookie",
+                    f"csrftoken={self.cookies['csrftoken']}; Path=/; Max-Age=31449600; SameSite=Lax",
+                )
+            ],
+        )
 
     def _redirect(self, path: str) -> Answer:
         """The real site's own bug: backslashes in the Location header."""
@@ -609,18 +702,32 @@ class Handler(BaseHTTPRequestHandler):
             key = self.site.log_in(name, self.form.get("password", ""))
             if key is None:
                 locked = self.site.is_locked(name)
-                told = "Dieses Konto ist gesperrt." if locked else f"Benutzername {name} und Passwort passen nicht zusammen."
+                told = (
+                    "Dieses Konto ist gesperrt."
+                    if locked
+                    else f"Benutzername {name} und Passwort passen nicht zusammen."
+                )
                 return self._login("GET", told)
             answer = self._redirect("/")
             answer.headers.append(
-                ("Set-Cookie", f"sessionid={key}; HttpOnly; Path=/; Max-Age={self.site.config.session_seconds}; SameSite=Lax")
+                (
+                    "Set-Cookie",
+                    (
+                        f"sessionid={key}; HttpOnly; Path=/; Max-Age={self.site.config.session_seconds};"
+                        " SameSite=Lax"
+                    ),
+                )
             )
-            answer.headers.append(("Set-Cookie", f"csrftoken={secrets.token_hex(16)}; Path=/; Max-Age=31449600; SameSite=Lax"))
+            answer.headers.append(
+                ("Set-Cookie", f"csrftoken={secrets.token_hex(16)}; Path=/; Max-Age=31449600; SameSite=Lax")
+            )
             return answer
         alert = f'<div class="alert alert-danger">{escape(error)}</div>' if error else ""
         form = (
-            f'<form method="post" action="/accounts/login/">{alert}<input type="hidden" name="csrfmiddlewaretoken" value="{self._token()}">'
-            '<input type="hidden" name="next" value=""><input name="username"><input type="password" name="password"><button>OK</button></form>'
+            f'<form method="post" action="/accounts/login/">{alert}<input type="hidden"'
+            f' name="csrfmiddlewaretoken" value="{self._token()}"><input type="hidden" name="next"'
+            ' value=""><input name="username"><input type="password"'
+            ' name="password"><button>OK</button></form>'
         )
         return self._html(form, None)
 
@@ -670,15 +777,22 @@ class Handler(BaseHTTPRequestHandler):
                 f"<pubDate>{format_datetime(a.at)}</pubDate><description>{escape(a.paragraphs[0])}</description></item>"
                 for a in self._public()
             )
-            rss = f'<?xml version="1.0" encoding="utf-8"?><rss version="2.0"><channel><title>Blog</title>{items}</channel></rss>'
+            rss = (
+                '<?xml version="1.0" encoding="utf-8"?><rss'
+                f' version="2.0"><channel><title>Blog</title>{items}</channel></rss>'
+            )
             return Answer(rss, kind="application/rss+xml")
         entries = "".join(
-            f'<entry><title>{escape(a.title)}</title><link href="{host}/blog/{a.id}/"/><id>urn:blog:{a.id}</id>'
+            f"<entry><title>{escape(a.title)}</title><link"
+            f' href="{host}/blog/{a.id}/"/><id>urn:blog:{a.id}</id>'
             f"<author><name>{escape(a.author)}</name></author><updated>{a.at.isoformat()}</updated>"
             f"<summary>{escape(a.paragraphs[0])}</summary></entry>"
             for a in self._public()
         )
-        atom = f'<?xml version="1.0" encoding="utf-8"?><feed xmlns="http://www.w3.org/2005/Atom"><title>Blog</title>{entries}</feed>'
+        atom = (
+            '<?xml version="1.0" encoding="utf-8"?><feed'
+            f' xmlns="http://www.w3.org/2005/Atom"><title>Blog</title>{entries}</feed>'
+        )
         return Answer(atom, kind="application/atom+xml")
 
     def _blog(self, number: str) -> Answer:
@@ -686,7 +800,9 @@ class Handler(BaseHTTPRequestHandler):
         if article is None or article.status != "publiziert":
             return Answer("<h1>Nicht gefunden</h1>", 404)
         text = "".join(f"<p>{escape(p)}</p>" for p in article.paragraphs)
-        return self._html(f"<article><h1>{escape(article.title)}</h1>{text}<aside>Werbung</aside></article>", None)
+        return self._html(
+            f"<article><h1>{escape(article.title)}</h1>{text}<aside>Werbung</aside></article>", None
+        )
 
     # -- control
 
@@ -697,13 +813,22 @@ class Handler(BaseHTTPRequestHandler):
             if path == "/_control/log":
                 since = int(self.query.get("since", "0"))
                 with site.lock:
-                    value: Any = {"requests": site.requests[since:], "comments": site.comment_log, "next": len(site.requests)}
+                    value: Any = {
+                        "requests": site.requests[since:],
+                        "comments": site.comment_log,
+                        "next": len(site.requests),
+                    }
                     return _json(value)
             if path == "/_control/articles":
                 if method == "POST":
                     return _json({"ids": site.add_articles(given)})
                 with site.lock:
-                    return _json([{"id": a.id, "title": a.title, "author": a.author, "class": a.classroom} for a in site.articles.values()])
+                    return _json(
+                        [
+                            {"id": a.id, "title": a.title, "author": a.author, "class": a.classroom}
+                            for a in site.articles.values()
+                        ]
+                    )
             if path == "/_control/faults":
                 if method == "POST":
                     site.set_faults(given)
@@ -735,7 +860,9 @@ def main() -> None:
     parser.add_argument("--log", type=Path, help="each request and comment as a line of JSON")
     given = parser.parse_args()
     text = given.config or "{}"
-    config = Config.from_json(text if text.lstrip().startswith("{") else Path(text).read_text(encoding="utf-8"))
+    config = Config.from_json(
+        text if text.lstrip().startswith("{") else Path(text).read_text(encoding="utf-8")
+    )
     site = Site(config, given.log).start(given.host, given.port)
     print(f"listening on {site.url}", flush=True)
     ending = threading.Event()

@@ -22,7 +22,9 @@ class Api:
         context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
         context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
         # No proxy of the environment stands between the machine and its own cluster.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        )
 
     def get(self, path: str) -> Answer | None:
         """The object at `path`; None where there is none or the server does not answer yet."""
@@ -36,7 +38,9 @@ class Api:
         try:
             self._send("PATCH", f"{path}?fieldManager=rowlock-cluster&force=true", manifest)
         except urllib.error.HTTPError as refused:
-            raise ClusterError(f"The API server refused {path}: {refused.read().decode(errors='replace')}") from refused
+            raise ClusterError(
+                f"The API server refused {path}: {refused.read().decode(errors='replace')}"
+            ) from refused
         except OSError as failed:
             raise ClusterError(f"The API server did not take {path}: {failed}") from failed
 
@@ -55,11 +59,14 @@ def is_well(address: str) -> bool:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(2)
             return client.connect_ex(address.removeprefix("unix://")) == 0
-    # Health pages of some daemons use certificates they make for themselves at start; nothing secret is exchanged.
+    # Health pages of some daemons use certificates they make for themselves at start; nothing secret is
+    # exchanged.
     anyone = ssl.create_default_context()
     anyone.check_hostname = False
     anyone.verify_mode = ssl.CERT_NONE
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=anyone))
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=anyone)
+    )
     try:
         with opener.open(address, timeout=2) as response:
             return bool(response.status == 200)

@@ -20,8 +20,12 @@ class Build:
     arguments: Mapping[str, str] = field(default_factory=dict)
 
 
-def parse_build(*, image: str, context: str, dockerfile: str, contexts: list[str], target: str, arguments: list[str]) -> Build:
-    """The build that these command-line words ask for; raises ClusterError for what does not exist or has no `=`."""
+def parse_build(
+    *, image: str, context: str, dockerfile: str, contexts: list[str], target: str, arguments: list[str]
+) -> Build:
+    """The build that these command-line words ask for; raises ClusterError for what does not exist or has no
+    `=`.
+    """
     folder = Path(context).absolute()
     file = Path(dockerfile).absolute() if dockerfile else folder / "Dockerfile"
     named = {name: Path(path).absolute() for name, path in map(_pair, contexts)}

@@ -1,4 +1,5 @@
-"""One cgroup per cluster, in every hierarchy of the machine: who is inside belongs to the cluster and ends with it.
+"""One cgroup per cluster, in every hierarchy of the machine: who is inside belongs to the cluster and ends
+with it.
 
 Works on cgroup v1 (many hierarchies), v2 (one) and the mixture of both.
 """
@@ -67,7 +68,9 @@ def _hand_down_controllers(group: Path) -> None:
         try:
             control.write_text(f"+{controller}")
         except OSError:
-            continue  # some controllers (cpu with real-time processes) cannot be handed down; kubelet names what it misses
+            # some controllers (cpu with real-time processes) cannot be handed down; kubelet names what it
+            # misses
+            continue
 
 
 def _existing(cluster: str) -> Iterator[Path]:
@@ -84,7 +87,8 @@ def members(cluster: str) -> set[int]:
         try:
             pids.update(int(pid) for pid in (group / "cgroup.procs").read_text().split())
         except OSError:
-            continue  # the cgroup went away between the walk and the read, or is threaded: its parent lists it
+            # the cgroup went away between the walk and the read, or is threaded: its parent lists it
+            continue
     pids.discard(0)
     return pids
 
@@ -108,7 +112,9 @@ def kill_members(cluster: str, *, deadline_seconds: float = 20.0) -> int:
         for pid in pids:
             _kill_if_member(pid, cluster)
         if time.monotonic() > deadline:
-            raise ClusterError(f"Processes {sorted(pids)} of cluster {cluster} would not end: look at them with `ps`.")
+            raise ClusterError(
+                f"Processes {sorted(pids)} of cluster {cluster} would not end: look at them with `ps`."
+            )
         time.sleep(0.02)
     return len(seen)
 
@@ -119,7 +125,8 @@ def _kill_if_member(pid: int, cluster: str) -> None:
     except ProcessLookupError:
         return
     try:
-        # Membership is read after the handle is open, so the signal can only reach the process that was checked.
+        # Membership is read after the handle is open, so the signal can only reach the process that was
+        # checked.
         if belongs(Path(f"/proc/{pid}/cgroup").read_text(), cluster):
             signal.pidfd_send_signal(handle, signal.SIGKILL)
     except (ProcessLookupError, FileNotFoundError):

@@ -112,7 +112,10 @@ def up(place: ClusterPlace, asked: str, *, without_base_images: bool) -> None:
             kind.up(str(ensure_programs(["kind"])["kind"]), place)
     else:
         HostCluster(place).up(list if without_base_images else stand_in_archives)
-    say(f"{time.monotonic() - began:6.1f} s  cluster {place.name} is up ({provider}); KUBECONFIG={place.kubeconfig}")
+    say(
+        f"{time.monotonic() - began:6.1f} s  cluster {place.name} is up ({provider});"
+        f" KUBECONFIG={place.kubeconfig}"
+    )
 
 
 def down(place: ClusterPlace) -> None:
@@ -133,7 +136,9 @@ def base_images(place: ClusterPlace) -> None:
         return
     archives = stand_in_archives()
     if provider is None:
-        say(f"Cluster {place.name} is not up; the archives wait in the cache: {', '.join(map(str, archives))}")
+        say(
+            f"Cluster {place.name} is not up; the archives wait in the cache: {', '.join(map(str, archives))}"
+        )
         return
     store = ImageStore(place, ensure_programs(["containerd"])["ctr"])
     for archive in archives:
@@ -156,7 +161,10 @@ def build(place: ClusterPlace, words: argparse.Namespace) -> None:
             run(docker_command(asked), show=True)
             run(kind.load_command(str(ensure_programs(["kind"])["kind"]), place, asked.image))
         else:
-            run(buildctl_command(ensure_programs(["buildkit"])["buildctl"], place.buildkit_socket, asked), show=True)
+            run(
+                buildctl_command(ensure_programs(["buildkit"])["buildctl"], place.buildkit_socket, asked),
+                show=True,
+            )
 
 
 def load(place: ClusterPlace, image: str) -> None:
@@ -181,7 +189,10 @@ def status_of(place: ClusterPlace) -> Status:
     context = f"kind-{kind.kind_name(place.name)}"
     node = f"{kind.kind_name(place.name)}-control-plane"
     jsonpath = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
-    ready = run([kubectl, "--kubeconfig", place.kubeconfig, "get", "node", node, "-o", jsonpath]).strip() == "True"
+    ready = (
+        run([kubectl, "--kubeconfig", place.kubeconfig, "get", "node", node, "-o", jsonpath]).strip()
+        == "True"
+    )
     return Status(
         name=place.name,
         provider="kind",
@@ -212,11 +223,15 @@ def require_root() -> None:
         raise ClusterError("A host cluster runs on Linux only: install Docker, and `up` uses kind.")
     if os.geteuid() != 0:
         raise ClusterError(
-            "A host cluster needs root, for namespaces and cgroups: run this again with sudo, or start Docker so that kind can be used."
+            "A host cluster needs root, for namespaces and cgroups: run this again with sudo, or start Docker"
+            " so that kind can be used."
         )
 
 
 def _existing(place: ClusterPlace) -> ClusterPlace:
     if not place.kubeconfig.exists():
-        raise ClusterError(f"Cluster {place.name} is not up: start it with `python3 -m tools.cluster up --name {place.name}`.")
+        raise ClusterError(
+            f"Cluster {place.name} is not up: start it with `python3 -m tools.cluster up --name"
+            f" {place.name}`."
+        )
     return place

@@ -39,7 +39,12 @@ def kubeconfig(*, network: Network, user: str, pki: Path) -> str:
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": context,
-        "clusters": [{"name": context, "cluster": {"server": network.api_server, "certificate-authority-data": inside("ca.crt")}}],
+        "clusters": [
+            {
+                "name": context,
+                "cluster": {"server": network.api_server, "certificate-authority-data": inside("ca.crt")},
+            }
+        ],
         "users": [
             {
                 "name": user,
@@ -55,7 +60,9 @@ def kubeconfig(*, network: Network, user: str, pki: Path) -> str:
 
 
 def containerd_toml(place: ClusterPlace, *, runc: str, plugins: Path) -> str:
-    """containerd: its runtime state lies in the private /run, what should survive a restart in the cluster's folder."""
+    """containerd: its runtime state lies in the private /run, what should survive a restart in the cluster's
+    folder.
+    """
     return f"""version = 3
 root = "{place.folder}/containerd"
 state = "/run/containerd"
@@ -125,7 +132,9 @@ def cni_conflist(network: Network, *, mtu: int) -> str:
 
 
 def kubelet_config(place: ClusterPlace, network: Network) -> str:
-    """The kubelet: never evicts or collects images for lack of disk, since no registry could bring them back."""
+    """The kubelet: never evicts or collects images for lack of disk, since no registry could bring them
+    back.
+    """
     config = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -181,7 +190,9 @@ def proxy_config(place: ClusterPlace, network: Network) -> str:
 
 
 def resolv_conf(machine: str) -> str:
-    """The machine's name servers without those that only the machine itself reaches (127.0.0.53 and the like)."""
+    """The machine's name servers without those that only the machine itself reaches (127.0.0.53 and the
+    like).
+    """
     kept = []
     for line in machine.splitlines():
         words = line.split()

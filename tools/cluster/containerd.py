@@ -17,7 +17,14 @@ class ImageStore:
     """The kubelet's image store of one cluster."""
 
     def __init__(self, place: ClusterPlace, ctr: Path) -> None:
-        self._ctr: list[str | Path] = [ctr, "--address", place.containerd_socket, "--namespace", NAMESPACE, "images"]
+        self._ctr: list[str | Path] = [
+            ctr,
+            "--address",
+            place.containerd_socket,
+            "--namespace",
+            NAMESPACE,
+            "images",
+        ]
         self._imported = place.folder / "imported"
 
     def names(self) -> set[str]:
@@ -25,11 +32,15 @@ class ImageStore:
         return set(run([*self._ctr, "list", "--quiet"]).split())
 
     def import_archive(self, archive: Path) -> list[str]:
-        """Bring in every image of a docker-archive; their full names. Raises ClusterError where it is no such archive."""
+        """Bring in every image of a docker-archive; their full names. Raises ClusterError where it is no such
+        archive.
+        """
         try:
             images = images_in(archive)
         except (OSError, KeyError, ValueError, tarfile.TarError) as broken:
-            raise ClusterError(f"{archive} is no image archive ({broken}): make one with `docker save`.") from broken
+            raise ClusterError(
+                f"{archive} is no image archive ({broken}): make one with `docker save`."
+            ) from broken
         run([*self._ctr, "import", archive])
         return images
 

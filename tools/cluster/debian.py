@@ -26,13 +26,17 @@ def find_program(name: str) -> str | None:
 
 
 def ensure_packages() -> None:
-    """Install what NEEDED lists and this machine lacks, saying so; raises ClusterError where apt-get is no option."""
+    """Install what NEEDED lists and this machine lacks, saying so; raises ClusterError where apt-get is no
+    option.
+    """
     missing = {program: about for program, about in NEEDED.items() if find_program(program) is None}
     if not missing:
         return
     packages = sorted({package for package, _ in missing.values()})
     if find_program("apt-get") is None:
-        raise ClusterError(f"This machine lacks {', '.join(missing)} and has no apt-get: install them by hand.")
+        raise ClusterError(
+            f"This machine lacks {', '.join(missing)} and has no apt-get: install them by hand."
+        )
     for package, purpose in missing.values():
         say(f"Installing the Debian package {package}: {purpose}.")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
@@ -42,7 +46,9 @@ def ensure_packages() -> None:
 
 
 def debian_mirrors(sources: str, codename: str) -> list[str]:
-    """The addresses in this apt configuration (both formats) that serve the distribution `codename` itself."""
+    """The addresses in this apt configuration (both formats) that serve the distribution `codename`
+    itself.
+    """
     found: list[str] = []
     for stanza in re.split(r"\n\s*\n", sources):
         fields = dict(re.findall(r"^(\w[\w-]*):[ \t]*(.+)$", stanza, re.MULTILINE))
@@ -56,14 +62,20 @@ def debian_mirrors(sources: str, codename: str) -> list[str]:
 
 
 def mirror() -> str:
-    """The Debian mirror this machine is set up with, or ROWLOCK_DEBIAN_MIRROR; raises ClusterError where there is none."""
+    """The Debian mirror this machine is set up with, or ROWLOCK_DEBIAN_MIRROR; raises ClusterError where
+    there is none.
+    """
     chosen = os.environ.get("ROWLOCK_DEBIAN_MIRROR")
     if chosen:
         return chosen
     release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', Path("/etc/os-release").read_text(), re.MULTILINE))
     files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
-    text = "\n\n".join(file.read_text() for file in files if file.is_file() and file.suffix in (".list", ".sources"))
+    text = "\n\n".join(
+        file.read_text() for file in files if file.is_file() and file.suffix in (".list", ".sources")
+    )
     found = debian_mirrors(text, release.get("VERSION_CODENAME", "")) if release.get("ID") == "debian" else []
     if not found:
-        raise ClusterError("No Debian mirror is configured on this machine: set ROWLOCK_DEBIAN_MIRROR to its address.")
+        raise ClusterError(
+            "No Debian mirror is configured on this machine: set ROWLOCK_DEBIAN_MIRROR to its address."
+        )
     return found[0]

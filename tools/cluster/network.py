@@ -1,12 +1,13 @@
-"""The network of one host cluster: a network namespace of its own, joined to the machine by one pair of links.
+"""The network of one host cluster: a network namespace of its own, joined to the machine by one pair of
+links.
 
     machine                         the cluster's namespace
     rowlock<i> 10.213.<i>.1  <--->  uplink 10.213.<i>.2      the node, the API server
                                     10.214.<4i>.0/22         pods, one routed link each (CNI ptp)
                                     10.215.<4i>.0/22         Services (kube-proxy, nftables)
 
-Ports, links and nftables rules of several clusters never meet. The machine has routes to pods and Services of every
-cluster, so a test on the machine reaches both directly, and a pod reaches the machine at 10.213.<i>.1.
+Ports, links and nftables rules of several clusters never meet. The machine has routes to pods and Services of
+every cluster, so a test on the machine reaches both directly, and a pod reaches the machine at 10.213.<i>.1.
 """
 
 import ipaddress
@@ -20,8 +21,9 @@ from tools.cluster.shell import locked, run, succeeds
 
 INDEXES = range(64)
 
-# Kernel settings inside the namespace (below net.ipv4). A Service without endpoints is refused by an ICMP message; the
-# kernel would hold all but the first back, since redirects use up the same allowance, and clients would wait minutes.
+# Kernel settings inside the namespace (below net.ipv4). A Service without endpoints is refused by an ICMP
+# message; the kernel would hold all but the first back, since redirects use up the same allowance, and
+# clients would wait minutes.
 SETTINGS = {
     "ip_forward": 1,
     "icmp_ratelimit": 0,
@@ -101,7 +103,8 @@ def masquerade_rules(network: Network) -> str:
         f"table ip {network.nft_table}\ndelete table ip {network.nft_table}\n"
         f"table ip {network.nft_table} {{\n"
         "  chain postrouting {\n    type nat hook postrouting priority srcnat;\n"
-        f'    ip saddr {{ {network.link_cidr}, {network.pod_cidr} }} oifname != "rowlock*" masquerade\n  }}\n}}\n'
+        f'    ip saddr {{ {network.link_cidr}, {network.pod_cidr} }} oifname != "rowlock*" masquerade\n '
+        " }\n}\n"
     )
 
 
@@ -111,7 +114,10 @@ def assign_network(place: ClusterPlace) -> Network:
         kept = load_network(place)
         if kept:
             return kept
-        taken = {int(json.loads(file.read_text())["index"]) for file in state_folder().glob("clusters/*/network.json")}
+        taken = {
+            int(json.loads(file.read_text())["index"])
+            for file in state_folder().glob("clusters/*/network.json")
+        }
         routes = [str(route["dst"]) for route in json.loads(run(["ip", "-j", "-4", "route"]) or "[]")]
         network = Network(place.name, free_index(taken=taken, routes=routes, cluster=place.name))
         place.network_file.write_text(json.dumps({"index": network.index}))
@@ -126,14 +132,18 @@ def load_network(place: ClusterPlace) -> Network | None:
 
 
 def outward_mtu() -> int:
-    """Bytes a packet to the outside may have: the default route's, so that pods send nothing the machine cannot pass."""
+    """Bytes a packet to the outside may have: the default route's, so that pods send nothing the machine
+    cannot pass.
+    """
     for route in json.loads(run(["ip", "-j", "-4", "route", "show", "default"]) or "[]"):
         return int(Path(f"/sys/class/net/{route['dev']}/mtu").read_text())
     return 1500
 
 
 def connect(network: Network, *, holder_pid: int) -> None:
-    """Join the namespace of `holder_pid` to the machine: links, routes both ways, NAT outwards. Repeatable."""
+    """Join the namespace of `holder_pid` to the machine: links, routes both ways, NAT outwards.
+    Repeatable.
+    """
     _allow_forwarding()
     inside = ["nsenter", "--target", str(holder_pid), "--net", "--"]
     link, mtu = network.host_link, str(outward_mtu())
@@ -162,9 +172,12 @@ def connect(network: Network, *, holder_pid: int) -> None:
 
 
 def disconnect(network: Network) -> None:
-    """Take back what `connect` did on the machine; the namespace's side went with its last process. Repeatable."""
+    """Take back what `connect` did on the machine; the namespace's side went with its last process.
+    Repeatable.
+    """
     if succeeds(["ip", "link", "show", network.host_link]):
-        # The kernel may be deleting the pair already, its other end being gone: then our deletion fails, and fine.
+        # The kernel may be deleting the pair already, its other end being gone: then our deletion fails, and
+        # fine.
         succeeds(["ip", "link", "del", network.host_link])
     if succeeds(["nft", "list", "table", "ip", network.nft_table]):
         run(["nft", "delete", "table", "ip", network.nft_table])

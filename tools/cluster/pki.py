@@ -36,7 +36,11 @@ def certificates(network: Network, node: str) -> tuple[Certificate, ...]:
         Certificate("controller-manager", "/CN=system:kube-controller-manager"),
         Certificate("scheduler", "/CN=system:kube-scheduler"),
         Certificate("proxy", "/CN=system:kube-proxy"),
-        Certificate("node", f"/O=system:nodes/CN=system:node:{node}", names=f"DNS:{node},IP:{network.node_address},IP:127.0.0.1"),
+        Certificate(
+            "node",
+            f"/O=system:nodes/CN=system:node:{node}",
+            names=f"DNS:{node},IP:{network.node_address},IP:127.0.0.1",
+        ),
         Certificate("front-proxy", "/CN=front-proxy-client", authority="front-proxy-ca"),
     )
 
@@ -63,7 +67,20 @@ def _authority(folder: Path, name: str) -> None:
         return
     files = ["-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.crt"]
     usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"]
-    run(["openssl", "req", "-x509", *NEW_KEY, *files, "-days", VALID_DAYS, "-subj", f"/CN=rowlock-{name}", *usage])
+    run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            *NEW_KEY,
+            *files,
+            "-days",
+            VALID_DAYS,
+            "-subj",
+            f"/CN=rowlock-{name}",
+            *usage,
+        ]
+    )
 
 
 def _signed(folder: Path, certificate: Certificate) -> None:
@@ -71,13 +88,51 @@ def _signed(folder: Path, certificate: Certificate) -> None:
     if made.exists():
         return
     request, extensions = made.with_suffix(".csr"), made.with_suffix(".ext")
-    run(["openssl", "req", *NEW_KEY, "-keyout", made.with_suffix(".key"), "-out", request, "-subj", certificate.subject])
-    lines = ["basicConstraints=CA:FALSE", "keyUsage=digitalSignature", "extendedKeyUsage=serverAuth,clientAuth"]
+    run(
+        [
+            "openssl",
+            "req",
+            *NEW_KEY,
+            "-keyout",
+            made.with_suffix(".key"),
+            "-out",
+            request,
+            "-subj",
+            certificate.subject,
+        ]
+    )
+    lines = [
+        "basicConstraints=CA:FALSE",
+        "keyUsage=digitalSignature",
+        "extendedKeyUsage=serverAuth,clientAuth",
+    ]
     if certificate.names:
         lines.append(f"subjectAltName={certificate.names}")
     extensions.write_text("\n".join(lines))
     authority = folder / certificate.authority
-    signing = ["-CA", f"{authority}.crt", "-CAkey", f"{authority}.key", "-set_serial", f"0x{secrets.token_hex(15)}"]
-    run(["openssl", "x509", "-req", "-in", request, *signing, "-days", VALID_DAYS, "-out", made, "-extfile", extensions])
+    signing = [
+        "-CA",
+        f"{authority}.crt",
+        "-CAkey",
+        f"{authority}.key",
+        "-set_serial",
+        f"0x{secrets.token_hex(15)}",
+    ]
+    run(
+        [
+            "openssl",
+            "x509",
+            "-req",
+            "-in",
+            request,
+            *signing,
+            "-days",
+            VALID_DAYS,
+            "-out",
+            made,
+            "-extfile",
+            extensions,
+        ]
+    )
     request.unlink()
     extensions.unlink()

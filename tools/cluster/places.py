@@ -83,10 +83,17 @@ class ClusterPlace:
 def cluster_place(name: str) -> ClusterPlace:
     """Where the cluster `name` lives; raises ClusterError for a name that cannot serve as one."""
     if not NAME_SHAPE.fullmatch(name):
-        raise ClusterError(f"{name!r} cannot name a cluster: use up to 20 lower-case letters, digits and hyphens, a letter first.")
+        raise ClusterError(
+            f"{name!r} cannot name a cluster: use up to 20 lower-case letters, digits and hyphens, a letter"
+            " first."
+        )
     folder = state_folder() / "clusters" / name
     if folder.is_relative_to("/run") or folder.is_relative_to("/var/run"):
-        raise ClusterError(f"{folder} lies below /run, which a host cluster hides from itself: set ROWLOCK_STATE elsewhere.")
+        raise ClusterError(
+            f"{folder} lies below /run, which a host cluster hides from itself: set ROWLOCK_STATE elsewhere."
+        )
     if len(os.fsencode(folder)) > LONGEST_SOCKET_FOLDER_BYTES:
-        raise ClusterError(f"{folder} is too long a path for UNIX sockets: set ROWLOCK_STATE to a shorter one.")
+        raise ClusterError(
+            f"{folder} is too long a path for UNIX sockets: set ROWLOCK_STATE to a shorter one."
+        )
     return ClusterPlace(name, folder)

@@ -1,7 +1,7 @@
 """Starts daemons that outlive us, and ends them without ever touching a stranger that inherited a pid.
 
-A pid alone proves nothing: the kernel hands it out again. A daemon is known by its pid, its start time in clock ticks
-and the boot it was started in; a signal goes through a pidfd opened before that proof is checked.
+A pid alone proves nothing: the kernel hands it out again. A daemon is known by its pid, its start time in
+clock ticks and the boot it was started in; a signal goes through a pidfd opened before that proof is checked.
 """
 
 import json
@@ -66,7 +66,9 @@ def load(file: Path) -> Identity | None:
         return None
 
 
-def spawn(argv: Sequence[str | Path], *, log: Path, cgroup_files: Sequence[Path], env: Mapping[str, str]) -> Identity:
+def spawn(
+    argv: Sequence[str | Path], *, log: Path, cgroup_files: Sequence[Path], env: Mapping[str, str]
+) -> Identity:
     """Start a daemon in a session of its own, its output appended to `log`, inside the cgroups given.
 
     The shell that joins the cgroups replaces itself by the program, so the pid stays and no child escapes.
@@ -83,7 +85,8 @@ def spawn(argv: Sequence[str | Path], *, log: Path, cgroup_files: Sequence[Path]
             env=dict(env),
             cwd="/",
         )
-    # Our own child cannot be recycled before we reap it, so its start time is readable even if it died at once.
+    # Our own child cannot be recycled before we reap it, so its start time is readable even if it died at
+    # once.
     stat = _stat(child.pid)
     child.returncode = 0  # it is a daemon now: nobody waits for it, and Popen need not warn about that
     return Identity(child.pid, stat[1] if stat else 0, _boot_id())

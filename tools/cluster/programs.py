@@ -1,7 +1,7 @@
 """Builds each upstream program once, from its own committed module, into the cache.
 
-A group is a folder of tools/go: a go.mod whose `tool` lines name the programs, and a go.sum that pins every byte.
-Groups stay apart because their dependencies exclude each other.
+A group is a folder of tools/go: a go.mod whose `tool` lines name the programs, and a go.sum that pins every
+byte. Groups stay apart because their dependencies exclude each other.
 """
 
 import hashlib
@@ -31,7 +31,8 @@ class Group:
     name: str
     # Free disk while it builds, the Go caches included. Measured, rounded up.
     needs_disk_gb: int = 2
-    # The module whose version the programs should report, and the linker variables that say it ({} is the version).
+    # The module whose version the programs should report, and the linker variables that say it ({} is the
+    # version).
     versioned_module: str = ""
     version_variables: tuple[str, ...] = ()
     # Go names a program after the last part of its package; these deserve a better name.
@@ -96,12 +97,18 @@ def linker_flags(group: Group, go_mod: str) -> str:
     """What the linker is told: no symbols, and the version where the program does not know it by itself."""
     flags = ["-s", "-w"]
     if group.versioned_module:
-        found = re.search(rf"^\s*(?:require )?{re.escape(group.versioned_module)} (v\S+)", go_mod, re.MULTILINE)
+        found = re.search(
+            rf"^\s*(?:require )?{re.escape(group.versioned_module)} (v\S+)", go_mod, re.MULTILINE
+        )
         if found is None:
-            raise ClusterError(f"{group.folder}/go.mod does not require {group.versioned_module}: add its tool line again.")
+            raise ClusterError(
+                f"{group.folder}/go.mod does not require {group.versioned_module}: add its tool line again."
+            )
         version = found.group(1)
         major, minor = version.removeprefix("v").split(".")[:2]
-        flags += [f"-X {text.format(version=version, major=major, minor=minor)}" for text in group.version_variables]
+        flags += [
+            f"-X {text.format(version=version, major=major, minor=minor)}" for text in group.version_variables
+        ]
     return " ".join(flags)
 
 
@@ -117,7 +124,9 @@ def build_key(group: Group) -> str:
     digest = hashlib.sha256()
     for file in sorted(group.folder.iterdir()):
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
-    digest.update(" ".join(BUILD_FLAGS).encode() + linker_flags(group, (group.folder / "go.mod").read_text()).encode())
+    digest.update(
+        " ".join(BUILD_FLAGS).encode() + linker_flags(group, (group.folder / "go.mod").read_text()).encode()
+    )
     return digest.hexdigest()[:16]
 
 
@@ -152,7 +161,13 @@ def _build(group: Group, folder: Path) -> None:
     began = time.monotonic()
     scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".building-{group.name}-"))
     flags = [*BUILD_FLAGS, "-ldflags", linker_flags(group, (group.folder / "go.mod").read_text())]
-    env = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOWORK": "off"}
+    env = {
+        **os.environ,
+        "CGO_ENABLED": "0",
+        "GOFLAGS": "-mod=readonly",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+    }
     programs = programs_of(group)
     try:
         if group.renamed:
@@ -172,6 +187,6 @@ def _check_disk(group: Group, folder: Path) -> None:
     free_gb = shutil.disk_usage(folder).free / 1e9
     if free_gb < group.needs_disk_gb:
         raise ClusterError(
-            f"Building {group.name} needs about {group.needs_disk_gb} GB of free disk and {folder} has {free_gb:.1f} GB: "
-            "make room, or point ROWLOCK_CACHE (and GOCACHE) to another disk."
+            f"Building {group.name} needs about {group.needs_disk_gb} GB of free disk and {folder} has"
+            f" {free_gb:.1f} GB: make room, or point ROWLOCK_CACHE (and GOCACHE) to another disk."
         )

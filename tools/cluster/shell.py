@@ -36,10 +36,14 @@ def run(
             check=False,
         )
     except FileNotFoundError as missing:
-        raise ClusterError(f"The program {words[0]} is not on this machine: install it and try again.") from missing
+        raise ClusterError(
+            f"The program {words[0]} is not on this machine: install it and try again."
+        ) from missing
     if done.returncode != 0:
         said = (done.stderr or "") + (done.stdout or "")
-        raise ClusterError(f"`{' '.join(words[:6])}` failed (exit {done.returncode}).\n{said[-3000:]}".rstrip())
+        raise ClusterError(
+            f"`{' '.join(words[:6])}` failed (exit {done.returncode}).\n{said[-3000:]}".rstrip()
+        )
     return done.stdout or ""
 
 
@@ -53,7 +57,9 @@ def succeeds(argv: Sequence[str | Path]) -> bool:
 
 @contextmanager
 def locked(lock_file: Path) -> Iterator[None]:
-    """Hold `lock_file` alone; a second holder waits. The kernel lets go when the process ends, however it ends."""
+    """Hold `lock_file` alone; a second holder waits. The kernel lets go when the process ends, however it
+    ends.
+    """
     lock_file.parent.mkdir(parents=True, exist_ok=True)
     with lock_file.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

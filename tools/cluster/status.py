@@ -57,10 +57,15 @@ class Status:
             f"  kubeconfig {self.kubeconfig}  context {self.context}",
         ]
         if self.node:
-            lines.append(f"  node {self.node} {'Ready' if self.node_ready else 'not Ready'}  API {self.api_server}")
-            lines.append(f"  pods {self.pod_cidr}  services {self.service_cidr}  this machine {self.machine_address}")
+            lines.append(
+                f"  node {self.node} {'Ready' if self.node_ready else 'not Ready'}  API {self.api_server}"
+            )
+            lines.append(
+                f"  pods {self.pod_cidr}  services {self.service_cidr}  this machine {self.machine_address}"
+            )
         lines += [
-            f"  {'ok ' if part.healthy else 'BAD'} {part.name:24} {f'pid {part.pid}' if part.pid else 'not running'}"
+            f"  {'ok ' if part.healthy else 'BAD'} {part.name:24}"
+            f" {f'pid {part.pid}' if part.pid else 'not running'}"
             for part in self.components
         ]
         return "\n".join([*lines, *(f"  image {image}" for image in self.images)])

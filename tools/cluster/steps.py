@@ -36,5 +36,7 @@ def wait_until(
     deadline = time.monotonic() + deadline_seconds
     while not holds():
         if time.monotonic() > deadline:
-            raise ClusterError(f"{what} did not happen within {deadline_seconds:g} seconds.\n{explain()}".rstrip())
+            raise ClusterError(
+                f"{what} did not happen within {deadline_seconds:g} seconds.\n{explain()}".rstrip()
+            )
         time.sleep(look_every_seconds)

@@ -38,8 +38,14 @@ def play(session: Session, verb: str) -> bool:
     began = time.monotonic()
     install(session)
     right = min([act(session) for act in ACTS[verb]])  # every act, also after a wrong figure
-    say(f"  the demo took {time.monotonic() - began:.0f} s; {'every figure is right' if right else 'A FIGURE IS WRONG'}")
-    say(f"  look around: KUBECONFIG={session.kubeconfig} kubectl -n {NAMESPACE} get all; remove it: make demo-down")
+    say(
+        f"  the demo took {time.monotonic() - began:.0f} s;"
+        f" {'every figure is right' if right else 'A FIGURE IS WRONG'}"
+    )
+    say(
+        f"  look around: KUBECONFIG={session.kubeconfig} kubectl -n {NAMESPACE} get all; remove it: make"
+        " demo-down"
+    )
     return right
 
 
@@ -50,7 +56,9 @@ def down(session: Session) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tools.demo", description="Rowlock's main jobs on a real cluster.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.demo", description="Rowlock's main jobs on a real cluster."
+    )
     parser.add_argument("verb", choices=[*ACTS, "down"])
     parser.add_argument("--cluster", default="dev", help="name of the cluster (default: dev)")
     options = parser.parse_args()

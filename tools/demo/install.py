@@ -17,12 +17,25 @@ def install(session: Session) -> None:
     session.tool("up", "--name", session.cluster, quiet=False)
     session.step("The images")
     for name, dockerfile in IMAGES.items():
-        session.tool("build", "--name", session.cluster, "-t", f"{name}:0.1.0", "-f", dockerfile, ".", quiet=False)
+        session.tool(
+            "build", "--name", session.cluster, "-t", f"{name}:0.1.0", "-f", dockerfile, ".", quiet=False
+        )
     session.step("The chart, with its PostgreSQL and Redis for development")
     volume = json.dumps({"hostPath": {"path": session.documents_path, "type": "DirectoryOrCreate"}})
     session.helm(
-        "upgrade", "--install", RELEASE, "charts/rowlock", "--create-namespace", "--wait", "--timeout", "240s",
-        "-f", str(_VALUES), "--set-json", f"domain.documents.volume={volume}",
-    )  # fmt: skip
-    # A second run of the demo builds the same tag anew: pods of the first keep their image until they are replaced.
+        "upgrade",
+        "--install",
+        RELEASE,
+        "charts/rowlock",
+        "--create-namespace",
+        "--wait",
+        "--timeout",
+        "240s",
+        "-f",
+        str(_VALUES),
+        "--set-json",
+        f"domain.documents.volume={volume}",
+    )
+    # A second run of the demo builds the same tag anew: pods of the first keep their image until they are
+    # replaced.
     say(f"  installed after {time.monotonic() - began:.0f} s")

@@ -27,7 +27,9 @@ class CommentRow:
 
 def status_of(session: Session, name: str) -> dict[str, Any]:
     """The status of one process; empty while there is none."""
-    found: dict[str, Any] = json.loads(session.kubectl("get", "monitoringprocess", name, "-o", "json")).get("status", {})
+    found: dict[str, Any] = json.loads(session.kubectl("get", "monitoringprocess", name, "-o", "json")).get(
+        "status", {}
+    )
     return found
 
 
@@ -42,9 +44,12 @@ def rows_of(session: Session, *processes: str) -> list[CommentRow]:
     return [
         CommentRow(*row)
         for row in session.psql(
-            f"""select c.id, m.name, coalesce(l.name, ''), c.mymoment_article_id, c.status, coalesce(c.approved_by, ''), coalesce(c.mymoment_comment_id, '')
-                  from ai_comments c join monitoring_processes m on m.id = c.monitoring_process_id left join mymoment_logins l on l.id = c.mymoment_login_id
-                 where m.namespace = '{NAMESPACE}' and m.is_active and m.name in ({names}) order by c.created_at, c.id"""
+            f"""select c.id, m.name, coalesce(l.name, ''), c.mymoment_article_id, c.status,
+              coalesce(c.approved_by, ''), coalesce(c.mymoment_comment_id, '')
+                  from ai_comments c join monitoring_processes m on m.id = c.monitoring_process_id
+                  left join mymoment_logins l on l.id = c.mymoment_login_id
+                 where m.namespace = '{NAMESPACE}' and m.is_active and m.name in ({names})
+                   order by c.created_at, c.id"""
         )
     ]
 

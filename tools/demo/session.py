@@ -49,18 +49,49 @@ class Session:
 
     def kubectl(self, *arguments: str, data: bytes | None = None) -> str:
         return run(
-            [str(ensure_programs(["kubernetes"])["kubectl"]), "--kubeconfig", self._config(), "-n", NAMESPACE, *arguments], data=data
+            [
+                str(ensure_programs(["kubernetes"])["kubectl"]),
+                "--kubeconfig",
+                self._config(),
+                "-n",
+                NAMESPACE,
+                *arguments,
+            ],
+            data=data,
         )
 
     def helm(self, *arguments: str) -> str:
-        return run([str(ensure_programs(["helm"])["helm"]), "--kubeconfig", self._config(), "-n", NAMESPACE, *arguments])
+        return run(
+            [
+                str(ensure_programs(["helm"])["helm"]),
+                "--kubeconfig",
+                self._config(),
+                "-n",
+                NAMESPACE,
+                *arguments,
+            ]
+        )
 
     def psql(self, statement: str) -> list[list[str]]:
-        """Rows of a statement, as text, from inside the database's pod: no port is opened, no password leaves the cluster."""
+        """Rows of a statement, as text, from inside the database's pod: no port is opened, no password leaves
+        the cluster.
+        """
         out = self.kubectl(
-            "exec", "-i", f"{RELEASE}-postgresql-0", "--", "psql", "-U", "postgres", "-d", "rowlock", "-v", "ON_ERROR_STOP=1", "-qAtF", "\t",
+            "exec",
+            "-i",
+            f"{RELEASE}-postgresql-0",
+            "--",
+            "psql",
+            "-U",
+            "postgres",
+            "-d",
+            "rowlock",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-qAtF",
+            "\t",
             data=statement.encode(),
-        )  # fmt: skip
+        )
         return [line.split("\t") for line in out.splitlines()]
 
     def number(self, statement: str) -> int:
@@ -93,6 +124,7 @@ def follow(what: str, progress: Callable[[], tuple[bool, str]], *, deadline_seco
             return time.monotonic() - began
         if time.monotonic() - began > deadline_seconds:
             raise DemoFailed(
-                f"{what}: not done within {deadline_seconds:.0f} s; last seen: {line}. Look at: kubectl -n {NAMESPACE} get workqueues,rowsources,pods"
+                f"{what}: not done within {deadline_seconds:.0f} s; last seen: {line}. Look at: kubectl -n"
+                f" {NAMESPACE} get workqueues,rowsources,pods"
             )
         time.sleep(1.0)

@@ -10,19 +10,26 @@ _LOADER = Path(__file__).parent / "manifests/loader.yaml"
 
 def act(session: Session) -> list[verify.Check]:
     """All of it; what there is to verify."""
-    session.kubectl("apply", "-f", "-", data=_LOADER.read_text().replace("DOCUMENTS_PATH", session.documents_path).encode())
+    session.kubectl(
+        "apply",
+        "-f",
+        "-",
+        data=_LOADER.read_text().replace("DOCUMENTS_PATH", session.documents_path).encode(),
+    )
     session.kubectl("wait", "--for=condition=Ready", "pod/demo-loader", "--timeout=60s")
     folder = documents.corpus_folder()
     session.step(f"{documents.COUNT} real PDF files become searchable chunks, on warm workers")
     pdfs = documents.fetch(folder)
     say(
-        f"  {len(pdfs)} files, {sum(p.size for p in pdfs) / 1e6:.0f} MB, {sum(p.pages for p in pdfs):,} pages, the largest {max(p.pages for p in pdfs):,} pages"
+        f"  {len(pdfs)} files, {sum(p.size for p in pdfs) / 1e6:.0f} MB, {sum(p.pages for p in pdfs):,}"
+        f" pages, the largest {max(p.pages for p in pdfs):,} pages"
     )
     documents.load(session, folder, pdfs)
     seconds = documents.ingest(session, pdfs)
     say(f"  done in {seconds:.0f} s")
     session.step(
-        f"{orders.ORDERS:,} rows of an ordinary table: {orders.BY_JOB} by Kubernetes Jobs of an image without any Rowlock code, the rest by workers"
+        f"{orders.ORDERS:,} rows of an ordinary table: {orders.BY_JOB} by Kubernetes Jobs of an image without"
+        " any Rowlock code, the rest by workers"
     )
     orders.create(session)
     orders.apply(session)
@@ -37,7 +44,11 @@ def act(session: Session) -> list[verify.Check]:
 def show(session: Session) -> None:
     """What kubectl shows, once its figures have settled."""
     settled = ("get", "rowsource/documents", "-o", "jsonpath={.status.done} {.status.failed}")
-    follow("the figures that kubectl shows", lambda: (session.kubectl(*settled).endswith(" 0"), ""), deadline_seconds=30)
+    follow(
+        "the figures that kubectl shows",
+        lambda: (session.kubectl(*settled).endswith(" 0"), ""),
+        deadline_seconds=30,
+    )
     objects = (
         "workqueue/billing",
         "workqueue/documents",

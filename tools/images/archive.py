@@ -47,7 +47,9 @@ class ImageConfig:
 
 
 def write_archive(*, image: str, layer: Path, config: ImageConfig, archive: Path) -> None:
-    """Write `archive` holding `image` with the one layer given (an uncompressed tar); it appears all at once."""
+    """Write `archive` holding `image` with the one layer given (an uncompressed tar); it appears all at
+    once.
+    """
     with layer.open("rb") as opened:
         layer_digest = hashlib.file_digest(opened, "sha256").hexdigest()
     settings = json.dumps(
@@ -77,7 +79,9 @@ def write_archive(*, image: str, layer: Path, config: ImageConfig, archive: Path
         Path(unfinished).unlink(missing_ok=True)
 
 
-def write_program_archive(*, image: str, program: Path, arguments: tuple[str, ...] = (), archive: Path) -> None:
+def write_program_archive(
+    *, image: str, program: Path, arguments: tuple[str, ...] = (), archive: Path
+) -> None:
     """An otherwise empty image that runs one static program."""
     with tempfile.TemporaryDirectory() as scratch:
         layer = Path(scratch) / "layer.tar"

@@ -1,6 +1,7 @@
 """What each stand-in is made of: Debian packages, a few files of ours, and how it starts.
 
-The three names are those that Dockerfiles and the chart use, so nothing of the product knows that they are stand-ins.
+The three names are those that Dockerfiles and the chart use, so nothing of the product knows that they are
+stand-ins.
 """
 
 import hashlib
@@ -40,7 +41,9 @@ class Recipe:
         return self.image.rsplit("/", 1)[-1].partition(":")[0]
 
     def key(self, mirror: str) -> str:
-        """A hash of everything that decides what the image holds, but for the versions the mirror has today."""
+        """A hash of everything that decides what the image holds, but for the versions the mirror has
+        today.
+        """
         digest = hashlib.sha256(repr((self, EARLY_HOOKS.get(self.image), mirror)).encode())
         for file in sorted((FILES / self.scripts).iterdir()) if self.scripts else ():
             digest.update(file.name.encode() + file.read_bytes())
@@ -61,11 +64,16 @@ def _user(name: str, home: str) -> str:
 PYTHON = Recipe(
     image="docker.io/library/python:3.13-slim-trixie",
     packages=("python3", "python3-pip", "python3-venv", "ca-certificates"),
-    config=ImageConfig(command=("python3",), env={"PATH": PATH, "LANG": "C.UTF-8", "PYTHON_VERSION": "3.13"}, labels=LABELS),
+    config=ImageConfig(
+        command=("python3",), env={"PATH": PATH, "LANG": "C.UTF-8", "PYTHON_VERSION": "3.13"}, labels=LABELS
+    ),
     hooks=(
         # The official image lets pip install outside a virtual environment, and calls things python and pip.
         'rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED',
-        'ln -s /usr/bin/python3 "$1"/usr/local/bin/python && ln -s /usr/bin/python3 "$1"/usr/local/bin/python3',
+        (
+            'ln -s /usr/bin/python3 "$1"/usr/local/bin/python && ln -s /usr/bin/python3'
+            ' "$1"/usr/local/bin/python3'
+        ),
         'ln -s /usr/bin/pip3 "$1"/usr/local/bin/pip && ln -s /usr/bin/pip3 "$1"/usr/local/bin/pip3',
     ),
     trusts_host=True,
@@ -77,7 +85,11 @@ POSTGRES = Recipe(
     config=ImageConfig(
         entrypoint=("rowlock-postgres",),
         command=("postgres",),
-        env={"PATH": f"/usr/lib/postgresql/17/bin:{PATH}", "LANG": "C.UTF-8", "PGDATA": "/var/lib/postgresql/data"},
+        env={
+            "PATH": f"/usr/lib/postgresql/17/bin:{PATH}",
+            "LANG": "C.UTF-8",
+            "PGDATA": "/var/lib/postgresql/data",
+        },
         ports=("5432/tcp",),
         volumes=("/var/lib/postgresql/data",),
         stop_signal="SIGINT",
@@ -90,11 +102,19 @@ POSTGRES = Recipe(
         # Any user may put its socket here; the official image allows the same.
         'chroot "$1" install -d -o postgres -g postgres -m 3777 /var/run/postgresql',
         # Like the official image: reachable from outside the container unless told otherwise.
-        'sed -i "s/^#listen_addresses = .*/listen_addresses = \'*\'/" "$1"/usr/share/postgresql/17/postgresql.conf.sample',
+        (
+            "sed -i \"s/^#listen_addresses = .*/listen_addresses = '*'/\""
+            ' "$1"/usr/share/postgresql/17/postgresql.conf.sample'
+        ),
     ),
     scripts="postgres",
     # The compiler behind PostgreSQL's JIT is half the image; without it PostgreSQL goes on without JIT.
-    left_out=("/usr/lib/*/libLLVM*", "/usr/lib/llvm-*", "/usr/lib/postgresql/17/lib/llvmjit*", "*/17/lib/bitcode/*"),
+    left_out=(
+        "/usr/lib/*/libLLVM*",
+        "/usr/lib/llvm-*",
+        "/usr/lib/postgresql/17/lib/llvmjit*",
+        "*/17/lib/bitcode/*",
+    ),
 )
 
 REDIS = Recipe(
@@ -123,6 +143,8 @@ RECIPES = (PYTHON, POSTGRES, REDIS)
 
 
 def with_python_version(recipe: Recipe, version: str) -> Recipe:
-    """The recipe with the exact version that was installed in its environment, as the official image says it."""
+    """The recipe with the exact version that was installed in its environment, as the official image
+    says it.
+    """
     env = {**recipe.config.env, "PYTHON_VERSION": version}
     return replace(recipe, config=replace(recipe.config, env=env))

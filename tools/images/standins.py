@@ -27,7 +27,10 @@ from tools.images.recipes import (
 # What a container never reads; a third of the size.
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 IMAGE_CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
-KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp")
+KEYRINGS = (
+    "/usr/share/keyrings/debian-archive-keyring.gpg",
+    "/usr/share/keyrings/debian-archive-keyring.pgp",
+)
 
 
 def stand_in_archives() -> list[Path]:
@@ -80,7 +83,11 @@ def _make(recipe: Recipe, address: str, archive: Path) -> None:
         layer = Path(scratch) / "layer.tar"
         env = {**os.environ, "TMPDIR": scratch, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
         run(mmdebstrap_command(recipe, address=address, layer=layer), env=env)
-        finished = with_python_version(recipe, installed_version(layer, "python3.13")) if recipe == PYTHON else recipe
+        finished = (
+            with_python_version(recipe, installed_version(layer, "python3.13"))
+            if recipe == PYTHON
+            else recipe
+        )
         write_archive(image=recipe.image, layer=layer, config=finished.config, archive=archive)
 
 
@@ -89,7 +96,11 @@ def installed_version(layer: Path, package: str) -> str:
     with tarfile.open(layer) as tar:
         member = tar.extractfile("./var/lib/dpkg/status")
         status = member.read().decode() if member else ""
-    found = re.search(rf"^Package: {re.escape(package)}$.*?^Version: (?:\d+:)?([\d.]+)", status, re.MULTILINE | re.DOTALL)
+    found = re.search(
+        rf"^Package: {re.escape(package)}$.*?^Version: (?:\d+:)?([\d.]+)", status, re.MULTILINE | re.DOTALL
+    )
     if found is None:
-        raise ClusterError(f"The stand-in holds no package {package}: its recipe and Debian {SUITE} disagree.")
+        raise ClusterError(
+            f"The stand-in holds no package {package}: its recipe and Debian {SUITE} disagree."
+        )
     return found.group(1)

@@ -15,19 +15,24 @@ class InputsMissing(Exception):
 
 def cache_folder() -> Path:
     """$ROWLOCK_CACHE/inputs, by default ~/.cache/rowlock/inputs."""
-    root = os.environ.get("ROWLOCK_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "rowlock")
+    root = os.environ.get("ROWLOCK_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or "~/.cache", "rowlock"
+    )
     return Path(root).expanduser() / "inputs"
 
 
 def unpacked(package: str = PDF_PACKAGE) -> Path:
-    """The folder with the package's files; downloads it the first time (85 MB for the PDFs). InputsMissing with the remedy."""
+    """The folder with the package's files; downloads it the first time (85 MB for the PDFs). InputsMissing
+    with the remedy.
+    """
     folder = cache_folder() / package
     if folder.is_dir():
         return folder
     for program in ("apt-get", "dpkg"):
         if not shutil.which(program):
             raise InputsMissing(
-                f"{program} is not here: on Debian or Ubuntu run this again, elsewhere put PDF files into {folder} yourself"
+                f"{program} is not here: on Debian or Ubuntu run this again, elsewhere put PDF files into"
+                f" {folder} yourself"
             )
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{package}.") as scratch:

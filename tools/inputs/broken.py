@@ -30,7 +30,9 @@ def not_a_pdf(_source: Path, target: Path) -> None:
 
 
 def encrypted(source: Path, target: Path) -> None:
-    """RC4 with 128 bits and a password for reading: pypdf needs no other package for it, and readers treat all ciphers alike here."""
+    """RC4 with 128 bits and a password for reading: pypdf needs no other package for it, and readers treat
+    all ciphers alike here.
+    """
     from pypdf import PdfWriter  # a dependency of development only
 
     writer = PdfWriter(clone_from=source)

@@ -1,4 +1,6 @@
-"""Puts real PDFs, from the smallest to the largest of a Debian package, into a folder: `python -m tools.inputs.pdfs DEST [--count 120]`."""
+"""Puts real PDFs, from the smallest to the largest of a Debian package, into a folder: `python -m
+tools.inputs.pdfs DEST [--count 120]`.
+"""
 
 import argparse
 import hashlib
@@ -16,7 +18,9 @@ FEWEST = 100
 
 
 def spread(files: list[tuple[int, Path]], count: int) -> list[Path]:
-    """`count` of the files, evenly over their sizes, the smallest and the largest among them; all of them where there are fewer."""
+    """`count` of the files, evenly over their sizes, the smallest and the largest among them; all of them
+    where there are fewer.
+    """
     in_order = [path for _, path in sorted(files, key=lambda item: (item[0], item[1].as_posix()))]
     if count >= len(in_order):
         return in_order
@@ -38,7 +42,9 @@ def chosen_pdfs(count: int) -> list[Path]:
 
 
 def write_inputs(destination: Path, count: int) -> list[dict[str, object]]:
-    """Copies the PDFs and writes manifest.json (name, bytes, sha256, pages), and the broken files into `broken/`. Returns the manifest."""
+    """Copies the PDFs and writes manifest.json (name, bytes, sha256, pages), and the broken files into
+    `broken/`. Returns the manifest.
+    """
     sources = chosen_pdfs(count)
     destination.mkdir(parents=True, exist_ok=True)
     manifest: list[dict[str, object]] = []
@@ -48,7 +54,14 @@ def write_inputs(destination: Path, count: int) -> list[dict[str, object]]:
         data = target.read_bytes()
         with pypdfium2.PdfDocument(target) as document:
             pages = len(document)
-        manifest.append({"name": target.name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "pages": pages})
+        manifest.append(
+            {
+                "name": target.name,
+                "bytes": len(data),
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "pages": pages,
+            }
+        )
     (destination / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     write_broken(sources[len(sources) // 2], destination / "broken")
     return manifest
@@ -57,7 +70,9 @@ def write_inputs(destination: Path, count: int) -> list[dict[str, object]]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("destination", type=Path, metavar="DEST")
-    parser.add_argument("--count", type=int, default=120, help="how many PDFs, at least 1 (default: %(default)s)")
+    parser.add_argument(
+        "--count", type=int, default=120, help="how many PDFs, at least 1 (default: %(default)s)"
+    )
     arguments = parser.parse_args()
     if arguments.count < 1:
         parser.error("--count must be at least 1")

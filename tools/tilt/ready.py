@@ -1,4 +1,6 @@
-"""`python -m tools.tilt.ready --context CONTEXT --namespace NAMESPACE PLURAL/NAME ...`: returns once all of them are Ready."""
+"""`python -m tools.tilt.ready --context CONTEXT --namespace NAMESPACE PLURAL/NAME ...`: returns once all of
+them are Ready.
+"""
 
 import argparse
 import sys
@@ -31,7 +33,9 @@ def standing(name: str, found: Mapping[str, Any] | None) -> Standing:
         return Standing(False, f"the operator has not looked at {name} yet")
     for condition in status.get("conditions", []):
         if condition["type"] == "Ready":
-            return Standing(condition["status"] == "True", f"{name}: {condition['reason']}: {condition['message']}")
+            return Standing(
+                condition["status"] == "True", f"{name}: {condition['reason']}: {condition['message']}"
+            )
     return Standing(False, f"{name} has no Ready condition")
 
 
@@ -64,11 +68,16 @@ def reader(context: str, namespace: str) -> Callable[[str], Mapping[str, Any] | 
     def read(name: str) -> Mapping[str, Any] | None:
         plural, _, object_name = name.partition("/")
         try:
-            found: Mapping[str, Any] = api.get_namespaced_custom_object(GROUP, VERSION, namespace, plural, object_name)
+            found: Mapping[str, Any] = api.get_namespaced_custom_object(
+                GROUP, VERSION, namespace, plural, object_name
+            )
         except client.ApiException as error:
             if error.status == 404:
                 return None
-            raise ClusterError(f"{name} in {namespace} cannot be read: the API server answered {error.status} {error.reason}.") from error
+            raise ClusterError(
+                f"{name} in {namespace} cannot be read: the API server answered {error.status}"
+                f" {error.reason}."
+            ) from error
         return found
 
     return read
@@ -85,7 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     watcher = Watcher(words.names, reader(words.context, words.namespace))
     try:
         wait_until(
-            "all of them Ready", watcher.all_ready, deadline_seconds=words.deadline_seconds, explain=watcher.missing, look_every_seconds=1
+            "all of them Ready",
+            watcher.all_ready,
+            deadline_seconds=words.deadline_seconds,
+            explain=watcher.missing,
+            look_every_seconds=1,
         )
     except ClusterError as error:
         say(f"error: {error}")

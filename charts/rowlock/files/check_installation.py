@@ -17,7 +17,16 @@ from rowlock_jobs.fence.connection import connect
 from rowlock_jobs.worker.redis_client import connect_redis
 
 WAIT_SECONDS = float(os.environ.get("WAIT_SECONDS", "60"))
-FUNCTIONS = ["hello_v1", "renew_v1", "goodbye_v1", "start_v1", "finish_v1", "cycle_v1", "begin_effect_v1", "end_effect_v1"]
+FUNCTIONS = [
+    "hello_v1",
+    "renew_v1",
+    "goodbye_v1",
+    "start_v1",
+    "finish_v1",
+    "cycle_v1",
+    "begin_effect_v1",
+    "end_effect_v1",
+]
 
 
 def url_of(service: str) -> str:
@@ -29,14 +38,15 @@ def ledger() -> str:
     connection = connect(url_of("DATABASE"), "rowlock-test")
     with connection.cursor() as cursor:
         cursor.execute(
-            "select p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace"
-            " where n.nspname = 'rowlock' and has_schema_privilege(n.oid, 'usage') and has_function_privilege(p.oid, 'execute')"
+            "select p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname ="
+            " 'rowlock' and has_schema_privilege(n.oid, 'usage') and has_function_privilege(p.oid, 'execute')"
         )
         missing = sorted(set(FUNCTIONS) - {name for (name,) in cursor.fetchall()})
     connection.close()
     if missing:
         raise LookupError(
-            f"the worker role may not call rowlock.{', rowlock.'.join(missing)}: has the operator made the ledger? See its log."
+            f"the worker role may not call rowlock.{', rowlock.'.join(missing)}: has the operator made the"
+            " ledger? See its log."
         )
     return "the database answers and the worker role may call every function of the ledger"
 

@@ -1,5 +1,6 @@
--- First start of the embedded PostgreSQL: the three logins, the group roles of the contract, and who may do what in schema public.
--- Run by psql as the superuser, connected to database rowlock. Passwords come from the environment, never from this text.
+-- First start of the embedded PostgreSQL: the three logins, the group roles of the contract, and who may do what in
+-- schema public. Run by psql as the superuser, connected to database rowlock. Passwords come from the environment,
+-- never from this text.
 \set ON_ERROR_STOP on
 \getenv operator_password ROWLOCK_OPERATOR_PASSWORD
 \getenv worker_password ROWLOCK_WORKER_PASSWORD
@@ -10,7 +11,8 @@ set log_min_error_statement = panic;
 create role rowlock_worker nologin;
 create role rowlock_client nologin;
 
--- Owns the database and the ledger's schema. CREATEROLE and ADMIN: it makes and hands out the group roles in other databases too.
+-- Owns the database and the ledger's schema. CREATEROLE and ADMIN: it makes and hands out the group roles in other
+-- databases too.
 create role rowlock_operator login createrole password :'operator_password';
 grant rowlock_worker, rowlock_client to rowlock_operator with admin option;
 

@@ -1,4 +1,6 @@
-"""Waits until the database answers and the role rowlock_worker exists, so that the migration can grant to it."""
+"""Waits until the database answers and the role rowlock_worker exists, so that the migration can grant
+to it.
+"""
 
 import os
 import pathlib
@@ -23,7 +25,9 @@ while True:
             if cursor.fetchone()[0]:
                 sys.exit(0)
         connection.close()
-        trouble = "role rowlock_worker is missing: the operator makes it at its first start; see the operator's log"
+        trouble = (
+            "role rowlock_worker is missing: the operator makes it at its first start; see the operator's log"
+        )
     except (AddressMalformed, SettingsError) as malformed:
         sys.exit(f"the database's URL in the Secret cannot be used: {malformed}")
     except psycopg2.OperationalError as error:

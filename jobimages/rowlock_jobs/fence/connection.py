@@ -20,7 +20,8 @@ from rowlock_jobs.addresses import UNSUPPORTED_ENCODING, cause_of, read_database
 from rowlock_jobs.errors import FenceAway, FenceRefused, FenceRuled, SettingsError
 from rowlock_jobs.secret_files import Address, Secret, current, variable_of
 
-# A database that is cut off without a word is noticed within about ten seconds, not after the kernel's fifteen minutes.
+# A database that is cut off without a word is noticed within about ten seconds, not after the kernel's
+# fifteen minutes.
 NETWORK = {
     "connect_timeout": 5,
     "keepalives": 1,
@@ -30,7 +31,8 @@ NETWORK = {
     "tcp_user_timeout": 10_000,
 }
 STATEMENT_TIMEOUT_MS = 5_000
-# Behind a statement timeout that nobody keeps: a server that is frozen, a pooler that has no connection for us.
+# Behind a statement timeout that nobody keeps: a server that is frozen, a pooler that has no connection for
+# us.
 LONGEST_WAIT_SECONDS = 30.0
 _NOWHERE = "/nonexistent/rowlock"
 _REFUSALS = (
@@ -46,8 +48,10 @@ _LOOK_AFTER_SECONDS = 0.2
 _KNOWS_TRANSACTION_TIMEOUT = 170_000
 _QUOTED = re.compile(r'"[^"]*"?')  # in a sentence about a value: the value
 _ABOUT_ENCODINGS = ("22P05", "22021")  # those quote an encoding's name
-_RULES = ("23", "P0", "44")  # SQLSTATE: a constraint, an exception that a trigger raised, a view's check option
-_VALUES_REFUSED = ("22", "54")  # SQLSTATE: data exception; more than the server can take (nested too deep, too large)
+# SQLSTATE: a constraint, an exception that a trigger raised, a view's check option
+_RULES = ("23", "P0", "44")
+# SQLSTATE: data exception; more than the server can take (nested too deep, too large)
+_VALUES_REFUSED = ("22", "54")
 
 
 def load_statement(name: str) -> str:
@@ -64,12 +68,16 @@ class LoginRefused(psycopg2.OperationalError):
 
 
 def check_address(address: Address) -> None:
-    """Refuses what no server could ever make good: an option or a value that libpq does not know, a file that is not there.
+    """Refuses what no server could ever make good: an option or a value that libpq does not know, a file that
+    is not there.
 
-    Asks libpq, but about a socket that is nowhere, so no server is spoken to. Raises SettingsError, which names the variable.
+    Asks libpq, but about a socket that is nowhere, so no server is spoken to. Raises SettingsError, which
+    names the variable.
     """
     parameters = dict(read_database_address(current(address)).parameters)
-    if not any(parameters.get(key) or os.environ.get(f"PG{key.upper()}") for key in ("host", "hostaddr", "service")):
+    if not any(
+        parameters.get(key) or os.environ.get(f"PG{key.upper()}") for key in ("host", "hostaddr", "service")
+    ):
         why = "it names no host (a socket's folder is named by ?host=/FOLDER)"
     else:
         why = _unusable_file(parameters) or _refused_by_libpq(parameters)
@@ -92,7 +100,13 @@ def _unusable_file(parameters: Mapping[str, str]) -> str:
 
 def _refused_by_libpq(parameters: Mapping[str, str]) -> str:
     hosts = (parameters.get("host") or parameters.get("hostaddr") or "").count(",") + 1
-    nowhere = {**parameters, "host": ",".join([_NOWHERE] * hosts), "hostaddr": "", "client_encoding": "utf8", "connect_timeout": "2"}
+    nowhere = {
+        **parameters,
+        "host": ",".join([_NOWHERE] * hosts),
+        "hostaddr": "",
+        "client_encoding": "utf8",
+        "connect_timeout": "2",
+    }
     try:
         psycopg2.connect(make_dsn(**nowhere)).close()
     except psycopg2.OperationalError as error:
@@ -106,11 +120,14 @@ def _refused_by_libpq(parameters: Mapping[str, str]) -> str:
 _Connection = TypeVar("_Connection", bound=psycopg2.extensions.connection)
 
 
-def connect_as(kind: type[_Connection], address: Address, application_name: str, *, login_patience_seconds: float = 0.0) -> _Connection:
+def connect_as(
+    kind: type[_Connection], address: Address, application_name: str, *, login_patience_seconds: float = 0.0
+) -> _Connection:
     """A new connection of that class, bounded in its waits, by the address as its file says it now.
 
-    A refused login is tried again for so many seconds. Raises AddressMalformed for a text that is none, and psycopg2.OperationalError in our
-    words: libpq's quote whatever it took for a host. Raises SettingsError for a database whose encoding is not supported.
+    A refused login is tried again for so many seconds. Raises AddressMalformed for a text that is none, and
+    psycopg2.OperationalError in our words: libpq's quote whatever it took for a host. Raises SettingsError
+    for a database whose encoding is not supported.
     """
     give_up, pause_seconds = time.monotonic() + login_patience_seconds, _FIRST_LOGIN_PAUSE_SECONDS
     while True:
@@ -124,9 +141,16 @@ def connect_as(kind: type[_Connection], address: Address, application_name: str,
         pause_seconds = min(pause_seconds * 2, _LONGEST_LOGIN_PAUSE_SECONDS)
 
 
-def connect(address: Address, application_name: str, *, login_patience_seconds: float = 0.0) -> psycopg2.extensions.connection:
+def connect(
+    address: Address, application_name: str, *, login_patience_seconds: float = 0.0
+) -> psycopg2.extensions.connection:
     """The same of psycopg2's own class."""
-    return connect_as(psycopg2.extensions.connection, address, application_name, login_patience_seconds=login_patience_seconds)
+    return connect_as(
+        psycopg2.extensions.connection,
+        address,
+        application_name,
+        login_patience_seconds=login_patience_seconds,
+    )
 
 
 def _connect(of: type[_Connection], address: Address, application_name: str) -> _Connection:
@@ -149,21 +173,29 @@ def _connect(of: type[_Connection], address: Address, application_name: str) -> 
             _check_encoding(connection, address)
             return connection
     kind = LoginRefused if refuses_login(cause) else psycopg2.OperationalError
-    raise kind(f"{cause} (the address is that of {address.variable})" if isinstance(address, Secret) else cause)
+    raise kind(
+        f"{cause} (the address is that of {address.variable})" if isinstance(address, Secret) else cause
+    )
 
 
 def _check_encoding(connection: psycopg2.extensions.connection, address: Address) -> None:
-    """Refuses a database that keeps bytes and does not know what they mean: nothing could be read or written for sure."""
+    """Refuses a database that keeps bytes and does not know what they mean: nothing could be read or written
+    for sure.
+    """
     encoding = connection.get_parameter_status("server_encoding")
     if encoding == "SQL_ASCII":
         connection.close()
-        raise SettingsError(f"{variable_of(address)} names a database that Rowlock cannot work in: {UNSUPPORTED_ENCODING}")
+        raise SettingsError(
+            f"{variable_of(address)} names a database that Rowlock cannot work in: {UNSUPPORTED_ENCODING}"
+        )
 
 
 def connect_for_transactions(
     address: Address, application_name: str, *, login_patience_seconds: float = 0.0
 ) -> psycopg2.extensions.connection:
-    """The same; its transactions begin as READ COMMITTED and READ WRITE whatever the role's defaults are: each BEGIN says so."""
+    """The same; its transactions begin as READ COMMITTED and READ WRITE whatever the role's defaults are:
+    each BEGIN says so.
+    """
     connection = connect(address, application_name, login_patience_seconds=login_patience_seconds)
     connection.set_session(isolation_level="READ COMMITTED", readonly=False, deferrable=False)
     return connection
@@ -171,17 +203,24 @@ def connect_for_transactions(
 
 def without_transaction_timeout(connection: psycopg2.extensions.connection, scope: str = "local") -> str:
     """One more line of a pin, where the server knows that setting."""
-    return f"set {scope} transaction_timeout = 0;\n" if connection.server_version >= _KNOWS_TRANSACTION_TIMEOUT else ""
+    return (
+        f"set {scope} transaction_timeout = 0;\n"
+        if connection.server_version >= _KNOWS_TRANSACTION_TIMEOUT
+        else ""
+    )
 
 
 def values_refused(error: psycopg2.Error) -> bool:
     """Whether the database refuses the values of a call: asking again with the same ones changes nothing."""
-    unsent = isinstance(error, psycopg2.ProgrammingError) and not error.pgcode  # psycopg2 has no form for an object of that class
+    # psycopg2 has no form for an object of that class
+    unsent = isinstance(error, psycopg2.ProgrammingError) and not error.pgcode
     return unsent or isinstance(error, psycopg2.DataError) or (error.pgcode or "").startswith(_VALUES_REFUSED)
 
 
 def connection_lost(error: BaseException) -> bool:
-    """Whether an error can be that of a database that went away. Of which one, and whether it did, only its connection tells."""
+    """Whether an error can be that of a database that went away. Of which one, and whether it did, only its
+    connection tells.
+    """
     if isinstance(error, psycopg2.InterfaceError):
         return True
     if not isinstance(error, psycopg2.OperationalError):
@@ -193,8 +232,9 @@ def connection_lost(error: BaseException) -> bool:
 class FenceConnection:
     """Calls the ledger's functions; a connection that failed is dropped and made anew at the next call.
 
-    `while_waiting`, where it is set, is called every half second in which the answer does not come, and may use another connection.
-    Such a connection is for a process without threads: psycopg2 knows one way of waiting for the whole process.
+    `while_waiting`, where it is set, is called every half second in which the answer does not come, and may
+    use another connection. Such a connection is for a process without threads: psycopg2 knows one way of
+    waiting for the whole process.
     """
 
     def __init__(
@@ -218,8 +258,8 @@ class FenceConnection:
     def call(self, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         """The rows of one statement, committed.
 
-        Raises FenceRefused where the database refuses the values, FenceRuled where a rule of it does, FenceAway for everything else: it may
-        have been carried out.
+        Raises FenceRefused where the database refuses the values, FenceRuled where a rule of it does,
+        FenceAway for everything else: it may have been carried out.
         """
         try:
             cursor = self._living() or self._open()
@@ -235,10 +275,14 @@ class FenceConnection:
                 raise FenceRefused(_without_value(error)) from error
             if (error.pgcode or "").startswith(_RULES):
                 self.away = False
-                raise FenceRuled(f"a rule of the database refuses it: {first_line(error)}; the call is repeated") from error
+                raise FenceRuled(
+                    f"a rule of the database refuses it: {first_line(error)}; the call is repeated"
+                ) from error
             self.close()
             self.away = True
-            raise FenceAway(f"the ledger did not answer: {first_line(error)}; the call is repeated") from error
+            raise FenceAway(
+                f"the ledger did not answer: {first_line(error)}; the call is repeated"
+            ) from error
 
     def close(self) -> None:
         """Drops the connection; the next call makes a new one."""
@@ -268,7 +312,10 @@ class FenceConnection:
         give_up = time.monotonic() + LONGEST_WAIT_SECONDS
         poll = select.poll()
         while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
-            poll.register(connection.fileno(), select.POLLIN if state == psycopg2.extensions.POLL_READ else select.POLLOUT)
+            poll.register(
+                connection.fileno(),
+                select.POLLIN if state == psycopg2.extensions.POLL_READ else select.POLLOUT,
+            )
             if poll.poll(_TICK_SECONDS * 1000):
                 continue
             if time.monotonic() > give_up:
@@ -287,15 +334,23 @@ class FenceConnection:
             psycopg2.extensions.set_wait_callback(ours)
 
     def _living(self) -> Any:
-        """The cursor, or None. A server that ended an idle session (idle_session_timeout, a restart) has said so by now."""
+        """The cursor, or None. A server that ended an idle session (idle_session_timeout, a restart) has said
+        so by now.
+        """
         connection = self._connection
         idle = connection is not None and time.monotonic() - self._used_at > _LOOK_AFTER_SECONDS
-        if connection is not None and idle and (connection.closed or select.select([connection], [], [], 0)[0]):
+        if (
+            connection is not None
+            and idle
+            and (connection.closed or select.select([connection], [], [], 0)[0])
+        ):
             self.close()
         return self._cursor
 
     def _open(self) -> Any:
-        self._connection = connect(self._address, self._application_name, login_patience_seconds=self._login_patience_seconds)
+        self._connection = connect(
+            self._address, self._application_name, login_patience_seconds=self._login_patience_seconds
+        )
         self._connection.autocommit = True
         self._prefix = self._pin + without_transaction_timeout(self._connection)
         self._cursor = self._connection.cursor()
@@ -304,7 +359,9 @@ class FenceConnection:
 
 @contextmanager
 def _expressible() -> Iterator[None]:
-    """psycopg2 itself refuses text that no statement can hold (a NUL character, half a surrogate pair), before anything is sent."""
+    """psycopg2 itself refuses text that no statement can hold (a NUL character, half a surrogate pair),
+    before anything is sent.
+    """
     try:
         yield
     except ValueError as error:
@@ -317,5 +374,7 @@ def _without_value(error: psycopg2.Error) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """What a database said, in one line: later ones may quote the statement, and with it somebody's result."""
+    """What a database said, in one line: later ones may quote the statement, and with it somebody's
+    result.
+    """
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

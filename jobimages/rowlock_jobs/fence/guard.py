@@ -1,4 +1,6 @@
-"""The connection that a task is lent: psycopg2's own. While it is fenced, its transaction is ended by the run's finish and by nothing else."""
+"""The connection that a task is lent: psycopg2's own. While it is fenced, its transaction is ended by the
+run's finish and by nothing else.
+"""
 
 import os
 from collections.abc import Callable
@@ -28,7 +30,9 @@ def _guarded(name: str) -> Callable[..., Any]:
 
 
 class TaskConnection(_Connection):
-    """`fenced`: its transaction is that of run.transaction(). `ended`: that transaction was ended by the task all the same."""
+    """`fenced`: its transaction is that of run.transaction(). `ended`: that transaction was ended by the task
+    all the same.
+    """
 
     __slots__ = ("ended", "fenced")
 
@@ -59,7 +63,13 @@ class TaskConnection(_Connection):
             self.refuse_if_fenced("autocommit")
         _AUTOCOMMIT.__set__(self, value)
 
-    def set_session(self, isolation_level: Any = None, readonly: Any = None, deferrable: Any = None, autocommit: Any = None) -> None:
+    def set_session(
+        self,
+        isolation_level: Any = None,
+        readonly: Any = None,
+        deferrable: Any = None,
+        autocommit: Any = None,
+    ) -> None:
         if autocommit:
             self.refuse_if_fenced("autocommit")
         super().set_session(isolation_level, readonly, deferrable, autocommit)
@@ -76,7 +86,9 @@ class TaskConnection(_Connection):
         (_Connection.commit if commit else _Connection.rollback)(self)
 
     def run(self, statements: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-        """The last statement's rows, as psycopg2 has them without any change by the task (cursor factories, types)."""
+        """The last statement's rows, as psycopg2 has them without any change by the task (cursor factories,
+        types).
+        """
         with _Connection.cursor(self, cursor_factory=psycopg2.extensions.cursor) as cursor:
             cursor.execute(statements, parameters)
             return cursor.fetchall() if cursor.description else []
@@ -90,8 +102,9 @@ class TaskConnection(_Connection):
         """Raises psycopg2.ProgrammingError while the transaction is the finish's to end."""
         if self.fenced:
             raise psycopg2.ProgrammingError(
-                f"{what} is refused inside run.transaction(): what is written there is committed together with the run's outcome, "
-                "after the task has returned, or rolled back where it raises. For transactions of your own use run.connection()"
+                f"{what} is refused inside run.transaction(): what is written there is committed together"
+                " with the run's outcome, after the task has returned, or rolled back where it raises. For"
+                " transactions of your own use run.connection()"
             )
 
 
@@ -124,7 +137,11 @@ class _FencedCursor:
 
 @cache
 def _fenced(factory: type) -> type:
-    return factory if issubclass(factory, _FencedCursor) else type(factory.__name__, (_FencedCursor, factory), {})
+    return (
+        factory
+        if issubclass(factory, _FencedCursor)
+        else type(factory.__name__, (_FencedCursor, factory), {})
+    )
 
 
 def _text(query: Any, connection: TaskConnection) -> str:
@@ -136,7 +153,8 @@ def _text(query: Any, connection: TaskConnection) -> str:
 
 
 def _cut_off() -> None:
-    """A fork of a task's shares its parent's sockets: whatever it does with these connections must not reach the server.
+    """A fork of a task's shares its parent's sockets: whatever it does with these connections must not reach
+    the server.
 
     Not closed: libpq would say goodbye in its parent's name.
     """

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from rowlock_jobs.fence.connection import FenceConnection, load_statement
-from rowlock_jobs.fence.values import Cycle, FinishedRun, RunId, RunnerId, RunnerToken, RunRef, RunState, StartedRun
+from rowlock_jobs.fence.values import (
+    Cycle,
+    FinishedRun,
+    RunId,
+    RunnerId,
+    RunnerToken,
+    RunRef,
+    RunState,
+    StartedRun,
+)
 
 _HELLO = load_statement("hello")
 _RENEW = load_statement("renew")
@@ -21,7 +30,9 @@ _END_EFFECT = load_statement("end_effect")
 
 
 class Ledger:
-    """Every method raises FenceAway where the answer was lost, FenceRefused where the values cannot be stored."""
+    """Every method raises FenceAway where the answer was lost, FenceRefused where the values cannot be
+    stored.
+    """
 
     def __init__(self, connection: FenceConnection) -> None:
         self.connection = connection
@@ -30,7 +41,9 @@ class Ledger:
         """Takes a lease of so many seconds."""
         return RunnerId(self.connection.call(_HELLO, {"name": name, "lease_seconds": lease_seconds})[0][0])
 
-    def renew(self, runner: RunnerId, *, lease_seconds: float, progress: tuple[RunId, str] | None = None) -> tuple[bool, frozenset[RunId]]:
+    def renew(
+        self, runner: RunnerId, *, lease_seconds: float, progress: tuple[RunId, str] | None = None
+    ) -> tuple[bool, frozenset[RunId]]:
         """(still alive, runs that were asked to end). Stores the progress (JSON text) of the run we hold."""
         parameters = {
             "runner": runner,
@@ -46,19 +59,38 @@ class Ledger:
 
     def start(self, refs: Sequence[RunRef], *, runner: RunnerId, token: RunnerToken) -> list[StartedRun]:
         """The start fence: those that are ours to run."""
-        return [_started(row) for row in self.connection.call(_START, {**_references(refs), "runner": runner, "token": token})]
+        return [
+            _started(row)
+            for row in self.connection.call(_START, {**_references(refs), "runner": runner, "token": token})
+        ]
 
     def finish(self, finished: Sequence[FinishedRun], *, token: RunnerToken) -> dict[RunId, str]:
-        """The finish fence: the runs' new states; one that is not there was stale, its outcome does not count."""
-        return {RunId(run_id): str(state) for run_id, state in self.connection.call(_FINISH, finish_parameters(finished, token))}
+        """The finish fence: the runs' new states; one that is not there was stale, its outcome does not
+        count.
+        """
+        return {
+            RunId(run_id): str(state)
+            for run_id, state in self.connection.call(_FINISH, finish_parameters(finished, token))
+        }
 
-    def cycle(self, finished: Sequence[FinishedRun], start: Sequence[RunRef], *, runner: RunnerId, token: RunnerToken) -> Cycle:
+    def cycle(
+        self,
+        finished: Sequence[FinishedRun],
+        start: Sequence[RunRef],
+        *,
+        runner: RunnerId,
+        token: RunnerToken,
+    ) -> Cycle:
         """Finish of the previous runs and start of the next in one commit."""
         ends, starts = finish_parameters(finished, token), _references(start)
-        parameters = {f"f_{name}": value for name, value in ends.items()} | {f"s_{name}": value for name, value in starts.items()}
+        parameters = {f"f_{name}": value for name, value in ends.items()} | {
+            f"s_{name}": value for name, value in starts.items()
+        }
         states: dict[RunId, str] = {}
         started: list[StartedRun] = []
-        for kind, run_id, attempt, state, *rest in self.connection.call(_CYCLE, {**parameters, "runner": runner}):
+        for kind, run_id, attempt, state, *rest in self.connection.call(
+            _CYCLE, {**parameters, "runner": runner}
+        ):
             if kind == "f":
                 states[RunId(run_id)] = str(state)
             else:
@@ -67,7 +99,9 @@ class Ledger:
 
     def hand_back(self, refs: Sequence[RunRef], *, token: RunnerToken) -> frozenset[RunId]:
         """Started runs that nobody has begun: queued again with the same attempt. Returns those that are."""
-        return frozenset(RunId(row[0]) for row in self.connection.call(_HAND_BACK, {**_references(refs), "token": token}))
+        return frozenset(
+            RunId(row[0]) for row in self.connection.call(_HAND_BACK, {**_references(refs), "token": token})
+        )
 
     def states(self, ids: Sequence[RunId]) -> dict[RunId, RunState]:
         """What the ledger says of these runs; one that is not there is not known to it."""
@@ -79,17 +113,23 @@ class Ledger:
         return int(self.connection.call(_END_SESSIONS, {"name": session_name})[0][0])
 
     def cancel_statements(self, session_name: str, *, running_seconds: float) -> int:
-        """Cancels the statements in such sessions that have run for longer than so many seconds; returns how many there were."""
+        """Cancels the statements in such sessions that have run for longer than so many seconds; returns how
+        many there were.
+        """
         parameters = {"name": session_name, "running_seconds": running_seconds}
         return int(self.connection.call(_CANCEL_STATEMENTS, parameters)[0][0])
 
     def begin_effect(self, ref: RunRef, *, token: RunnerToken, effect: str) -> bool:
-        rows = self.connection.call(_BEGIN_EFFECT, {"id": ref.id, "attempt": ref.attempt, "token": token, "effect": effect})
+        rows = self.connection.call(
+            _BEGIN_EFFECT, {"id": ref.id, "attempt": ref.attempt, "token": token, "effect": effect}
+        )
         return bool(rows[0][0])
 
     def end_effect(self, ref: RunRef, *, token: RunnerToken, result: str | None) -> bool:
         """`result` is JSON text."""
-        rows = self.connection.call(_END_EFFECT, {"id": ref.id, "attempt": ref.attempt, "token": token, "result": result})
+        rows = self.connection.call(
+            _END_EFFECT, {"id": ref.id, "attempt": ref.attempt, "token": token, "result": result}
+        )
         return bool(rows[0][0])
 
 

@@ -1,4 +1,6 @@
-"""Which blocks of a run's transaction are open: what a thread or a generator has written by half must not be committed."""
+"""Which blocks of a run's transaction are open: what a thread or a generator has written by half must not be
+committed.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +31,6 @@ class OpenBlocks:
 def left_open(name: str) -> FenceRefused:
     """Why a transaction is not committed whose block `name` outlived its task."""
     return FenceRefused(
-        f"a block of {name} was still open when the task returned (a thread, a generator or an exit stack holds it), and half of its "
-        "writes is not committed: leave every block before the task returns"
+        f"a block of {name} was still open when the task returned (a thread, a generator or an exit stack"
+        " holds it), and half of its writes is not committed: leave every block before the task returns"
     )

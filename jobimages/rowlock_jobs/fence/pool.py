@@ -1,7 +1,8 @@
 """A process's connections for its tasks: lent to one run after another, each time as clean as a new one.
 
-Clean is certain, not hoped for: what PostgreSQL keeps in a session is reset by one statement, what psycopg2 keeps is set anew, and a
-connection that anything of the run still refers to (a thread, a generator, a cursor in a global) is closed instead.
+Clean is certain, not hoped for: what PostgreSQL keeps in a session is reset by one statement, what psycopg2
+keeps is set anew, and a connection that anything of the run still refers to (a thread, a generator, a cursor
+in a global) is closed instead.
 """
 
 import os
@@ -15,7 +16,12 @@ import psycopg2
 import psycopg2.extensions
 
 from rowlock_jobs.fence import libpq
-from rowlock_jobs.fence.connection import FenceConnection, connect_as, load_statement, without_transaction_timeout
+from rowlock_jobs.fence.connection import (
+    FenceConnection,
+    connect_as,
+    load_statement,
+    without_transaction_timeout,
+)
 from rowlock_jobs.fence.guard import TaskConnection
 from rowlock_jobs.fence.ledger import Ledger
 from rowlock_jobs.secret_files import Address
@@ -26,8 +32,8 @@ _RESET_POOLED = load_statement("reset_pooled")
 _OWN_PROCESS = load_statement("own_process")
 _POOLED_NAME = "rowlock-task"  # a pooler may leave it on a server session that is somebody else's by then
 _LOOK_AFTER_SECONDS = 2.0
-# The worker that took this run is logged in. So a login that is refused is one that changes just now: the Secret follows within a
-# minute or two, and the run need not fail for it.
+# The worker that took this run is logged in. So a login that is refused is one that changes just now: the
+# Secret follows within a minute or two, and the run need not fail for it.
 LOGIN_PATIENCE_SECONDS = 150.0
 _KEPT = 2  # one for run.transaction(), one for run.connection()
 
@@ -38,7 +44,9 @@ class ConnectionPool:
     def __init__(self, address: Address, application_name: str = _POOLED_NAME) -> None:
         self._address, self._application_name = address, application_name
         self._idle: list[BorrowedConnection] = []
-        self.ledger = Ledger(FenceConnection(address, _POOLED_NAME, login_patience_seconds=LOGIN_PATIENCE_SECONDS))
+        self.ledger = Ledger(
+            FenceConnection(address, _POOLED_NAME, login_patience_seconds=LOGIN_PATIENCE_SECONDS)
+        )
 
     def lend(self) -> "BorrowedConnection":
         """A living, clean connection. Raises psycopg2.OperationalError where the database is away."""
@@ -68,12 +76,16 @@ class BorrowedConnection:
     """One connection, and what must be so while a run has it."""
 
     def __init__(self, address: Address, application_name: str) -> None:
-        self.connection = connect_as(TaskConnection, address, _POOLED_NAME, login_patience_seconds=LOGIN_PATIENCE_SECONDS)
+        self.connection = connect_as(
+            TaskConnection, address, _POOLED_NAME, login_patience_seconds=LOGIN_PATIENCE_SECONDS
+        )
         self._set_anew()
         server_process = self.connection.run(_OWN_PROCESS)[0][0]
         self._is_pooled = server_process != self.connection.get_backend_pid()
         self.connection.end(commit=False)
-        self._pin = _PIN.format(scope="local" if self._is_pooled else "session", session_name=application_name) + "\n"
+        self._pin = (
+            _PIN.format(scope="local" if self._is_pooled else "session", session_name=application_name) + "\n"
+        )
         self._pin += without_transaction_timeout(self.connection, "local" if self._is_pooled else "session")
         if not self._is_pooled:
             self.connection.run(self._pin)
@@ -83,7 +95,9 @@ class BorrowedConnection:
         self._used_at = time.monotonic()
 
     def begin(self) -> None:
-        """Before the first statement of a block. Behind a pooler, whatever anybody has left in the session is undone first."""
+        """Before the first statement of a block. Behind a pooler, whatever anybody has left in the session is
+        undone first.
+        """
         if self._is_pooled and self.connection.status == psycopg2.extensions.STATUS_READY:
             self.connection.run(_RESET_POOLED + "\n" + self._pin)
 
@@ -101,7 +115,9 @@ class BorrowedConnection:
             self.drop()  # what was to be committed is
 
     def lives(self) -> bool:
-        """Whether it is clean by now and the server still answers; that is asked only after a while without use."""
+        """Whether it is clean by now and the server still answers; that is asked only after a while without
+        use.
+        """
         if self._cleaning and not self._cleaned():
             return False
         if self._is_pooled or time.monotonic() - self._used_at <= _LOOK_AFTER_SECONDS:
@@ -130,8 +146,9 @@ class BorrowedConnection:
         return sys.getrefcount(self.connection), weakref.getweakrefcount(self.connection)
 
     def clean(self) -> bool:
-        """Undoes what a run did to it, or begins to: the server does it while the next run begins, `lives` says whether it has.
-        False where that is not possible."""
+        """Undoes what a run did to it, or begins to: the server does it while the next run begins, `lives`
+        says whether it has. False where that is not possible.
+        """
         connection = self.connection
         try:
             if connection.closed:
@@ -167,7 +184,9 @@ class BorrowedConnection:
         """What psycopg2 keeps. Each BEGIN says its isolation: behind a pooler nothing else would."""
         connection = self.connection
         connection.fenced = connection.ended = False
-        connection.set_session(isolation_level="READ COMMITTED", readonly=False, deferrable=False, autocommit=False)
+        connection.set_session(
+            isolation_level="READ COMMITTED", readonly=False, deferrable=False, autocommit=False
+        )
         connection.cursor_factory = None  # type: ignore[assignment]
         connection.notices, connection.notifies = [], []
         connection.string_types.clear()

@@ -1,7 +1,7 @@
 """The connections that one run borrows: made on first use, clean, and the run's own until it is over.
 
-The finish rides in the task's own transaction: finish_v1 is the last statement before the commit, so a stale runner's writes are
-rolled back with its refused fence, and a crash before the commit leaves neither.
+The finish rides in the task's own transaction: finish_v1 is the last statement before the commit, so a stale
+runner's writes are rolled back with its refused fence, and a crash before the commit leaves neither.
 """
 
 import json
@@ -24,7 +24,8 @@ from rowlock_jobs.outcome import with_note
 _FINISH = load_statement("finish")
 _ENQUEUE = load_statement("enqueue")
 _PIN_FINISH = load_statement("pin_finish")
-# The server's own troubles: no room, shutting down, a system error. Everything else that it answers is about what it was asked.
+# The server's own troubles: no room, shutting down, a system error. Everything else that it answers is about
+# what it was asked.
 _TROUBLES = ("53", "57", "58")
 
 
@@ -53,7 +54,9 @@ class TaskSession:
     def transaction(self) -> Iterator[Any]:
         """A cursor in the transaction that the finish will commit."""
         if self._spoiled:
-            raise psycopg2.ProgrammingError("an earlier block of run.transaction() failed: this run can only fail or start anew")
+            raise psycopg2.ProgrammingError(
+                "an earlier block of run.transaction() failed: this run can only fail or start anew"
+            )
         with self._lock:
             if self._fenced is None:
                 borrowed = self._borrow()
@@ -70,10 +73,13 @@ class TaskSession:
 
     @contextmanager
     def connection(self) -> Iterator[Any]:
-        """An ordinary connection; commits at the end of the block, rolls back where it raises. A block inside a block has its own."""
+        """An ordinary connection; commits at the end of the block, rolls back where it raises. A block inside
+        a block has its own.
+        """
         borrowed = self._free.pop() if self._free else self._borrow()
         borrowed.begin()
-        connection = borrowed.connection  # referred to from here, so that a block which outlives its run is seen
+        # referred to from here, so that a block which outlives its run is seen
+        connection = borrowed.connection
         try:
             yield connection
         except BaseException:
@@ -89,8 +95,8 @@ class TaskSession:
     def finish(self, finished: FinishedRun, token: RunnerToken) -> str | None:
         """Finish and commit together: the run's new state, or None (stale, everything rolled back).
 
-        Raises FenceRefused (rolled back: the values cannot be stored, or the transaction is spoiled) and FenceAway (the commit's
-        reply was lost: only the ledger knows).
+        Raises FenceRefused (rolled back: the values cannot be stored, or the transaction is spoiled) and
+        FenceAway (the commit's reply was lost: only the ledger knows).
         """
         borrowed = self._fenced
         assert borrowed is not None
@@ -98,7 +104,8 @@ class TaskSession:
         if connection.ended or connection.was_ended():
             self.rollback()
             raise FenceRefused(
-                "the task ended the transaction of run.transaction() by a statement of its own: what it wrote before may stay"
+                "the task ended the transaction of run.transaction() by a statement of its own: what it wrote"
+                " before may stay"
             )
         if self._blocks:
             borrowed.drop()  # a thread may be about to write more
@@ -116,15 +123,20 @@ class TaskSession:
             if connection.closed or (error.pgcode or "").startswith(_TROUBLES):
                 borrowed.drop()
                 self._fenced = None
-                raise FenceAway("the ledger's answer to the finish in the task's transaction was lost") from error
-            # A deferred constraint speaks at the commit; a swallowed error of the task's own left the transaction aborted.
+                raise FenceAway(
+                    "the ledger's answer to the finish in the task's transaction was lost"
+                ) from error
+            # A deferred constraint speaks at the commit; a swallowed error of the task's own left the
+            # transaction aborted.
             self.rollback()
             raise FenceRefused(first_line(error)) from error
         self._fenced = None
         return str(rows[0][1]) if rows else None
 
     def enqueue(self, parameters: Mapping[str, Any]) -> str | None:
-        """A run that exists only if this run's finish is taken: its id, None where an active run has the key. Raises psycopg2.Error."""
+        """A run that exists only if this run's finish is taken: its id, None where an active run has the key.
+        Raises psycopg2.Error.
+        """
         with self.transaction():
             assert self._fenced is not None
             ((run_id,),) = self._fenced.connection.run(_ENQUEUE, dict(parameters))
@@ -140,7 +152,9 @@ class TaskSession:
                 borrowed.drop()
 
     def is_lost(self, error: BaseException | None) -> bool:
-        """Whether a task's error, or what it came from, is the loss of a connection that was borrowed here."""
+        """Whether a task's error, or what it came from, is the loss of a connection that was borrowed
+        here.
+        """
         if not self._away and not any(borrowed.is_lost for borrowed in self._borrowed):
             return False
         for _ in range(20):
@@ -171,13 +185,16 @@ class TaskSession:
             raise
         if self._over:  # a thread asked while its task returned
             borrowed.drop()
-            raise StaleAttempt("the run is over: what outlives its task (a thread, a callback) may not use it")
+            raise StaleAttempt(
+                "the run is over: what outlives its task (a thread, a callback) may not use it"
+            )
         return borrowed
 
 
 def _expressible(finished: FinishedRun, encoding: str) -> FinishedRun:
-    """With a remark in place of a result that has characters which a database in this encoding has not: asked before, because its refusal
-    would end the transaction with the task's writes."""
+    """With a remark in place of a result that has characters which a database in this encoding has not: asked
+    before, because its refusal would end the transaction with the task's writes.
+    """
     result, codec = finished.outcome.result, psycopg2.extensions.encodings.get(encoding)
     if encoding == "UTF8" or codec is None or "\\u" not in (result or ""):
         return finished

@@ -19,7 +19,8 @@ _BODY = re.compile(r"\bbegin\s+atomic\b", re.IGNORECASE)
 
 
 def ending_statement(text: str, *, backslash_escapes: bool = False) -> str | None:
-    """`COMMIT`, `ROLLBACK`, `PREPARE TRANSACTION` or another word for them, where a statement of the text is one; else None.
+    """`COMMIT`, `ROLLBACK`, `PREPARE TRANSACTION` or another word for them, where a statement of the text is
+    one; else None.
 
     A rollback to a savepoint ends no transaction. `backslash_escapes`: standard_conforming_strings is off.
     """

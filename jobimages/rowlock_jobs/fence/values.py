@@ -54,13 +54,16 @@ class FinishedRun:
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """The answer to one cycle: the finished runs' new states (not there = stale), the started runs (not there = refused)."""
+    """The answer to one cycle: the finished runs' new states (not there = stale), the started runs (not there
+    = refused).
+    """
 
     finished: Mapping[RunId, str]
     started: Sequence[StartedRun]
 
 
-# As the ledger writes it and in no other way: two writings of one attempt would be two ids in Redis and one run here.
+# As the ledger writes it and in no other way: two writings of one attempt would be two ids in Redis and one
+# run here.
 _RQ_ID = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-([1-9][0-9]{0,8})")
 
 

@@ -18,10 +18,12 @@ class MigrationFailed(RowlockError):
 
 
 def migrate(address: Address) -> list[str]:
-    """Applies what the database at that address has not had yet, in one transaction, and returns the names of it.
+    """Applies what the database at that address has not had yet, in one transaction, and returns the names of
+    it.
 
-    Several may run at once: one works, the others wait and find nothing to do. Tables that exist already stay unchanged.
-    MigrationFailed where the database cannot be reached or refuses, SettingsError where the address can never be used.
+    Several may run at once: one works, the others wait and find nothing to do. Tables that exist already stay
+    unchanged. MigrationFailed where the database cannot be reached or refuses, SettingsError where the
+    address can never be used.
     """
     check_address(address)
     schema = files("rowlock_jobs.work").joinpath("schema")
@@ -51,12 +53,15 @@ def migrate(address: Address) -> list[str]:
     except psycopg2.Error as error:
         cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise MigrationFailed(
-            f"the domain tables were not changed; {step} failed: {cause}. Check the login's rights, then run it again."
+            f"the domain tables were not changed; {step} failed: {cause}. Check the login's rights, then run"
+            " it again."
         ) from error
 
 
 def _sql_files(folder: Traversable) -> list[Traversable]:
-    return sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    return sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name
+    )
 
 
 def _name(file: Traversable) -> str:

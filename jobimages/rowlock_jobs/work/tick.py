@@ -16,9 +16,11 @@ class TickFailed(RowlockError):
 
 
 def tick(environment: Mapping[str, str]) -> str:
-    """Writes the tick and says what became of it. Raises SettingsError for a missing variable, TickFailed where the database refuses.
+    """Writes the tick and says what became of it. Raises SettingsError for a missing variable, TickFailed
+    where the database refuses.
 
-    ROWLOCK_TICK names the scheduled moment (the name of the CronJob's Job ends with its minute), not the moment the pod came.
+    ROWLOCK_TICK names the scheduled moment (the name of the CronJob's Job ends with its minute), not the
+    moment the pod came.
     """
     database = find_database(environment, "tick needs a database")
     check_address(database)

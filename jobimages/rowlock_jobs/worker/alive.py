@@ -1,7 +1,8 @@
 """The alive file: when this process's loop last turned, and what it was doing. Read by the probes of its pod.
 
-Its time says that the loop turns, which is liveness: whoever waits for a store lives, and restarting it would help nobody. Its text
-says whether the loop can work, which is readiness: `working`, `starting`, or `waiting for` the stores that do not answer.
+Its time says that the loop turns, which is liveness: whoever waits for a store lives, and restarting it would
+help nobody. Its text says whether the loop can work, which is readiness: `working`, `starting`, or `waiting
+for` the stores that do not answer.
 """
 
 import os
@@ -41,11 +42,16 @@ def read_alive(path: Path, now: float | None = None) -> str | None:
 
 
 def state_of_all(states: Sequence[str | None]) -> str | None:
-    """The state of a pod of several loops: alive only while all of them are, working only while all of them work."""
+    """The state of a pod of several loops: alive only while all of them are, working only while all of them
+    work.
+    """
     known = [state for state in states if state is not None]
     if len(known) < len(states):
         return None
-    return next((state for state in known if state.startswith(_WAITING)), next((s for s in known if s != WORKING), WORKING))
+    return next(
+        (state for state in known if state.startswith(_WAITING)),
+        next((s for s in known if s != WORKING), WORKING),
+    )
 
 
 def _text(path: Path) -> str:

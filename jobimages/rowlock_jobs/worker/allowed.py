@@ -22,5 +22,9 @@ class Allowed:
             message = f"task {task!r} is not in the WorkQueue's spec.tasks: add it there, or correct the row"
             return failed("input", "TaskNotAllowed", message)
         if task not in self._registered:
-            return failed("input", "TaskUnknown", f"no module of ROWLOCK_IMPORTS registers task {task!r}: add its module to spec.imports")
+            return failed(
+                "input",
+                "TaskUnknown",
+                f"no module of ROWLOCK_IMPORTS registers task {task!r}: add its module to spec.imports",
+            )
         return None

@@ -1,4 +1,6 @@
-"""Runs attempts in the child: limits, cancel, lease, and what a death means. The parent only waits and watches."""
+"""Runs attempts in the child: limits, cancel, lease, and what a death means. The parent only waits and
+watches.
+"""
 
 import logging
 import time
@@ -31,8 +33,21 @@ class Attempts:
     `spawn` forks a child; `tick(now)` is the parent's housekeeping.
     """
 
-    def __init__(self, spawn: Callable[[], Child], limits: Limits, lease: Lease, stopping: Stopping, tick: Callable[[float], None]) -> None:
-        self._spawn, self._limits, self._lease, self._stopping, self._tick = spawn, limits, lease, stopping, tick
+    def __init__(
+        self,
+        spawn: Callable[[], Child],
+        limits: Limits,
+        lease: Lease,
+        stopping: Stopping,
+        tick: Callable[[float], None],
+    ) -> None:
+        self._spawn, self._limits, self._lease, self._stopping, self._tick = (
+            spawn,
+            limits,
+            lease,
+            stopping,
+            tick,
+        )
         self._child: Child | None = None
         self._leaving: list[Child] = []
 
@@ -54,8 +69,9 @@ class Attempts:
     def run(self, runs: Sequence[StartedRun], on_slow: Callable[[Hand], None]) -> Hand:
         """Blocks until each attempt ended one way or another, or is known never to begin.
 
-        `on_slow(hand)` is called once where several take longer than the last ones may wait for: it may take away what ended and what
-        was not begun, and must be quick, because the run at work is not watched meanwhile.
+        `on_slow(hand)` is called once where several take longer than the last ones may wait for: it may take
+        away what ended and what was not begun, and must be quick, because the run at work is not watched
+        meanwhile.
         """
         hand, began = Hand(runs), time.monotonic()
         child: Child | None = None
@@ -78,12 +94,15 @@ class Attempts:
             hand.end_all(gone.outcome, time.monotonic() - began)
             if gone.outcome.reason == "ImportFailed":
                 self._stopping.holding = True
-                self._stopping.pause(_IMPORT_PAUSE_SECONDS)  # its runs were not begun and go back: not at once
+                # its runs were not begun and go back: not at once
+                self._stopping.pause(_IMPORT_PAUSE_SECONDS)
         except LeaseLost:
             if child is not None:
                 self._kill(child)
             for run in hand.open:
-                logs.emit(logs.LEASE_LOST, logging.WARNING, during="run", run=run.ref.id, attempt=run.ref.attempt)
+                logs.emit(
+                    logs.LEASE_LOST, logging.WARNING, during="run", run=run.ref.id, attempt=run.ref.attempt
+                )
             hand.end_all(Dropped("LeaseLost"), time.monotonic() - began)
         self._renew_child()
         return hand
@@ -124,7 +143,12 @@ class Attempts:
                 return
             if now >= cancel_at:
                 seconds = self._limits.cancel_grace_seconds
-                self._end(child, hand, began, canceled(f"the task did not stop within {seconds:g} s of its cancel and was killed"))
+                self._end(
+                    child,
+                    hand,
+                    began,
+                    canceled(f"the task did not stop within {seconds:g} s of its cancel and was killed"),
+                )
                 return
             if self._stopping.is_over(now):
                 self._end(child, hand, began, Dropped("Stopped"))
@@ -133,17 +157,22 @@ class Attempts:
             self.reap()
             soft_at = child.page.unheard_soft_limit_at
             if soft_at and now >= max(soft_at + _SOFT_LIMIT_HEARD_SECONDS, cancel_again_at):
-                # It rang while the task waited in C code, most likely for a statement: that is canceled, and the task hears it.
+                # It rang while the task waited in C code, most likely for a statement: that is canceled, and
+                # the task hears it.
                 self._lease.cancel_statements(child.page.session_name, now - soft_at)
                 cancel_again_at = now + _CANCEL_AGAIN_SECONDS
             if now >= self._lease.renew_at and hand.open:
                 run = hand.open[0].ref
                 text = child.page.read_progress()
-                if run.id in self._lease.renew((run.id, text) if text else None) and cancel_at == float("inf"):
+                if run.id in self._lease.renew((run.id, text) if text else None) and cancel_at == float(
+                    "inf"
+                ):
                     child.page.cancel(first + hand.answered)
                     cancel_at = now + self._limits.cancel_grace_seconds
                     logs.emit(logs.RUN_CANCEL_REQUESTED, run=run.id, attempt=run.attempt)
-            until = min(hard_at, cancel_at, self._lease.renew_at, self._stopping.deadline, now + _LONGEST_WAIT_SECONDS)
+            until = min(
+                hard_at, cancel_at, self._lease.renew_at, self._stopping.deadline, now + _LONGEST_WAIT_SECONDS
+            )
             message = child.receive(until - now)
             if message is not None:
                 self._note(message, child, hand)
@@ -154,8 +183,8 @@ class Attempts:
         if child.page.soft_limit_rang or soft_seconds >= hard_seconds:
             return message
         return (
-            f"{message}; its soft limit of {soft_seconds:g} s never reached it: it was in code that no signal interrupts, "
-            "or a library took the alarm for itself (signal.alarm, signal.setitimer)"
+            f"{message}; its soft limit of {soft_seconds:g} s never reached it: it was in code that no signal"
+            " interrupts, or a library took the alarm for itself (signal.alarm, signal.setitimer)"
         )
 
     def _note(self, message: wire.Message, child: Child, hand: Hand) -> None:
@@ -169,8 +198,14 @@ class Attempts:
             hand.leaving = False
             hand.keep(len(hand.open) - child.take_back())
         elif isinstance(answer, Unsettled):
-            # If the commit took place, the fence answers "stale" and nothing changes; if not, the run is retried.
-            hand.end(failed("infra", "CommitLost", "the database went away while the task's transaction was committed"), seconds)
+            # If the commit took place, the fence answers "stale" and nothing changes; if not, the run is
+            # retried.
+            hand.end(
+                failed(
+                    "infra", "CommitLost", "the database went away while the task's transaction was committed"
+                ),
+                seconds,
+            )
         else:
             hand.end(answer, seconds)
 

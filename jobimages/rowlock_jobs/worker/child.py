@@ -43,11 +43,22 @@ Answer = Outcome | Settled | Unsettled
 
 def order(started: StartedRun, token: RunnerToken) -> wire.Message:
     """A run as the parent sends it."""
-    return [started.ref.id, started.ref.attempt, started.task, started.args, started.queue, started.source_key, started.tries, token]
+    return [
+        started.ref.id,
+        started.ref.attempt,
+        started.task,
+        started.args,
+        started.queue,
+        started.source_key,
+        started.tries,
+        token,
+    ]
 
 
 def read_answer(message: wire.Message) -> tuple[float, Answer | Left]:
-    """The child's answer as the parent reads it, and how many seconds the run took. Raises wire.Spoiled where it is none."""
+    """The child's answer as the parent reads it, and how many seconds the run took. Raises wire.Spoiled where
+    it is none.
+    """
     match message:
         case [str() as word, int() | float() as seconds, *rest] if 0 <= seconds < _LONGEST_SECONDS:
             answer = _read_words(word, rest)
@@ -58,7 +69,13 @@ def read_answer(message: wire.Message) -> tuple[float, Answer | Left]:
 
 def _read_words(word: str, rest: wire.Message) -> Answer | Left | None:
     match word, rest:
-        case "done", [str() as kind, str() | None as result, str() | None as failure, str() as failure_class, str() as reason]:
+        case "done", [
+            str() as kind,
+            str() | None as result,
+            str() | None as failure,
+            str() as failure_class,
+            str() as reason,
+        ]:
             return read_outcome(kind, result, failure, failure_class, reason)
         case "settled", [str() | None as state, str() as remark] if state is None or state in _SETTLED:
             return Settled(state, remark[:200])
@@ -81,7 +98,8 @@ def serve(
 ) -> NoReturn:
     """The child's whole life; ends with the process. `inherited`: the parent's sockets."""
     try:
-        # libpq's name for connections that a task's own libraries open: what they leave at work is found and ended like that of ours.
+        # libpq's name for connections that a task's own libraries open: what they leave at work is found and
+        # ended like that of ours.
         os.environ.setdefault("PGAPPNAME", page.session_name)
         _settle_in(parent_pid, inherited)
         own_pid = os.getpid()
@@ -97,7 +115,9 @@ def serve(
     os._exit(0)
 
 
-def _take_runs(channel: socket.socket, page: SharedPage, permits: Permits, pool: ConnectionPool, limit: SoftLimit) -> None:
+def _take_runs(
+    channel: socket.socket, page: SharedPage, permits: Permits, pool: ConnectionPool, limit: SoftLimit
+) -> None:
     own_pid, reader = os.getpid(), wire.Reader(channel)
     outputs = bound_output()
     reset, surroundings = Reset(), Surroundings()
@@ -116,7 +136,13 @@ def _take_runs(channel: socket.socket, page: SharedPage, permits: Permits, pool:
             run_id, attempt, task, args, queue, source_key, tries, token = run
             started = StartedRun(RunRef(RunId(run_id), attempt), task, args, queue, source_key, tries)
             session = TaskSession(pool)
-            port = Port(session, started.ref, RunnerToken(token), lambda at=sequence: page.is_canceled(at), page.write_progress)  # type: ignore[misc]
+            port = Port(
+                session,
+                started.ref,
+                RunnerToken(token),
+                lambda at=sequence: page.is_canceled(at),  # type: ignore[misc]
+                page.write_progress,
+            )
             for output in outputs:
                 output.begin()
             began = time.monotonic()
@@ -129,7 +155,14 @@ def _take_runs(channel: socket.socket, page: SharedPage, permits: Permits, pool:
             if changed := surroundings.changed():
                 page.spend()
                 sys.stdout, sys.stderr = outputs
-                logs.emit(logs.CHILD_CHANGED, logging.WARNING, run=run_id, attempt=attempt, task=task, changed=", ".join(changed))
+                logs.emit(
+                    logs.CHILD_CHANGED,
+                    logging.WARNING,
+                    run=run_id,
+                    attempt=attempt,
+                    task=task,
+                    changed=", ".join(changed),
+                )
             for output in outputs:
                 output.end()
             _answer(channel, _write_answer(answer, time.monotonic() - began))
@@ -155,14 +188,17 @@ def _write_answer(answer: Answer, seconds: float) -> wire.Message:
 
 
 def _settle_in(parent_pid: int, inherited: Iterable[int]) -> None:
-    """Makes the fork a process of its own: its group, its signals, its death with the parent, none of the parent's sockets."""
+    """Makes the fork a process of its own: its group, its signals, its death with the parent, none of the
+    parent's sockets.
+    """
     with suppress(OSError):
         os.setpgid(0, 0)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not end_with_parent(signal.SIGKILL, parent_pid):
         os._exit(0)
-    # Closing would let libpq say goodbye on the parent's connection once the object is collected here; /dev/null listens instead.
+    # Closing would let libpq say goodbye on the parent's connection once the object is collected here;
+    # /dev/null listens instead.
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in inherited:
         os.dup2(null, descriptor)

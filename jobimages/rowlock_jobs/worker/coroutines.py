@@ -1,7 +1,8 @@
-"""Runs a task that is a coroutine, in an event loop of its own, so that its limits reach it as they reach any other task.
+"""Runs a task that is a coroutine, in an event loop of its own, so that its limits reach it as they reach any
+other task.
 
-The soft limit and a cancel are raised inside the task: where it awaits, by way of a cancellation, so that task groups, timeouts and
-whatever it awaits end in the order asyncio knows; where it computes, at once.
+The soft limit and a cancel are raised inside the task: where it awaits, by way of a cancellation, so that
+task groups, timeouts and whatever it awaits end in the order asyncio knows; where it computes, at once.
 """
 
 import asyncio
@@ -16,7 +17,9 @@ _LOOK_SECONDS = 0.25  # how late a cancel is seen
 
 
 class _SoftTimeLimitInLoop(SoftTimeLimit, asyncio.CancelledError):
-    """For `except SoftTimeLimit` as for `except CancelledError`: asyncio's own parts must take it for the cancellation it is."""
+    """For `except SoftTimeLimit` as for `except CancelledError`: asyncio's own parts must take it for the
+    cancellation it is.
+    """
 
 
 class _CanceledInLoop(Canceled, asyncio.CancelledError):
@@ -26,7 +29,9 @@ class _CanceledInLoop(Canceled, asyncio.CancelledError):
 def run_awaitable(awaitable: Awaitable[Any], limit: SoftLimit, is_canceled: Callable[[], bool]) -> Any:
     """What the awaitable gives. Raises what it raises, SoftTimeLimit and Canceled among it."""
     inside = _Inside(awaitable, is_canceled)
-    with limit.delivered_by(lambda error: inside.interrupt(_SoftTimeLimitInLoop(str(error), reason=error.reason))):
+    with limit.delivered_by(
+        lambda error: inside.interrupt(_SoftTimeLimitInLoop(str(error), reason=error.reason))
+    ):
         try:
             asyncio.run(inside.run())
         except SoftTimeLimit:
@@ -83,7 +88,10 @@ class _Inside:
 
 def _unwrapped(error: BaseException) -> BaseException:
     """A task group hands on what was raised in its block as a group of one."""
-    while isinstance(error, BaseExceptionGroup) and error.split((_SoftTimeLimitInLoop, _CanceledInLoop))[1] is None:
+    while (
+        isinstance(error, BaseExceptionGroup)
+        and error.split((_SoftTimeLimitInLoop, _CanceledInLoop))[1] is None
+    ):
         error = error.exceptions[0]
     return error
 
@@ -93,7 +101,9 @@ async def _awaited(awaitable: Awaitable[Any]) -> Any:
 
 
 @coroutine
-def _steps(inner: Coroutine[Any, Any, Any], instead_of: Callable[[BaseException], BaseException]) -> Generator[Any, Any, Any]:
+def _steps(
+    inner: Coroutine[Any, Any, Any], instead_of: Callable[[BaseException], BaseException]
+) -> Generator[Any, Any, Any]:
     """`await inner`, where what is thrown into it may be replaced."""
     value: Any = None
     error: BaseException | None = None

@@ -13,8 +13,9 @@ _BEAT_AWAY_SECONDS = 10.0
 
 
 class Duties:
-    """`beat` renews RQ's records (False: Redis was away); `own_pids()` are the processes that nobody but their owner may reap;
-    `waits_for()` names the stores that did not answer when they were asked last."""
+    """`beat` renews RQ's records (False: Redis was away); `own_pids()` are the processes that nobody but
+    their owner may reap; `waits_for()` names the stores that did not answer when they were asked last.
+    """
 
     def __init__(
         self,
@@ -48,7 +49,9 @@ class Duties:
 
 
 def reap_orphans(own_pids: Collection[int]) -> None:
-    """Reaps what tasks left behind: a worker is process 1 of its container, so every orphan becomes its child."""
+    """Reaps what tasks left behind: a worker is process 1 of its container, so every orphan becomes its
+    child.
+    """
     with suppress(ChildProcessError):
         while (found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
             if found.si_pid in own_pids:

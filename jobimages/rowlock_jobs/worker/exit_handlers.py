@@ -1,6 +1,8 @@
-"""Exit handlers (atexit) of a child: those that its tasks registered run when it is replaced, those of the parent run in the parent alone.
+"""Exit handlers (atexit) of a child: those that its tasks registered run when it is replaced, those of the
+parent run in the parent alone.
 
-As in Python's own multiprocessing: a folder that was made at import and is removed at exit belongs to all children.
+As in Python's own multiprocessing: a folder that was made at import and is removed at exit belongs to all
+children.
 """
 
 import atexit

@@ -20,13 +20,17 @@ Ended = Outcome | Settled | Dropped
 
 
 class Hand:
-    """The first of `open` is the one that runs, or the next; `ended` and `unbegun` are for the caller to take away."""
+    """The first of `open` is the one that runs, or the next; `ended` and `unbegun` are for the caller to take
+    away.
+    """
 
     def __init__(self, runs: Sequence[StartedRun]) -> None:
         self.open = deque(runs)
         self.ended: list[tuple[StartedRun, Ended, float]] = []
         self.unbegun: list[StartedRun] = []
-        self.leaving = False  # the child was asked to leave the unbegun ones and has not said yet that it does
+        self.leaving = (
+            False  # the child was asked to leave the unbegun ones and has not said yet that it does
+        )
         self.answered = 0
         self.seconds = 0.0  # at work, all that ended
 

@@ -1,8 +1,9 @@
-"""Where the modules of tasks are imported: in the parent, whose memory all of its children share, unless they open there what would be
-shared, too: then in each child.
+"""Where the modules of tasks are imported: in the parent, whose memory all of its children share, unless they
+open there what would be shared, too: then in each child.
 
-A connection that was opened at import answers whoever reads first, and a thread of the parent runs in no child. What is open can be
-seen only afterwards, so such a parent begins anew (exec) without the modules, and knows their tasks from its first life.
+A connection that was opened at import answers whoever reads first, and a thread of the parent runs in no
+child. What is open can be seen only afterwards, so such a parent begins anew (exec) without the modules, and
+knows their tasks from its first life.
 """
 
 import faulthandler
@@ -34,7 +35,9 @@ class _State:
 
 
 def load_in_parent(modules: Sequence[str]) -> None:
-    """Imports them here, or begins this process anew, as one that leaves it to its children. Raises SettingsError."""
+    """Imports them here, or begins this process anew, as one that leaves it to its children. Raises
+    SettingsError.
+    """
     handed_over = os.environ.pop(_HANDED_OVER, None)
     if handed_over is not None:
         _State.in_child, _State.modules, _State.known = True, tuple(modules), json.loads(handed_over)
@@ -49,7 +52,9 @@ def load_in_parent(modules: Sequence[str]) -> None:
     if any(opened.values()):
         gc.collect()  # a connection that was dropped already, in a cycle, is not kept
         still = _Open()
-        opened = {module: [what for what in found if what in still.descriptions] for module, found in opened.items()}
+        opened = {
+            module: [what for what in found if what in still.descriptions] for module, found in opened.items()
+        }
     _calm_down()
     shared = False
     for module, found in opened.items():
@@ -58,14 +63,20 @@ def load_in_parent(modules: Sequence[str]) -> None:
         if found:
             level = logging.WARNING if alone else logging.INFO
             logs.emit(
-                logs.IMPORT_OPENED, level, module=module, opened=", ".join(dict.fromkeys(found)), imported_in="child" if alone else "parent"
+                logs.IMPORT_OPENED,
+                level,
+                module=module,
+                opened=", ".join(dict.fromkeys(found)),
+                imported_in="child" if alone else "parent",
             )
     if shared:
         _begin_anew()
 
 
 def load_for_one(modules: Sequence[str]) -> None:
-    """Imports them in a parent of one child, which shares with nobody what they open. Raises SettingsError."""
+    """Imports them in a parent of one child, which shares with nobody what they open. Raises
+    SettingsError.
+    """
     import_tasks(modules)
     _calm_down()
 
@@ -92,7 +103,11 @@ class _Open:
                 target = os.readlink(f"/proc/self/fd/{number}")
                 if what := _describe(int(number), target, mapped):
                     self._found[number, target] = what
-        ours = {str(thread.native_id): thread for thread in threading.enumerate() if thread is not threading.main_thread()}
+        ours = {
+            str(thread.native_id): thread
+            for thread in threading.enumerate()
+            if thread is not threading.main_thread()
+        }
         for thread_id in os.listdir("/proc/self/task"):
             if int(thread_id) != os.getpid():
                 known = ours.get(thread_id)
@@ -114,8 +129,16 @@ def _describe(number: int, target: str, mapped: str) -> str | None:
         return f"a {target.replace('anon_inode:', '').strip('[]').split(':')[0]}"
     if not target.startswith("/") or target.startswith(("/dev/", "/proc/", "/sys/")) or target in mapped:
         return None
-    flags = next(line for line in Path(f"/proc/self/fdinfo/{number}").read_text().splitlines() if line.startswith("flags:"))
-    if int(flags.split()[1], 8) & os.O_APPEND or not os.path.isfile(target.removesuffix(" (deleted)")) and not target.endswith("(deleted)"):
+    flags = next(
+        line
+        for line in Path(f"/proc/self/fdinfo/{number}").read_text().splitlines()
+        if line.startswith("flags:")
+    )
+    if (
+        int(flags.split()[1], 8) & os.O_APPEND
+        or not os.path.isfile(target.removesuffix(" (deleted)"))
+        and not target.endswith("(deleted)")
+    ):
         return None
     return f"the file {os.path.basename(target)}"
 
@@ -123,7 +146,10 @@ def _describe(number: int, target: str, mapped: str) -> str | None:
 def _socket(number: int) -> str:
     """The port only: a host name is part of somebody's address."""
     with socket.socket(fileno=os.dup(number)) as found:
-        for name, words in ((found.getpeername, "a connection to port"), (found.getsockname, "a socket at port")):
+        for name, words in (
+            (found.getpeername, "a connection to port"),
+            (found.getsockname, "a socket at port"),
+        ):
             with suppress(OSError):
                 address: Any = name()
                 if isinstance(address, tuple) and address[1]:
@@ -132,7 +158,9 @@ def _socket(number: int) -> str:
 
 
 def _calm_down() -> None:
-    """Import-time signals and timers are for a process that runs tasks, not for one that waits for its children."""
+    """Import-time signals and timers are for a process that runs tasks, not for one that waits for its
+    children.
+    """
     for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
         signal.setitimer(timer, 0)
     faulthandler.cancel_dump_traceback_later()

@@ -34,7 +34,8 @@ def insist(ask: Callable[[], _T], pause: Callable[[float], None]) -> _T:
 
 
 def storable(finished: FinishedRun, finish: Callable[[FinishedRun], _T]) -> _T:
-    """`finish(finished)`; where the ledger refuses its values, the same in ASCII, and then the same kind of outcome with a note in their place.
+    """`finish(finished)`; where the ledger refuses its values, the same in ASCII, and then the same kind of
+    outcome with a note in their place.
 
     Raises FenceRefused where the ledger refuses the note as well.
     """

@@ -1,4 +1,6 @@
-"""The worker's loop: one turn with Redis, one cycle with the ledger, a run or a handful in the child, and again."""
+"""The worker's loop: one turn with Redis, one cycle with the ledger, a run or a handful in the child, and
+again.
+"""
 
 import logging
 import time
@@ -28,7 +30,9 @@ _FULL_PAUSE_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What an attempt left to be recorded: in the ledger (`finished`; `settled`: it is there already, as this state) and in RQ (`ending`)."""
+    """What an attempt left to be recorded: in the ledger (`finished`; `settled`: it is there already, as this
+    state) and in RQ (`ending`).
+    """
 
     ending: Ending
     finished: FinishedRun | None = None
@@ -82,7 +86,13 @@ class Loop:
                 self._stopping.holding = bool(_finished(held))
         except GraceOver:
             for each in _finished(held):
-                logs.emit(logs.RUN_ABANDONED, logging.ERROR, run=each.ref.id, attempt=each.ref.attempt, reason="NoAnswerBeforeEnd")
+                logs.emit(
+                    logs.RUN_ABANDONED,
+                    logging.ERROR,
+                    run=each.ref.id,
+                    attempt=each.ref.attempt,
+                    reason="NoAnswerBeforeEnd",
+                )
         finally:
             self._leave(held, claims)
 
@@ -96,7 +106,10 @@ class Loop:
         self._redis_back()
         if self._transport.full != self._told_full:
             self._told_full = self._transport.full
-            logs.emit(logs.REDIS_FULL if self._told_full else logs.REDIS_ROOM, logging.WARNING if self._told_full else logging.INFO)
+            logs.emit(
+                logs.REDIS_FULL if self._told_full else logs.REDIS_ROOM,
+                logging.WARNING if self._told_full else logging.INFO,
+            )
         return claims
 
     def _perform(self, claims: Sequence[Claim], started: Sequence[StartedRun], held: list[_Held]) -> None:
@@ -111,7 +124,9 @@ class Loop:
                 if run is None:
                     refused.append(claim)
                     continue
-                logs.emit(logs.RUN_STARTED, run=run.ref.id, attempt=run.ref.attempt, task=run.task, tries=run.tries)
+                logs.emit(
+                    logs.RUN_STARTED, run=run.ref.id, attempt=run.ref.attempt, task=run.task, tries=run.tries
+                )
                 refusal = self._allowed.refusal(run.task)
                 if refusal is not None:
                     held.append(self._hold(claim, run, refusal))
@@ -131,7 +146,9 @@ class Loop:
             self._hand_back(hand, batch)
 
     def _refused(self, claims: Sequence[Claim]) -> list[_Held]:
-        """What the start fence did not hand out: duplicates, old attempts, runs that ended, and ids that are no runs of ours."""
+        """What the start fence did not hand out: duplicates, old attempts, runs that ended, and ids that are
+        no runs of ours.
+        """
         refs = {claim: ref for claim in claims if (ref := parse_rq_id(claim.rq_id))}
         states = self._lease.states(list(refs.values())) if refs else {}
         held = []
@@ -141,13 +158,20 @@ class Loop:
                     logs.emit(logs.RUN_REFUSED, run=ref.id, attempt=ref.attempt, reason="StartFence")
                     note = UNEXPLAINED if states is None else refusal_note(ref, states.get(ref.id))
                 else:
-                    logs.emit(logs.RUN_REFUSED, logging.WARNING, rq_id=ascii(claim.rq_id[:80])[1:-1], reason="NotARunId")
+                    logs.emit(
+                        logs.RUN_REFUSED,
+                        logging.WARNING,
+                        rq_id=ascii(claim.rq_id[:80])[1:-1],
+                        reason="NotARunId",
+                    )
                     note = "NotARunId"
                 held.append(_Held(Ending(claim, "failed" if note else "finished", 0.0, note)))
         return held
 
     def _part(self, hand: Hand, batch: Mapping[RunId, Claim]) -> None:
-        """One run takes longer than the others may wait for: those that ended are recorded, those that were not begun go back."""
+        """One run takes longer than the others may wait for: those that ended are recorded, those that were
+        not begun go back.
+        """
         self._pace.note(float("inf"))
         done = self._ended(hand, batch)
         states = self._lease.finish_early(_finished(done))
@@ -163,7 +187,9 @@ class Loop:
         self._worker.holds(batch[hand.open[0].ref.id] if hand.open else None)
 
     def _hand_back(self, hand: Hand, batch: Mapping[RunId, Claim], *, once: bool = False) -> None:
-        """First the ledger, then Redis: whoever finds the id there may start it. Where Redis is away the sweep finds it missing."""
+        """First the ledger, then Redis: whoever finds the id there may start it. Where Redis is away the
+        sweep finds it missing.
+        """
         queued = self._lease.hand_back([run.ref for run in hand.unbegun], once=once)
         if queued is None:
             return
@@ -185,11 +211,24 @@ class Loop:
             ended = canceled("stopped through RQ")
         if isinstance(ended, Outcome):
             status = {"succeeded": "finished", "canceled": "stopped"}.get(ended.kind, "failed")
-            return _Held(Ending(claim, status, seconds, f"{ended.failure_class} {ended.reason}"), FinishedRun(ref, ended), run.task)
+            return _Held(
+                Ending(claim, status, seconds, f"{ended.failure_class} {ended.reason}"),
+                FinishedRun(ref, ended),
+                run.task,
+            )
         if isinstance(ended, Dropped):
-            logs.emit(logs.RUN_ABANDONED, logging.WARNING, run=ref.id, attempt=ref.attempt, task=run.task, reason=ended.reason)
+            logs.emit(
+                logs.RUN_ABANDONED,
+                logging.WARNING,
+                run=ref.id,
+                attempt=ref.attempt,
+                task=run.task,
+                reason=ended.reason,
+            )
             return _Held(Ending(claim, "failed", seconds, f"infra {ended.reason}"), task=run.task)
-        return _Held(Ending(claim, "finished", seconds, ended.remark), task=run.task, settled=(ref, ended.state))
+        return _Held(
+            Ending(claim, "finished", seconds, ended.remark), task=run.task, settled=(ref, ended.state)
+        )
 
     def _report(self, held: Sequence[_Held], states: Mapping[RunId, str]) -> None:
         with logs.together():
@@ -208,9 +247,19 @@ class Loop:
                 else:
                     continue
                 if state is None:
-                    logs.emit(logs.RUN_STALE, logging.WARNING, run=ref.id, attempt=ref.attempt, task=each.task)
+                    logs.emit(
+                        logs.RUN_STALE, logging.WARNING, run=ref.id, attempt=ref.attempt, task=each.task
+                    )
                 else:
-                    logs.emit(logs.RUN_FINISHED, run=ref.id, attempt=ref.attempt, task=each.task, state=state, seconds=seconds, **fields)
+                    logs.emit(
+                        logs.RUN_FINISHED,
+                        run=ref.id,
+                        attempt=ref.attempt,
+                        task=each.task,
+                        state=state,
+                        seconds=seconds,
+                        **fields,
+                    )
 
     def _idle(self) -> str | None:
         """Waits about a second for an id, keeping lease and records."""
@@ -251,7 +300,9 @@ class Loop:
     def _redis_away(self, error: TransportAway) -> None:
         if not self._away_pause_seconds:
             logs.emit(logs.REDIS_AWAY, logging.WARNING, error=str(error))
-        self._away_pause_seconds = min(max(_FIRST_PAUSE_SECONDS, self._away_pause_seconds * 2), _LONGEST_PAUSE_SECONDS)
+        self._away_pause_seconds = min(
+            max(_FIRST_PAUSE_SECONDS, self._away_pause_seconds * 2), _LONGEST_PAUSE_SECONDS
+        )
 
     def _redis_back(self) -> None:
         if self._away_pause_seconds:

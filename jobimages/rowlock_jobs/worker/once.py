@@ -1,4 +1,6 @@
-"""Runs exactly one attempt with all fences and ends: the pod of a kube job of contract Sdk. Needs no Redis."""
+"""Runs exactly one attempt with all fences and ends: the pod of a kube job of contract Sdk. Needs no
+Redis.
+"""
 
 import logging
 import time
@@ -16,7 +18,9 @@ from rowlock_jobs.worker.stopping import Stopping
 
 
 def run_once(ref: RunRef, *, lease: Lease, attempts: Attempts, stopping: Stopping, allowed: Allowed) -> bool:
-    """True once the ledger knows what became of the attempt, whatever that is; False where it never answered."""
+    """True once the ledger knows what became of the attempt, whatever that is; False where it never
+    answered.
+    """
     stopping.holding = True
     try:
         lease.take()
@@ -33,14 +37,31 @@ def run_once(ref: RunRef, *, lease: Lease, attempts: Attempts, stopping: Stoppin
         elif isinstance(ended, Settled):
             state = ended.state
         else:
-            logs.emit(logs.RUN_ABANDONED, logging.WARNING, run=ref.id, attempt=ref.attempt, task=started.task, reason=ended.reason)
+            logs.emit(
+                logs.RUN_ABANDONED,
+                logging.WARNING,
+                run=ref.id,
+                attempt=ref.attempt,
+                task=started.task,
+                reason=ended.reason,
+            )
             return True
         reason = ended.reason if isinstance(ended, Outcome) else ""
         event = logs.RUN_STALE if state is None else logs.RUN_FINISHED
-        logs.emit(event, run=ref.id, attempt=ref.attempt, task=started.task, state=state, seconds=seconds, reason=reason)
+        logs.emit(
+            event,
+            run=ref.id,
+            attempt=ref.attempt,
+            task=started.task,
+            state=state,
+            seconds=seconds,
+            reason=reason,
+        )
         return True
     except GraceOver:
-        logs.emit(logs.RUN_ABANDONED, logging.ERROR, run=ref.id, attempt=ref.attempt, reason="NoAnswerBeforeEnd")
+        logs.emit(
+            logs.RUN_ABANDONED, logging.ERROR, run=ref.id, attempt=ref.attempt, reason="NoAnswerBeforeEnd"
+        )
         return False
     finally:
         attempts.close()
@@ -49,4 +70,8 @@ def run_once(ref: RunRef, *, lease: Lease, attempts: Attempts, stopping: Stoppin
 
 def _run(started: StartedRun, attempts: Attempts) -> Ended:
     hand = attempts.run([started], lambda hand: None)
-    return hand.ended[0][1] if hand.ended else failed("infra", "ChildKilled", "the process of the task was killed before the task began")
+    return (
+        hand.ended[0][1]
+        if hand.ended
+        else failed("infra", "ChildKilled", "the process of the task was killed before the task began")
+    )

@@ -1,4 +1,6 @@
-"""What a task prints and logs is cut at a bound for each run: a loop that prints must not drown the logs of a whole node."""
+"""What a task prints and logs is cut at a bound for each run: a loop that prints must not drown the logs of a
+whole node.
+"""
 
 import io
 import logging
@@ -10,7 +12,9 @@ LIMIT_CHARACTERS = 10_000_000
 
 
 class BoundedOutput(io.TextIOBase):
-    """A text stream that drops what a run writes above the bound. Programs that the task starts write past it, to the container's log."""
+    """A text stream that drops what a run writes above the bound. Programs that the task starts write past
+    it, to the container's log.
+    """
 
     def __init__(self, stream: TextIO, limit_characters: int = LIMIT_CHARACTERS) -> None:
         self._stream, self._limit, self._left = stream, limit_characters, limit_characters
@@ -20,10 +24,15 @@ class BoundedOutput(io.TextIOBase):
         self._left = self._limit
 
     def end(self) -> None:
-        """Says how much was dropped, and passes everything on. Never raises: a log that is closed or full is not the run's failure."""
+        """Says how much was dropped, and passes everything on. Never raises: a log that is closed or full is
+        not the run's failure.
+        """
         with suppress(OSError, ValueError):
             if self._left < 0:
-                self._stream.write(f"\n[{-self._left} characters of this run's output were dropped: {self._limit} are kept]\n")
+                self._stream.write(
+                    f"\n[{-self._left} characters of this run's output were dropped: {self._limit} are"
+                    " kept]\n"
+                )
             self._stream.flush()
 
     def write(self, text: str) -> int:

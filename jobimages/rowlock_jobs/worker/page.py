@@ -1,7 +1,8 @@
-"""A page of memory that parent and child share: the cancel flag one way; the newest progress and the soft limit the other.
+"""A page of memory that parent and child share: the cancel flag one way; the newest progress and the soft
+limit the other.
 
-A flag in memory needs no signal and no reader: a task that is busy in C code sees it the next time it looks, and ten thousand calls of
-progress() cost the parent nothing.
+A flag in memory needs no signal and no reader: a task that is busy in C code sees it the next time it looks,
+and ten thousand calls of progress() cost the parent nothing.
 """
 
 import json
@@ -10,16 +11,18 @@ import struct
 from uuid import uuid4
 
 PROGRESS_LIMIT_BYTES = 4_000
-# Sequence of the run to cancel; version of the progress (odd: being written); its length; 1: the soft limit rang; 1: spent;
-# when the soft limit is due.
+# Sequence of the run to cancel; version of the progress (odd: being written); its length; 1: the soft limit
+# rang; 1: spent; when the soft limit is due.
 _HEADER = struct.Struct("=QIIIId")
 _VERSION_AT, _LENGTH_AT, _RANG_AT, _SPENT_AT, _DUE_AT = 8, 12, 16, 20, 24
 
 
 class SharedPage:
-    """Made before the fork. `sequence` numbers the runs of one child, so that a late cancel never hits the next run.
+    """Made before the fork. `sequence` numbers the runs of one child, so that a late cancel never hits the
+    next run.
 
-    `session_name`: how the child names its sessions in PostgreSQL, so that the parent can end what a dead child left there.
+    `session_name`: how the child names its sessions in PostgreSQL, so that the parent can end what a dead
+    child left there.
     """
 
     def __init__(self) -> None:
@@ -27,7 +30,9 @@ class SharedPage:
         self._memory = mmap.mmap(-1, _HEADER.size + PROGRESS_LIMIT_BYTES)
 
     def begin(self) -> None:
-        """Child, before a run: no progress, no limit reached. A cancel of an earlier run needs no end, it bears that run's number."""
+        """Child, before a run: no progress, no limit reached. A cancel of an earlier run needs no end, it
+        bears that run's number.
+        """
         self._memory[_VERSION_AT:_SPENT_AT] = bytes(_SPENT_AT - _VERSION_AT)
 
     def cancel(self, sequence: int) -> None:
@@ -50,7 +55,9 @@ class SharedPage:
 
     @property
     def unheard_soft_limit_at(self) -> float:
-        """Parent: when the soft limit of the run at work is due or was, 0.0 where it rang. Long over: the child is in C code."""
+        """Parent: when the soft limit of the run at work is due or was, 0.0 where it rang. Long over: the
+        child is in C code.
+        """
         return 0.0 if self.soft_limit_rang else float(struct.unpack_from("=d", self._memory, _DUE_AT)[0])
 
     def spend(self) -> None:
@@ -65,7 +72,10 @@ class SharedPage:
     def write_progress(self, progress: bytes) -> None:
         """Child: replaces the progress (JSON). Raises ValueError above PROGRESS_LIMIT_BYTES."""
         if len(progress) > PROGRESS_LIMIT_BYTES:
-            raise ValueError(f"progress has {len(progress)} bytes of JSON, {PROGRESS_LIMIT_BYTES} are allowed: shorten its note")
+            raise ValueError(
+                f"progress has {len(progress)} bytes of JSON, {PROGRESS_LIMIT_BYTES} are allowed: shorten its"
+                " note"
+            )
         version = struct.unpack_from("=I", self._memory, _VERSION_AT)[0]
         struct.pack_into("=I", self._memory, _VERSION_AT, version + 1)
         self._memory[_HEADER.size : _HEADER.size + len(progress)] = progress
@@ -73,7 +83,9 @@ class SharedPage:
         struct.pack_into("=I", self._memory, _VERSION_AT, version + 2)
 
     def read_progress(self) -> str | None:
-        """Parent: the newest progress; None where there is none or it is just being written (the next renewal takes it)."""
+        """Parent: the newest progress; None where there is none or it is just being written (the next renewal
+        takes it).
+        """
         _, version, length, *_ = _HEADER.unpack_from(self._memory)
         if version == 0 or version % 2 or length > PROGRESS_LIMIT_BYTES:
             return None

@@ -1,4 +1,6 @@
-"""The kernel's word for "my parent died": a fork that outlived it would work for nobody, and nobody would end it."""
+"""The kernel's word for "my parent died": a fork that outlived it would work for nobody, and nobody would end
+it.
+"""
 
 import ctypes
 import os
@@ -8,6 +10,8 @@ _prctl = ctypes.CDLL(None, use_errno=True).prctl  # found once: a fork that look
 
 
 def end_with_parent(signal_number: int, parent_pid: int) -> bool:
-    """This process gets that signal when its parent dies. False where the parent had died before the kernel was told."""
+    """This process gets that signal when its parent dies. False where the parent had died before the kernel
+    was told.
+    """
     _prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
     return os.getppid() == parent_pid

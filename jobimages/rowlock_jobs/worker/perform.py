@@ -1,4 +1,6 @@
-"""Calls one task in this process and says what became of it: shared by the worker's child and by stock RQ workers."""
+"""Calls one task in this process and says what became of it: shared by the worker's child and by stock RQ
+workers.
+"""
 
 import contextvars
 import decimal
@@ -27,7 +29,9 @@ _NOT_RUN = (GeneratorType, AsyncGeneratorType, map, filter)
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The task's own transaction carried the finish. `state` None: stale, its writes were rolled back. `remark`: see Outcome."""
+    """The task's own transaction carried the finish. `state` None: stale, its writes were rolled back.
+    `remark`: see Outcome.
+    """
 
     state: str | None
     remark: str = ""
@@ -40,8 +44,9 @@ class Unsettled:
 
 @dataclass(slots=True)
 class Port:
-    """What a run may ask of its process (rowlock_jobs.task.RunPort), until it is over: a thread that outlives its task must not write
-    into the transaction of the next run."""
+    """What a run may ask of its process (rowlock_jobs.task.RunPort), until it is over: a thread that outlives
+    its task must not write into the transaction of the next run.
+    """
 
     session: TaskSession
     ref: RunRef
@@ -82,24 +87,30 @@ class Port:
         return (self.carrier or self.session).enqueue(parameters)
 
     def carry(self, key: object, make: Callable[[], Carrier]) -> Carrier:
-        """The transaction of an ORM, once for each run, that carries its finish. Raises RuntimeError where another one does already."""
+        """The transaction of an ORM, once for each run, that carries its finish. Raises RuntimeError where
+        another one does already.
+        """
         self._must_run()
         if self.carrier is None and not self.session.in_transaction:
             self.carrier, self._carrier_key = make(), key
         if self.carrier is None or self._carrier_key != key:
             raise RuntimeError(
-                "another transaction carries the finish of this run already: open the ORM's first, run.transaction() joins it"
+                "another transaction carries the finish of this run already: open the ORM's first,"
+                " run.transaction() joins it"
             )
         return self.carrier
 
     def _must_run(self) -> None:
         if self.over:
-            raise StaleAttempt("the run is over: what outlives its task (a thread, a callback) may not use it")
+            raise StaleAttempt(
+                "the run is over: what outlives its task (a thread, a callback) may not use it"
+            )
 
 
 def perform(started: StartedRun, port: Port, limit: SoftLimit) -> Outcome | Settled | Unsettled:
     """Calls the task and, where it opened run.transaction(), the finish fence in that transaction."""
-    # In a copy of the context: a variable that a task sets ends with its run, and so does the precision of its decimals.
+    # In a copy of the context: a variable that a task sets ends with its run, and so does the precision of
+    # its decimals.
     return contextvars.copy_context().run(_perform, started, port, limit)
 
 
@@ -128,7 +139,11 @@ def _finish(outcome: Outcome, started: StartedRun, port: Port) -> Outcome | Sett
         if outcome.result is not None and "unicode" in message.lower():
             message = f"PostgreSQL cannot store the result as jsonb: {message}"
             return failed("app", "ResultNotStorable", message, permanent=True)
-        return failed("app", "TransactionFailed", f"the task's transaction could not be committed with its finish: {message}")
+        return failed(
+            "app",
+            "TransactionFailed",
+            f"the task's transaction could not be committed with its finish: {message}",
+        )
 
 
 def _call(started: StartedRun, port: Port, limit: SoftLimit) -> Outcome:
@@ -140,7 +155,9 @@ def _call(started: StartedRun, port: Port, limit: SoftLimit) -> Outcome:
         args = json.loads(started.args)
     except (ValueError, RecursionError) as error:
         return failed(
-            "input", "ArgsNotReadable", f"PostgreSQL holds these arguments, but Python cannot read them: {error}; correct the row"
+            "input",
+            "ArgsNotReadable",
+            f"PostgreSQL holds these arguments, but Python cannot read them: {error}; correct the row",
         )
     try:
         run = Run(
@@ -161,17 +178,29 @@ def _call(started: StartedRun, port: Port, limit: SoftLimit) -> Outcome:
                 result = run_awaitable(result, limit, port.is_canceled)
     except BaseException as error:  # noqa: BLE001 - a task's SystemExit and KeyboardInterrupt are its failures too
         if isinstance(error, MemoryError):
-            traceback.clear_frames(error.__traceback__)  # what filled the memory must go before the failure can be told
+            # what filled the memory must go before the failure can be told
+            traceback.clear_frames(error.__traceback__)
         lost = database_went_away(error)
         if lost or connection_is_closed(error):
             hooks.replace_process()
-        if lost or isinstance(error, FenceAway) or (port.session.is_lost(error) and not isinstance(error, TaskError)):
-            return failed("infra", "DatabaseAway", f"the database went away under the task: {type(error).__name__}")
+        if (
+            lost
+            or isinstance(error, FenceAway)
+            or (port.session.is_lost(error) and not isinstance(error, TaskError))
+        ):
+            return failed(
+                "infra", "DatabaseAway", f"the database went away under the task: {type(error).__name__}"
+            )
         return from_exception(error)
     finally:
         if limit.is_lost:
-            logs.emit(logs.SOFT_LIMIT_LOST, logging.WARNING, run=ref.id, attempt=ref.attempt, task=started.task)
+            logs.emit(
+                logs.SOFT_LIMIT_LOST, logging.WARNING, run=ref.id, attempt=ref.attempt, task=started.task
+            )
     if isinstance(result, _NOT_RUN):
-        message = f"the task returned a {type(result).__name__}, and nothing of what stands in it has run: loop over it in the task"
+        message = (
+            f"the task returned a {type(result).__name__}, and nothing of what stands in it has run: loop"
+            " over it in the task"
+        )
         return failed("app", "NothingRan", message, permanent=True)
     return succeeded(result)

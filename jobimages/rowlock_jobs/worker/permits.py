@@ -1,5 +1,7 @@
-"""Who may begin a run that was handed to the child: a counter in the kernel, from which either the child takes a permit or the parent
-takes it back, never both. What the parent got back was not begun and never will be, whatever the child does or has done."""
+"""Who may begin a run that was handed to the child: a counter in the kernel, from which either the child
+takes a permit or the parent takes it back, never both. What the parent got back was not begun and never will
+be, whatever the child does or has done.
+"""
 
 import os
 from contextlib import suppress

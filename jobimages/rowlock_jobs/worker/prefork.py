@@ -23,7 +23,13 @@ class Serve(Protocol):
     """The child's main function."""
 
     def __call__(
-        self, channel: socket.socket, page: SharedPage, permits: Permits, parent_pid: int, *, inherited: Iterable[int]
+        self,
+        channel: socket.socket,
+        page: SharedPage,
+        permits: Permits,
+        parent_pid: int,
+        *,
+        inherited: Iterable[int],
     ) -> NoReturn: ...
 
 
@@ -36,7 +42,9 @@ class ChildGone(RowlockError):
 
 
 class Child:
-    """One forked process and the runs it holds. `inherited()` names the parent's sockets, which the child must not touch."""
+    """One forked process and the runs it holds. `inherited()` names the parent's sockets, which the child
+    must not touch.
+    """
 
     def __init__(self, serve: Serve, inherited: Callable[[], list[int]]) -> None:
         self.page = SharedPage()
@@ -51,7 +59,8 @@ class Child:
             serve(theirs, self.page, self._permits, parent_pid, inherited=[ours.fileno(), *inherited()])
         theirs.close()
         with suppress(OSError):
-            os.setpgid(self.pid, self.pid)  # both sides do it: whoever comes first, a kill of the group finds it
+            # both sides do it: whoever comes first, a kill of the group finds it
+            os.setpgid(self.pid, self.pid)
         self._channel = ours
         self._reader = wire.Reader(ours)
         self._death = os.pidfd_open(self.pid)
@@ -69,12 +78,15 @@ class Child:
 
     @property
     def is_fit(self) -> bool:
-        """Whether an idle child lives and is silent. What it said unasked (a thread that outlived its task, a closed channel) is no
-        run's failure, so nobody may be sent to it."""
+        """Whether an idle child lives and is silent. What it said unasked (a thread that outlived its task, a
+        closed channel) is no run's failure, so nobody may be sent to it.
+        """
         return self._reader.is_empty and not self._poll.poll(0)
 
     def send(self, runs: Sequence[wire.Message]) -> int:
-        """Sends runs, which the child begins in this order; returns the number of the first. Raises ChildGone (the child is reaped then)."""
+        """Sends runs, which the child begins in this order; returns the number of the first. Raises ChildGone
+        (the child is reaped then).
+        """
         first = self._sent + 1
         self._sent += len(runs)
         self.tasks += len(runs)
@@ -86,7 +98,9 @@ class Child:
         return first
 
     def take_back(self) -> int:
-        """How many of the runs that were sent are not begun and never will be, the last ones. A child that lives says then that it leaves them."""
+        """How many of the runs that were sent are not begun and never will be, the last ones. A child that
+        lives says then that it leaves them.
+        """
         if not self._reaped:
             self._give_back()
         count, self._given_back = self._given_back, 0
@@ -94,7 +108,9 @@ class Child:
         return count
 
     def wait_done(self, timeout_seconds: float) -> None:
-        """Waits until the child says that a batch is done, or is dead. Waking for each answer would cost more than its run."""
+        """Waits until the child says that a batch is done, or is dead. Waking for each answer would cost more
+        than its run.
+        """
         if self._done_poll.poll(max(0.0, timeout_seconds) * 1000):
             self._permits.hear_done()
 
@@ -107,7 +123,11 @@ class Child:
             if descriptor == self._death:
                 # It may have answered before it died: read what is there first.
                 self._channel.setblocking(False)
-                while self._reader.fill() and (message := self._next_message()) is None and _readable(self._channel):
+                while (
+                    self._reader.fill()
+                    and (message := self._next_message()) is None
+                    and _readable(self._channel)
+                ):
                     pass
                 if message is not None:
                     self._channel.setblocking(True)
@@ -127,19 +147,25 @@ class Child:
     def spoiled(self) -> ChildGone:
         """Kills a child whose words make no sense, and says what that means for its run."""
         self.kill()
-        message = "the task wrote into the channel between its process and the worker: it uses a file descriptor that is not its own"
+        message = (
+            "the task wrote into the channel between its process and the worker: it uses a file descriptor"
+            " that is not its own"
+        )
         return ChildGone(failed("app", "ChannelSpoiled", message))
 
     def kill(self) -> None:
         """Kills the child and everything it started in its process group, and reaps it."""
         if not self._reaped:
             with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._death, signal.SIGKILL)  # a task may have moved it into another group
+                # a task may have moved it into another group
+                signal.pidfd_send_signal(self._death, signal.SIGKILL)
                 os.killpg(self.pid, signal.SIGKILL)
             self._reap()
 
     def retire(self) -> None:
-        """Asks an idle child to end: it runs its exit handlers and leaves at the end of its channel. `is_over` is to be asked then."""
+        """Asks an idle child to end: it runs its exit handlers and leaves at the end of its channel.
+        `is_over` is to be asked then.
+        """
         self._channel.close()
         self._leaves_by = time.monotonic() + EXIT_SECONDS
 
@@ -179,14 +205,28 @@ class Child:
 
     def _meaning(self, status: int | None) -> Outcome:
         if status is None or (os.WIFEXITED(status) and os.WEXITSTATUS(status) == wire.UNHEARD):
-            return failed("app", "ChildExited", "the task closed the channel of its process (os.closerange, a daemonizing library)")
+            return failed(
+                "app",
+                "ChildExited",
+                "the task closed the channel of its process (os.closerange, a daemonizing library)",
+            )
         if os.WIFEXITED(status) and os.WEXITSTATUS(status) == wire.IMPORT_FAILED:
-            return failed("infra", "ImportFailed", "the modules of the tasks could not be imported this time; the worker's log says why")
+            return failed(
+                "infra",
+                "ImportFailed",
+                "the modules of the tasks could not be imported this time; the worker's log says why",
+            )
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
             hint = ": out of memory, or somebody killed it" if number == signal.SIGKILL else ""
-            return failed("infra", "ChildKilled", f"the process of the task was killed by signal {number}{hint}")
-        return failed("app", "ChildExited", f"the task ended its process with exit code {os.WEXITSTATUS(status)} instead of returning")
+            return failed(
+                "infra", "ChildKilled", f"the process of the task was killed by signal {number}{hint}"
+            )
+        return failed(
+            "app",
+            "ChildExited",
+            f"the task ended its process with exit code {os.WEXITSTATUS(status)} instead of returning",
+        )
 
 
 def _readable(channel: socket.socket) -> bool:

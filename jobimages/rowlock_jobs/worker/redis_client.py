@@ -1,4 +1,6 @@
-"""The client of Redis: bounded in its waits, and each new connection is made by the address as its Secret holds it now."""
+"""The client of Redis: bounded in its waits, and each new connection is made by the address as its Secret
+holds it now.
+"""
 
 import logging
 import ssl
@@ -20,7 +22,13 @@ SOCKET_SECONDS = 3.0
 _CONNECT_SECONDS = 2.0
 # What a server says that is there and will never serve -> what to do.
 _UNSUITABLE = (
-    ("unknown command", "this is a Redis Sentinel or no Redis; name the Redis itself, such as a Service that leads to the master"),
+    (
+        "unknown command",
+        (
+            "this is a Redis Sentinel or no Redis; name the Redis itself, such as a Service that leads to the"
+            " master"
+        ),
+    ),
     ("MOVED ", "a Redis Cluster is not supported; name one server that is no part of a cluster"),
     ("CROSSSLOT", "a Redis Cluster is not supported; name one server that is no part of a cluster"),
     ("DB index is out of range", "this Redis has fewer databases; name a lower number after the last /"),
@@ -28,9 +36,11 @@ _UNSUITABLE = (
 
 
 def connect_redis(address: Address) -> "redis.Redis":
-    """A client without retries of its own: nothing may hold the parent longer than its lease allows. Opens nothing.
+    """A client without retries of its own: nothing may hold the parent longer than its lease allows. Opens
+    nothing.
 
-    Raises AddressMalformed for a text that is none, SettingsError for an option that redis-py does not know or a file that is not there.
+    Raises AddressMalformed for a text that is none, SettingsError for an option that redis-py does not know
+    or a file that is not there.
     """
     return redis.Redis.from_pool(_AddressPool(address))
 
@@ -40,7 +50,9 @@ class RedisUnsuitable(TransportAway):
 
 
 def new_connection(pool: "redis.ConnectionPool") -> Any:
-    """A connection beside the pool, not opened: what a pool makes counts against its max_connections for ever."""
+    """A connection beside the pool, not opened: what a pool makes counts against its max_connections for
+    ever.
+    """
     if isinstance(pool, _AddressPool):
         pool.follow()
     return pool.connection_class(**pool.connection_kwargs)
@@ -91,7 +103,9 @@ class _AddressPool(redis.ConnectionPool):
         super().release(connection)
 
     def follow(self) -> None:
-        """Takes over a changed address. What is connected stays so: the new login may not be valid yet, or the old one still be."""
+        """Takes over a changed address. What is connected stays so: the new login may not be valid yet, or
+        the old one still be.
+        """
         try:
             text = current(self._address)
             if text == self._text:
@@ -113,7 +127,9 @@ class _AddressPool(redis.ConnectionPool):
 
 
 def _options(text: str, variable: str) -> dict[str, Any]:
-    """redis-py's arguments; ours win over those that stand in a URL, because the worker's lease depends on them. Raises SettingsError."""
+    """redis-py's arguments; ours win over those that stand in a URL, because the worker's lease depends on
+    them. Raises SettingsError.
+    """
     try:
         address = read_redis_address(text)
         options: dict[str, Any] = {
@@ -130,20 +146,24 @@ def _options(text: str, variable: str) -> dict[str, Any]:
         }
         if "path" not in options:
             options["socket_keepalive"] = True
-        redis.ConnectionPool(**options).make_connection()  # not opened: it refuses what this library does not know
+        # not opened: it refuses what this library does not know
+        redis.ConnectionPool(**options).make_connection()
         why = _unusable_file(options)
     except AddressMalformed:  # a ValueError, but one that says why
         raise
     except (redis.RedisError, TypeError, ValueError):
         why = "it has an option that redis-py does not know, or with a value that it does not take"
     if why:
-        # Outside of the handlers: an error that stays behind as the context of ours would carry what it quotes.
+        # Outside of the handlers: an error that stays behind as the context of ours would carry what it
+        # quotes.
         raise SettingsError(f"{variable} cannot be used: {why}")
     return options
 
 
 def _unusable_file(options: dict[str, Any]) -> str:
-    """Which of the files for TLS is none, "" where all are; found at the start rather than at each connection."""
+    """Which of the files for TLS is none, "" where all are; found at the start rather than at each
+    connection.
+    """
     context = ssl.create_default_context()
     try:
         option = "ssl_ca_certs"
@@ -151,8 +171,14 @@ def _unusable_file(options: dict[str, Any]) -> str:
             context.load_verify_locations(options[option])
         option = "ssl_certfile or ssl_keyfile"
         if options.get("ssl_certfile"):
-            context.load_cert_chain(options["ssl_certfile"], options.get("ssl_keyfile"), options.get("ssl_password"))
+            context.load_cert_chain(
+                options["ssl_certfile"], options.get("ssl_keyfile"), options.get("ssl_password")
+            )
         return ""
     except OSError as error:  # also ssl.SSLError, whose own words name no reason that a person knows
-        why = "is no certificate or key in PEM" if isinstance(error, ssl.SSLError) else f"cannot be read: {error.strerror}"
+        why = (
+            "is no certificate or key in PEM"
+            if isinstance(error, ssl.SSLError)
+            else f"cannot be read: {error.strerror}"
+        )
         return f"the file that {option} names {why}"

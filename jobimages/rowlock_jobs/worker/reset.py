@@ -1,4 +1,6 @@
-"""What a run leaves in its process and the next one begins without: put back in place, because nobody can miss it."""
+"""What a run leaves in its process and the next one begins without: put back in place, because nobody can
+miss it.
+"""
 
 import gc
 import logging
@@ -23,7 +25,9 @@ class Reset:
         self._seed()
 
     def undo(self) -> None:
-        """Timers, the garbage collector, warning filters, logging.disable, the random generator, and asyncio's memory of a loop that is closed."""
+        """Timers, the garbage collector, warning filters, logging.disable, the random generator, and
+        asyncio's memory of a loop that is closed.
+        """
         for timer in _TIMERS:
             signal.setitimer(timer, 0)  # it would ring in the next run
         signal.set_wakeup_fd(-1)
@@ -40,14 +44,17 @@ class Reset:
         if _generator.gauss_next is not self._draw:
             self._seed()
         if not self._own_event_loop and _set_called():
-            # After asyncio.run() a later asyncio.get_event_loop() fails, where in a new process it makes a loop.
+            # After asyncio.run() a later asyncio.get_event_loop() fails, where in a new process it makes a
+            # loop.
             policy = _policy()
             if getattr(policy._local, "_loop", None) is None:
                 policy._local = type(policy._local)()
 
     def _seed(self) -> None:
-        """A run that seeded the generator would tell the next one's tokens. To see that, not to pay for a seed after each run, the draw
-        that gauss() keeps for its next call is one of ours: seed() and setstate() forget it, gauss() uses it up."""
+        """A run that seeded the generator would tell the next one's tokens. To see that, not to pay for a
+        seed after each run, the draw that gauss() keeps for its next call is one of ours: seed() and
+        setstate() forget it, gauss() uses it up.
+        """
         random.seed()
         self._draw = _generator.gauss_next = random.gauss(0.0, 1.0)
 

@@ -1,4 +1,6 @@
-"""What somebody says on a worker's RQ channel: anybody who reaches Redis may publish there, so a message is data to be checked. Pure."""
+"""What somebody says on a worker's RQ channel: anybody who reaches Redis may publish there, so a message is
+data to be checked. Pure.
+"""
 
 import json
 from typing import Any
@@ -8,7 +10,9 @@ _NAMES = ("job_id", "execution_id")
 
 
 def read_command(message: dict[str, Any]) -> dict[str, str]:
-    """A pub/sub message as an RQ command and its names. Raises ValueError saying what is wrong with it, without its words."""
+    """A pub/sub message as an RQ command and its names. Raises ValueError saying what is wrong with it,
+    without its words.
+    """
     try:
         payload = json.loads(message["data"])
     except (ValueError, TypeError, KeyError, RecursionError):

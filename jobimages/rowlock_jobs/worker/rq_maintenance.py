@@ -1,5 +1,6 @@
-"""RQ's own tidying up, made to survive what it finds: Redis holds what anybody wrote there, and one damaged record must neither end the
-worker nor keep the others from being tidied."""
+"""RQ's own tidying up, made to survive what it finds: Redis holds what anybody wrote there, and one damaged
+record must neither end the worker nor keep the others from being tidied.
+"""
 
 import logging
 from collections.abc import Callable
@@ -9,16 +10,30 @@ from redis.exceptions import RedisError
 from rq import Queue, Worker
 from rq.exceptions import NoSuchJobError
 from rq.job import Job
-from rq.registry import DeferredJobRegistry, FailedJobRegistry, FinishedJobRegistry, ReadyJobRegistry, StartedJobRegistry
+from rq.registry import (
+    DeferredJobRegistry,
+    FailedJobRegistry,
+    FinishedJobRegistry,
+    ReadyJobRegistry,
+    StartedJobRegistry,
+)
 from rq.worker_registration import clean_worker_registry
 
 from rowlock_jobs import logs
 
-_REGISTRIES = (FinishedJobRegistry, StartedJobRegistry, FailedJobRegistry, DeferredJobRegistry, ReadyJobRegistry)
+_REGISTRIES = (
+    FinishedJobRegistry,
+    StartedJobRegistry,
+    FailedJobRegistry,
+    DeferredJobRegistry,
+    ReadyJobRegistry,
+)
 
 
 class ReadableJob(Job):  # type: ignore[misc]
-    """A record that cannot be read counts as none. Its callbacks and webhooks are nobody's: they would run in the worker's parent."""
+    """A record that cannot be read counts as none. Its callbacks and webhooks are nobody's: they would run in
+    the worker's parent.
+    """
 
     def restore(self, raw_data: Any) -> Any:
         """Raises NoSuchJobError where the record is damaged."""
@@ -38,7 +53,12 @@ def tidy(worker: Worker, queue: Queue) -> None:
         return
     try:
         for kind in _REGISTRIES:
-            registry = kind(name=queue.name, connection=queue.connection, job_class=ReadableJob, serializer=queue.serializer)
+            registry = kind(
+                name=queue.name,
+                connection=queue.connection,
+                job_class=ReadableJob,
+                serializer=queue.serializer,
+            )
             _step(kind.__name__, registry.cleanup)
         _step("workers", lambda: clean_worker_registry(queue))
         _step("intermediate", lambda: _drop_unreadable(queue))

@@ -1,6 +1,8 @@
-"""The worker as RQ knows it: listed by `rq info`, rq-dashboard and Worker.all(), obeying rq suspend, stop and shutdown.
+"""The worker as RQ knows it: listed by `rq info`, rq-dashboard and Worker.all(), obeying rq suspend, stop and
+shutdown.
 
-Built on RQ 3.0's own class so that its records stay RQ's; its work loop, its fork per run and its threads are not used.
+Built on RQ 3.0's own class so that its records stay RQ's; its work loop, its fork per run and its threads are
+not used.
 """
 
 import logging
@@ -38,9 +40,13 @@ def rq_time() -> str:
 
 
 class RowlockWorker(Worker):  # type: ignore[misc]
-    """One worker on one queue. `child_pid` is the process that runs the task (RQ's "horse"), 0 while there is none."""
+    """One worker on one queue. `child_pid` is the process that runs the task (RQ's "horse"), 0 while there is
+    none.
+    """
 
-    def __init__(self, queue: str, connection: "redis.Redis", *, name: str, child_pid: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self, queue: str, connection: "redis.Redis", *, name: str, child_pid: Callable[[], int] = lambda: 0
+    ) -> None:
         super().__init__(
             [queue],
             name=name,
@@ -52,7 +58,9 @@ class RowlockWorker(Worker):  # type: ignore[misc]
             maintenance_interval=MAINTENANCE_SECONDS,
         )
         self._child_pid = child_pid
-        self._beat = connection.register_script(resources.files(__package__).joinpath("beat.lua").read_text(encoding="utf-8"))
+        self._beat = connection.register_script(
+            resources.files(__package__).joinpath("beat.lua").read_text(encoding="utf-8")
+        )
         self._queue_workers = WORKERS_BY_QUEUE_KEY % queue
         self._messages: Any = None
         self._stopped: str | None = None
@@ -74,10 +82,14 @@ class RowlockWorker(Worker):  # type: ignore[misc]
         self.connection.hdel(self.key, "death")
 
     def beat(self) -> None:
-        """Renews the records (all of them: Redis may have forgotten everything), obeys commands, tidies up. Raises RedisError."""
+        """Renews the records (all of them: Redis may have forgotten everything), obeys commands, tidies up.
+        Raises RedisError.
+        """
         _twice(self._renew)
         _twice(self._obey)
-        if self.last_cleaned_at is None or now() - self.last_cleaned_at > timedelta(seconds=self.maintenance_interval):
+        if self.last_cleaned_at is None or now() - self.last_cleaned_at > timedelta(
+            seconds=self.maintenance_interval
+        ):
             with suppress(OutOfMemoryError):  # a full Redis: turn.lua makes room
                 self.clean_registries()
 
@@ -154,8 +166,12 @@ class RowlockWorker(Worker):  # type: ignore[misc]
                 handle_command(self, payload)
 
 
-def open_worker(queue: str, connection: "redis.Redis", *, name: str, child_pid: Callable[[], int]) -> RowlockWorker:
-    """A worker that RQ lists. Raises TransportAway where Redis is away (RQ's constructor speaks to it already)."""
+def open_worker(
+    queue: str, connection: "redis.Redis", *, name: str, child_pid: Callable[[], int]
+) -> RowlockWorker:
+    """A worker that RQ lists. Raises TransportAway where Redis is away (RQ's constructor speaks to it
+    already).
+    """
     try:
         worker = RowlockWorker(queue, connection, name=name, child_pid=child_pid)
         worker.announce()

@@ -10,7 +10,8 @@ from typing import Any
 
 from rowlock_jobs.errors import SoftTimeLimit
 
-# signal.signal() and signal.getsignal() make enum members of numbers and back: twice the time of all the rest here.
+# signal.signal() and signal.getsignal() make enum members of numbers and back: twice the time of all the rest
+# here.
 _signal, _getsignal = (vars(sys.modules["_signal"])[name] for name in ("signal", "getsignal"))
 _JUST_NOW_SECONDS = 0.1  # it may have rung and not be heard yet
 
@@ -18,12 +19,16 @@ _JUST_NOW_SECONDS = 0.1  # it may have rung and not be heard yet
 class SoftLimit:
     """Raises SoftTimeLimit once, only while the task runs; then an outer alarm (stock RQ's timeout) goes on.
 
-    A process has one such alarm. `is_lost` says, once the task is over, that something in it took the alarm for itself: a limit that did
-    not hold. `on_ring` is told when it rings; `announce(at)` when that will be (monotonic clock), and 0.0 once it will not.
+    A process has one such alarm. `is_lost` says, once the task is over, that something in it took the alarm
+    for itself: a limit that did not hold. `on_ring` is told when it rings; `announce(at)` when that will be
+    (monotonic clock), and 0.0 once it will not.
     """
 
     def __init__(
-        self, soft_seconds: float, on_ring: Callable[[], None] = lambda: None, announce: Callable[[float], None] = lambda at: None
+        self,
+        soft_seconds: float,
+        on_ring: Callable[[], None] = lambda: None,
+        announce: Callable[[float], None] = lambda at: None,
     ) -> None:
         self._soft_seconds, self._on_ring, self._announce = soft_seconds, on_ring, announce
         self._armed = False
@@ -51,7 +56,9 @@ class SoftLimit:
 
     @contextmanager
     def delivered_by(self, deliver: Callable[[SoftTimeLimit], None]) -> Iterator[None]:
-        """In this block `deliver(error)` is called, from the signal's handler, where the error would be raised."""
+        """In this block `deliver(error)` is called, from the signal's handler, where the error would be
+        raised.
+        """
         self._deliver = deliver
         try:
             yield

@@ -1,7 +1,7 @@
 """What the data of our RQ ids names: lets a stock `rq worker` run them, with every fence.
 
-Slower than the worker of this package (a new lease a run) and without its isolation: a hard limit is RQ's own job timeout, a lost
-lease cannot stop the task, only refuse its outcome.
+Slower than the worker of this package (a new lease a run) and without its isolation: a hard limit is RQ's own
+job timeout, a lost lease cannot stop the task, only refuse its outcome.
 """
 
 import os
@@ -35,7 +35,9 @@ class RunFailed(RowlockError):
 
 
 def run() -> None:
-    """Runs the attempt whose id RQ gave this process. Raises RunFailed for RQ's own records; the ledger has the outcome by then."""
+    """Runs the attempt whose id RQ gave this process. Raises RunFailed for RQ's own records; the ledger has
+    the outcome by then.
+    """
     rq_job = get_current_job()
     ref = parse_rq_id(rq_job.id) if rq_job else None
     if ref is None:
@@ -43,7 +45,9 @@ def run() -> None:
     settings = _settings()
     ledger = Ledger(FenceConnection(settings.database, "rowlock-stock"))
     token = RunnerToken(str(uuid4()))
-    runner = ledger.hello(name=f"{socket.gethostname()}.{os.getpid()}.{token[:6]}", lease_seconds=settings.lease.lease_seconds)
+    runner = ledger.hello(
+        name=f"{socket.gethostname()}.{os.getpid()}.{token[:6]}", lease_seconds=settings.lease.lease_seconds
+    )
     page, ended = SharedPage(), threading.Event()
     pool = ConnectionPool(settings.database)
     session = TaskSession(pool)
@@ -56,15 +60,22 @@ def run() -> None:
             return
         started = found[0]
         renewer.start()
-        answer: Outcome | Settled | Unsettled | None = Allowed.of(settings, registered_tasks()).refusal(started.task)
+        answer: Outcome | Settled | Unsettled | None = Allowed.of(settings, registered_tasks()).refusal(
+            started.task
+        )
         if answer is None:
             port = Port(session, ref, token, lambda: page.is_canceled(1), page.write_progress)
             answer = perform(started, port, SoftLimit(settings.limits.soft_seconds))
         if isinstance(answer, Unsettled):
-            answer = failed("infra", "CommitLost", "the database went away while the task's transaction was committed")
+            answer = failed(
+                "infra", "CommitLost", "the database went away while the task's transaction was committed"
+            )
         if isinstance(answer, Outcome):
             # The lease is renewed meanwhile; RQ's own timeout ends it where the ledger never answers.
-            storable(FinishedRun(ref, answer), lambda each: insist(lambda: ledger.finish([each], token=token), time.sleep))
+            storable(
+                FinishedRun(ref, answer),
+                lambda each: insist(lambda: ledger.finish([each], token=token), time.sleep),
+            )
             if answer.kind != "succeeded":
                 raise RunFailed(f"{answer.failure_class} {answer.reason}") from None
     finally:
@@ -85,7 +96,9 @@ def _settings() -> Settings:
     return settings
 
 
-def _renew(settings: Settings, runner: RunnerId, run_id: str, page: SharedPage, ended: threading.Event) -> None:
+def _renew(
+    settings: Settings, runner: RunnerId, run_id: str, page: SharedPage, ended: threading.Event
+) -> None:
     ledger = Ledger(FenceConnection(settings.database, "rowlock-stock-lease"))
     while not ended.wait(settings.lease.renew_seconds):
         try:

@@ -1,4 +1,6 @@
-"""The wish to end: a signal only sets a flag, so that nothing is ever interrupted in the middle of a turn (rq#2175, rq#2268)."""
+"""The wish to end: a signal only sets a flag, so that nothing is ever interrupted in the middle of a turn
+(rq#2175, rq#2268).
+"""
 
 import logging
 import signal
@@ -13,7 +15,9 @@ _SLICE_SECONDS = 0.25
 
 
 class Stopping:
-    """First SIGTERM or SIGINT: no new runs, the current one gets `grace_seconds`. Second: the current one is given up."""
+    """First SIGTERM or SIGINT: no new runs, the current one gets `grace_seconds`. Second: the current one is
+    given up.
+    """
 
     def __init__(self, grace_seconds: float, while_waiting: Callable[[], None] = lambda: None) -> None:
         self._grace_seconds = grace_seconds
@@ -60,4 +64,8 @@ class Stopping:
 
 def announce(stopping: Stopping) -> None:
     """Logs the wish once it was seen (a signal handler must not log: it may interrupt a log line)."""
-    logs.emit(logs.WORKER_STOPPING, logging.INFO, grace_seconds=round(max(0.0, stopping.deadline - time.monotonic()), 1))
+    logs.emit(
+        logs.WORKER_STOPPING,
+        logging.INFO,
+        grace_seconds=round(max(0.0, stopping.deadline - time.monotonic()), 1),
+    )

@@ -34,7 +34,9 @@ class Supervisor:
         self._passed_on = 0
 
     def run(self) -> int:
-        """Returns 0 after a wish to end, once every parent has ended; 2 where a parent refuses its settings."""
+        """Returns 0 after a wish to end, once every parent has ended; 2 where a parent refuses its
+        settings.
+        """
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
         code = 0
@@ -43,7 +45,8 @@ class Supervisor:
         while self._pids or not self._wishes:
             now = time.monotonic()
             if not self._wishes:
-                # Of one that ends again and again the file grows old, and the kubelet takes over: only its own loop renews it.
+                # Of one that ends again and again the file grows old, and the kubelet takes over: only its
+                # own loop renews it.
                 for number in [n for n, at in self._restart_at.items() if at <= now]:
                     self._start(number)
             self._pass_on()
@@ -61,7 +64,8 @@ class Supervisor:
 
     def _start(self, number: int) -> None:
         del self._restart_at[number]
-        # Until the parent has its own handlers a wish to end must end it, not be noted in its copy of this object.
+        # Until the parent has its own handlers a wish to end must end it, not be noted in its copy of this
+        # object.
         wishes = {signal.SIGTERM, signal.SIGINT}
         signal.pthread_sigmask(signal.SIG_BLOCK, wishes)
         own_pid = os.getpid()

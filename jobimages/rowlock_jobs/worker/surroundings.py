@@ -1,7 +1,9 @@
-"""What a task can change about its process and the next run would meet there: a child whose surroundings differ is not used again.
+"""What a task can change about its process and the next run would meet there: a child whose surroundings
+differ is not used again.
 
-Renewed and not repaired: a library that set a variable for itself once would miss it, and a closed standard stream cannot be given back.
-What nobody can miss is undone in place (reset.py), and context variables never leave their run (perform.py).
+Renewed and not repaired: a library that set a variable for itself once would miss it, and a closed standard
+stream cannot be given back. What nobody can miss is undone in place (reset.py), and context variables never
+leave their run (perform.py).
 """
 
 import faulthandler
@@ -19,7 +21,8 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-# One customer's key in a variable must not be seen by the next one's run. Reading os.environ itself takes 70 us, its store 2.
+# One customer's key in a variable must not be seen by the next one's run. Reading os.environ itself takes 70
+# us, its store 2.
 _variables: Mapping[bytes, bytes] = vars(os.environ)["_data"]
 _LIMITS = tuple(
     {
@@ -35,7 +38,12 @@ _SIGNALS = tuple(int(number) for number in signal.valid_signals() if number < si
 _monitoring: Any = getattr(sys, "monitoring", None)  # Python 3.12
 _digits: Any = getattr(sys, "get_int_max_str_digits", int)  # not in the first Python 3.11
 # Functions that are replaced to go through a proxy, or to look at no certificate.
-_NETWORK = (("socket", "socket"), ("socket", "getaddrinfo"), ("socket", "create_connection"), ("ssl", "_create_default_https_context"))
+_NETWORK = (
+    ("socket", "socket"),
+    ("socket", "getaddrinfo"),
+    ("socket", "create_connection"),
+    ("ssl", "_create_default_https_context"),
+)
 
 
 class Surroundings:
@@ -50,7 +58,10 @@ class Surroundings:
         now, lists = _look(), self._changed_lists()
         if now == self._before:
             return lists
-        return [*(name for name, was, is_now in zip(_NAMES, self._before, now, strict=True) if was != is_now), *lists]
+        return [
+            *(name for name, was, is_now in zip(_NAMES, self._before, now, strict=True) if was != is_now),
+            *lists,
+        ]
 
     def _changed_lists(self) -> list[str]:
         """Compared where they are: a copy for each look would cost more than all the rest."""
@@ -63,14 +74,30 @@ class Surroundings:
 
 
 _NAMES = (
-    *("working directory", "umask", "locale", "time zone", "blocked signals", "signal handlers", "resource limits"),
+    *(
+        "working directory",
+        "umask",
+        "locale",
+        "time zone",
+        "blocked signals",
+        "signal handlers",
+        "resource limits",
+    ),
     *("priority", "priority", "user", "user", "process group", "default socket timeout", "network functions"),
-    *("recursion limit or another limit of Python", "tracing or profiling", "logging", "event loop", "standard streams"),
+    *(
+        "recursion limit or another limit of Python",
+        "tracing or profiling",
+        "logging",
+        "event loop",
+        "standard streams",
+    ),
 )
 
 
 def _look() -> tuple[Any, ...]:
-    """In the order of _NAMES. One function and not one for each name: a forked child pays for every page that it touches first."""
+    """In the order of _NAMES. One function and not one for each name: a forked child pays for every page that
+    it touches first.
+    """
     try:
         folder = os.getcwd()
     except OSError:
@@ -94,8 +121,21 @@ def _look() -> tuple[Any, ...]:
         socket.getdefaulttimeout(),
         [getattr(modules.get(module), name, None) for module, name in _NETWORK],
         (sys.getrecursionlimit(), sys.getswitchinterval(), threading.stack_size(), _digits()),
-        (sys.gettrace(), sys.getprofile(), tracemalloc.is_tracing(), faulthandler.is_enabled(), _monitoring and _tools()),
-        (root.level, root.handlers[:], root.filters[:], logging.getLogRecordFactory(), logging.getLoggerClass(), warnings.showwarning),
+        (
+            sys.gettrace(),
+            sys.getprofile(),
+            tracemalloc.is_tracing(),
+            faulthandler.is_enabled(),
+            _monitoring and _tools(),
+        ),
+        (
+            root.level,
+            root.handlers[:],
+            root.filters[:],
+            logging.getLogRecordFactory(),
+            logging.getLoggerClass(),
+            warnings.showwarning,
+        ),
         _event_loop() if "asyncio.events" in modules else _NO_LOOP,
         (sys.stdin, sys.stdout, sys.stderr, _file(1), _file(2)),
     )
@@ -116,7 +156,9 @@ _NO_LOOP = (None, None, None)
 
 
 def _event_loop() -> tuple[Any, ...]:
-    """What asyncio would go on with: a loop that still runs or is still open (with its tasks and sockets), a policy of somebody's own."""
+    """What asyncio would go on with: a loop that still runs or is still open (with its tasks and sockets), a
+    policy of somebody's own.
+    """
     events = vars(sys.modules["asyncio.events"])
     policy = events.get("_event_loop_policy")
     loop = getattr(getattr(policy, "_local", None), "_loop", None)

@@ -1,7 +1,8 @@
-"""The hot path to Redis: one Lua call a batch on a connection of its own, one blocking wait while nothing is queued.
+"""The hot path to Redis: one Lua call a batch on a connection of its own, one blocking wait while nothing is
+queued.
 
-A reply that was lost is recovered: finish and claim are one atomic step, so the worker's own set of executions tells afterwards
-whether the step took place, and which ids it claimed.
+A reply that was lost is recovered: finish and claim are one atomic step, so the worker's own set of
+executions tells afterwards whether the step took place, and which ids it claimed.
 """
 
 import time
@@ -27,7 +28,9 @@ EXECUTION_SECONDS = 90  # how long one stays in RQ's list of started ids; renewe
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An id in this worker's hands, whoever pushed it: any bytes, as `_text` has them. `execution` is empty where Redis forgot the id's hash."""
+    """An id in this worker's hands, whoever pushed it: any bytes, as `_text` has them. `execution` is empty
+    where Redis forgot the id's hash.
+    """
 
     rq_id: str
     execution: str
@@ -36,7 +39,9 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What RQ's records shall say about a claim. `note` replaces a traceback: a class and a reason, no user data."""
+    """What RQ's records shall say about a claim. `note` replaces a traceback: a class and a reason, no user
+    data.
+    """
 
     claim: Claim
     status: str  # finished | failed | stopped
@@ -45,9 +50,13 @@ class Ending:
 
 
 class Transport:
-    """Every method raises TransportAway where Redis does not answer; what was to be recorded is kept for the next call."""
+    """Every method raises TransportAway where Redis does not answer; what was to be recorded is kept for the
+    next call.
+    """
 
-    def __init__(self, client: "redis.Redis", *, rq_queue: str, worker_name: str, rq_time: Callable[[], str]) -> None:
+    def __init__(
+        self, client: "redis.Redis", *, rq_queue: str, worker_name: str, rq_time: Callable[[], str]
+    ) -> None:
         self._pool = client.connection_pool
         self._connection: Any = None
         self._rq_time = rq_time
@@ -56,19 +65,29 @@ class Transport:
         self._queue, self._intermediate = queue, f"{queue}:intermediate"
         worker = f"rq:worker:{worker_name}"
         self._executions, self._wip = f"{worker}:executions", f"rq:wip:{rq_queue}"
-        self._keys = (queue, self._intermediate, worker, self._executions, self._wip, f"rq:finished:{rq_queue}", f"rq:failed:{rq_queue}")
+        self._keys = (
+            queue,
+            self._intermediate,
+            worker,
+            self._executions,
+            self._wip,
+            f"rq:finished:{rq_queue}",
+            f"rq:failed:{rq_queue}",
+        )
         self._script, self._put_back_script = _read("turn.lua"), _read("put_back.lua")
         self._digest = ""
         self.away = False  # whether Redis answered when it was asked last
         self._unsent: list[Ending] = []
         self._recovered: list[Claim] = []
-        self._in_hand: set[str] = set()  # claims that were handed out here and have neither ended nor gone back
+        # claims that were handed out here and have neither ended nor gone back
+        self._in_hand: set[str] = set()
         self._in_doubt = False
         self.suspended = False
         self.full = False  # Redis takes no writes but those that make room
 
     def turn(self, endings: Sequence[Ending], *, want: int, moved: str | None = None) -> list[Claim]:
-        """Records how the last claims ended and claims up to `want` ids: `moved`, and from the head of the queue.
+        """Records how the last claims ended and claims up to `want` ids: `moved`, and from the head of the
+        queue.
 
         With `moved` and nothing wanted, that id goes back to the queue.
         """
@@ -86,12 +105,21 @@ class Transport:
         return claims
 
     def wait(self) -> str | None:
-        """Waits up to BLOCK_SECONDS for an id and moves it to RQ's intermediate list: one waiter wakes for one id, and an id whose
-        worker dies right then is in that list, where RQ's maintenance and the ledger's sweep find it."""
+        """Waits up to BLOCK_SECONDS for an id and moves it to RQ's intermediate list: one waiter wakes for
+        one id, and an id whose worker dies right then is in that list, where RQ's maintenance and the
+        ledger's sweep find it.
+        """
         connection = self._connection or self._connect()
         try:
             reply = self._ask(
-                connection, "BLMOVE", self._queue, self._intermediate, "LEFT", "RIGHT", BLOCK_SECONDS, passes=OutOfMemoryError
+                connection,
+                "BLMOVE",
+                self._queue,
+                self._intermediate,
+                "LEFT",
+                "RIGHT",
+                BLOCK_SECONDS,
+                passes=OutOfMemoryError,
             )
         except OutOfMemoryError:
             self.full = True
@@ -104,8 +132,14 @@ class Transport:
 
     def descriptors(self) -> list[int]:
         """The sockets a forked child must not touch."""
-        held = list(getattr(self._pool, "_available_connections", ())) + list(getattr(self._pool, "_in_use_connections", ()))
-        sockets = [getattr(connection, "_sock", None) for connection in [self._connection, *held] if connection is not None]
+        held = list(getattr(self._pool, "_available_connections", ())) + list(
+            getattr(self._pool, "_in_use_connections", ())
+        )
+        sockets = [
+            getattr(connection, "_sock", None)
+            for connection in [self._connection, *held]
+            if connection is not None
+        ]
         return [s.fileno() for s in sockets if s is not None and s.fileno() >= 0]
 
     def close(self) -> None:
@@ -125,12 +159,24 @@ class Transport:
 
     def _evaluate(self, connection: Any, want: int, moved: str) -> list[Claim]:
         now, endings = time.time(), self._unsent
-        head = (*self._keys, self._rq_time(), f"{now:.6f}", self._name, WORKER_SECONDS, EXECUTION_SECONDS, want, moved, len(endings))
+        head = (
+            *self._keys,
+            self._rq_time(),
+            f"{now:.6f}",
+            self._name,
+            WORKER_SECONDS,
+            EXECUTION_SECONDS,
+            want,
+            moved,
+            len(endings),
+        )
         ended = [value for ending in endings for value in _recorded(ending)]
         arguments = (*head, *ended, *(uuid4().hex for _ in range(want)))
         self._in_doubt = True
         try:
-            reply = self._ask(connection, "EVALSHA", self._digest, len(self._keys), *arguments, passes=NoScriptError)
+            reply = self._ask(
+                connection, "EVALSHA", self._digest, len(self._keys), *arguments, passes=NoScriptError
+            )
         except NoScriptError:
             self._digest = self._ask(connection, "SCRIPT LOAD", self._script).decode()
             reply = self._ask(connection, "EVALSHA", self._digest, len(self._keys), *arguments)
@@ -138,7 +184,10 @@ class Transport:
         self._in_hand.difference_update(_composite(ending.claim) for ending in endings)
         suspended, full, *claimed = reply
         self.suspended, self.full = bool(suspended), bool(full)
-        return [Claim(_text(rq_id), _text(execution), now) for rq_id, execution in zip(claimed[::2], claimed[1::2], strict=True)]
+        return [
+            Claim(_text(rq_id), _text(execution), now)
+            for rq_id, execution in zip(claimed[::2], claimed[1::2], strict=True)
+        ]
 
     def _ask(self, connection: Any, *command: Any, passes: type[RedisError] | tuple[()] = ()) -> Any:
         try:
@@ -151,7 +200,9 @@ class Transport:
         except (RedisError, OSError) as error:
             self.close()
             self.away = True
-            raise TransportAway(f"Redis did not answer {command[0]}: {without_arguments(str(error))}") from None
+            raise TransportAway(
+                f"Redis did not answer {command[0]}: {without_arguments(str(error))}"
+            ) from None
 
     def _connect(self) -> Any:
         connection = new_connection(self._pool)
@@ -168,7 +219,9 @@ class Transport:
         return connection
 
     def _settle_doubt(self, connection: Any) -> None:
-        """A turn's reply was lost. Where its endings are still in our set, it did not take place. Other executions there: those are its claims."""
+        """A turn's reply was lost. Where its endings are still in our set, it did not take place. Other
+        executions there: those are its claims.
+        """
         held = {_text(member) for member in self._ask(connection, "SMEMBERS", self._executions)}
         self._in_doubt = False
         self._unsent = [ending for ending in self._unsent if _composite(ending.claim) in held]
@@ -178,7 +231,9 @@ class Transport:
 
 
 def _text(raw: bytes) -> str:
-    """Any bytes as text that goes back as the same bytes (`connect_redis` sets the same for the other way)."""
+    """Any bytes as text that goes back as the same bytes (`connect_redis` sets the same for the other
+    way).
+    """
     return raw.decode("utf-8", "surrogateescape")
 
 
@@ -189,7 +244,14 @@ def _composite(claim: Claim) -> str:
 def _recorded(ending: Ending) -> tuple[str, ...]:
     claim = ending.claim
     note = b64encode(compress(ending.note.encode())).decode() if ending.status != "finished" else ""
-    return (claim.rq_id, claim.execution, ending.status, f"{claim.started_at:.6f}", f"{ending.seconds:.6f}", note)
+    return (
+        claim.rq_id,
+        claim.execution,
+        ending.status,
+        f"{claim.started_at:.6f}",
+        f"{ending.seconds:.6f}",
+        note,
+    )
 
 
 def _read(name: str) -> str:

@@ -1,7 +1,7 @@
 """Messages between a parent and its child: a mark, a length and a JSON array.
 
-JSON, so that task code cannot make the parent execute anything; the mark, so that whatever a task writes into the channel is seen to be
-no message at once, however few bytes it is.
+JSON, so that task code cannot make the parent execute anything; the mark, so that whatever a task writes into
+the channel is seen to be no message at once, however few bytes it is.
 """
 
 import json

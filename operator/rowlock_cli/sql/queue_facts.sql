@@ -1,4 +1,5 @@
--- queue_facts: everything that decides whether a queue moves, in one look. `waiting` is counted, not taken from the lanes: they lag while no operator leads.
+-- queue_facts: everything that decides whether a queue moves, in one look. `waiting` is counted, not taken from the
+-- lanes: they lag while no operator leads.
 select q.name, q.mode, q.suspended, q.deleted, q.expected, w.waiting, d.ready, d.blocked, d.queued + d.launching as claimed, d.running,
        w.not_due, w.retrying, w.next_due, w.oldest_due, w.oldest_id, c.claimed_since, i.events,
        coalesce(e.succeeded, 0) as succeeded_lately, coalesce(e.failed, 0) as failed_lately, e.last_ended,

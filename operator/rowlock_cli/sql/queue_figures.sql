@@ -1,6 +1,6 @@
--- queue_figures: every queue with what it has in hand, what ended in the last `window` seconds, and how many wait for a person.
--- One whose WorkQueue is gone is shown while it has anything left that somebody could do something about.
--- The lanes' counters and the events the claimer has yet to read: together they are right also while no operator leads.
+-- queue_figures: every queue with what it has in hand, what ended in the last `window` seconds, and how many wait for a
+-- person. One whose WorkQueue is gone is shown while it has anything left that somebody could do something about. The
+-- lanes' counters and the events the claimer has yet to read: together they are right also while no operator leads.
 select d.queue, q.mode, q.suspended, q.deleted, greatest(0, d.waiting + coalesce(i.n, 0)) as waiting, d.ready, d.blocked, d.queued + d.launching as claimed, d.running,
        case when least(d.oldest, i.due) is not null
             then greatest(0, extract(epoch from clock_timestamp()) - extract(epoch from least(d.oldest, i.due)))::float8 end as oldest_seconds,

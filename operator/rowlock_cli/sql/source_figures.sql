@@ -1,4 +1,5 @@
--- source_figures: every RowSource with what the ledger took from it, within the history of its queue; those that are gone, or whose WorkQueue is, while anything is left.
+-- source_figures: every RowSource with what the ledger took from it, within the history of its queue; those that are
+-- gone, or whose WorkQueue is, while anything is left.
 select s.name as source, q.name as queue, s.spec->>'table' as source_table, s.spec->>'task' as task,
        coalesce(a.waiting, 0) as waiting, coalesce(a.running, 0) as running, coalesce(e.done, 0) as done, coalesce(e.failed, 0) as failed
   from rowlock.source s left join rowlock.queue q on q.id = s.queue_id

@@ -1,4 +1,5 @@
--- timeout: a person waits; `local`, because a pooled connection is somebody else's afterwards. The rest: values look the same whatever the role has set.
+-- timeout: a person waits; `local`, because a pooled connection is somebody else's afterwards. The rest: values look
+-- the same whatever the role has set.
 set local statement_timeout = '60s';
 set local lock_timeout = 0;
 set local idle_in_transaction_session_timeout = 0;

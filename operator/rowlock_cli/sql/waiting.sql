@@ -1,4 +1,5 @@
--- waiting: what stands between a pending run and its start. Counts stop at `most`: nobody waits differently behind more.
+-- waiting: what stands between a pending run and its start. Counts stop at `most`: nobody waits differently behind
+-- more.
 with me as (select a.id, a.lane, a.due, a.queue_id, a.priority, a.limits from rowlock.active a where a.id = %(id)s::uuid),
 mine as (select l.* from rowlock.lane l join me on l.id = me.lane)
 select (select count(*) from (select from rowlock.active a, me where a.lane = me.lane and a.due is not null and (a.due, a.id) < (me.due, me.id) limit %(most)s) x) as ahead_in_line,

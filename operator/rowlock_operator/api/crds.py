@@ -1,4 +1,6 @@
-"""The CustomResourceDefinitions as values: names, columns and subresources around the schemas of the models."""
+"""The CustomResourceDefinitions as values: names, columns and subresources around the schemas of the
+models.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -76,25 +78,38 @@ MONITORING_PROCESS_COLUMNS = (
     MESSAGE,
     AGE,
 )
-SCALE: Manifest = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas", "labelSelectorPath": ".status.selector"}
+SCALE: Manifest = {
+    "specReplicasPath": ".spec.replicas",
+    "statusReplicasPath": ".status.replicas",
+    "labelSelectorPath": ".status.selector",
+}
 
 
 def build_work_queue_crd() -> Manifest:
     """The definition of kind WorkQueue."""
     subresources: Manifest = {"status": {}, "scale": SCALE}
-    return _crd(WorkQueue, plural="workqueues", short="wq", columns=WORK_QUEUE_COLUMNS, subresources=subresources)
+    return _crd(
+        WorkQueue, plural="workqueues", short="wq", columns=WORK_QUEUE_COLUMNS, subresources=subresources
+    )
 
 
 def build_row_source_crd() -> Manifest:
     """The definition of kind RowSource."""
-    # Not `rs`: kubectl means ReplicaSets by that, and would warn everybody in the cluster of a second meaning.
-    return _crd(RowSource, plural="rowsources", short="rws", columns=ROW_SOURCE_COLUMNS, subresources={"status": {}})
+    # Not `rs`: kubectl means ReplicaSets by that, and would warn everybody in the cluster of a second
+    # meaning.
+    return _crd(
+        RowSource, plural="rowsources", short="rws", columns=ROW_SOURCE_COLUMNS, subresources={"status": {}}
+    )
 
 
 def build_monitoring_process_crd() -> Manifest:
     """The definition of kind MonitoringProcess."""
     return _crd(
-        MonitoringProcess, plural="monitoringprocesses", short="mp", columns=MONITORING_PROCESS_COLUMNS, subresources={"status": {}}
+        MonitoringProcess,
+        plural="monitoringprocesses",
+        short="mp",
+        columns=MONITORING_PROCESS_COLUMNS,
+        subresources={"status": {}},
     )
 
 
@@ -103,7 +118,9 @@ def build_crds() -> tuple[Manifest, ...]:
     return build_work_queue_crd(), build_row_source_crd(), build_monitoring_process_crd()
 
 
-def _crd(model: type[ApiModel], *, plural: str, short: str, columns: tuple[Column, ...], subresources: Manifest) -> Manifest:
+def _crd(
+    model: type[ApiModel], *, plural: str, short: str, columns: tuple[Column, ...], subresources: Manifest
+) -> Manifest:
     kind = model.__name__
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -148,6 +165,7 @@ def _root_schema(model: type[ApiModel]) -> Manifest:
         **schema["properties"],
         "metadata": {"type": "object"},
     }
-    schema["properties"]["status"].pop("default", None)  # a status that nobody wrote must be absent, not empty
+    # a status that nobody wrote must be absent, not empty
+    schema["properties"]["status"].pop("default", None)
     schema["required"] = ["spec"]
     return schema

@@ -35,7 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
     stale = [name for name, text in files().items() if not _same(given.folder / name, text)]
     if given.check:
         for name in stale:
-            print(f"{name} is not what the models say: run `python -m rowlock_operator.api.generate`", file=sys.stderr)
+            print(
+                f"{name} is not what the models say: run `python -m rowlock_operator.api.generate`",
+                file=sys.stderr,
+            )
         return 1 if stale else 0
     given.folder.mkdir(parents=True, exist_ok=True)
     for name in stale:

@@ -35,9 +35,17 @@ class Meta(ApiModel):
 class Condition(ApiModel):
     """One aspect of the object's state, in the usual Kubernetes form."""
 
-    type: ConditionType = Field(description="Which aspect: Ready, Progressing, Suspended, Throttled, Degraded or NeedsReauth.")
+    type: ConditionType = Field(
+        description="Which aspect: Ready, Progressing, Suspended, Throttled, Degraded or NeedsReauth."
+    )
     status: ConditionStatus = Field(description="True, False, or Unknown while Rowlock cannot tell.")
-    reason: str = Field(max_length=100, pattern=r"^[A-Z][A-Za-z0-9]*$", description="One CamelCase word for programs.")
-    message: str = Field(default="", max_length=2048, description="A sentence for people: what is so, and what to do about it.")
+    reason: str = Field(
+        max_length=100, pattern=r"^[A-Z][A-Za-z0-9]*$", description="One CamelCase word for programs."
+    )
+    message: str = Field(
+        default="", max_length=2048, description="A sentence for people: what is so, and what to do about it."
+    )
     last_transition_time: datetime = Field(description="When the status last changed.")
-    observed_generation: int | None = Field(default=None, ge=0, description="The metadata.generation this was said about.")
+    observed_generation: int | None = Field(
+        default=None, ge=0, description="The metadata.generation this was said about."
+    )

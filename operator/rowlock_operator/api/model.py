@@ -1,4 +1,6 @@
-"""The one shape all our models share: camelCase outside, snake_case inside, frozen, unknown fields ignored."""
+"""The one shape all our models share: camelCase outside, snake_case inside, frozen, unknown fields
+ignored.
+"""
 
 from typing import Annotated, Any, TypedDict
 
@@ -32,7 +34,9 @@ def rules(*given: Rule) -> dict[str, Any]:
 
 
 class ApiModel(BaseModel):
-    """Lenient on purpose: the API server has validated; an older operator must survive fields of a newer one."""
+    """Lenient on purpose: the API server has validated; an older operator must survive fields of a
+    newer one.
+    """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore")
 
@@ -48,7 +52,9 @@ def keyed(*keys: str) -> dict[str, Any]:
 
 
 def shaped(pattern: str, advice: str, *, at_most: int) -> Any:
-    """Field of a text that must match `pattern`; the schema says it as a CEL rule with `advice` as its message."""
+    """Field of a text that must match `pattern`; the schema says it as a CEL rule with `advice` as its
+    message.
+    """
     return Field(min_length=1, max_length=at_most, pattern=pattern, json_schema_extra={"x-advice": advice})
 
 
@@ -64,11 +70,14 @@ DnsName = Annotated[
     str,
     shaped(
         r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$",
-        "use the name of an object: lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit",
+        "use the name of an object: lower-case letters, digits, '-' and '.', beginning and ending with a"
+        " letter or digit",
         at_most=253,
     ),
 ]
-SecretKey = Annotated[str, shaped(r"^[-._a-zA-Z0-9]+$", "use the name of a key: letters, digits, '-', '_' and '.'", at_most=253)]
+SecretKey = Annotated[
+    str, shaped(r"^[-._a-zA-Z0-9]+$", "use the name of a key: letters, digits, '-', '_' and '.'", at_most=253)
+]
 TaskName = Annotated[
     str,
     shaped(

@@ -5,7 +5,18 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from rowlock_operator.api.meta import Meta
-from rowlock_operator.api.model import DAY, ApiModel, DnsLabel, DnsName, Rule, SecretKey, keyed, rule, rules, shaped
+from rowlock_operator.api.model import (
+    DAY,
+    ApiModel,
+    DnsLabel,
+    DnsName,
+    Rule,
+    SecretKey,
+    keyed,
+    rule,
+    rules,
+    shaped,
+)
 from rowlock_operator.api.monitoring_process_status import MonitoringProcessStatus
 
 DISCLOSURE = "[Dieser Kommentar stammt von einem KI-ChatBot.]"
@@ -13,7 +24,8 @@ PLACEHOLDERS = (
     *("article_title", "article_content", "article_author", "article_raw_html"),
     *("category", "published_at", "url", "mymoment_username"),
 )
-SYSTEM_PLACEHOLDERS = ("category", "published_at", "url", "mymoment_username")  # what others wrote never reaches the system message
+# what others wrote never reaches the system message
+SYSTEM_PLACEHOLDERS = ("category", "published_at", "url", "mymoment_username")
 _URL = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"
 _URL_ADVICE = "write an address such as https://www.example.org, without user, password, ? and #"
 BaseUrl = Annotated[str, shaped(_URL, _URL_ADVICE, at_most=500)]
@@ -56,17 +68,22 @@ class Site(ApiModel):
         json_schema_extra=rules(
             rule(
                 "self.driver == oldSelf.driver && self.baseURL == oldSelf.baseURL",
-                "site.driver and site.baseURL cannot be changed, since articles and sessions belong to the site: create another MonitoringProcess",
+                "site.driver and site.baseURL cannot be changed, since articles and sessions belong to the"
+                " site: create another MonitoringProcess",
             )
         )
     )
-    driver: Literal["mymoment", "generic-rss"] = Field(description="How the site is spoken to: mymoment, or generic-rss (reads only).")
+    driver: Literal["mymoment", "generic-rss"] = Field(
+        description="How the site is spoken to: mymoment, or generic-rss (reads only)."
+    )
     base_url: BaseUrl = Field(alias="baseURL", description="Where the site is. Cannot be changed.")
     requests_per_second: float = Field(
         default=2,
         ge=0.05,
         le=50,
-        description="Requests a second of all pods together; the lowest of all processes of a site counts for each.",
+        description=(
+            "Requests a second of all pods together; the lowest of all processes of a site counts for each."
+        ),
     )
 
 
@@ -81,13 +98,18 @@ class Prompt(ApiModel):
     """What the model is asked; every prompt comments on every article."""
 
     model_config = ConfigDict(
-        json_schema_extra=rules(_placeholders("template", PLACEHOLDERS), _placeholders("system", SYSTEM_PLACEHOLDERS))
+        json_schema_extra=rules(
+            _placeholders("template", PLACEHOLDERS), _placeholders("system", SYSTEM_PLACEHOLDERS)
+        )
     )
     name: DnsLabel = Field(description="What it is called here.")
     system: Annotated[str, Field(max_length=4000)] | None = Field(
-        default=None, description=f"The system message: role, tone, language. Placeholders: {_said(SYSTEM_PLACEHOLDERS)}."
+        default=None,
+        description=f"The system message: role, tone, language. Placeholders: {_said(SYSTEM_PLACEHOLDERS)}.",
     )
-    template: str = Field(min_length=1, max_length=4000, description=f"The user message. Placeholders: {_said(PLACEHOLDERS)}.")
+    template: str = Field(
+        min_length=1, max_length=4000, description=f"The user message. Placeholders: {_said(PLACEHOLDERS)}."
+    )
 
 
 class Budget(ApiModel):
@@ -96,7 +118,9 @@ class Budget(ApiModel):
     max_total_tokens: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = Field(
         default=None, description="Tokens, prompts and answers together; then nothing more is generated."
     )
-    max_comments: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(default=None, description="Comments that are generated at most.")
+    max_comments: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="Comments that are generated at most."
+    )
 
 
 class Llm(ApiModel):
@@ -106,7 +130,8 @@ class Llm(ApiModel):
         json_schema_extra=rules(
             rule(
                 "self.provider in ['openai', 'mistral', 'gemini'] || has(self.baseURL)",
-                "provider ollama and compatible need baseURL: the address of the OpenAI-compatible endpoint, for example http://ollama:11434/v1",
+                "provider ollama and compatible need baseURL: the address of the OpenAI-compatible endpoint,"
+                " for example http://ollama:11434/v1",
                 ".baseURL",
             ),
             rule(
@@ -120,9 +145,13 @@ class Llm(ApiModel):
         description="Who serves it; compatible = any OpenAI-compatible one."
     )
     model: Text = Field(description="The model's name, as the provider calls it.")
-    base_url: BaseUrl | None = Field(default=None, alias="baseURL", description="The endpoint, where it is not the provider's usual one.")
+    base_url: BaseUrl | None = Field(
+        default=None, alias="baseURL", description="The endpoint, where it is not the provider's usual one."
+    )
     api_key_secret_ref: ApiKeyRef | None = Field(default=None, description="Where the API key is.")
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(default=None, description="Absent: the model's own.")
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(
+        default=None, description="Absent: the model's own."
+    )
     max_tokens: int = Field(default=1000, ge=16, le=100_000, description="Tokens of one answer.")
     timeout_seconds: int = Field(default=60, ge=1, le=290, description="Patience with one answer.")
     budget: Budget = Field(default_factory=Budget, description="What the process may cost in all.")
@@ -131,10 +160,19 @@ class Llm(ApiModel):
 class Filter(ApiModel):
     """Which articles are looked at."""
 
-    tab: Text | None = Field(default=None, description="mymoment: home, alle, or the id of a class. Absent: the driver's whole list.")
-    category: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(default=None, description="mymoment: number of the Kategorie.")
-    task: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(default=None, description="mymoment: number of the Aufgabe.")
-    search: Text | None = Field(default=None, description="Only articles whose title holds this, upper and lower case alike.")
+    tab: Text | None = Field(
+        default=None,
+        description="mymoment: home, alle, or the id of a class. Absent: the driver's whole list.",
+    )
+    category: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="mymoment: number of the Kategorie."
+    )
+    task: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="mymoment: number of the Aufgabe."
+    )
+    search: Text | None = Field(
+        default=None, description="Only articles whose title holds this, upper and lower case alike."
+    )
     sort: Literal["newest", "oldest"] = Field(default="newest", description="Which come first.")
     limit: int = Field(default=20, ge=1, le=100, description="Articles a discovery takes for each login.")
 
@@ -146,7 +184,8 @@ class Comment(ApiModel):
         json_schema_extra=rules(
             rule(
                 "self.minLength + self.prefix.size() < self.maxLength",
-                "minLength and the prefix must leave room below maxLength: lower minLength or raise maxLength",
+                "minLength and the prefix must leave room below maxLength: lower minLength or raise"
+                " maxLength",
                 ".minLength",
             ),
             rule(
@@ -161,9 +200,18 @@ class Comment(ApiModel):
             ),
         )
     )
-    prefix: str = Field(default=DISCLOSURE, min_length=1, max_length=500, description="Stands before every comment: the AI disclosure.")
-    min_length: int = Field(default=50, ge=1, le=10_000, description="Shortest comment, in characters without the prefix.")
-    max_length: int = Field(default=5000, ge=1, le=20_000, description="Longest comment, in characters with the prefix.")
+    prefix: str = Field(
+        default=DISCLOSURE,
+        min_length=1,
+        max_length=500,
+        description="Stands before every comment: the AI disclosure.",
+    )
+    min_length: int = Field(
+        default=50, ge=1, le=10_000, description="Shortest comment, in characters without the prefix."
+    )
+    max_length: int = Field(
+        default=5000, ge=1, le=20_000, description="Longest comment, in characters with the prefix."
+    )
 
 
 class Discovery(ApiModel):
@@ -178,9 +226,14 @@ class Discovery(ApiModel):
             )
         )
     )
-    interval_seconds: int = Field(default=60, ge=5, le=DAY, description="After a discovery that found something.")
+    interval_seconds: int = Field(
+        default=60, ge=5, le=DAY, description="After a discovery that found something."
+    )
     max_interval_seconds: int = Field(
-        default=600, ge=5, le=DAY, description="Longest pause; it doubles with every discovery that finds nothing."
+        default=600,
+        ge=5,
+        le=DAY,
+        description="Longest pause; it doubles with every discovery that finds nothing.",
     )
 
 
@@ -194,30 +247,60 @@ class MonitoringProcessSpec(ApiModel):
                 "driver generic-rss cannot post: set generateOnly to true, or use a driver that can",
                 ".generateOnly",
             ),
-            rule("self.owner == oldSelf.owner", "owner cannot be changed: create another MonitoringProcess", ".owner"),
+            rule(
+                "self.owner == oldSelf.owner",
+                "owner cannot be changed: create another MonitoringProcess",
+                ".owner",
+            ),
         )
     )
-    description: Annotated[str, Field(max_length=1000)] | None = Field(default=None, description="For people.")
+    description: Annotated[str, Field(max_length=1000)] | None = Field(
+        default=None, description="For people."
+    )
     owner: str = Field(
-        default="", max_length=100, description="Whose it is; at most 10 processes of one owner run at once. Cannot be changed."
+        default="",
+        max_length=100,
+        description="Whose it is; at most 10 processes of one owner run at once. Cannot be changed.",
     )
     site: Site = Field(description="The site that is watched.")
     logins: list[Login] = Field(
-        min_length=1, max_length=20, json_schema_extra=keyed("name"), description="Accounts; each comments on what it sees."
+        min_length=1,
+        max_length=20,
+        json_schema_extra=keyed("name"),
+        description="Accounts; each comments on what it sees.",
     )
     prompts: list[Prompt] = Field(
-        min_length=1, max_length=20, json_schema_extra=keyed("name"), description="Each comments on every article."
+        min_length=1,
+        max_length=20,
+        json_schema_extra=keyed("name"),
+        description="Each comments on every article.",
     )
     llm: Llm = Field(description="The model that writes.")
     filter: Filter = Field(default_factory=Filter, description="Which articles are looked at.")
     comment: Comment = Field(default_factory=Comment, description="What a comment must be.")
-    generate_only: bool = Field(default=True, description="true: comments wait for approval. false: they are posted by themselves.")
-    hide_comments: bool = Field(default=False, description="Posted comments are hidden from readers (where the site can).")
-    max_duration_minutes: int = Field(default=60, ge=1, le=1440, description="The process ends after so many minutes.")
-    discovery: Discovery = Field(default_factory=Discovery, description="How often new articles are looked for.")
-    login_concurrency: int = Field(default=2, ge=1, le=20, description="Steps that use one login at the same time.")
-    state: Literal["Running", "Stopped"] = Field(default="Running", description="Stopped ends it; Running after Stopped starts it again.")
-    start_request: str = Field(default="", max_length=64, description="Any text; a changed one starts a process again that has ended.")
+    generate_only: bool = Field(
+        default=True, description="true: comments wait for approval. false: they are posted by themselves."
+    )
+    hide_comments: bool = Field(
+        default=False, description="Posted comments are hidden from readers (where the site can)."
+    )
+    max_duration_minutes: int = Field(
+        default=60, ge=1, le=1440, description="The process ends after so many minutes."
+    )
+    discovery: Discovery = Field(
+        default_factory=Discovery, description="How often new articles are looked for."
+    )
+    login_concurrency: int = Field(
+        default=2, ge=1, le=20, description="Steps that use one login at the same time."
+    )
+    state: Literal["Running", "Stopped"] = Field(
+        default="Running", description="Stopped ends it; Running after Stopped starts it again."
+    )
+    start_request: str = Field(
+        default="",
+        max_length=64,
+        description="Any text; a changed one starts a process again that has ended.",
+    )
 
 
 class MonitoringProcess(ApiModel):

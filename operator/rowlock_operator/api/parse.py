@@ -1,4 +1,6 @@
-"""From an object as the API server sends it to our models; the one place where a validation error becomes a sentence."""
+"""From an object as the API server sends it to our models; the one place where a validation error becomes a
+sentence.
+"""
 
 from typing import Any, TypeVar
 
@@ -37,4 +39,6 @@ def _parse(model: type[Kind], manifest: dict[str, Any]) -> Kind:
             return model.model_validate({key: value for key, value in manifest.items() if key != "status"})
         first = next(error for error in wrong.errors() if error["loc"][:1] != ("status",))
         field = ".".join(str(part) for part in first["loc"])
-        raise InvalidSpec(field, f"{first['msg']}. Correct this field; `kubectl explain` describes it.") from wrong
+        raise InvalidSpec(
+            field, f"{first['msg']}. Correct this field; `kubectl explain` describes it."
+        ) from wrong

@@ -1,4 +1,5 @@
-"""`python -m rowlock_operator.api.reference [--check] [FOLDER]`: writes docs/reference/ from the models, or compares.
+"""`python -m rowlock_operator.api.reference [--check] [FOLDER]`: writes docs/reference/ from the models, or
+compares.
 
 Exit codes: 0 written or equal, 1 different (with --check), 2 usage.
 """
@@ -38,14 +39,33 @@ def page(crd: Manifest) -> str:
     names, schema = crd["spec"]["names"], _schema(crd)
     parts = [
         f"{_HEADER}# {names['kind']}\n\n{schema['description']}\n",
-        f"`apiVersion: {API_VERSION}`, `kind: {names['kind']}`; `kubectl get {names['plural']}`, short name `{names['shortNames'][0]}`, "
-        f"also within `kubectl get {names['categories'][0]}`. The same words: `kubectl explain {names['singular']}.spec`.\n",
+        (
+            f"`apiVersion: {API_VERSION}`, `kind: {names['kind']}`; `kubectl get {names['plural']}`, short"
+            f" name `{names['shortNames'][0]}`, also within `kubectl get {names['categories'][0]}`. The same"
+            f" words: `kubectl explain {names['singular']}.spec`.\n"
+        ),
     ]
     for part, about in _PARTS:
-        lines = [f"| `{row.path}` | {row.type} | {row.default} | {row.meaning} |" for row in rows(schema["properties"][part], part)]
-        parts.append("\n".join([f"## {part}\n\n{about}\n", "| path | type | default | meaning |", "|---|---|---|---|", *lines, ""]))
+        lines = [
+            f"| `{row.path}` | {row.type} | {row.default} | {row.meaning} |"
+            for row in rows(schema["properties"][part], part)
+        ]
+        parts.append(
+            "\n".join(
+                [
+                    f"## {part}\n\n{about}\n",
+                    "| path | type | default | meaning |",
+                    "|---|---|---|---|",
+                    *lines,
+                    "",
+                ]
+            )
+        )
     told = "\n".join(f"- `{path}`: {message}" for path, message in messages(schema, ""))
-    parts.append(f"## Rules\n\nThe API server refuses an object that breaks one of these, with these words.\n\n{told}\n")
+    parts.append(
+        "## Rules\n\nThe API server refuses an object that breaks one of these, with these"
+        f" words.\n\n{told}\n"
+    )
     parts.append("## Columns of kubectl get\n\n" + ", ".join(_columns(crd)) + ".\n")
     return "\n".join(parts)
 
@@ -55,7 +75,9 @@ def rows(schema: Manifest, path: str) -> Iterator[Row]:
     required = schema.get("required", ())
     for name, field in schema.get("properties", {}).items():
         below = f"{path}.{name}"
-        yield Row(below, _type(field), "**required**" if name in required else _default(field), _meaning(field))
+        yield Row(
+            below, _type(field), "**required**" if name in required else _default(field), _meaning(field)
+        )
         yield from rows(field, below)
         if isinstance(field.get("items"), dict):
             yield from rows(field["items"], f"{below}[]")
@@ -79,7 +101,10 @@ def _schema(crd: Manifest) -> Manifest:
 
 def _columns(crd: Manifest) -> list[str]:
     columns = crd["spec"]["versions"][0]["additionalPrinterColumns"]
-    return [f"{column['name']} (with `-o wide`)" if column.get("priority") else column["name"] for column in columns]
+    return [
+        f"{column['name']} (with `-o wide`)" if column.get("priority") else column["name"]
+        for column in columns
+    ]
 
 
 def _type(field: Manifest) -> str:
@@ -129,7 +154,10 @@ def main(arguments: list[str] | None = None) -> int:
     stale = {name: text for name, text in files().items() if not _same(given.folder / name, text)}
     if given.check:
         for name in stale:
-            print(f"{name} is not what the models say: run `python -m rowlock_operator.api.reference`", file=sys.stderr)
+            print(
+                f"{name} is not what the models say: run `python -m rowlock_operator.api.reference`",
+                file=sys.stderr,
+            )
         return 1 if stale else 0
     given.folder.mkdir(parents=True, exist_ok=True)
     for name, text in stale.items():

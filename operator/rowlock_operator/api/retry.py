@@ -14,12 +14,16 @@ _BACKOFF = rules(
     )
 )
 _Limit = Annotated[int, Field(ge=0, le=1000, description="Retries after the first try; 0 = none.")]
-_First = Annotated[int, Field(ge=0, le=DAY, description="Wait before the first retry, in seconds; doubled each time.")]
+_First = Annotated[
+    int, Field(ge=0, le=DAY, description="Wait before the first retry, in seconds; doubled each time.")
+]
 _Longest = Annotated[int, Field(ge=0, le=7 * DAY, description="Longest wait between two tries, in seconds.")]
 
 
 class InfraRetry(ApiModel):
-    """Retries when a worker or pod was lost without a cause or ran out of memory; evictions, preemptions and lost nodes use none."""
+    """Retries when a worker or pod was lost without a cause or ran out of memory; evictions, preemptions and
+    lost nodes use none.
+    """
 
     model_config = ConfigDict(json_schema_extra=_BACKOFF)
     limit: _Limit = 5

@@ -5,7 +5,18 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from rowlock_operator.api.meta import Meta
-from rowlock_operator.api.model import DAY, SET, ApiModel, ColumnName, DnsLabel, TaskName, keyed, rule, rules, shaped
+from rowlock_operator.api.model import (
+    DAY,
+    SET,
+    ApiModel,
+    ColumnName,
+    DnsLabel,
+    TaskName,
+    keyed,
+    rule,
+    rules,
+    shaped,
+)
 from rowlock_operator.api.row_source_status import RowSourceStatus
 from rowlock_operator.api.work_queue import DatabaseRef
 
@@ -13,9 +24,13 @@ from rowlock_operator.api.work_queue import DatabaseRef
 _TABLE = r'^([^\s".]+|"([^"]|"")+")(\.([^\s".]+|"([^"]|"")+"))?$'
 _ORDER = r'^[^\s",]([^",]*[^\s",])?$'
 _TABLE_ADVICE = (
-    'write schema.table or table as the database shows them; put a name with blanks or dots into double quotes: sales."odd.name"'
+    "write schema.table or table as the database shows them; put a name with blanks or dots into double"
+    ' quotes: sales."odd.name"'
 )
-_ORDER_ADVICE = "write one column, optionally followed by ' desc' or ' asc'; further columns are further items of the list"
+_ORDER_ADVICE = (
+    "write one column, optionally followed by ' desc' or ' asc'; further columns are further items of the"
+    " list"
+)
 StatusValue = Annotated[str, Field(min_length=1, max_length=200)]
 ArgumentName = Annotated[str, Field(min_length=1, max_length=63)]
 
@@ -32,11 +47,17 @@ class StatusColumn(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
-                "self.claimed != self.succeeded && self.claimed != self.failed && (!has(self.canceled) || self.claimed != self.canceled)",
-                "claimed must differ from succeeded, failed and canceled: a row in work would look ended; choose another value",
+                "self.claimed != self.succeeded && self.claimed != self.failed && (!has(self.canceled) ||"
+                " self.claimed != self.canceled)",
+                "claimed must differ from succeeded, failed and canceled: a row in work would look ended;"
+                " choose another value",
                 ".claimed",
             ),
-            rule("self.succeeded != self.failed", "succeeded and failed must differ: choose another value for one of them", ".failed"),
+            rule(
+                "self.succeeded != self.failed",
+                "succeeded and failed must differ: choose another value for one of them",
+                ".failed",
+            ),
             rule(
                 "!has(self.canceled) || self.canceled != self.succeeded",
                 "canceled and succeeded must differ: choose another value",
@@ -44,21 +65,36 @@ class StatusColumn(ApiModel):
             ),
             rule(
                 "!has(self.unknown) || (self.unknown != self.succeeded && self.unknown != self.claimed)",
-                "unknown must differ from claimed and succeeded: nobody knows that it happened; choose another value",
+                "unknown must differ from claimed and succeeded: nobody knows that it happened; choose"
+                " another value",
                 ".unknown",
             ),
-            rule("!has(self.errorColumn) || self.errorColumn != self.name", "errorColumn must be another column than name", ".errorColumn"),
+            rule(
+                "!has(self.errorColumn) || self.errorColumn != self.name",
+                "errorColumn must be another column than name",
+                ".errorColumn",
+            ),
         )
     )
     name: ColumnName = Field(description="The column.")
-    claimed: StatusValue = Field(description="Value written when the row is taken; must make `pending` false.")
+    claimed: StatusValue = Field(
+        description="Value written when the row is taken; must make `pending` false."
+    )
     succeeded: StatusValue = Field(description="Value written when the run succeeded.")
     failed: StatusValue = Field(description="Value written when the run is dead.")
-    canceled: StatusValue | None = Field(default=None, description="Value written when the run was canceled. Default: the value of failed.")
-    unknown: StatusValue | None = Field(
-        default=None, description="Value written when nobody can know whether the run's effect happened. Default: the value of failed."
+    canceled: StatusValue | None = Field(
+        default=None, description="Value written when the run was canceled. Default: the value of failed."
     )
-    error_column: ColumnName | None = Field(default=None, description="Text column that gets the failure's message; null after a success.")
+    unknown: StatusValue | None = Field(
+        default=None,
+        description=(
+            "Value written when nobody can know whether the run's effect happened. Default: the value of"
+            " failed."
+        ),
+    )
+    error_column: ColumnName | None = Field(
+        default=None, description="Text column that gets the failure's message; null after a success."
+    )
 
 
 class Rate(ApiModel):
@@ -76,24 +112,33 @@ class SourceLimit(ApiModel):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            rule("has(self.concurrency) || has(self.rate)", "a limit needs concurrency, rate or both: add one or remove the limit")
+            rule(
+                "has(self.concurrency) || has(self.rate)",
+                "a limit needs concurrency, rate or both: add one or remove the limit",
+            )
         )
     )
     name: DnsLabel = Field(description="Name of the limit, shown in conditions.")
     key: ColumnName | None = Field(
-        default=None, description="Column; each of its values has the limit to itself. Absent: one limit for the source."
+        default=None,
+        description="Column; each of its values has the limit to itself. Absent: one limit for the source.",
     )
-    concurrency: Annotated[int, Field(ge=1, le=100_000)] | None = Field(default=None, description="Runs at once.")
+    concurrency: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        default=None, description="Runs at once."
+    )
     rate: Rate | None = Field(default=None, description="Starts per time.")
 
 
 class Again(ApiModel):
-    """When a row that is still pending, or pending again, runs again: without a status column the table does not say so."""
+    """When a row that is still pending, or pending again, runs again: without a status column the table does
+    not say so.
+    """
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
-                "(has(self.never) ? 1 : 0) + (has(self.versionColumn) ? 1 : 0) + (has(self.everySeconds) ? 1 : 0) == 1",
+                "(has(self.never) ? 1 : 0) + (has(self.versionColumn) ? 1 : 0) + (has(self.everySeconds) ? 1"
+                " : 0) == 1",
                 "give exactly one of never, versionColumn and everySeconds",
             ),
             rule(
@@ -104,13 +149,23 @@ class Again(ApiModel):
         )
     )
     never: bool | None = Field(
-        default=None, description="true: a row runs once, whatever becomes of it. `rowlock forget-keys` makes an exception."
+        default=None,
+        description=(
+            "true: a row runs once, whatever becomes of it. `rowlock forget-keys` makes an exception."
+        ),
     )
     version_column: ColumnName | None = Field(
-        default=None, description="Column that changes when the row is to run again, such as updated_at: it runs once for each value."
+        default=None,
+        description=(
+            "Column that changes when the row is to run again, such as updated_at: it runs once for each"
+            " value."
+        ),
     )
     every_seconds: Annotated[int, Field(ge=1, le=366 * DAY)] | None = Field(
-        default=None, description="It runs again while it is pending, so many seconds after it was last taken; never twice at once."
+        default=None,
+        description=(
+            "It runs again while it is pending, so many seconds after it was last taken; never twice at once."
+        ),
     )
 
 
@@ -121,7 +176,8 @@ class RowSourceSpec(ApiModel):
         json_schema_extra=rules(
             rule(
                 "self.table == oldSelf.table",
-                "table cannot be changed, since runs in flight write back to it: create another RowSource for the other table",
+                "table cannot be changed, since runs in flight write back to it: create another RowSource for"
+                " the other table",
                 ".table",
             ),
             rule(
@@ -131,7 +187,8 @@ class RowSourceSpec(ApiModel):
             ),
             rule(
                 "has(self.columns) != has(self.args)",
-                "give exactly one of columns (arguments named like the columns) and args (argument name: column)",
+                "give exactly one of columns (arguments named like the columns) and args (argument name:"
+                " column)",
             ),
             rule(
                 "!has(self.statusColumn) || self.statusColumn.name != self.key",
@@ -139,18 +196,20 @@ class RowSourceSpec(ApiModel):
                 ".statusColumn",
             ),
             rule(
-                "!has(self.statusColumn) || !has(self.statusColumn.errorColumn) || self.statusColumn.errorColumn != self.key",
+                "!has(self.statusColumn) || !has(self.statusColumn.errorColumn) ||"
+                " self.statusColumn.errorColumn != self.key",
                 "statusColumn.errorColumn must be another column than key",
                 ".statusColumn",
             ),
             rule(
                 "has(self.statusColumn) || has(self.again)",
-                "without statusColumn say when a row that is still pending, or pending again, runs again: again: {never: true}, "
-                "{versionColumn: a column that changes then} or {everySeconds: n}",
+                "without statusColumn say when a row that is still pending, or pending again, runs again:"
+                " again: {never: true}, {versionColumn: a column that changes then} or {everySeconds: n}",
             ),
             rule(
                 "!has(self.statusColumn) || !has(self.again)",
-                "again is for sources without statusColumn; with one, a row runs again once its status is set back: remove again or statusColumn",
+                "again is for sources without statusColumn; with one, a row runs again once its status is set"
+                " back: remove again or statusColumn",
                 ".again",
             ),
             rule(
@@ -165,56 +224,84 @@ class RowSourceSpec(ApiModel):
             ),
             rule(
                 "!self.pending.matches('^\\\\s*$')",
-                "pending must not be empty: write the condition that a waiting row fulfils, for example status = 'new'",
+                "pending must not be empty: write the condition that a waiting row fulfils, for example"
+                " status = 'new'",
                 ".pending",
             ),
             rule(
                 "!self.pending.matches('(?i)^\\\\s*(where|select|with|insert|update|delete)\\\\s')",
-                "pending is only the condition, for example status = 'new': remove the SQL keyword at its beginning",
+                "pending is only the condition, for example status = 'new': remove the SQL keyword at its"
+                " beginning",
                 ".pending",
             ),
             rule(
                 "!has(self.args) || self.args.all(k, k.matches('^[A-Za-z_][A-Za-z0-9_]{0,62}$'))",
-                "names of args must be at most 63 letters, digits and _, not beginning with a digit: rename the argument",
+                "names of args must be at most 63 letters, digits and _, not beginning with a digit: rename"
+                " the argument",
                 ".args",
             ),
         )
     )
     work_queue_ref: WorkQueueRef = Field(description="The WorkQueue that runs the rows.")
     database_ref: DatabaseRef | None = Field(
-        default=None, description="Secret with the database's URLs; must be the WorkQueue's, which is also the default."
+        default=None,
+        description="Secret with the database's URLs; must be the WorkQueue's, which is also the default.",
     )
     table: Annotated[str, shaped(_TABLE, _TABLE_ADVICE, at_most=130)] = Field(
-        description="schema.table, or table for one in schema public; spelled exactly as the database shows it. Cannot be changed."
+        description=(
+            "schema.table, or table for one in schema public; spelled exactly as the database shows it."
+            " Cannot be changed."
+        )
     )
-    key: ColumnName = Field(description="The column that identifies a row; unique and not null. Cannot be changed.")
+    key: ColumnName = Field(
+        description="The column that identifies a row; unique and not null. Cannot be changed."
+    )
     pending: str = Field(
-        min_length=1, max_length=2000,
-        description="One boolean SQL expression over the table's columns: true for a row that waits. No subqueries.",
-    )  # fmt: skip
-    order_by: list[Annotated[str, shaped(_ORDER, _ORDER_ADVICE, at_most=70)]] = Field(
-        default_factory=list, max_length=8, json_schema_extra=SET,
-        description="Columns, each optionally followed by ` desc`: which rows are taken first. Default: the key.",
-    )  # fmt: skip
-    columns: Annotated[list[ColumnName], Field(min_length=1, max_length=100, json_schema_extra=SET)] | None = Field(
-        default=None, description="Columns that become the task's arguments under their own names."
+        min_length=1,
+        max_length=2000,
+        description=(
+            "One boolean SQL expression over the table's columns: true for a row that waits. No subqueries."
+        ),
     )
+    order_by: list[Annotated[str, shaped(_ORDER, _ORDER_ADVICE, at_most=70)]] = Field(
+        default_factory=list,
+        max_length=8,
+        json_schema_extra=SET,
+        description=(
+            "Columns, each optionally followed by ` desc`: which rows are taken first. Default: the key."
+        ),
+    )
+    columns: (
+        Annotated[list[ColumnName], Field(min_length=1, max_length=100, json_schema_extra=SET)] | None
+    ) = Field(default=None, description="Columns that become the task's arguments under their own names.")
     args: Annotated[dict[ArgumentName, ColumnName], Field(min_length=1, max_length=100)] | None = Field(
         default=None, description="Argument name: column."
     )
     status_column: StatusColumn | None = Field(
-        default=None, description="Column that tells the application what became of a row. Absent: only the ledger remembers."
+        default=None,
+        description=(
+            "Column that tells the application what became of a row. Absent: only the ledger remembers."
+        ),
     )
     again: Again | None = Field(
-        default=None, description="Without statusColumn, and only then: when a row that is still pending, or pending again, runs again."
+        default=None,
+        description=(
+            "Without statusColumn, and only then: when a row that is still pending, or pending again, runs"
+            " again."
+        ),
     )
     task: TaskName = Field(description="The task each row is given to; must be in the WorkQueue's tasks.")
     priority: int = Field(default=0, ge=-100, le=100, description="Higher goes first.")
     fairness_key: ColumnName | None = Field(
-        default=None, description="Column whose values take turns, so that none waits for another's thousands."
+        default=None,
+        description="Column whose values take turns, so that none waits for another's thousands.",
     )
-    limits: list[SourceLimit] = Field(default_factory=list, max_length=8, json_schema_extra=keyed("name"), description="Limits on runs.")
-    suspend: bool = Field(default=False, description="true: no further rows are taken; what was taken may finish.")
+    limits: list[SourceLimit] = Field(
+        default_factory=list, max_length=8, json_schema_extra=keyed("name"), description="Limits on runs."
+    )
+    suspend: bool = Field(
+        default=False, description="true: no further rows are taken; what was taken may finish."
+    )
 
     @property
     def argument_columns(self) -> dict[str, str]:

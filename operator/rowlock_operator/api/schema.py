@@ -6,11 +6,14 @@ from rowlock_operator.api.model import ApiModel
 
 Schema = dict[str, Any]
 
-_DROPPED = ("title", "$defs", "const", "propertyNames")  # what a structural schema may not hold; CEL rules say it instead
+# what a structural schema may not hold; CEL rules say it instead
+_DROPPED = ("title", "$defs", "const", "propertyNames")
 
 
 def structural_schema(model: type[ApiModel]) -> Schema:
-    """The model with references inlined, `X | None` as plain X (the API server drops nulls), defaults and rules kept."""
+    """The model with references inlined, `X | None` as plain X (the API server drops nulls), defaults and
+    rules kept.
+    """
     drawn = model.model_json_schema(by_alias=True)
     return _structural(drawn, drawn.get("$defs", {}))
 
@@ -18,6 +21,8 @@ def structural_schema(model: type[ApiModel]) -> Schema:
 def _structural(node: Schema, definitions: dict[str, Schema]) -> Schema:
     node = _inlined(node, definitions)
     made: Schema = {key: value for key, value in node.items() if key not in _DROPPED}
+    if "description" in made:
+        made["description"] = " ".join(made["description"].split())  # a docstring's line ends mean nothing
     if made.get("default", 0) is None:
         del made["default"]  # None is our word for "absent"; in a CRD absent is absent
     if "const" in node:
@@ -30,7 +35,8 @@ def _structural(node: Schema, definitions: dict[str, Schema]) -> Schema:
         return made
     if "properties" in made:
         made["properties"] = {
-            name: _property(child, definitions, required=name in made.get("required", ())) for name, child in made["properties"].items()
+            name: _property(child, definitions, required=name in made.get("required", ()))
+            for name, child in made["properties"].items()
         }
     if isinstance(made.get("additionalProperties"), dict):
         made["additionalProperties"] = _structural(made["additionalProperties"], definitions)
@@ -48,7 +54,9 @@ def _property(node: Schema, definitions: dict[str, Schema], *, required: bool) -
     """
     made = _structural(node, definitions)
     if "$ref" in node and not required and "properties" in made and "required" not in made:
-        made["default"] = {name: child["default"] for name, child in made["properties"].items() if "default" in child}
+        made["default"] = {
+            name: child["default"] for name, child in made["properties"].items() if "default" in child
+        }
     return made
 
 

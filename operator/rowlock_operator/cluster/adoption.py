@@ -31,7 +31,8 @@ async def adopt(kube: KubeClient, kind: Kind, name: str, queue: Meta) -> Manifes
         kept = [
             reference
             for reference in metadata.get("ownerReferences") or ()
-            if reference.get("uid") != queue.uid and not is_namesake(owner_of(reference), work_queue=queue.name, uid=queue.uid)
+            if reference.get("uid") != queue.uid
+            and not is_namesake(owner_of(reference), work_queue=queue.name, uid=queue.uid)
         ]
         # The version is a precondition: between this read and the write somebody else may have taken it.
         patch = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
@@ -48,7 +49,14 @@ def owner_of_child(child: Manifest, queue: Meta) -> Whose:
     controller = controller_of(child)
     answer = whose(work_queue=queue.name, uid=queue.uid, labelled=queue_of(child), controller=controller)
     if answer is Whose.OTHERS:
-        fact = "it does not carry our labels" if queue_of(child) != queue.name else f"it is managed by {controller}"
-        why = f"somebody else has made a {child['kind']} of this name ({fact}): delete it, or make the WorkQueue anew under another name"
+        fact = (
+            "it does not carry our labels"
+            if queue_of(child) != queue.name
+            else f"it is managed by {controller}"
+        )
+        why = (
+            f"somebody else has made a {child['kind']} of this name ({fact}): delete it, or make the"
+            " WorkQueue anew under another name"
+        )
         raise reasons.CHILD_REFUSED.error(kind=child["kind"], name=child["metadata"]["name"], why=why)
     return answer

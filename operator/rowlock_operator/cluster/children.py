@@ -17,7 +17,9 @@ GONE_PODS = 4096  # whose last state is kept
 
 
 class _Owners:
-    """Which WorkQueue each object of a kind is of, and the other way round: a look at one queue must not read the pods of all."""
+    """Which WorkQueue each object of a kind is of, and the other way round: a look at one queue must not read
+    the pods of all.
+    """
 
     def __init__(self) -> None:
         self._owner: dict[ObjectKey, str] = {}
@@ -42,8 +44,9 @@ class _Owners:
 
 
 class Children:
-    """`on_queue(namespace, name)` is told when something of a WorkQueue changed, `on_run()` when a kube job or its pod did, `on_pod(key, pod)`
-    when a pod did (None: it is gone)."""
+    """`on_queue(namespace, name)` is told when something of a WorkQueue changed, `on_run()` when a kube job
+    or its pod did, `on_pod(key, pod)` when a pod did (None: it is gone).
+    """
 
     def __init__(
         self,
@@ -76,7 +79,12 @@ class Children:
             on_change=self._run_changed,
         )
         self._pods: Informer[OwnedPod] = Informer(
-            client, PODS, namespaces=namespaces, label_selector=SELECTOR, compact=observe_owned_pod, on_change=self._pod_changed
+            client,
+            PODS,
+            namespaces=namespaces,
+            label_selector=SELECTOR,
+            compact=observe_owned_pod,
+            on_change=self._pod_changed,
         )
 
     async def run(self) -> None:
@@ -102,7 +110,11 @@ class Children:
 
     def kube_jobs(self) -> dict[Attempt, KubeJobSeen]:
         """All kube jobs of ours, by attempt."""
-        return {(seen.run_id, seen.attempt): seen for _, seen in self._kube_jobs.items() if isinstance(seen, KubeJobSeen)}
+        return {
+            (seen.run_id, seen.attempt): seen
+            for _, seen in self._kube_jobs.items()
+            if isinstance(seen, KubeJobSeen)
+        }
 
     def unfinished_kube_jobs(self, namespace: str, work_queue: str) -> int:
         owned = (self._kube_jobs.get(key) for key in self._kube_job_owners.of(namespace, work_queue))
@@ -111,14 +123,20 @@ class Children:
     def held_kube_jobs(self, namespace: str, work_queue: str) -> tuple[str, ...]:
         """Names of those that somebody else suspended."""
         owned = (self._kube_jobs.get(key) for key in self._kube_job_owners.of(namespace, work_queue))
-        return tuple(seen.name for seen in owned if isinstance(seen, KubeJobSeen) and seen.held and not seen.deleting)
+        return tuple(
+            seen.name for seen in owned if isinstance(seen, KubeJobSeen) and seen.held and not seen.deleting
+        )
 
     def podless_kube_jobs(self, namespace: str, work_queue: str) -> list[KubeJobSeen]:
         """Unfinished kube jobs that should have a pod and have none (yet)."""
         owned = (self._kube_jobs.get(key) for key in self._kube_job_owners.of(namespace, work_queue))
         pods = (self._pods.get(key) for key in self._pod_owners.of(namespace, work_queue))
         attempts = {pod.attempt for pod in pods if pod is not None}
-        unfinished = (seen for seen in owned if isinstance(seen, KubeJobSeen) and not (seen.ended or seen.deleting or seen.held))
+        unfinished = (
+            seen
+            for seen in owned
+            if isinstance(seen, KubeJobSeen) and not (seen.ended or seen.deleting or seen.held)
+        )
         return [seen for seen in unfinished if (seen.run_id, seen.attempt) not in attempts]
 
     def every_pod(self) -> Iterator[tuple[ObjectKey, OwnedPod]]:
@@ -129,14 +147,22 @@ class Children:
         return [owned.pod for owned in found if owned is not None]
 
     def ended_pods(self, namespace: str, work_queue: str) -> list[PodSeen]:
-        """Pods of a WorkQueue that have ended for good and that nobody clears away: no kube job stands behind them (any more)."""
+        """Pods of a WorkQueue that have ended for good and that nobody clears away: no kube job stands behind
+        them (any more).
+        """
         kube_jobs = (self._kube_jobs.get(key) for key in self._kube_job_owners.of(namespace, work_queue))
         owners = {seen.uid for seen in kube_jobs if isinstance(seen, KubeJobSeen)}
-        ended = (pod for pod in self.queue_pods(namespace, work_queue) if pod.phase in ("Failed", "Succeeded") and not pod.deleting)
+        ended = (
+            pod
+            for pod in self.queue_pods(namespace, work_queue)
+            if pod.phase in ("Failed", "Succeeded") and not pod.deleting
+        )
         return [pod for pod in ended if pod.owner_uid not in owners]
 
     def pods(self) -> dict[Attempt, PodSeen]:
-        """The newest pod of each attempt, with the others: a kube job that was deleted and made again may have left one."""
+        """The newest pod of each attempt, with the others: a kube job that was deleted and made again may
+        have left one.
+        """
         found: dict[Attempt, list[PodSeen]] = defaultdict(list)
         for _, owned in self._pods.items():
             if owned.attempt is not None:
@@ -144,7 +170,9 @@ class Children:
         return {attempt: last for attempt, pods in found.items() if (last := newest(pods)) is not None}
 
     def last_pod(self, attempt: Attempt) -> PodSeen | None:
-        """The last that was seen of a pod that is gone; None where that is too long ago, or was before our time."""
+        """The last that was seen of a pod that is gone; None where that is too long ago, or was before our
+        time.
+        """
         return self._gone_pods.get(attempt)
 
     def _keep_last(self, key: ObjectKey, owned: OwnedPod | None) -> None:

@@ -15,7 +15,9 @@ from rowlock_operator.cluster.tls import RereadContext, TlsMaterial
 from rowlock_operator.errors import GiveUp
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-TOKEN_REREAD_SECONDS = 60.0  # kubelet rotates a bound token in the file long before it expires; one read a minute follows it
+TOKEN_REREAD_SECONDS = (
+    60.0  # kubelet rotates a bound token in the file long before it expires; one read a minute follows it
+)
 
 
 class Token:
@@ -28,7 +30,9 @@ class Token:
         self._token, self._read_at = "", float("-inf")
 
     def __call__(self) -> str:
-        """The present token, or the last one where it cannot be read; raises GiveUp where there never was one."""
+        """The present token, or the last one where it cannot be read; raises GiveUp where there never was
+        one.
+        """
         now = self._clock()
         if now - self._read_at >= TOKEN_REREAD_SECONDS:
             try:
@@ -77,7 +81,10 @@ def load_in_cluster(folder: Path = SERVICE_ACCOUNT) -> Credentials:
     """The pod's own service account; raises GiveUp outside of a cluster."""
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not host or not (folder / "token").exists():
-        raise GiveUp("not in a pod with a service account: set KUBECONFIG, or mount a service-account token", "NoCredentials")
+        raise GiveUp(
+            "not in a pod with a service account: set KUBECONFIG, or mount a service-account token",
+            "NoCredentials",
+        )
     host = f"[{host}]" if ":" in host else host
     authorities = folder / "ca.crt"
     tls = RereadContext(lambda: TlsMaterial(_read(authorities)))
@@ -132,14 +139,21 @@ class _Kubeconfig:
             raise GiveUp(f"cannot read the kubeconfig {path}: {why}", "NoCredentials") from None
         if not isinstance(document, dict):
             raise GiveUp(f"cannot read the kubeconfig {path}: it is empty", "NoCredentials")
-        chosen = _named(document, "contexts", "context", self._context or str(document.get("current-context", "")), path)
+        chosen = _named(
+            document, "contexts", "context", self._context or str(document.get("current-context", "")), path
+        )
         cluster = _named(document, "clusters", "cluster", str(chosen.get("cluster", "")), path)
         user = _named(document, "users", "user", str(chosen.get("user", "")), path)
         if "exec" in user or "auth-provider" in user:
-            raise GiveUp(f"the kubeconfig {path} asks a plugin for credentials: use a client certificate or a token", "NoCredentials")
+            raise GiveUp(
+                f"the kubeconfig {path} asks a plugin for credentials: use a client certificate or a token",
+                "NoCredentials",
+            )
         if not cluster.get("server"):
             raise GiveUp(f"the kubeconfig {path} names no server of its cluster", "NoCredentials")
-        return _Entry(str(cluster["server"]).rstrip("/"), str(chosen.get("namespace", "default")), cluster, user)
+        return _Entry(
+            str(cluster["server"]).rstrip("/"), str(chosen.get("namespace", "default")), cluster, user
+        )
 
     def token(self) -> str:
         """Raises GiveUp."""

@@ -1,4 +1,6 @@
-"""What Kubernetes says in Events only: why a pod's volumes or readiness do not come, why a kube job gets no pod."""
+"""What Kubernetes says in Events only: why a pod's volumes or readiness do not come, why a kube job gets no
+pod.
+"""
 
 import asyncio
 import logging
@@ -19,7 +21,8 @@ AGAIN_SECONDS = 30.0  # kubelets repeat what still holds every minute or two
 WITHIN_SECONDS = 5.0  # a status does not wait longer for the reason
 MOST_EVENTS = 100  # of one object: equal ones are one with a count, and each is kept for an hour
 MESSAGE_CHARACTERS = 500
-_IDENTIFIER = re.compile(r"\b[0-9a-f]{32,}\b")  # of a sandbox: another at each try, and with it another status
+# of a sandbox: another at each try, and with it another status
+_IDENTIFIER = re.compile(r"\b[0-9a-f]{32,}\b")
 
 
 @dataclass
@@ -29,15 +32,24 @@ class _Asked:
 
 
 class EventReader:
-    """The newest Warning Event of an object; asked for only of what is in trouble, at most every `again_seconds`."""
+    """The newest Warning Event of an object; asked for only of what is in trouble, at most every
+    `again_seconds`.
+    """
 
-    def __init__(self, client: KubeClient, *, again_seconds: float = AGAIN_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        *,
+        again_seconds: float = AGAIN_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client, self._again, self._clock = client, again_seconds, clock
         self._asked: dict[str, _Asked] = {}  # by uid
 
     async def newest(self, namespace: str, about: Involved) -> str:
-        """Its reason and message; what cannot be read now is as it was before, and "" where there is none. Raises no
-        error of ours: the object is in trouble whether or not its Events can be read."""
+        """Its reason and message; what cannot be read now is as it was before, and "" where there is none.
+        Raises no error of ours: the object is in trouble whether or not its Events can be read.
+        """
         now, uid = self._clock(), about.uid
         known = self._asked.get(uid)
         if known is not None and now - known.at < self._again:
@@ -49,12 +61,21 @@ class EventReader:
             async with asyncio.timeout(WITHIN_SECONDS):
                 asked.said = newest_of(await self._list(namespace, about))
         except (RowlockError, TimeoutError) as error:
-            log.info("events_not_read", extra={"about": f"{about.kind}/{namespace}/{about.name}", "why": str(error) or "no answer in time"})
+            log.info(
+                "events_not_read",
+                extra={
+                    "about": f"{about.kind}/{namespace}/{about.name}",
+                    "why": str(error) or "no answer in time",
+                },
+            )
         return asked.said
 
     async def _list(self, namespace: str, about: Involved) -> list[Manifest]:
-        selector = f"involvedObject.kind={about.kind},involvedObject.name={about.name},involvedObject.uid={about.uid}"
-        async with aclosing(self._client.list_pages(EVENTS, namespace, field_selector=selector, page_size=MOST_EVENTS)) as pages:
+        of = {"kind": about.kind, "name": about.name, "uid": about.uid}
+        selector = ",".join(f"involvedObject.{key}={value}" for key, value in of.items())
+        async with aclosing(
+            self._client.list_pages(EVENTS, namespace, field_selector=selector, page_size=MOST_EVENTS)
+        ) as pages:
             async for page in pages:
                 return page.items
         return []
@@ -73,5 +94,10 @@ def newest_of(events: list[Manifest]) -> str:
 def _when(event: Manifest) -> str:
     """All in the same form and in UTC, so that text compares as time does."""
     series, metadata = event.get("series") or {}, event.get("metadata") or {}
-    times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"), metadata.get("creationTimestamp"))
+    times = (
+        series.get("lastObservedTime"),
+        event.get("lastTimestamp"),
+        event.get("eventTime"),
+        metadata.get("creationTimestamp"),
+    )
     return next((str(each)[:19] for each in times if each), "")

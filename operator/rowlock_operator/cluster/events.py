@@ -14,7 +14,8 @@ from rowlock_operator.errors import NotFound, RowlockError
 log = logging.getLogger("rowlock.cluster")
 
 WINDOW_SECONDS = 600.0  # the same reason about the same object within this time is one Event with a count
-BURST, REFILL_SECONDS = 25.0, 2.0  # at most 25 writes at once and one every 2 s after: a storm of errors is no storm of Events
+# at most 25 writes at once and one every 2 s after: a storm of errors is no storm of Events
+BURST, REFILL_SECONDS = 25.0, 2.0
 MESSAGE_CHARS = 1024  # the API refuses longer ones
 
 
@@ -41,14 +42,19 @@ class EventWriter:
         self._tokens, self._refilled_at = BURST, clock()
         self.dropped = 0
 
-    async def write(self, kind: Kind, about: Manifest, *, reason: str, message: str, warning: bool = False) -> bool:
-        """Says `reason` (CamelCase) and `message` about an object; False where it was dropped (rate, or the API refused). Raises no
-        error of ours: an Event is a courtesy."""
+    async def write(
+        self, kind: Kind, about: Manifest, *, reason: str, message: str, warning: bool = False
+    ) -> bool:
+        """Says `reason` (CamelCase) and `message` about an object; False where it was dropped (rate, or the
+        API refused). Raises no error of ours: an Event is a courtesy.
+        """
         if not self._take_token():
             self.dropped += 1
             return False
         try:
-            await self._write(kind, about, reason, message[:MESSAGE_CHARS], "Warning" if warning else "Normal")
+            await self._write(
+                kind, about, reason, message[:MESSAGE_CHARS], "Warning" if warning else "Normal"
+            )
         except RowlockError as error:
             self.dropped += 1
             log.info("event_dropped", extra={"reason": reason, "error": str(error)})
@@ -73,7 +79,9 @@ class EventWriter:
         await self._client.create(EVENTS, self._manifest(kind, about, name, reason, message, type_))
         self._sent[identity] = _Sent(name, 1, self._clock())
 
-    def _manifest(self, kind: Kind, about: Manifest, name: str, reason: str, message: str, type_: str) -> Manifest:
+    def _manifest(
+        self, kind: Kind, about: Manifest, name: str, reason: str, message: str, type_: str
+    ) -> Manifest:
         metadata, stamp = about["metadata"], self._stamp()
         return {
             "apiVersion": EVENTS.api_version,

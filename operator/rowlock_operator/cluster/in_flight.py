@@ -8,7 +8,9 @@ SLOW_SECONDS = 2.0
 
 
 class InFlightLimit:
-    """Who takes longer than `slow_seconds` (a webhook that does not answer, say) gives its slot up and goes on."""
+    """Who takes longer than `slow_seconds` (a webhook that does not answer, say) gives its slot up and goes
+    on.
+    """
 
     def __init__(self, slots: int, slow_seconds: float = SLOW_SECONDS) -> None:
         self._free, self._slow_seconds = asyncio.Semaphore(slots), slow_seconds

@@ -1,9 +1,10 @@
 """Keeps the compacted state of many children, by list and watch.
 
-Who is authoritative: the API server. The informer holds only what `compact` returns, and tells by key that something changed.
-A deletion that happened while no watch was open is found by the sweep after the next list (mark and sweep), never lost.
-Versions only rise, until etcd is restored from a backup. A watch that went on from a version of the history before would say nothing until
-they have grown past it again: so before one is opened again, the present version is asked for, and a lower one means a new list.
+Who is authoritative: the API server. The informer holds only what `compact` returns, and tells by key that
+something changed. A deletion that happened while no watch was open is found by the sweep after the next list
+(mark and sweep), never lost. Versions only rise, until etcd is restored from a backup. A watch that went on
+from a version of the history before would say nothing until they have grown past it again: so before one is
+opened again, the present version is asked for, and a lower one means a new list.
 """
 
 import asyncio
@@ -41,7 +42,11 @@ class Stream:
 
     def check(self, version: str) -> None:
         """Raises HistoryReplaced where the server's version is lower than what was read before."""
-        if version.isdecimal() and self.resource_version.isdecimal() and int(version) < int(self.resource_version):
+        if (
+            version.isdecimal()
+            and self.resource_version.isdecimal()
+            and int(version) < int(self.resource_version)
+        ):
             raise HistoryReplaced(f"version {version} after {self.resource_version}")
 
     def covers(self, key: ObjectKey) -> bool:
@@ -83,14 +88,18 @@ class Informer(Generic[V]):
         return len(self._values)
 
     def silent_seconds(self) -> float:
-        """How long the quietest of our streams has said nothing; a healthy one speaks at least every 70 s (bookmark or reopening)."""
+        """How long the quietest of our streams has said nothing; a healthy one speaks at least every 70 s
+        (bookmark or reopening).
+        """
         return time.monotonic() - min(stream.heard_at for stream in self._streams)
 
     async def run(self) -> None:
         """Follows the children until cancelled; API errors are waited out."""
         async with asyncio.TaskGroup() as group:
             for stream in self._streams:
-                group.create_task(self._follow(stream), name=f"informer {self.kind.plural} {stream.namespace or '*'}")
+                group.create_task(
+                    self._follow(stream), name=f"informer {self.kind.plural} {stream.namespace or '*'}"
+                )
 
     async def _follow(self, stream: "Stream") -> None:
         while True:
@@ -107,23 +116,35 @@ class Informer(Generic[V]):
                 log.warning("history_replaced", extra={"kind": self.kind.plural, "why": str(why)})
             except RowlockError as error:
                 stream.failures += 1
-                # A stream refused twice may come from a server with another history: look at everything again.
+                # A stream refused twice may come from a server with another history: look at everything
+                # again.
                 if stream.failures > 1:
                     stream.resource_version = ""
                 wait = self._wait_seconds(stream.failures, error)
-                log.warning("watch_broken", extra={"kind": self.kind.plural, "error": str(error), "again_after_seconds": round(wait, 1)})
+                log.warning(
+                    "watch_broken",
+                    extra={
+                        "kind": self.kind.plural,
+                        "error": str(error),
+                        "again_after_seconds": round(wait, 1),
+                    },
+                )
                 await asyncio.sleep(wait)
 
     def _wait_seconds(self, failures: int, error: RowlockError) -> float:
         asked = error.after_seconds if isinstance(error, RetryLater) else None
-        backoff = min(BACKOFF_LAST_SECONDS, BACKOFF_FIRST_SECONDS * 2.0 ** min(failures - 1, 10)) * self._rng.uniform(0.75, 1.25)
+        backoff = min(
+            BACKOFF_LAST_SECONDS, BACKOFF_FIRST_SECONDS * 2.0 ** min(failures - 1, 10)
+        ) * self._rng.uniform(0.75, 1.25)
         return max(asked or 0.0, backoff)
 
     async def _list(self, stream: "Stream") -> str:
         """Marks what is there, sweeps what is not; returns the list's resource version."""
         seen: set[ObjectKey] = set()
         version = ""
-        async with aclosing(self._client.list_pages(self.kind, stream.namespace, label_selector=self._selector)) as pages:
+        async with aclosing(
+            self._client.list_pages(self.kind, stream.namespace, label_selector=self._selector)
+        ) as pages:
             async for page in pages:
                 version = page.resource_version
                 seen.update(self._put(item) for item in page.items)

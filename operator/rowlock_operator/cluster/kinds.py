@@ -8,7 +8,9 @@ Manifest = dict[str, Any]
 
 
 class ObjectKey(NamedTuple):
-    """One object of one kind; `kind` is the plural resource name, so that keys of several kinds share a queue."""
+    """One object of one kind; `kind` is the plural resource name, so that keys of several kinds share a
+    queue.
+    """
 
     kind: str
     namespace: str

@@ -1,16 +1,24 @@
 """Leader election on one coordination.k8s.io Lease.
 
-Who is authoritative: the Lease object, changed only by PUT with its resourceVersion, so two candidates cannot both win one change.
+Who is authoritative: the Lease object, changed only by PUT with its resourceVersion, so two candidates cannot
+both win one change.
 States: candidate -> leader -> candidate ...; a leader works in the task `lead()`.
-Trust window: a leader trusts itself for `renew_deadline_seconds` after it SENT its last successful renewal; others take the Lease over
-`lease_seconds` after they SAW it change, by their own monotonic clock. Another node's clock is never believed. The difference
+Trust window: a leader trusts itself for `renew_deadline_seconds` after it SENT its last successful renewal;
+others take the Lease over
+`lease_seconds` after they SAW it change, by their own monotonic clock. Another node's clock is never
+believed. The difference
 (5 s by default) is what a leader has to stop its work.
 On each failure:
-  renewal refused or late -> try again until the deadline, then cancel `lead()`; if it does not end within the trust window, `on_stuck()`;
-  `lead()` ends or fails by itself -> the Lease is released, the error is raised: a leader that does not work must not hold the Lease;
-  orderly stop (cancel) -> `lead()` is cancelled first, then the Lease is released, so the next leader starts within `retry_seconds`;
-  the event loop hangs -> elector and work hang together, the Lease lapses, and `holds()` answers by the clock, not by a flag.
-There is no fencing token in the API: what a late leader may still write has to be idempotent (deterministic names, server-side apply).
+  renewal refused or late -> try again until the deadline, then cancel `lead()`; if it does not end within the
+  trust window, `on_stuck()`;
+  `lead()` ends or fails by itself -> the Lease is released, the error is raised: a leader that does not work
+  must not hold the Lease;
+  orderly stop (cancel) -> `lead()` is cancelled first, then the Lease is released, so the next leader starts
+  within `retry_seconds`;
+  the event loop hangs -> elector and work hang together, the Lease lapses, and `holds()` answers by the
+  clock, not by a flag.
+There is no fencing token in the API: what a late leader may still write has to be idempotent (deterministic
+names, server-side apply).
 """
 
 import asyncio
@@ -45,7 +53,9 @@ class ElectorSettings:
 
 @dataclass(frozen=True)
 class LeaseRecord:
-    """What the Lease says; `holder` is empty when it was released; `version` is the resourceVersion it was read at."""
+    """What the Lease says; `holder` is empty when it was released; `version` is the resourceVersion it was
+    read at.
+    """
 
     holder: str
     lease_seconds: float
@@ -56,7 +66,9 @@ class LeaseRecord:
 
 
 class LeaseStore(Protocol):
-    """Where the Lease lives. `write` creates it where `record.version` is empty. Raises Conflict or another RowlockError; never hangs."""
+    """Where the Lease lives. `write` creates it where `record.version` is empty. Raises Conflict or another
+    RowlockError; never hangs.
+    """
 
     async def read(self) -> LeaseRecord: ...
     async def write(self, record: LeaseRecord) -> LeaseRecord: ...
@@ -65,7 +77,9 @@ class LeaseStore(Protocol):
 class Elector:
     """One candidate. `run()` until cancelled; `lead` is the leader's work, cancelled when the Lease is lost.
 
-    `on_rival` is awaited whenever somebody else is seen to hold the Lease: a Lease that was lost because nobody answers has no rival yet."""
+    `on_rival` is awaited whenever somebody else is seen to hold the Lease: a Lease that was lost because
+    nobody answers has no rival yet.
+    """
 
     def __init__(
         self,
@@ -115,7 +129,9 @@ class Elector:
             if await self._stop(work):
                 await self._release()
         if not work.done():
-            raise LeaseLost(f"{self.identity}: the leader's work did not end within the trust window; end the process")
+            raise LeaseLost(
+                f"{self.identity}: the leader's work did not end within the trust window; end the process"
+            )
         if not work.cancelled():
             work.result()  # ended by itself: its error is the caller's
 
@@ -141,7 +157,13 @@ class Elector:
         await asyncio.wait([work], timeout=max(window, 0.1))
         if work.done():
             return True
-        log.error("leader_stuck", extra={"identity": self.identity, "remedy": "the process must end now: another leader takes over"})
+        log.error(
+            "leader_stuck",
+            extra={
+                "identity": self.identity,
+                "remedy": "the process must end now: another leader takes over",
+            },
+        )
         self._on_stuck()
         return False
 
@@ -151,7 +173,10 @@ class Elector:
             async with asyncio.timeout(within_seconds):
                 return await step()
         except (RowlockError, TimeoutError) as error:
-            log.warning("lease_try_failed", extra={"identity": self.identity, "error": str(error) or "no answer in time"})
+            log.warning(
+                "lease_try_failed",
+                extra={"identity": self.identity, "error": str(error) or "no answer in time"},
+            )
             return False
 
     async def _look(self) -> LeaseRecord:
@@ -171,7 +196,9 @@ class Elector:
                 await self._on_rival()
             return False
         now = datetime.now(UTC)
-        mine = LeaseRecord(self.identity, self.settings.lease_seconds, now, now, record.transitions + 1, record.version)
+        mine = LeaseRecord(
+            self.identity, self.settings.lease_seconds, now, now, record.transitions + 1, record.version
+        )
         return await self._write(mine)
 
     async def _renew(self) -> bool:

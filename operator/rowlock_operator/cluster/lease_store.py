@@ -12,21 +12,30 @@ from rowlock_operator.cluster.replies import TlsRefused
 from rowlock_operator.errors import ApiUnavailable, RowlockError
 
 REQUEST_SECONDS = 3.0
-GAP_SECONDS = 15.0  # asked every two seconds, three seconds a request at most: so long without an answer, nobody answers
+# asked every two seconds, three seconds a request at most: so long without an answer, nobody answers
+GAP_SECONDS = 15.0
 MICRO_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 def lease_client(credentials: Credentials) -> KubeClient:
-    """A client of the elector's own: it never waits behind other requests, no request outlives the renew deadline, and none is left out
-    because an earlier one was refused (429 with Retry-After): one every two seconds burdens nobody."""
-    return KubeClient(credentials, ClientSettings(request_timeout_seconds=REQUEST_SECONDS, connections=2, patience_seconds=0.0))
+    """A client of the elector's own: it never waits behind other requests, no request outlives the renew
+    deadline, and none is left out because an earlier one was refused (429 with Retry-After): one every two
+    seconds burdens nobody.
+    """
+    return KubeClient(
+        credentials,
+        ClientSettings(request_timeout_seconds=REQUEST_SECONDS, connections=2, patience_seconds=0.0),
+    )
 
 
 class KubeLease:
-    """One Lease object; `read` and `write` take at most 3 s each. Every replica asks for it all the time, so it is also the proof that
-    the API server answers at all."""
+    """One Lease object; `read` and `write` take at most 3 s each. Every replica asks for it all the time, so
+    it is also the proof that the API server answers at all.
+    """
 
-    def __init__(self, client: KubeClient, namespace: str, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, client: KubeClient, namespace: str, name: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._client, self._namespace, self._name, self._clock = client, namespace, name, clock
         self._answered_at = self._answering_since = clock()
         self._tls_refused_since: float | None = None
@@ -72,7 +81,9 @@ class KubeLease:
 
 
 def record_of(manifest: Manifest) -> LeaseRecord:
-    """Raises ApiUnavailable for what is no Lease (a proxy's own answer): asked for again, as after no answer."""
+    """Raises ApiUnavailable for what is no Lease (a proxy's own answer): asked for again, as after no
+    answer.
+    """
     try:
         spec = manifest.get("spec") or {}
         return LeaseRecord(

@@ -81,7 +81,12 @@ class NamespaceLeases:
         """`release`: namespace/name of ours; `lease_seconds`: how long a Lease lasts without a renewal, at
         least."""
         self.release = release
-        self._client, self._least_seconds, self._on_change, self._clock = client, lease_seconds, on_change, clock
+        self._client, self._least_seconds, self._on_change, self._clock = (
+            client,
+            lease_seconds,
+            on_change,
+            clock,
+        )
         self._claims: dict[str, _Claim] = {}
 
     async def of(self, namespace: str) -> Served:
@@ -93,7 +98,9 @@ class NamespaceLeases:
                 if not self._certain(claim):
                     await self._look(namespace, claim)
         if not self._certain(claim):
-            raise RetryLater(f"namespace {namespace}: which release serves it is not known yet", AGAIN_SECONDS)
+            raise RetryLater(
+                f"namespace {namespace}: which release serves it is not known yet", AGAIN_SECONDS
+            )
         return self._served(claim)
 
     def known(self, namespace: str) -> Served | None:
@@ -121,7 +128,9 @@ class NamespaceLeases:
                     try:
                         await self.look(namespace)
                     except RowlockError as error:
-                        log.warning("namespace_lease_failed", extra={"namespace": namespace, "error": str(error)})
+                        log.warning(
+                            "namespace_lease_failed", extra={"namespace": namespace, "error": str(error)}
+                        )
 
     def _interval_seconds(self) -> float:
         return max(self._least_seconds / 3, len(self._claims) / RENEWALS_A_SECOND)
@@ -159,7 +168,10 @@ class NamespaceLeases:
         claim.looked_at = self._clock()
         after = self._served(claim)
         if after != before:
-            log.info("namespace_served_by", extra={"namespace": namespace, "release": after.holder, "rival": after.rival})
+            log.info(
+                "namespace_served_by",
+                extra={"namespace": namespace, "release": after.holder, "rival": after.rival},
+            )
         if before is not None and after != before:  # who looks first hears the answer
             self._on_change(namespace)
 
@@ -188,7 +200,9 @@ class NamespaceLeases:
         elif word != self.release:
             metadata = lease["metadata"]
             annotations = {**(metadata.get("annotations") or {}), ALSO: self.release}
-            await self._client.replace(LEASES, {**lease, "metadata": {**metadata, "annotations": annotations}})
+            await self._client.replace(
+                LEASES, {**lease, "metadata": {**metadata, "annotations": annotations}}
+            )
 
     def _took(self, claim: _Claim, now: float, seconds: float) -> None:
         claim.holder, claim.renewed_at, claim.seconds = self.release, now, seconds
@@ -201,7 +215,9 @@ class NamespaceLeases:
         metadata: Manifest = {"namespace": namespace, "name": LEASE_NAME, "labels": labels}
         if before is not None:
             found = before["metadata"]
-            annotations = {name: text for name, text in (found.get("annotations") or {}).items() if name != ALSO}
+            annotations = {
+                name: text for name, text in (found.get("annotations") or {}).items() if name != ALSO
+            }
             metadata |= {"resourceVersion": found["resourceVersion"], "annotations": annotations}
         return {
             "apiVersion": LEASES.api_version,

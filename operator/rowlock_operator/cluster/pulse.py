@@ -1,9 +1,9 @@
 """Signs of life of watch streams that somebody else (kopf) reads over a session of ours.
 
-A watch that dies silently looks like a watch on which nothing happens. The proof that it moves costs no write: the server sends a bookmark
-every minute or two (seen on an idle kind of a fresh 1.37 server: at 120 and 180 s), and a stream that was silent for 70 s is opened again,
-whose accepted answer is a sign as well. A sign counts when the reader takes it from the stream, not when it arrives, so a reader that
-hangs is seen too.
+A watch that dies silently looks like a watch on which nothing happens. The proof that it moves costs no
+write: the server sends a bookmark every minute or two (seen on an idle kind of a fresh 1.37 server: at 120
+and 180 s), and a stream that was silent for 70 s is opened again, whose accepted answer is a sign as well. A
+sign counts when the reader takes it from the stream, not when it arrives, so a reader that hangs is seen too.
 """
 
 import time
@@ -22,9 +22,12 @@ REFUSAL_EXPLAINS_SECONDS = 90.0
 
 
 class Pulse:
-    """Ages of streams by kind and namespace. Written by the reading thread, read by any other: plain floats in a dict.
+    """Ages of streams by kind and namespace. Written by the reading thread, read by any other: plain floats
+    in a dict.
 
-    `on_open(kind, namespace)` is called in the reading thread whenever a stream was opened, for the first time or again."""
+    `on_open(kind, namespace)` is called in the reading thread whenever a stream was opened, for the first
+    time or again.
+    """
 
     def __init__(
         self,
@@ -36,7 +39,8 @@ class Pulse:
         self._clock, self._on_open = clock, on_open
         places = list(namespaces)
         self._places = {kind.path(namespace): (kind, namespace) for kind in kinds for namespace in places}
-        self._heard_at = dict.fromkeys(self._places, clock())  # a stream that never opens is silent since the start
+        # a stream that never opens is silent since the start
+        self._heard_at = dict.fromkeys(self._places, clock())
         self._refused: dict[str, tuple[float, str]] = {}
 
     def heard(self, path: str) -> None:
@@ -62,8 +66,10 @@ class Pulse:
         return ages
 
     def live(self) -> tuple[bool, str]:
-        """Liveness: false when a stream has been silent too long and no refusal explains it. An API server that says no aloud
-        (down, forbidden) is no reason to be restarted: a restart would only add CrashLoopBackOff to the outage."""
+        """Liveness: false when a stream has been silent too long and no refusal explains it. An API server
+        that says no aloud (down, forbidden) is no reason to be restarted: a restart would only add
+        CrashLoopBackOff to the outage.
+        """
         for path, age in self._silent():
             at, _ = self._refused.get(path, (float("-inf"), ""))
             if self._clock() - at > REFUSAL_EXPLAINS_SECONDS:
@@ -93,8 +99,8 @@ class Pulse:
         if response.status >= 400:
             self.refused(path, f"HTTP {response.status}")
             if response.status == 429:
-                # The reader would believe any Retry-After, and end at one that is no number. It has a backoff of its own
-                # for a lost connection.
+                # The reader would believe any Retry-After, and end at one that is no number. It has a backoff
+                # of its own for a lost connection.
                 response.release()
                 raise aiohttp.ClientConnectionError("HTTP 429, too many requests")
         else:

@@ -12,10 +12,15 @@ from rowlock_operator.errors import AlreadyExists, ApiUnavailable, Conflict, For
 MOST_PATIENCE_SECONDS = 30.0
 LEAST_PATIENCE_SECONDS = 0.1  # "now" and times gone by: not as fast as the network allows
 MESSAGE_CHARACTERS = 1000
-# An admission webhook or policy may refuse with any status, a 404 or 429 as well: what it says is of this object, not of the server.
+# An admission webhook or policy may refuse with any status, a 404 or 429 as well: what it says is of this
+# object, not of the server.
 _DENIED = re.compile(r"\bdenied (?:the )?request\b|^admission webhook ")
-# What a sentence of the server may carry beside its meaning. Of an address the host is enough to know whom it speaks of.
-_ADDRESS = re.compile(r"""([a-z][a-z0-9+.-]*://)(?:[^\s"'/?#]*@)?([^\s"'/?#]*)[^\s"',)]*?(?=[:.;]?(?:[\s"',)]|$))""", re.IGNORECASE)
+# What a sentence of the server may carry beside its meaning. Of an address the host is enough to know whom it
+# speaks of.
+_ADDRESS = re.compile(
+    r"""([a-z][a-z0-9+.-]*://)(?:[^\s"'/?#]*@)?([^\s"'/?#]*)[^\s"',)]*?(?=[:.;]?(?:[\s"',)]|$))""",
+    re.IGNORECASE,
+)
 _PASSWORD = re.compile(
     r"""(?<![.\w\]-])([\w-]*(?:password|passwd|pwd|token|secret|api[-_]?key|authorization)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,;]+)""",
     re.IGNORECASE,
@@ -29,11 +34,15 @@ class WatchExpired(RowlockError):
 
 
 class TlsRefused(ApiUnavailable):
-    """One side does not accept the other's certificate: the cluster's CA was replaced, and ours is not yet, or is read no more."""
+    """One side does not accept the other's certificate: the cluster's CA was replaced, and ours is not yet,
+    or is read no more.
+    """
 
 
 class HistoryReplaced(RowlockError):
-    """Versions have gone back: etcd was restored from a backup. What was read before says nothing about what is there now."""
+    """Versions have gone back: etcd was restored from a backup. What was read before says nothing about what
+    is there now.
+    """
 
 
 @dataclass(frozen=True)
@@ -59,12 +68,18 @@ class Call:
 
 
 def error_of(call: Call, status: int, body: Any, retry_after_seconds: float | None = None) -> RowlockError:
-    """Our error for an HTTP `status` of at least 400; `body` is the Status object, or whatever came instead."""
+    """Our error for an HTTP `status` of at least 400; `body` is the Status object, or whatever came
+    instead.
+    """
     message = sentence(body) or f"HTTP {status}"
     if denied(body):
         return reasons.REFUSED_BY_POLICY.error(call=call, why=message)
     if status == 401:
-        return ApiUnavailable(f"{call}: the API server does not accept our credentials (401): check the service account's token", 5.0)
+        return ApiUnavailable(
+            f"{call}: the API server does not accept our credentials (401): check the service account's"
+            " token",
+            5.0,
+        )
     if status == 403 and "is being terminated" in message:
         return NotFound(f"{call}: namespace {call.namespace} is being deleted, nothing can be created in it")
     if status == 403 and ("quota" in message or "admission" in message or "PodSecurity" in message):
@@ -79,10 +94,14 @@ def error_of(call: Call, status: int, body: Any, retry_after_seconds: float | No
     if status == 410:
         return WatchExpired(f"{call}: {message}")
     if status in (400, 413, 415, 422) or "failed to create typed patch object" in message:
-        # Server-side apply answers 500 to a field that the schema does not have (seen with 1.37): no repetition helps.
+        # Server-side apply answers 500 to a field that the schema does not have (seen with 1.37): no
+        # repetition helps.
         return reasons.OBJECT_REFUSED.error(call=call, why=message)
     if status in (429, 500, 502, 503, 504):
-        return ApiUnavailable(f"{call}: the API server is not able to answer now (HTTP {status}: {message})", retry_after_seconds)
+        return ApiUnavailable(
+            f"{call}: the API server is not able to answer now (HTTP {status}: {message})",
+            retry_after_seconds,
+        )
     return reasons.UNEXPECTED_REPLY.error(call=call, status=status, why=message)
 
 
@@ -94,7 +113,12 @@ def denied(body: Any) -> bool:
 def sentence(body: Any) -> str:
     """What the server said, without the secrets that it may quote."""
     text = _message(body)[: 10 * MESSAGE_CHARACTERS]
-    for pattern, instead in ((_WHOLE_OBJECT, r"\1{...}"), (_ADDRESS, r"\1\2"), (_BEARER, r"\1..."), (_PASSWORD, r"\1...")):
+    for pattern, instead in (
+        (_WHOLE_OBJECT, r"\1{...}"),
+        (_ADDRESS, r"\1\2"),
+        (_BEARER, r"\1..."),
+        (_PASSWORD, r"\1..."),
+    ):
         text = pattern.sub(instead, text)
     return text[:MESSAGE_CHARACTERS].strip()
 
@@ -104,10 +128,11 @@ def _message(body: Any) -> str:
 
 
 def patience_seconds(header: str | None, body: Any) -> float | None:
-    """What the server asked us to wait: the Retry-After header (seconds), else `details.retryAfterSeconds`; None where it
-    asked nothing that can be read. Whoever answers (the server, a webhook behind it, a proxy before it) is believed up to
-    MOST_PATIENCE_SECONDS: a caller that comes back too early is told so again, one that stays away for an hour is missed
-    by everybody."""
+    """What the server asked us to wait: the Retry-After header (seconds), else `details.retryAfterSeconds`;
+    None where it asked nothing that can be read. Whoever answers (the server, a webhook behind it, a proxy
+    before it) is believed up to MOST_PATIENCE_SECONDS: a caller that comes back too early is told so again,
+    one that stays away for an hour is missed by everybody.
+    """
     details = body.get("details") if isinstance(body, dict) else None
     in_body = details.get("retryAfterSeconds") if isinstance(details, dict) else None
     return next((asked for each in (header, in_body) if (asked := _seconds(each)) is not None), None)

@@ -42,7 +42,11 @@ class Scalers:
             except GiveUp:
                 self._blind.add(namespace)  # no right: the number itself tells who wrote it
                 continue
-            found |= {name: f"{kind.kind} {item['metadata']['name']}" for item in items if (name := _deployment(item))}
+            found |= {
+                name: f"{kind.kind} {item['metadata']['name']}"
+                for item in items
+                if (name := _deployment(item))
+            }
         return found
 
 
@@ -50,4 +54,6 @@ def _deployment(scaler: Manifest) -> str | None:
     """The Deployment it scales; of a ScaledObject a Deployment is what is meant where no kind is named."""
     target = (scaler.get("spec") or {}).get("scaleTargetRef") or {}
     group = str(target.get("apiVersion") or "apps/v1").partition("/")[0]
-    return target.get("name") if (group, target.get("kind") or "Deployment") == ("apps", "Deployment") else None
+    return (
+        target.get("name") if (group, target.get("kind") or "Deployment") == ("apps", "Deployment") else None
+    )

@@ -1,4 +1,6 @@
-"""What time it is at the API server: it wrote the instants of creation, scheduling and deletion that are shown as waiting for too long."""
+"""What time it is at the API server: it wrote the instants of creation, scheduling and deletion that are
+shown as waiting for too long.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -11,9 +11,15 @@ USER_AGENT = "rowlock-operator"
 
 
 def open_session(
-    credentials: Credentials, *, connections: int, timeout_seconds: float, middlewares: Sequence[ClientMiddlewareType] = ()
+    credentials: Credentials,
+    *,
+    connections: int,
+    timeout_seconds: float,
+    middlewares: Sequence[ClientMiddlewareType] = (),
 ) -> aiohttp.ClientSession:
-    """A session for the running event loop; the caller closes it. `connections` bounds what is in flight; 0: nothing does."""
+    """A session for the running event loop; the caller closes it. `connections` bounds what is in flight; 0:
+    nothing does.
+    """
 
     async def add_token(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         # Per request, not per session: a rotated token is used without losing the open watches.
@@ -25,7 +31,9 @@ def open_session(
         return response
 
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections, ssl=credentials.tls if credentials.tls is not None else True),
+        connector=aiohttp.TCPConnector(
+            limit=connections, ssl=credentials.tls if credentials.tls is not None else True
+        ),
         headers={hdrs.USER_AGENT: USER_AGENT},
         timeout=aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=min(10.0, timeout_seconds)),
         middlewares=(add_token, *middlewares),

@@ -66,7 +66,9 @@ class RereadContext(ssl.SSLContext):
         try:
             self._made = (material, material.context())
         except (OSError, ValueError) as error:
-            raise GiveUp(f"cannot use the certificates of the API server: {_why(error)}", "NoCredentials") from error
+            raise GiveUp(
+                f"cannot use the certificates of the API server: {_why(error)}", "NoCredentials"
+            ) from error
         self._read, self._told = read, ""
 
     def anew(self) -> "RereadContext":
@@ -94,7 +96,9 @@ class RereadContext(ssl.SSLContext):
         except (OSError, ValueError, GiveUp) as error:
             if (why := _why(error)) != self._told:
                 self._told = why
-                remedy = "the last ones that were whole stay in use; the files are read again for each connection"
+                remedy = (
+                    "the last ones that were whole stay in use; the files are read again for each connection"
+                )
                 log.warning("certificates_unreadable", extra={"error": why, "remedy": remedy})
         return self._made[1]
 
@@ -116,7 +120,9 @@ def tls_refused(error: BaseException | None) -> bool:
         seen.add(id(error))
         inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
         for each in (error, inner):
-            if isinstance(each, ssl.SSLError) and not isinstance(each, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+            if isinstance(each, ssl.SSLError) and not isinstance(
+                each, ssl.SSLEOFError | ssl.SSLZeroReturnError
+            ):
                 return True
         error = error.__cause__ or error.__context__
     return False

@@ -46,7 +46,11 @@ class Contest:
     def _is_the_last(self, write: ForeignWrite) -> bool:
         """The generation tells two writes of one second apart, but it also grows when we change something
         else of the object."""
-        if self.last is None or (write.writer, write.at, write.replicas) != (self.last.writer, self.last.at, self.last.replicas):
+        if self.last is None or (write.writer, write.at, write.replicas) != (
+            self.last.writer,
+            self.last.at,
+            self.last.replicas,
+        ):
             return False
         return not self.answered or write.generation == self.last.generation
 

@@ -1,4 +1,6 @@
-"""Names of a user's table and columns, taken exactly as the database shows them; the rows room quotes them."""
+"""Names of a user's table and columns, taken exactly as the database shows them; the rows room quotes
+them.
+"""
 
 from rowlock_operator.errors import InvalidSpec
 
@@ -7,27 +9,40 @@ LONGEST_BYTES = 63
 
 
 def parse_table(text: str) -> tuple[str, str]:
-    """`schema.table` or `table` -> (schema, table); double quotes are only needed around a name with a blank or a dot.
+    """`schema.table` or `table` -> (schema, table); double quotes are only needed around a name with a blank
+    or a dot.
 
-    Capitals and reserved words need no quotes here, since every name is quoted when it is used. Raises InvalidSpec.
+    Capitals and reserved words need no quotes here, since every name is quoted when it is used. Raises
+    InvalidSpec.
     """
     parts = _parts(text)
     if len(parts) > 2:
-        raise InvalidSpec("spec.table", f"{text!r} has {len(parts)} parts: write schema.table; the database is the one of databaseRef")
+        raise InvalidSpec(
+            "spec.table",
+            f"{text!r} has {len(parts)} parts: write schema.table; the database is the one of databaseRef",
+        )
     schema, table = parts if len(parts) == 2 else ["public", parts[0]]
     _check("spec.table", schema)
     _check("spec.table", table)
     if schema in ("rowlock", "pg_catalog", "information_schema") or schema.startswith("pg_"):
-        raise InvalidSpec("spec.table", f"schema {schema} belongs to Rowlock or PostgreSQL: name a table of your own")
+        raise InvalidSpec(
+            "spec.table", f"schema {schema} belongs to Rowlock or PostgreSQL: name a table of your own"
+        )
     return schema, table
 
 
 def parse_order(items: list[str], key: str) -> tuple[tuple[str, bool], ...]:
-    """(column, descending) of each item of orderBy, and the key last, so that equal rows have an order too. Raises InvalidSpec."""
+    """(column, descending) of each item of orderBy, and the key last, so that equal rows have an order too.
+    Raises InvalidSpec.
+    """
     made: list[tuple[str, bool]] = []
     for item in items:
         head, blank, tail = item.strip().rpartition(" ")
-        column, descending = (head.strip(), tail.lower() == "desc") if blank and tail.lower() in ("asc", "desc") else (item.strip(), False)
+        column, descending = (
+            (head.strip(), tail.lower() == "desc")
+            if blank and tail.lower() in ("asc", "desc")
+            else (item.strip(), False)
+        )
         _check("spec.orderBy", column)
         if column in (seen for seen, _ in made):
             raise InvalidSpec("spec.orderBy", f"column {column} is given twice: remove one")
@@ -44,7 +59,9 @@ def _parts(text: str) -> list[str]:
             current, position = current + '"', position + 1
         elif letter == '"':
             if not quoted and (current or was_quoted):
-                raise InvalidSpec("spec.table", f"{text!r} has a quote in the middle of a name: quote the whole name")
+                raise InvalidSpec(
+                    "spec.table", f"{text!r} has a quote in the middle of a name: quote the whole name"
+                )
             quoted, was_quoted = not quoted, True
         elif letter == "." and not quoted:
             parts.append(current)
@@ -52,7 +69,9 @@ def _parts(text: str) -> list[str]:
         elif was_quoted and not quoted:
             raise InvalidSpec("spec.table", f"{text!r} goes on after a closing quote: quote the whole name")
         elif not quoted and letter.isspace():
-            raise InvalidSpec("spec.table", f"{text!r} has a blank: put the name that holds it into double quotes")
+            raise InvalidSpec(
+                "spec.table", f"{text!r} has a blank: put the name that holds it into double quotes"
+            )
         else:
             current += letter
         position += 1
@@ -63,8 +82,12 @@ def _parts(text: str) -> list[str]:
 
 def _check(field: str, name: str) -> None:
     if not name:
-        raise InvalidSpec(field, "a name is empty: write schema.table, and columns as the database shows them")
+        raise InvalidSpec(
+            field, "a name is empty: write schema.table, and columns as the database shows them"
+        )
     if "\x00" in name:
         raise InvalidSpec(field, "a name holds a NUL character: remove it")
     if len(name.encode()) > LONGEST_BYTES:
-        raise InvalidSpec(field, f"{name!r} is longer than PostgreSQL's {LONGEST_BYTES} bytes: no such name can exist")
+        raise InvalidSpec(
+            field, f"{name!r} is longer than PostgreSQL's {LONGEST_BYTES} bytes: no such name can exist"
+        )

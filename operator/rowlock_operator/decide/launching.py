@@ -1,10 +1,11 @@
 """How many kube jobs of a queue may be created now, and what those that did not start say of it.
 
-While nothing of a queue starts (no node, no image, a quota), each kube job waits in vain: then one at a time probes, at growing
-intervals, and the first that starts opens the queue again. One run that does not start says nothing of the others: it waits by
-itself (in the ledger), and only a second one, with no start in between, closes the queue. Nor do runs that did not start before
-(repeats): one of them at a time is tried, until one starts, so that those that never will leave the places to others; and a queue
-of which only repeats were tried for a while is open to what is new.
+While nothing of a queue starts (no node, no image, a quota), each kube job waits in vain: then one at a time
+probes, at growing intervals, and the first that starts opens the queue again. One run that does not start
+says nothing of the others: it waits by itself (in the ledger), and only a second one, with no start in
+between, closes the queue. Nor do runs that did not start before (repeats): one of them at a time is tried,
+until one starts, so that those that never will leave the places to others; and a queue of which only repeats
+were tried for a while is open to what is new.
 """
 
 from dataclasses import dataclass, replace
@@ -26,7 +27,9 @@ _CAUSES: dict[str, Reason] = {
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """What has been seen of one queue since a kube job of it last started. `next_probe_at` by the caller's clock, in seconds."""
+    """What has been seen of one queue since a kube job of it last started. `next_probe_at` by the caller's
+    clock, in seconds.
+    """
 
     unstarted: int = 0
     run: str = ""  # the first that did not start
@@ -51,7 +54,11 @@ class Starts:
 
     def probed(self, now: float, deadline_seconds: float) -> "Starts":
         """A probe begins; whatever becomes of it, another may begin once this one must have started."""
-        return replace(self, probing=True, changed=False, next_probe_at=now + deadline_seconds) if self.closed else self
+        return (
+            replace(self, probing=True, changed=False, next_probe_at=now + deadline_seconds)
+            if self.closed
+            else self
+        )
 
     def passed_over(self, now: float) -> "Starts":
         """What was claimed as a probe was none."""
@@ -66,15 +73,34 @@ class Starts:
         if not self.closed or self.cause is None:
             return None
         known = _CAUSES.get(self.cause.reason, reasons.NOT_STARTING)
-        said = self.cause.message if known is not reasons.NOT_STARTING else f"{self.cause.reason}, {self.cause.message}"
-        return Trouble(reason=known.name, message=f"{known.says(count=self.unstarted, why=said.rstrip('.'))} {reasons.PROBING}")
+        said = (
+            self.cause.message
+            if known is not reasons.NOT_STARTING
+            else f"{self.cause.reason}, {self.cause.message}"
+        )
+        return Trouble(
+            reason=known.name,
+            message=f"{known.says(count=self.unstarted, why=said.rstrip('.'))} {reasons.PROBING}",
+        )
 
 
 def launches_allowed(
-    *, parallelism: int, in_hand: int, starts: Starts | None = None, starting: int = 0, now: float = 0.0, deadline_seconds: float = 300.0
+    *,
+    parallelism: int,
+    in_hand: int,
+    starts: Starts | None = None,
+    starting: int = 0,
+    now: float = 0.0,
+    deadline_seconds: float = 300.0,
 ) -> int:
-    """How many more runs may be claimed for kube jobs. `in_hand`: claimed and not ended; `starting`: kube jobs that wait for their start."""
+    """How many more runs may be claimed for kube jobs. `in_hand`: claimed and not ended; `starting`: kube
+    jobs that wait for their start.
+    """
     free = max(0, parallelism - in_hand)
-    if starts is None or not starts.closed or now - starts.new_at > 2 * (deadline_seconds + LONGEST_WAIT_SECONDS):
+    if (
+        starts is None
+        or not starts.closed
+        or now - starts.new_at > 2 * (deadline_seconds + LONGEST_WAIT_SECONDS)
+    ):
         return free
     return min(free, 1) if starts.changed or (starting == 0 and now >= starts.next_probe_at) else 0

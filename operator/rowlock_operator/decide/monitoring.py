@@ -1,4 +1,6 @@
-"""What to do about a MonitoringProcess: start, stop or nothing; and the document by which the database learns of it."""
+"""What to do about a MonitoringProcess: start, stop or nothing; and the document by which the database learns
+of it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +27,9 @@ class Action(Enum):
 
 @dataclass(frozen=True)
 class LoginSecret:
-    """A login's words, in clear: between the Secret and the encryption only. `version` changes with the Secret."""
+    """A login's words, in clear: between the Secret and the encryption only. `version` changes with the
+    Secret.
+    """
 
     username: str
     password: str
@@ -36,7 +40,9 @@ class LoginSecret:
 
 
 def decide_action(process: MonitoringProcess, row: ProcessRow | None) -> Action:
-    """A process that has ended is started again by Running after Stopped, or by another spec.startRequest; never by a restart of the operator."""
+    """A process that has ended is started again by Running after Stopped, or by another spec.startRequest;
+    never by a restart of the operator.
+    """
     spec, told = process.spec, process.status
     if row is None:
         return Action.NONE
@@ -45,22 +51,43 @@ def decide_action(process: MonitoringProcess, row: ProcessRow | None) -> Action:
     if row.alive:
         return Action.NONE
     never = row.status == "created" and row.started_at is None
-    again = told.last_state == "Stopped" or (told.last_start_request is not None and told.last_start_request != spec.start_request)
+    again = told.last_state == "Stopped" or (
+        told.last_start_request is not None and told.last_start_request != spec.start_request
+    )
     return Action.START if never or again else Action.NONE
 
 
 def login_id(process: MonitoringProcess, login: Login) -> str:
-    """One account is one login, whatever number of processes uses it: its session, its pace and its uses are shared."""
+    """One account is one login, whatever number of processes uses it: its session, its pace and its uses are
+    shared.
+    """
     ref = login.secret_ref
     return str(
-        uuid5(_LOGINS, "\n".join((process.metadata.namespace, ref.name, ref.username_key, ref.password_key, process.spec.site.base_url)))
+        uuid5(
+            _LOGINS,
+            "\n".join(
+                (
+                    process.metadata.namespace,
+                    ref.name,
+                    ref.username_key,
+                    ref.password_key,
+                    process.spec.site.base_url,
+                )
+            ),
+        )
     )
 
 
 def build_document(
-    process: MonitoringProcess, *, secrets: dict[str, LoginSecret], api_key: str | None, encrypt: Callable[[str], str]
+    process: MonitoringProcess,
+    *,
+    secrets: dict[str, LoginSecret],
+    api_key: str | None,
+    encrypt: Callable[[str], str],
 ) -> dict[str, Any]:
-    """What monitoring.apply_v1 takes; `secrets` by the login's name. Nothing of it is in clear that was in a Secret."""
+    """What monitoring.apply_v1 takes; `secrets` by the login's name. Nothing of it is in clear that was in a
+    Secret.
+    """
     spec, meta = process.spec, process.metadata
     own = UUID(meta.uid)
     return {

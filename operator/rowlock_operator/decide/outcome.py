@@ -1,14 +1,15 @@
 """From a kube job and its pod to what became of the attempt (contracts, section 4).
 
-Who is authoritative: Kubernetes says that an attempt ended (the kube job's Complete or Failed, or a pod in an end phase);
-the pod says why; where the pod is gone, the kube job's own message does, which the podFailurePolicy wrote.
-The exit code decides only where nothing of the platform interfered: a process that was evicted or killed for memory has one, too.
-The same for one that was asked to end (deleted, evicted, preempted, its kube job suspended) and obeyed: exit code 0 is no success then. An
-end before that moment is the program's own word, whatever came over its pod afterwards.
-Of the pod's containers only ours counts: an injected one neither holds up the outcome nor makes it.
-An attempt begins once: where Kubernetes has started our container twice for it (its node rebooted, its record was lost), it ends.
-A pod on a node that does not answer is the platform's failure (NodeLost), however long it has run. That its process has ended is not certain
-then: the launcher makes the next attempt only once the pod is gone.
+Who is authoritative: Kubernetes says that an attempt ended (the kube job's Complete or Failed, or a pod in an
+end phase); the pod says why; where the pod is gone, the kube job's own message does, which the
+podFailurePolicy wrote. The exit code decides only where nothing of the platform interfered: a process that
+was evicted or killed for memory has one, too. The same for one that was asked to end (deleted, evicted,
+preempted, its kube job suspended) and obeyed: exit code 0 is no success then. An end before that moment is
+the program's own word, whatever came over its pod afterwards. Of the pod's containers only ours counts: an
+injected one neither holds up the outcome nor makes it. An attempt begins once: where Kubernetes has started
+our container twice for it (its node rebooted, its record was lost), it ends. A pod on a node that does not
+answer is the platform's failure (NodeLost), however long it has run. That its process has ended is not
+certain then: the launcher makes the next attempt only once the pod is gone.
 """
 
 import json
@@ -64,19 +65,29 @@ class Failed:
 
     def as_failure(self) -> dict[str, Any]:
         """The jsonb that the finish fence takes (contracts, section 1)."""
-        return {"class": self.failure_class, "reason": storable(self.reason), "message": storable(self.message)}
+        return {
+            "class": self.failure_class,
+            "reason": storable(self.reason),
+            "message": storable(self.message),
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NotStarted(Failed):
-    """The process never began, and is not waited for any longer: that uses no try. `running` = it could still: delete the kube job."""
+    """The process never began, and is not waited for any longer: that uses no try. `running` = it could
+    still: delete the kube job.
+    """
 
 
 Outcome = Started | Succeeded | Failed
 
 
-def decide_outcome(spec: WorkQueueSpec, *, kube_job: KubeJobSeen, pod: PodSeen | None, now: datetime) -> Outcome | None:
-    """What is known of the attempt; None = it has not started yet and may still do so, or somebody else suspended its kube job."""
+def decide_outcome(
+    spec: WorkQueueSpec, *, kube_job: KubeJobSeen, pod: PodSeen | None, now: datetime
+) -> Outcome | None:
+    """What is known of the attempt; None = it has not started yet and may still do so, or somebody else
+    suspended its kube job.
+    """
     if spec.is_exit and pod is not None and _starts(pod) > 1:
         return _started_twice(kube_job, pod)
     if kube_job.failed_reason is not None:
@@ -87,8 +98,13 @@ def decide_outcome(spec: WorkQueueSpec, *, kube_job: KubeJobSeen, pod: PodSeen |
             return ended
     if kube_job.complete:
         if kube_job.suspended_at is not None:
-            return Failed(failure_class="infra", reason="JobSuspended", message="the kube job was suspended while its pod ran")
-        # The pod is already gone, and its termination message with it. Nothing says that anybody asked it to end.
+            return Failed(
+                failure_class="infra",
+                reason="JobSuspended",
+                message="the kube job was suspended while its pod ran",
+            )
+        # The pod is already gone, and its termination message with it. Nothing says that anybody asked it to
+        # end.
         return Succeeded(result={})
     if kube_job.held:
         return _running(pod)  # no limit counts meanwhile, and its pod ends
@@ -96,7 +112,9 @@ def decide_outcome(spec: WorkQueueSpec, *, kube_job: KubeJobSeen, pod: PodSeen |
 
 
 def decide_orphan(pod: PodSeen | None, *, kube_job_uid: str) -> Succeeded | Failed | None:
-    """What a pod of a kube job that somebody deleted says, where it had ended before: finished work is not done again. None = nothing."""
+    """What a pod of a kube job that somebody deleted says, where it had ended before: finished work is not
+    done again. None = nothing.
+    """
     pod = of_owner(pod, kube_job_uid)
     if pod is None or not pod.owner_uid or not pod.ended or not pod.ended_unasked() or _starts(pod) > 1:
         return None
@@ -111,7 +129,10 @@ def _starts(pod: PodSeen) -> int:
 
 def _started_twice(kube_job: KubeJobSeen, pod: PodSeen) -> Failed:
     pods = ", ".join(one.name for one in (*pod.others, pod) if one.starts)
-    message = f"Kubernetes started the container {_starts(pod)} times for this attempt (pod {pods}): its node rebooted or lost its record"
+    message = (
+        f"Kubernetes started the container {_starts(pod)} times for this attempt (pod {pods}): its node"
+        " rebooted or lost its record"
+    )
     ended = kube_job.ended or all(one.ended for one in (pod, *pod.others))
     return replace(_infra(pod, "StartedTwice", message), running=not ended)
 
@@ -134,16 +155,22 @@ def _ended_pod(pod: PodSeen, kube_job: KubeJobSeen) -> Succeeded | Failed | None
 
 
 def _succeeded(pod: PodSeen) -> Succeeded:
-    return Succeeded(result=_result(pod.terminated.message if pod.terminated else ""), started_at=pod.started_at)
+    return Succeeded(
+        result=_result(pod.terminated.message if pod.terminated else ""), started_at=pod.started_at
+    )
 
 
 def _failed(end: PodEnd, started_at: datetime | None) -> Failed:
-    return Failed(failure_class=end.failure_class, reason=end.reason, message=end.message, started_at=started_at)
+    return Failed(
+        failure_class=end.failure_class, reason=end.reason, message=end.message, started_at=started_at
+    )
 
 
 def _failed_job(kube_job: KubeJobSeen, pod: PodSeen | None) -> Outcome:
     """The kube job failed: the pod's words first, else its own."""
-    if kube_job.failed_reason == "DeadlineExceeded" and (pod is None or (pod.disruption is None and not _ended_before(pod))):
+    if kube_job.failed_reason == "DeadlineExceeded" and (
+        pod is None or (pod.disruption is None and not _ended_before(pod))
+    ):
         # Its pod was killed for it, whatever exit code that left. One that its node had lost before was not.
         if pod is None and kube_job.pods_failed:
             return _failed(infra("PodLost", kube_job.failed_message), None)
@@ -164,7 +191,9 @@ def _failed_job(kube_job: KubeJobSeen, pod: PodSeen | None) -> Outcome:
 
 
 def _by_suspension(kube_job: KubeJobSeen, pod: PodSeen | None, outcome: Outcome) -> Outcome:
-    """Whoever suspends a kube job that runs (Kueue preempts so) ends its pod, and the pod's end fails the kube job."""
+    """Whoever suspends a kube job that runs (Kueue preempts so) ends its pod, and the pod's end fails the
+    kube job.
+    """
     words = ("PodDeleted",) if pod is not None else ("Killed", "PodLost", "ExitCode", "DataError")
     if not kube_job.suspended or not isinstance(outcome, Failed) or outcome.reason not in words:
         return outcome
@@ -178,7 +207,9 @@ def _ended_before(pod: PodSeen) -> bool:
 
 
 def _signal_or_exit(code: int, started_at: datetime | None) -> Failed:
-    """Only the number is left: 137 (SIGKILL) and 143 (SIGTERM) with a vanished pod are a deletion or the memory killer."""
+    """Only the number is left: 137 (SIGKILL) and 143 (SIGTERM) with a vanished pod are a deletion or the
+    memory killer.
+    """
     if code in (137, 143):
         message = f"the pod is gone and its container was killed (exit code {code})"
         return Failed(failure_class="infra", reason="Killed", message=message, started_at=started_at)
@@ -190,7 +221,12 @@ def _deadline(pod: PodSeen | None, message: str) -> Failed:
     started_at = pod.started_at if pod is not None else None
     if started_at is None:
         return _never_started(pod, message)
-    return Failed(failure_class="app", reason="HardTimeLimit", message="the run took longer than hardSeconds", started_at=started_at)
+    return Failed(
+        failure_class="app",
+        reason="HardTimeLimit",
+        message="the run took longer than hardSeconds",
+        started_at=started_at,
+    )
 
 
 def _never_started(pod: PodSeen | None, message: str) -> NotStarted:
@@ -199,9 +235,14 @@ def _never_started(pod: PodSeen | None, message: str) -> NotStarted:
             return _not_started("SchedulingGated", f"a scheduling gate holds the pod: {pod.unschedulable}")
         return _not_started("Unschedulable", f"no node for the pod: {pod.unschedulable}")
     if pod is not None and pod.waiting_reason in _NEVER_STARTS:
-        return _not_started(_NEVER_STARTS[pod.waiting_reason], f"{pod.waiting_reason}: {pod.waiting_message}".rstrip(": "))
+        return _not_started(
+            _NEVER_STARTS[pod.waiting_reason], f"{pod.waiting_reason}: {pod.waiting_message}".rstrip(": ")
+        )
     if pod is None and not message:
-        message = "no pod was made within startingDeadlineSeconds: a ResourceQuota or an admission rule of the namespace refuses it"
+        message = (
+            "no pod was made within startingDeadlineSeconds: a ResourceQuota or an admission rule of the"
+            " namespace refuses it"
+        )
     return _not_started("NotStarted", message or "the pod did not start within startingDeadlineSeconds")
 
 
@@ -210,7 +251,9 @@ def _not_started(reason: str, message: str) -> NotStarted:
 
 
 def _overdue(spec: WorkQueueSpec, kube_job: KubeJobSeen, pod: PodSeen | None, now: datetime) -> Failed | None:
-    """Limits that Kubernetes knows only as their sum (activeDeadlineSeconds counts from the kube job's start), or not at all."""
+    """Limits that Kubernetes knows only as their sum (activeDeadlineSeconds counts from the kube job's
+    start), or not at all.
+    """
     if pod is not None and pod.is_lost(now):
         return _lost(pod)
     started_at = pod.started_at if pod is not None else None
@@ -222,7 +265,9 @@ def _overdue(spec: WorkQueueSpec, kube_job: KubeJobSeen, pod: PodSeen | None, no
     since = (pod.counted_from if pod is not None else None) or max(started_at, kube_job.created_at)
     if pod is None or not spec.is_exit or now < since + timedelta(seconds=spec.limits.hard_seconds):
         return None
-    if pod.deleting_at is not None and (pod.disruption is not None or kube_job.failing_reason != "DeadlineExceeded"):
+    if pod.deleting_at is not None and (
+        pod.disruption is not None or kube_job.failing_reason != "DeadlineExceeded"
+    ):
         return None  # somebody else ends it: how it ended is told within its own bound
     if pod.node_silent or pod.disruption is not None:
         return _lost(pod)
@@ -232,7 +277,9 @@ def _overdue(spec: WorkQueueSpec, kube_job: KubeJobSeen, pod: PodSeen | None, no
 def _lost(pod: PodSeen) -> Failed:
     """The platform has it no more in hand: neither that it runs nor that it has ended is certain."""
     at = f" since {pod.deleting_at:%Y-%m-%dT%H:%M:%SZ}" if pod.deleting_at is not None else ""
-    message = f"node {pod.node or '(unknown)'} does not answer: nobody confirms that pod {pod.name} has ended{at}"
+    message = (
+        f"node {pod.node or '(unknown)'} does not answer: nobody confirms that pod {pod.name} has ended{at}"
+    )
     return replace(_infra(pod, "NodeLost", message), running=True)
 
 
@@ -241,7 +288,8 @@ def _infra(pod: PodSeen, reason: str, message: str) -> Failed:
 
 
 def _result(message: str) -> Any:
-    """JSON where the termination message parses to what PostgreSQL can hold, else the text under `message`; {} for nothing.
+    """JSON where the termination message parses to what PostgreSQL can hold, else the text under `message`;
+    {} for nothing.
 
     What the kubelet cut off at 4,096 bytes is no JSON any more, and so becomes text.
     """
@@ -261,7 +309,9 @@ def storable(text: str) -> str:
 
 
 def _values(parsed: Any) -> Iterator[Any]:
-    """Every key and value in it. Raises RecursionError where it is nested more deeply than anybody can read."""
+    """Every key and value in it. Raises RecursionError where it is nested more deeply than anybody can
+    read.
+    """
     level, depth = [parsed], 0
     while level:
         depth += 1
@@ -274,7 +324,9 @@ def _values(parsed: Any) -> Iterator[Any]:
 
 
 def _is_storable(value: Any) -> bool:
-    """Whether jsonb takes it: Python reads \\u0000, half characters and 1e999 (as infinity) without a word."""
+    """Whether jsonb takes it: Python reads \\u0000, half characters and 1e999 (as infinity) without a
+    word.
+    """
     if isinstance(value, str):
         return storable(value) == value
     return not isinstance(value, float) or math.isfinite(value)

@@ -1,12 +1,17 @@
 """What a pod says of its own end: why our container or the whole pod is over, and what to do about it.
 
-Who is authoritative: the kubelet and the controllers that end pods, each with its own words (read from Kubernetes 1.37's source):
-  scheduler, taint manager, Eviction API, PodGC   condition DisruptionTarget, then the deletion; a kubelet ends the pod as Succeeded where every
+Who is authoritative: the kubelet and the controllers that end pods, each with its own words (read from
+Kubernetes 1.37's source):
+  scheduler, taint manager, Eviction API, PodGC   condition DisruptionTarget, then the deletion; a kubelet
+  ends the pod as Succeeded where every
                                                   exit code is 0, as Failed otherwise
-  kubelet, for want of a resource                 phase Failed, reason Evicted (Preempting for a critical pod, Terminated when the node shuts
+  kubelet, for want of a resource                 phase Failed, reason Evicted (Preempting for a critical pod,
+  Terminated when the node shuts
                                                   down), DisruptionTarget with reason TerminationByKubelet
-  kubelet, at admission                           phase Failed, reason OutOfcpu, OutOfmemory, OutOfpods, NodeAffinity, ...; nothing was started
-  container runtime                               terminated.reason OOMKilled (the whole container under cgroup v2), StartError, or Unknown with
+  kubelet, at admission                           phase Failed, reason OutOfcpu, OutOfmemory, OutOfpods,
+  NodeAffinity, ...; nothing was started
+  container runtime                               terminated.reason OOMKilled (the whole container under
+  cgroup v2), StartError, or Unknown with
                                                   exit code 255 where a node came back and nobody saw the end
 """
 
@@ -35,9 +40,13 @@ _BY_KUBELET = {
     "NodeShutdown": "NodeShutdown",
     "NodeLost": "NodeLost",
 }
-_OWN_STORAGE = re.compile(r"exceeds the (total )?limit|exceeded its local ephemeral storage limit")  # the kubelet's eviction messages
+# the kubelet's eviction messages
+_OWN_STORAGE = re.compile(r"exceeds the (total )?limit|exceeded its local ephemeral storage limit")
 _REMEDIES = {
-    "Evicted": "It is tried again; where a node ran out of a resource, ask for what the work uses in spec.template.resources.requests",
+    "Evicted": (
+        "It is tried again; where a node ran out of a resource, ask for what the work uses in"
+        " spec.template.resources.requests"
+    ),
     "Preempted": "It is tried again; spec.template.priorityClassName says what may take its place",
     "NodeLost": "It is tried again on another node; `kubectl describe node` of this one tells more",
     "NodeShutdown": "It is tried again on another node",
@@ -74,7 +83,12 @@ def end_of_container(ended: Termination, *, memory_limit: str) -> PodEnd:
     if ended.reason in ("ContainerCannotRun", "StartError"):
         return infra("ContainerRefused", ended.message or "the container could not be started")
     if ended.reason == "ContainerStatusUnknown" or (ended.reason == "Unknown" and ended.exit_code == 255):
-        return infra("NodeLost", with_remedy(ended.message or "nobody saw how the container ended: its node went down", "NodeLost"))
+        return infra(
+            "NodeLost",
+            with_remedy(
+                ended.message or "nobody saw how the container ended: its node went down", "NodeLost"
+            ),
+        )
     return exit_code(ended.exit_code, ended.message)
 
 
@@ -87,8 +101,10 @@ class ToldEnd:
 
 
 def told_ends(pod: PodSeen, now: datetime) -> tuple[ToldEnd, ...]:
-    """What a pod whose runners hold leases says of their end, state and lastState, as failures of class infra: a program that serves many runs
-    is not any one run's own. Nothing of an orderly end, in which the runners have given back what they held."""
+    """What a pod whose runners hold leases says of their end, state and lastState, as failures of class
+    infra: a program that serves many runs is not any one run's own. Nothing of an orderly end, in which the
+    runners have given back what they held.
+    """
     found = []
     before = pod.last_terminated
     if before is not None and before.exit_code != 0:
@@ -97,7 +113,12 @@ def told_ends(pod: PodSeen, now: datetime) -> tuple[ToldEnd, ...]:
     if not pod.ended and (pod.node_silent or pod.is_lost(now)):
         node = f"node {pod.node or '(unknown)'} does not answer"
         found.append(
-            ToldEnd(container="", end=infra("NodeLost", with_remedy(f"{node}: nobody knows what pod {pod.name} does", "NodeLost")))
+            ToldEnd(
+                container="",
+                end=infra(
+                    "NodeLost", with_remedy(f"{node}: nobody knows what pod {pod.name} does", "NodeLost")
+                ),
+            )
         )
     end = end_of(pod)
     if end is not None:
@@ -119,14 +140,19 @@ def _of_runner(end: PodEnd) -> PodEnd:
 
 
 def _out_of_memory(ended: Termination) -> bool:
-    """Runtimes say OOMKilled of a container in which any process was ever killed for its memory, also where it ended well or by SIGTERM."""
+    """Runtimes say OOMKilled of a container in which any process was ever killed for its memory, also where
+    it ended well or by SIGTERM.
+    """
     return ended.reason == "OOMKilled" and ended.exit_code not in (0, 143)
 
 
 def out_of_memory(limit: str) -> str:
     """The sentence, with the limit where there is one."""
     if not limit:
-        return "the container ran out of its node's memory: set spec.template.resources.requests.memory and limits.memory to what it needs"
+        return (
+            "the container ran out of its node's memory: set spec.template.resources.requests.memory and"
+            " limits.memory to what it needs"
+        )
     return f"the container ran out of memory (limit {limit}): raise spec.template.resources.limits.memory"
 
 
@@ -142,7 +168,9 @@ def _ended_by_others(pod: PodSeen, *, suspended: bool) -> PodEnd:
     ended = pod.terminated
     if pod.reason == "Evicted" and _OWN_STORAGE.search(pod.message):
         # By a limit of its own, not for want of the node's: it would do so again, so that is no disruption.
-        return infra("StorageExceeded", f"{pod.message.strip()} Raise the limit in spec.template, or write less")
+        return infra(
+            "StorageExceeded", f"{pod.message.strip()} Raise the limit in spec.template, or write less"
+        )
     if pod.disruption is not None or pod.reason in _BY_KUBELET:
         reason = _DISRUPTIONS.get(pod.disruption or "") or _BY_KUBELET.get(pod.reason, _unnamed(pod))
         said = (pod.message if pod.reason in _BY_KUBELET else "") or pod.disruption_message or pod.message

@@ -1,4 +1,6 @@
-"""Whether a RowSource and its WorkQueue fit together, and what the source means once its words are checked."""
+"""Whether a RowSource and its WorkQueue fit together, and what the source means once its words are
+checked.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,8 +25,12 @@ class CheckedSource:
     database: DatabaseRef
 
 
-def check_source(source: RowSource, queue: WorkQueue | None, *, default_database_secret: str) -> CheckedSource:
-    """Everything that can be said without the database. Raises GiveUp (InvalidSpec) with the reason and what to change."""
+def check_source(
+    source: RowSource, queue: WorkQueue | None, *, default_database_secret: str
+) -> CheckedSource:
+    """Everything that can be said without the database. Raises GiveUp (InvalidSpec) with the reason and what
+    to change.
+    """
     spec = source.spec
     schema, table = parse_table(spec.table)
     pending = _checked_condition(spec.pending, spec.status_column)
@@ -42,7 +48,9 @@ def check_source(source: RowSource, queue: WorkQueue | None, *, default_database
 
 @lru_cache(maxsize=512)
 def _checked_condition(pending: str, status: StatusColumn | None) -> PendingExpression:
-    """The same question at every look at a source, and of most sources, and each answer parses the condition some seven times (7 ms)."""
+    """The same question at every look at a source, and of most sources, and each answer parses the condition
+    some seven times (7 ms).
+    """
     expression = check_pending(pending)
     if status is not None:
         check_status_values(pending, status)

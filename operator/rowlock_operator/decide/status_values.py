@@ -1,4 +1,6 @@
-"""Finds a RowSource whose rows would be taken again for ever: the status that Rowlock writes leaves `pending` true."""
+"""Finds a RowSource whose rows would be taken again for ever: the status that Rowlock writes leaves `pending`
+true.
+"""
 
 from typing import Final
 
@@ -22,12 +24,15 @@ _TRUE, _FALSE = ("t", "true", "y", "yes", "on", "1"), ("f", "false", "n", "no", 
 
 
 def check_status_values(pending: str, status: StatusColumn) -> None:
-    """Raises InvalidSpec where `pending` would stay true after Rowlock wrote one of the values. `pending` was checked before."""
+    """Raises InvalidSpec where `pending` would stay true after Rowlock wrote one of the values. `pending` was
+    checked before.
+    """
     tree = parse(pending)
     if status.name not in {column_name(column) for column in tree.find_all(exp.Column)}:
         raise InvalidSpec(
             FIELD,
-            f"it does not look at {status.name}, so a row would be pending again after its run: add a condition on {status.name}",
+            f"it does not look at {status.name}, so a row would be pending again after its run: add a"
+            f" condition on {status.name}",
             reasons.PENDING_STAYS_TRUE.name,
         )
     for field in ("claimed", "succeeded", "failed", "canceled", "unknown"):
@@ -35,8 +40,8 @@ def check_status_values(pending: str, status: StatusColumn) -> None:
         if value is not None and truth_with(pending, column=status.name, value=value) is True:
             raise InvalidSpec(
                 FIELD,
-                f"it is still true once Rowlock has written {status.name} = {value!r} (statusColumn.{field}), so the row would be "
-                "taken again: change the condition or the value",
+                f"it is still true once Rowlock has written {status.name} = {value!r} (statusColumn.{field}),"
+                " so the row would be taken again: change the condition or the value",
                 reasons.PENDING_STAYS_TRUE.name,
             )
 
@@ -45,11 +50,15 @@ def waiting_value(pending: str, column: str) -> str | None:
     """A value of `column` with which a row waits, of those that `pending` names; None where it names none."""
     said = [literal.name for literal in parse(pending).find_all(exp.Literal) if literal.is_string]
     truths = {value: truth_with(pending, column=column, value=value) for value in said}
-    return next((value for wanted in (True, UNKNOWN) for value, truth in truths.items() if truth is wanted), None)
+    return next(
+        (value for wanted in (True, UNKNOWN) for value, truth in truths.items() if truth is wanted), None
+    )
 
 
 def truth_with(text: str, *, column: str, value: str) -> Value:
-    """Whether the expression is true for every row whose `column` is `value`; UNKNOWN where it depends on more."""
+    """Whether the expression is true for every row whose `column` is `value`; UNKNOWN where it depends on
+    more.
+    """
     return _truth(_evaluate(parse(text), column, value))
 
 

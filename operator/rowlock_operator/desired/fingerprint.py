@@ -1,4 +1,6 @@
-"""The hash by which the operator sees that a child is still the one it wants, without asking the API server."""
+"""The hash by which the operator sees that a child is still the one it wants, without asking the API
+server.
+"""
 
 import hashlib
 import json
@@ -10,9 +12,15 @@ Manifest = dict[str, Any]
 
 
 def with_fingerprint(manifest: Manifest) -> Manifest:
-    """The manifest with its hash as an annotation; the owner's uid does not count, as a restored cluster has other ones."""
+    """The manifest with its hash as an annotation; the owner's uid does not count, as a restored cluster has
+    other ones.
+    """
     metadata = manifest["metadata"]
-    counted = {"spec": manifest["spec"], "labels": metadata.get("labels"), "annotations": metadata.get("annotations")}
+    counted = {
+        "spec": manifest["spec"],
+        "labels": metadata.get("labels"),
+        "annotations": metadata.get("annotations"),
+    }
     drawn = json.dumps(counted, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     digest = hashlib.sha256(drawn.encode()).hexdigest()[:16]
     annotations = {**(metadata.get("annotations") or {}), SPEC_HASH: digest}

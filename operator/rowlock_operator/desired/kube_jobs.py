@@ -5,7 +5,15 @@ from typing import Any
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.desired.fingerprint import with_fingerprint
 from rowlock_operator.desired.installation import Installation
-from rowlock_operator.desired.names import CONTAINER, CONTRACT_LABEL, ROW, kube_job_name, owner_reference, run_labels, run_selector
+from rowlock_operator.desired.names import (
+    CONTAINER,
+    CONTRACT_LABEL,
+    ROW,
+    kube_job_name,
+    owner_reference,
+    run_labels,
+    run_selector,
+)
 from rowlock_operator.desired.pods import (
     SECRETS_FOLDER,
     child_labels,
@@ -27,7 +35,9 @@ Manifest = dict[str, Any]
 
 
 def build_kube_job(*, queue: WorkQueue, installation: Installation, run: RunToLaunch) -> Manifest:
-    """The kube job that the queue's contract asks for. Raises GiveUp where the row does not fit into a pod."""
+    """The kube job that the queue's contract asks for. Raises GiveUp where the row does not fit into a
+    pod.
+    """
     if queue.spec.is_exit:
         return build_exit_job(queue=queue, installation=installation, run=run)
     return build_sdk_job(queue=queue, installation=installation, run=run)
@@ -40,7 +50,11 @@ def build_sdk_job(*, queue: WorkQueue, installation: Installation, run: RunToLau
         queue,
         installation,
         args=["once"],
-        env=[*worker_env(queue), variable("ROWLOCK_RUN_ID", run.run_id), variable("ROWLOCK_ATTEMPT", run.attempt)],
+        env=[
+            *worker_env(queue),
+            variable("ROWLOCK_RUN_ID", run.run_id),
+            variable("ROWLOCK_ATTEMPT", run.attempt),
+        ],
         mounts=[secret_mount("rowlock-database", "database"), *tmp_mounts(template)],
     )
     volumes = [database_volume(queue, installation), *tmp_volumes(template, installation)]
@@ -48,7 +62,8 @@ def build_sdk_job(*, queue: WorkQueue, installation: Installation, run: RunToLau
 
 
 def build_exit_job(*, queue: WorkQueue, installation: Installation, run: RunToLaunch) -> Manifest:
-    """Any image: the row comes as a file, and its short columns as environment, too; exit code 0 is success; no Secret of ours is in reach.
+    """Any image: the row comes as a file, and its short columns as environment, too; exit code 0 is success;
+    no Secret of ours is in reach.
 
     Raises GiveUp (reasons RowTooLarge, RowNamesCollide).
     """
@@ -57,8 +72,17 @@ def build_exit_job(*, queue: WorkQueue, installation: Installation, run: RunToLa
     name = kube_job_name(queue.metadata.name, run.run_id, run.attempt)
     variables = row_variables(run)
     if by_secret:
-        row_env = [{"name": key, "valueFrom": {"secretKeyRef": {"name": name, "key": key}}} for key in variables.given]
-        source: Manifest = {"secret": {"secretName": name, "defaultMode": 0o444, "items": [{"key": "row.json", "path": "row.json"}]}}
+        row_env = [
+            {"name": key, "valueFrom": {"secretKeyRef": {"name": name, "key": key}}}
+            for key in variables.given
+        ]
+        source: Manifest = {
+            "secret": {
+                "secretName": name,
+                "defaultMode": 0o444,
+                "items": [{"key": "row.json", "path": "row.json"}],
+            }
+        }
     else:
         row_env = [variable(key, _literal(text)) for key, text in variables.given.items()]
         field = {"fieldPath": f"metadata.annotations['{ROW}']"}
@@ -84,7 +108,8 @@ def build_exit_job(*, queue: WorkQueue, installation: Installation, run: RunToLa
 def build_row_secret(*, queue: WorkQueue, run: RunToLaunch, kube_job_uid: str) -> Manifest:
     """The row of an Exit run with rowDelivery Secret.
 
-    Made after its kube job and owned by it, so that it goes with it whatever crashes; the pod waits until it is there.
+    Made after its kube job and owned by it, so that it goes with it whatever crashes; the pod waits until it
+    is there.
     """
     name = kube_job_name(queue.metadata.name, run.run_id, run.attempt)
     return {
@@ -127,13 +152,17 @@ def _kube_job(
             "spec": {
                 "completions": 1,
                 "parallelism": 1,
-                # One pod, once: a second pod would be a second start of the same attempt. The ledger alone retries.
+                # One pod, once: a second pod would be a second start of the same attempt. The ledger alone
+                # retries.
                 "backoffLimit": 0,
                 "podReplacementPolicy": "Failed",
                 "podFailurePolicy": _pod_failure_policy(),
                 "activeDeadlineSeconds": spec.limits.hard_seconds + spec.starting_deadline_seconds,
-                # No ttlSecondsAfterFinished: a kube job that went before its outcome was recorded would be made, and run, again.
-                "template": pod_template(labels, queue, installation, {**pod, "restartPolicy": "Never"}, annotations),
+                # No ttlSecondsAfterFinished: a kube job that went before its outcome was recorded would be
+                # made, and run, again.
+                "template": pod_template(
+                    labels, queue, installation, {**pod, "restartPolicy": "Never"}, annotations
+                ),
             },
         }
     )
@@ -144,7 +173,10 @@ def _pod_failure_policy() -> Manifest:
     return {
         "rules": [
             {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-            {"action": "FailJob", "onExitCodes": {"containerName": CONTAINER, "operator": "NotIn", "values": [0]}},
+            {
+                "action": "FailJob",
+                "onExitCodes": {"containerName": CONTAINER, "operator": "NotIn", "values": [0]},
+            },
         ]
     }
 

@@ -1,4 +1,6 @@
-"""The parts every pod of ours shares: the user's template, our environment, Secrets as files, the restricted contexts."""
+"""The parts every pod of ours shares: the user's template, our environment, Secrets as files, the restricted
+contexts.
+"""
 
 from typing import Any
 
@@ -21,13 +23,18 @@ EVICTABLE_VOLUMES = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volume
 
 
 def child_labels(queue: WorkQueue, installation: Installation, own: dict[str, str]) -> dict[str, str]:
-    """Labels of a Deployment or Job; ours win over the user's, and the user's over the installation's. The name is for policies that
-    ask for it; nothing of ours selects by it."""
+    """Labels of a Deployment or Job; ours win over the user's, and the user's over the installation's. The
+    name is for policies that ask for it; nothing of ours selects by it.
+    """
     return {NAME: queue.metadata.name, **installation.labels, **queue.spec.template.metadata.labels, **own}
 
 
 def pod_template(
-    labels: dict[str, str], queue: WorkQueue, installation: Installation, pod: Manifest, annotations: dict[str, str] | None = None
+    labels: dict[str, str],
+    queue: WorkQueue,
+    installation: Installation,
+    pod: Manifest,
+    annotations: dict[str, str] | None = None,
 ) -> Manifest:
     """`template` of a Deployment or Job; ours wins over the user's labels of the same name."""
     asked = queue.spec.template.metadata
@@ -46,17 +53,27 @@ def pod_annotations(queue: WorkQueue, installation: Installation) -> dict[str, s
 
 
 def _evictable(volumes: list[Manifest], named: str) -> dict[str, str]:
-    """What an emptyDir holds is nobody's truth, since a run that is cut off is tried again elsewhere: it must not keep a node. Whoever
-    wants that keeps the pod, by the annotation cluster-autoscaler.kubernetes.io/safe-to-evict: "false"."""
+    """What an emptyDir holds is nobody's truth, since a run that is cut off is tried again elsewhere: it must
+    not keep a node. Whoever wants that keeps the pod, by the annotation
+    cluster-autoscaler.kubernetes.io/safe-to-evict: "false".
+    """
     names = [name.strip() for name in named.split(",") if name.strip()]
     # One in memory keeps no node by itself.
-    local = [volume["name"] for volume in volumes if (volume.get("emptyDir") or {}).get("medium") != "Memory" and "emptyDir" in volume]
+    local = [
+        volume["name"]
+        for volume in volumes
+        if (volume.get("emptyDir") or {}).get("medium") != "Memory" and "emptyDir" in volume
+    ]
     every = dict.fromkeys([*names, *local])
     return {EVICTABLE_VOLUMES: ",".join(every)} if local else {}
 
 
-def pod_spec(queue: WorkQueue, *, container: Manifest, volumes: list[Manifest], counted: dict[str, str]) -> Manifest:
-    """The pod around one container, as the template asks; `counted` are the labels by which its like are spread."""
+def pod_spec(
+    queue: WorkQueue, *, container: Manifest, volumes: list[Manifest], counted: dict[str, str]
+) -> Manifest:
+    """The pod around one container, as the template asks; `counted` are the labels by which its like are
+    spread.
+    """
     template = queue.spec.template
     return _given(
         {
@@ -71,7 +88,8 @@ def pod_spec(queue: WorkQueue, *, container: Manifest, volumes: list[Manifest], 
             "tolerations": _as_given(template.tolerations),
             "affinity": template.affinity,
             "topologySpreadConstraints": [
-                {"labelSelector": {"matchLabels": counted}, **one} for one in _as_given(template.topology_spread_constraints)
+                {"labelSelector": {"matchLabels": counted}, **one}
+                for one in _as_given(template.topology_spread_constraints)
             ],
             "schedulerName": template.scheduler_name,
             "runtimeClassName": template.runtime_class_name,
@@ -94,7 +112,12 @@ def _pod_security(queue: WorkQueue) -> Manifest:
 
 
 def worker_container(
-    queue: WorkQueue, installation: Installation, *, args: list[str], env: list[Manifest], mounts: list[Manifest]
+    queue: WorkQueue,
+    installation: Installation,
+    *,
+    args: list[str],
+    env: list[Manifest],
+    mounts: list[Manifest],
 ) -> Manifest:
     """A container of the worker image: read-only root, /tmp in memory's stead."""
     template = queue.spec.template
@@ -102,7 +125,8 @@ def worker_container(
         queue,
         installation,
         image=template.image or installation.worker_image,
-        pull_policy=template.image_pull_policy or (None if template.image else installation.worker_image_pull_policy),
+        pull_policy=template.image_pull_policy
+        or (None if template.image else installation.worker_image_pull_policy),
         args=args,
         env=env,
         mounts=mounts,
@@ -110,8 +134,12 @@ def worker_container(
     )
 
 
-def foreign_container(queue: WorkQueue, installation: Installation, *, env: list[Manifest], mounts: list[Manifest]) -> Manifest:
-    """A container of any image, run as it is. Its root stays writable: an image that is not ours may need that."""
+def foreign_container(
+    queue: WorkQueue, installation: Installation, *, env: list[Manifest], mounts: list[Manifest]
+) -> Manifest:
+    """A container of any image, run as it is. Its root stays writable: an image that is not ours may need
+    that.
+    """
     template = queue.spec.template
     return _container(
         queue,
@@ -147,7 +175,9 @@ def _container(
             "env": [*env, *_as_given(template.env)],
             "envFrom": _as_given(template.env_from),
             "resources": merged_resources(template.resources, installation.resources),
-            "securityContext": container_security(template.security_context, pod=_pod_security(queue), read_only_root=read_only_root),
+            "securityContext": container_security(
+                template.security_context, pod=_pod_security(queue), read_only_root=read_only_root
+            ),
             "volumeMounts": [*mounts, *_as_given(template.volume_mounts)],
         }
     )
@@ -175,13 +205,20 @@ def variable(name: str, value: object) -> Manifest:
 def database_volume(queue: WorkQueue, installation: Installation) -> Manifest:
     """Only the worker role's URL: the operator's own must never reach a pod that runs tasks."""
     reference = queue.spec.database_ref
-    secret, key = (reference.secret_name, reference.worker_key) if reference else (installation.database_secret, "workerUrl")
+    secret, key = (
+        (reference.secret_name, reference.worker_key)
+        if reference
+        else (installation.database_secret, "workerUrl")
+    )
     return secret_volume("rowlock-database", secret=secret, key=key)
 
 
 def secret_volume(name: str, *, secret: str, key: str) -> Manifest:
     """One key of a Secret as the file `url`."""
-    return {"name": name, "secret": {"secretName": secret, "defaultMode": 0o440, "items": [{"key": key, "path": "url"}]}}
+    return {
+        "name": name,
+        "secret": {"secretName": secret, "defaultMode": 0o440, "items": [{"key": key, "path": "url"}]},
+    }
 
 
 def secret_mount(name: str, folder: str) -> Manifest:
@@ -190,8 +227,14 @@ def secret_mount(name: str, folder: str) -> Manifest:
 
 
 def tmp_volumes(template: PodTemplate, installation: Installation) -> list[Manifest]:
-    """A writable /tmp, unless the user mounts one; bounded, since it fills the disk of the node for everybody on it."""
-    return [] if _mounts_tmp(template) else [{"name": "rowlock-tmp", "emptyDir": {"sizeLimit": installation.tmp_size}}]
+    """A writable /tmp, unless the user mounts one; bounded, since it fills the disk of the node for everybody
+    on it.
+    """
+    return (
+        []
+        if _mounts_tmp(template)
+        else [{"name": "rowlock-tmp", "emptyDir": {"sizeLimit": installation.tmp_size}}]
+    )
 
 
 def tmp_mounts(template: PodTemplate) -> list[Manifest]:

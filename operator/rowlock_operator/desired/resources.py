@@ -1,4 +1,6 @@
-"""Requests and limits of a container: the user's, and what the installation says where the user says nothing."""
+"""Requests and limits of a container: the user's, and what the installation says where the user says
+nothing.
+"""
 
 import re
 from collections.abc import Mapping
@@ -10,15 +12,18 @@ from rowlock_operator.api.pod_template import Resources
 Manifest = dict[str, Any]
 
 _QUANTITY = re.compile(r"([+-]?(?:[0-9]+[.]?[0-9]*|[.][0-9]+))([eE][+-]?[0-9]+|[KMGTPE]i|[numkMGTPE])?")
-_UNITS = {unit: Decimal(10) ** (3 * power) for power, unit in enumerate(("n", "u", "m", "", "k", "M", "G", "T", "P", "E"), start=-3)}
+_UNITS = {
+    unit: Decimal(10) ** (3 * power)
+    for power, unit in enumerate(("n", "u", "m", "", "k", "M", "G", "T", "P", "E"), start=-3)
+}
 _UNITS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", start=1)}
 
 
 def merged_resources(given: Resources | None, defaults: Mapping[str, Any]) -> Manifest:
     """What the user says stands as it is, and each resource that is not named gets the installation's words.
 
-    A default limit below a request of the user's would make a pod that the API server refuses: it is raised to the request. Beside
-    a limit of the user's no request is set: Kubernetes then takes the limit for it.
+    A default limit below a request of the user's would make a pod that the API server refuses: it is raised
+    to the request. Beside a limit of the user's no request is set: Kubernetes then takes the limit for it.
     """
     requests: Manifest = dict((given and given.requests) or {})
     limits: Manifest = dict((given and given.limits) or {})
@@ -29,7 +34,10 @@ def merged_resources(given: Resources | None, defaults: Mapping[str, Any]) -> Ma
     for name, limit in (defaults.get("limits") or {}).items():
         if name not in limits:
             wanted_limits[name] = _at_least(limit, requests.get(name))
-    merged = {"requests": wanted_requests, "limits": {name: limit for name, limit in wanted_limits.items() if limit is not None}}
+    merged = {
+        "requests": wanted_requests,
+        "limits": {name: limit for name, limit in wanted_limits.items() if limit is not None},
+    }
     return {kind: amounts for kind, amounts in merged.items() if amounts}
 
 
@@ -45,7 +53,9 @@ def quantity(text: object) -> Decimal | None:
 
 
 def _at_least(limit: Any, request: Any) -> Any:
-    """The larger of the two; None beside a request that cannot be read, about which the API server has the word."""
+    """The larger of the two; None beside a request that cannot be read, about which the API server has the
+    word.
+    """
     if request is None:
         return limit
     least, most = quantity(request), quantity(limit)

@@ -7,13 +7,14 @@ from typing import Any
 
 from rowlock_operator.api import reasons
 
-# The API server allows 256 KiB of annotations on one object, and others write there, too (meshes, networks, queues); etcd takes
-# 1.5 MiB for one object, and a Secret may hold 1 MiB.
+# The API server allows 256 KiB of annotations on one object, and others write there, too (meshes, networks,
+# queues); etcd takes 1.5 MiB for one object, and a Secret may hold 1 MiB.
 ALL_ANNOTATION_BYTES, ROOM_FOR_OTHERS_BYTES = 256 * 1024, 16 * 1024
 ANNOTATION_BYTES = 200 * 1024
 SECRET_BYTES = 900 * 1024
-# A column that is longer is in the file alone, and so are the longest of more than all that variables may have together: kube job and
-# pod are written a dozen times in their lives, and etcd keeps each version for minutes.
+# A column that is longer is in the file alone, and so are the longest of more than all that variables may
+# have together: kube job and pod are written a dozen times in their lives, and etcd keeps each version for
+# minutes.
 VARIABLE_BYTES, ALL_VARIABLES_BYTES = 4 * 1024, 16 * 1024
 
 
@@ -29,7 +30,9 @@ class RunToLaunch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RowVariables:
-    """`given`: name -> text; `in_file_only`: names of the variables that there would be, were their columns shorter."""
+    """`given`: name -> text; `in_file_only`: names of the variables that there would be, were their columns
+    shorter.
+    """
 
     given: dict[str, str]
     in_file_only: tuple[str, ...] = ()
@@ -47,7 +50,8 @@ def row_json(run: RunToLaunch) -> str:
 
 
 def row_variables(run: RunToLaunch) -> RowVariables:
-    """`ROW_<NAME>` -> text; text as it is (without NUL), null as nothing, anything else as JSON; large columns are left to the file.
+    """`ROW_<NAME>` -> text; text as it is (without NUL), null as nothing, anything else as JSON; large
+    columns are left to the file.
 
     Raises GiveUp where two columns would share a variable.
     """
@@ -59,15 +63,22 @@ def row_variables(run: RunToLaunch) -> RowVariables:
             raise reasons.ROW_NAMES_COLLIDE.error(one=origin[name], other=column, name=name)
         made[name], origin[name] = _text(value), column
     left_out, room = set[str](), ALL_VARIABLES_BYTES
-    for name, size in sorted(((name, len(text.encode())) for name, text in made.items()), key=lambda pair: (pair[1], pair[0])):
+    for name, size in sorted(
+        ((name, len(text.encode())) for name, text in made.items()), key=lambda pair: (pair[1], pair[0])
+    ):
         room -= len(name) + size
         if size > VARIABLE_BYTES or room < 0:
             left_out.add(name)
-    return RowVariables(given={name: text for name, text in made.items() if name not in left_out}, in_file_only=tuple(sorted(left_out)))
+    return RowVariables(
+        given={name: text for name, text in made.items() if name not in left_out},
+        in_file_only=tuple(sorted(left_out)),
+    )
 
 
 def check_size(run: RunToLaunch, *, by_secret: bool, other_annotations: dict[str, str]) -> None:
-    """Raises GiveUp where the row does not fit into a pod that has these annotations, too; the sentence says what else to do."""
+    """Raises GiveUp where the row does not fit into a pod that has these annotations, too; the sentence says
+    what else to do.
+    """
     whole = len(row_json(run).encode())
     others = sum(len(key.encode()) + len(value.encode()) for key, value in other_annotations.items())
     by_annotation = max(0, min(ANNOTATION_BYTES, ALL_ANNOTATION_BYTES - ROOM_FOR_OTHERS_BYTES - others))
@@ -82,5 +93,9 @@ def check_size(run: RunToLaunch, *, by_secret: bool, other_annotations: dict[str
 def _text(value: Any) -> str:
     if value is None:
         return ""
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = (
+        value
+        if isinstance(value, str)
+        else json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    )
     return text.replace("\x00", "")

@@ -20,7 +20,9 @@ def pod_security(given: Manifest | None) -> Manifest:
 
 
 def foreign_pod_security(given: Manifest | None) -> Manifest:
-    """Of pods with an image that is not ours: whoever asks for root by `runAsNonRoot: false` gets the image's own user."""
+    """Of pods with an image that is not ours: whoever asks for root by `runAsNonRoot: false` gets the image's
+    own user.
+    """
     given = given or {}
     restricted: Manifest = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     if given.get("runAsNonRoot", True) and "runAsUser" not in given:

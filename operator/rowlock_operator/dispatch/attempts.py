@@ -1,4 +1,6 @@
-"""What the parts of the launcher share: how they see kube jobs, their settings, and one thing at a time for an attempt."""
+"""What the parts of the launcher share: how they see kube jobs, their settings, and one thing at a time for
+an attempt.
+"""
 
 import asyncio
 import logging
@@ -32,12 +34,16 @@ class LauncherSettings:
     missing_seconds: float = 3.0  # a claim this old without a kube job is launched (again)
     slow_seconds: float = 5.0  # a creation that is not answered for so long is told
     orphan_seconds: float = 30.0  # a kube job whose run ended may take this long to end by itself
-    queue_write_bytes: float = 0.0  # what the kube jobs of one queue may put into the API server within its window; 0 = no bound
+    queue_write_bytes: float = (
+        0.0  # what the kube jobs of one queue may put into the API server within its window; 0 = no bound
+    )
     total_write_bytes: float = 0.0  # and those of all queues together
 
 
 class AttemptTasks:
-    """What is under way, one thing at a time for an attempt; what fails is told as a trouble of its database."""
+    """What is under way, one thing at a time for an attempt; what fails is told as a trouble of its
+    database.
+    """
 
     def __init__(self) -> None:
         self.busy: set[Attempt] = set()
@@ -49,7 +55,9 @@ class AttemptTasks:
         """Whether anything is under way."""
         return bool(self._tasks)
 
-    def guarded(self, dispatcher: DatabaseDispatcher, attempt: Attempt, work: Awaitable[None]) -> asyncio.Task[None]:
+    def guarded(
+        self, dispatcher: DatabaseDispatcher, attempt: Attempt, work: Awaitable[None]
+    ) -> asyncio.Task[None]:
         """Begins it, unless something else is done for the attempt already."""
         return self.start(dispatcher, self._guarded(attempt, work))
 

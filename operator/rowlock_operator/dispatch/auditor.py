@@ -1,7 +1,9 @@
-"""Looks for rows that carry our mark although the ledger knows no run of them: their key was changed, or their table came back from a backup. Nobody
-would ever run them. They are told, never changed. Also notes versions of rows that were taken before a source named its version column.
+"""Looks for rows that carry our mark although the ledger knows no run of them: their key was changed, or
+their table came back from a backup. Nobody would ever run them. They are told, never changed. Also notes
+versions of rows that were taken before a source named its version column.
 
-Slow on purpose: a page at a time in the order of the key, from pass to pass, within a small share of the time.
+Slow on purpose: a page at a time in the order of the key, from pass to pass, within a small share of the
+time.
 """
 
 import time
@@ -21,7 +23,9 @@ class AuditorSettings:
     shortest_pause_seconds: float = 0.1
     longest_pause_seconds: float = 5.0
     turn_seconds: float = 10.0  # a small table is not read through more often than that
-    confirm_seconds: float = 3.0  # what is found is looked at again so much later: a claim or a write-back may have been under way
+    confirm_seconds: float = (
+        3.0  # what is found is looked at again so much later: a claim or a write-back may have been under way
+    )
     refused_seconds: float = 300.0  # until a table that did not answer in time is tried again
     most: int = 1000  # keys kept of one source
     patience: Patience = Patience(lock_ms=100, statement_ms=2_000)
@@ -56,11 +60,15 @@ class Auditor:
                 with patient(settings.patience):
                     self._step(entries[due], place)
             except GiveUp:
-                # Its other duties tell of a table in trouble; one that is just too slow to be read in order is not audited.
+                # Its other duties tell of a table in trouble; one that is just too slow to be read in order
+                # is not audited.
                 self._places[due] = _Place(due=time.monotonic() + settings.refused_seconds)
             self._tell(entries)
         took = time.monotonic() - began
-        return max(settings.shortest_pause_seconds, min(settings.longest_pause_seconds, took * (1 / settings.share - 1)))
+        return max(
+            settings.shortest_pause_seconds,
+            min(settings.longest_pause_seconds, took * (1 / settings.share - 1)),
+        )
 
     def _step(self, entry: SourceEntry, place: _Place) -> None:
         settings, now = self._settings, time.monotonic()
@@ -76,7 +84,9 @@ class Auditor:
         if not place.at_end:
             last, read, marked = entry.source.marks_after(place.after, settings.page)
             known = place.confirmed | place.suspects.keys()
-            place.suspects |= {key: now for key in marked[: max(0, settings.most - len(known))] if key not in known}
+            place.suspects |= {
+                key: now for key in marked[: max(0, settings.most - len(known))] if key not in known
+            }
             place.after, place.at_end = last, read < settings.page
             return
         if place.suspects:
@@ -86,8 +96,14 @@ class Auditor:
         self._places[entry.source.source_id] = _Place(due=now + settings.turn_seconds)
 
     def _tell(self, entries: dict[int, SourceEntry]) -> None:
-        """Also into the ledger, for `rowlock health` and `rowlock why row`; nothing is written where nothing changed."""
-        told = {id_: entry.marks.sentence(entry.source.plan) for id_, entry in entries.items() if entry.marks.count}
+        """Also into the ledger, for `rowlock health` and `rowlock why row`; nothing is written where nothing
+        changed.
+        """
+        told = {
+            id_: entry.marks.sentence(entry.source.plan)
+            for id_, entry in entries.items()
+            if entry.marks.count
+        }
         if told == self._told:
             return
         for id_, sentence in told.items():

@@ -25,7 +25,11 @@ class Backoffs(Generic[K]):
     """One backoff a key. `version` is what was asked for: something else is tried at once."""
 
     def __init__(
-        self, *, first_seconds: float = FIRST_SECONDS, longest_seconds: float = LONGEST_SECONDS, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        first_seconds: float = FIRST_SECONDS,
+        longest_seconds: float = LONGEST_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._first, self._longest, self._clock = first_seconds, longest_seconds, clock
         self._refused: dict[K, _Refused] = {}
@@ -51,7 +55,9 @@ class Backoffs(Generic[K]):
         return math.inf if known is None else self._clock() - known.at
 
     def failed(self, key: K, trouble: Trouble, version: object = None) -> Trouble:
-        """It was refused just now; returns the trouble. Of tries that were under way together the first counts."""
+        """It was refused just now; returns the trouble. Of tries that were under way together the first
+        counts.
+        """
         known, now = self._refused.get(key), self._clock()
         if known is None or known.version != version:
             self._refused[key] = _Refused(trouble, version, self._first, now + self._first, now)

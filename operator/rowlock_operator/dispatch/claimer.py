@@ -1,4 +1,6 @@
-"""The claimer's loop: feed from the sources, one round over all queues, then push to Redis or hand to the launcher."""
+"""The claimer's loop: feed from the sources, one round over all queues, then push to Redis or hand to the
+launcher.
+"""
 
 import time
 from collections.abc import Callable
@@ -15,20 +17,32 @@ from rowlock_operator.transport.redis_queues import RedisQueues
 
 @dataclass(frozen=True)
 class ClaimerSettings:
-    busy_seconds: float = 0.02  # pause after a round that moved something; none where there was more than a batch
+    busy_seconds: float = (
+        0.02  # pause after a round that moved something; none where there was more than a batch
+    )
     idle_seconds: float = 0.05
     smallest_depth: int = 64  # claims a Workers queue may have in Redis, at least
     largest_depth: int = 4000  # and at most; more would only take the order away from priorities
-    largest_round: int = 1000  # claims of one queue in one round: 8 ms for 500; a round holds up all the other queues
+    largest_round: int = (
+        1000  # claims of one queue in one round: 8 ms for 500; a round holds up all the other queues
+    )
     counts_seconds: float = 0.1
     counts_share: float = 0.05  # of the time that counting may take: it reads every run in hand
     redis_pause_seconds: float = 1.0
-    floor_seconds: float = 5.0  # the inbox is read from its beginning this often, for transactions that committed late
-    many_queues: int = 32  # with more, a round that follows an idle one first asks whether there is anything to do at all
+    floor_seconds: float = (
+        5.0  # the inbox is read from its beginning this often, for transactions that committed late
+    )
+    many_queues: int = (
+        32  # with more, a round that follows an idle one first asks whether there is anything to do at all
+    )
     hint: bool = True  # listen for NOTIFY, so that a pause ends when a row comes
-    hint_gap_seconds: float = 0.005  # pause after a round that moved something, hinted or not: bounds what hints may cost
+    hint_gap_seconds: float = (
+        0.005  # pause after a round that moved something, hinted or not: bounds what hints may cost
+    )
     hint_most: int = 16  # a round that moved more than this needs no hint for the next
-    hint_vain: int = 8  # so many hints in a row without a row (another kind of rows is added): no more for a while
+    hint_vain: int = (
+        8  # so many hints in a row without a row (another kind of rows is added): no more for a while
+    )
     hint_rest_seconds: float = 2.0
 
 
@@ -42,7 +56,9 @@ class _Hand:
 
 
 class Claimer:
-    """`run_once` is one round, `pause` the time between two. `launch` gets the claims of Jobs queues; it must only take note of them."""
+    """`run_once` is one round, `pause` the time between two. `launch` gets the claims of Jobs queues; it must
+    only take note of them.
+    """
 
     def __init__(
         self,
@@ -55,7 +71,13 @@ class Claimer:
         hints: HintListener,
         on_duplicate: Callable[[str, int], None] = lambda queue, n: None,
     ) -> None:
-        self._state, self._ledger, self._redis, self._feeder, self._settings = state, ledger, redis, feeder, settings
+        self._state, self._ledger, self._redis, self._feeder, self._settings = (
+            state,
+            ledger,
+            redis,
+            feeder,
+            settings,
+        )
         self._launch, self._hints, self._on_duplicate = launch, hints, on_duplicate
         self._moved = 0  # by the last round
         self._hinted = False
@@ -85,11 +107,18 @@ class Claimer:
         return self._settings.busy_seconds if self._moved else self._settings.idle_seconds
 
     def pause(self, seconds: float) -> None:
-        """Up to so many seconds; ends early when somebody hints at a row, unless so many come that hints would only cost."""
+        """Up to so many seconds; ends early when somebody hints at a row, unless so many come that hints
+        would only cost.
+        """
         settings = self._settings
         if self._vain >= settings.hint_vain:
-            self._rest_until, self._vain = time.monotonic() + settings.hint_rest_seconds, settings.hint_vain // 2
-        self._hints.ask(settings.hint and self._moved <= settings.hint_most and time.monotonic() >= self._rest_until)
+            self._rest_until, self._vain = (
+                time.monotonic() + settings.hint_rest_seconds,
+                settings.hint_vain // 2,
+            )
+        self._hints.ask(
+            settings.hint and self._moved <= settings.hint_most and time.monotonic() >= self._rest_until
+        )
         if self._moved:
             time.sleep(min(settings.hint_gap_seconds, seconds))
             seconds -= settings.hint_gap_seconds
@@ -122,7 +151,9 @@ class Claimer:
         return len(given.claimed), more
 
     def _noted(self, *, leader: bool) -> None:
-        """Others may hold the lock for a round of theirs; who holds it for long is the watch's to find out."""
+        """Others may hold the lock for a round of theirs; who holds it for long is the watch's to find
+        out.
+        """
         now = time.monotonic()
         if leader:
             self._state.round_at, self._state.denied_since = now, None
@@ -136,14 +167,18 @@ class Claimer:
             self._state.starts.claimed(entry.queue_id, deadline_seconds=entry.starting_deadline_seconds)
             self._launch(entry, claims)
             return
-        # A queue that was nearly empty when it was filled to its depth is drained faster than we look: give it more.
+        # A queue that was nearly empty when it was filled to its depth is drained faster than we look: give
+        # it more.
         if full and hand.queued < hand.depth // 4:
             hand.depth = min(self._settings.largest_depth, hand.depth * 2)
         hand.queued += len(claims)
         try:
-            pushed = self._redis().push(entry.name, [c.rq_job_id for c in claims], hard_seconds=entry.hard_seconds)
+            pushed = self._redis().push(
+                entry.name, [c.rq_job_id for c in claims], hard_seconds=entry.hard_seconds
+            )
         except RowlockError as error:
-            # The claims are the sweeper's now. Queues without Redis go on; the others are not claimed from for a moment.
+            # The claims are the sweeper's now. Queues without Redis go on; the others are not claimed from
+            # for a moment.
             self._state.redis = trouble_of(error, reasons.REDIS_UNREACHABLE)
             self._redis_away_until = time.monotonic() + self._settings.redis_pause_seconds
             return
@@ -157,7 +192,10 @@ class Claimer:
         if entry.jobs_mode:
             in_hand = hand.queued + hand.rest
             allowed = self._state.starts.allowed(
-                entry.queue_id, parallelism=entry.parallelism, in_hand=in_hand, deadline_seconds=entry.starting_deadline_seconds
+                entry.queue_id,
+                parallelism=entry.parallelism,
+                in_hand=in_hand,
+                deadline_seconds=entry.starting_deadline_seconds,
             )
             return min(settings.largest_round, allowed)
         if time.monotonic() < self._redis_away_until:

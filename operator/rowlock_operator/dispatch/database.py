@@ -37,14 +37,18 @@ from rowlock_operator.transport.redis_queues import RedisQueues
 
 log = logging.getLogger("rowlock.dispatch")
 STOP_SECONDS = 10.0  # for all duties together; one that hangs with its database is left behind
-REGISTERING = Patience(lock_ms=200, statement_ms=5_000)  # reconcilers wait in line behind a table that is looked at
+# reconcilers wait in line behind a table that is looked at
+REGISTERING = Patience(lock_ms=200, statement_ms=5_000)
 
 
 @dataclass(frozen=True)
 class DispatchSettings:
-    """Each duty's own settings; the two pools bound the connections to one database, whatever the number of its sources."""
+    """Each duty's own settings; the two pools bound the connections to one database, whatever the number of
+    its sources.
+    """
 
-    pool_size: int = 13  # one for each duty and for the launcher, so that none waits for another's; the hint has one beside it
+    # one for each duty and for the launcher, so that none waits for another's; the hint has one beside it
+    pool_size: int = 13
     reconciler_pool_size: int = 2  # of twenty reconcilers, who look at tables that may be locked
     claimer: ClaimerSettings = field(default_factory=ClaimerSettings)
     feeder: FeederSettings = field(default_factory=FeederSettings)
@@ -71,7 +75,9 @@ class LimitRule:
 
 
 class DatabaseDispatcher:
-    """Registrations may come from any thread; duties run in threads of their own between start() and stop()."""
+    """Registrations may come from any thread; duties run in threads of their own between start() and
+    stop().
+    """
 
     def __init__(
         self,
@@ -85,13 +91,19 @@ class DatabaseDispatcher:
         ours: Callable[[str], bool] = lambda name: True,
         kube_jobs: bool = False,
     ) -> None:
-        """`ours(name)`: whether a source of that name (namespace/name) is this operator's; another one may share the database. `kube_jobs`:
-        whether a launcher follows the kube jobs of this database."""
+        """`ours(name)`: whether a source of that name (namespace/name) is this operator's; another one may
+        share the database. `kube_jobs`: whether a launcher follows the kube jobs of this database.
+        """
         self.url = url
-        self.pool, self.reconciler_pool = Pool(url, settings.pool_size), Pool(url, settings.reconciler_pool_size)
+        self.pool, self.reconciler_pool = (
+            Pool(url, settings.pool_size),
+            Pool(url, settings.reconciler_pool_size),
+        )
         self.threads = DatabaseThreads(self.pool.name)
         self.ledger, self._registry = Ledger(self.pool), Ledger(self.reconciler_pool)
-        self.state = SharedState(failing=Failing(settings.watch.lasting_seconds, settings.watch.quiet_seconds))
+        self.state = SharedState(
+            failing=Failing(settings.watch.lasting_seconds, settings.watch.quiet_seconds)
+        )
         idle_seconds = settings.claimer.idle_seconds
         room = WaitingRoom(self.state, settings.tables)
         feeder = Feeder(self.state, settings.feeder, room, idle_seconds=idle_seconds)
@@ -111,7 +123,9 @@ class DatabaseDispatcher:
         self.sweeper = Sweeper(self.state, self.ledger, redis, settings.sweeper, room, kube_jobs=kube_jobs)
         scribe = Scribe(self.state, self.ledger, settings.scribe, room)
         housekeeper = Housekeeper(self.ledger, settings.housekeeper)
-        self._watch = Watch(self.state, self.ledger, settings.watch, operator=f"{socket.gethostname()}-{os.getpid()}")
+        self._watch = Watch(
+            self.state, self.ledger, settings.watch, operator=f"{socket.gethostname()}-{os.getpid()}"
+        )
         duties: dict[str, Callable[[], float]] = {
             "sweeper": self.sweeper.run_once,
             "scribe": scribe.run_once,
@@ -124,8 +138,19 @@ class DatabaseDispatcher:
         }
         for tier, name in enumerate(WAITING_ROOM[: len(settings.tables.tiers) - 1], start=1):
             duties[name] = partial(room.work, tier)
-        self._duties = [Duty(name, self.state, run_once, on_error=on_error) for name, run_once in duties.items()]
-        self._duties += [Duty("claimer", self.state, self.claimer.run_once, on_error=on_error, stop=stop, pause=self.claimer.pause)]
+        self._duties = [
+            Duty(name, self.state, run_once, on_error=on_error) for name, run_once in duties.items()
+        ]
+        self._duties += [
+            Duty(
+                "claimer",
+                self.state,
+                self.claimer.run_once,
+                on_error=on_error,
+                stop=stop,
+                pause=self.claimer.pause,
+            )
+        ]
 
     def migrate(self) -> list[str]:
         """Brings the ledger to this version; raises RetryLater or GiveUp."""
@@ -149,7 +174,13 @@ class DatabaseDispatcher:
         self.reconciler_pool.close()
 
     def register_queue(
-        self, entry: QueueEntry, *, retry: dict[str, Any], succeeded_seconds: int, dead_seconds: int, tasks: Sequence[str] = ()
+        self,
+        entry: QueueEntry,
+        *,
+        retry: dict[str, Any],
+        succeeded_seconds: int,
+        dead_seconds: int,
+        tasks: Sequence[str] = (),
     ) -> QueueEntry:
         """Makes the queue known to the ledger and the duties; returns the entry with its id."""
         queue_id = self._registry.upsert_queue(
@@ -173,20 +204,39 @@ class DatabaseDispatcher:
     def queue_named(self, name: str) -> QueueEntry | None:
         return self.state.queue_named(name)
 
-    def register_source(self, plan: SourcePlan, rules: list[LimitRule], *, queue_id: int, suspended: bool) -> Inspection:
-        """Looks at the table and registers the source; raises GiveUp where the table cannot serve. Figures survive a re-registration."""
+    def register_source(
+        self, plan: SourcePlan, rules: list[LimitRule], *, queue_id: int, suspended: bool
+    ) -> Inspection:
+        """Looks at the table and registers the source; raises GiveUp where the table cannot serve. Figures
+        survive a re-registration.
+        """
         with patient(REGISTERING):
             found = inspect(self.reconciler_pool, plan)
-        spec = {"table": f"{plan.schema}.{plan.table}", "task": plan.task, "read_row": read_row(plan, found), **stored(plan, found)}
+        spec = {
+            "table": f"{plan.schema}.{plan.table}",
+            "task": plan.task,
+            "read_row": read_row(plan, found),
+            **stored(plan, found),
+        }
         relation = f"{quoted(plan.schema)}.{quoted(plan.table)}"
-        source_id = self._registry.register_source(name=plan.name, queue_id=queue_id, relation=relation, key=plan.key, spec=spec)
+        source_id = self._registry.register_source(
+            name=plan.name, queue_id=queue_id, relation=relation, key=plan.key, spec=spec
+        )
         keys = []
         for rule in rules:
             ledger_name = f"{source_id}.{rule.name}"
-            self._registry.set_limit(name=ledger_name, max_running=rule.concurrency, rate=rule.rate_per_second, burst=rule.burst)
+            self._registry.set_limit(
+                name=ledger_name, max_running=rule.concurrency, rate=rule.rate_per_second, burst=rule.burst
+            )
             keys.append(SourceLimitKey(ledger_name, rule.column))
         self._registry.drop_limits(f"{source_id}.", keep=[key.rule for key in keys])
-        source = Source(self.pool, replace(plan, limits=tuple(keys)) if keys else plan, found, source_id=source_id, queue_id=queue_id)
+        source = Source(
+            self.pool,
+            replace(plan, limits=tuple(keys)) if keys else plan,
+            found,
+            source_id=source_id,
+            queue_id=queue_id,
+        )
         with self.state.lock:
             old = self.state.sources.get(plan.name)
             entry = SourceEntry(source, suspended)
@@ -194,21 +244,29 @@ class DatabaseDispatcher:
                 if old.source.plan == source.plan:
                     source.refused = old.source.refused
                 entry.done, entry.failed, entry.pending = old.done, old.failed, old.pending
-                entry.left_out, entry.refused = old.left_out if source.may_leave_out else LeftOut(), old.refused
+                entry.left_out, entry.refused = (
+                    old.left_out if source.may_leave_out else LeftOut(),
+                    old.refused,
+                )
                 entry.turns, entry.marks = old.turns, old.marks
-                entry.troubles = dict(old.troubles)  # a look at the table mends nothing: each duty takes back its own
+                # a look at the table mends nothing: each duty takes back its own
+                entry.troubles = dict(old.troubles)
             self.state.sources[plan.name] = entry
             self.state.leftovers.pop(source_id, None)
             self.state.version += 1
         return found
 
     def unregister_source(self, name: str) -> None:
-        """Nothing is taken from it any more; what the ledger holds of it goes on, and its outcomes are written."""
+        """Nothing is taken from it any more; what the ledger holds of it goes on, and its outcomes are
+        written.
+        """
         with self.state.lock:
             self.state.sources.pop(name, None)
             self.state.version += 1
 
     def retire_source(self, name: str) -> None:
-        """The RowSource is gone; raises RetryLater where the database is away (the next look at what is gone repeats it)."""
+        """The RowSource is gone; raises RetryLater where the database is away (the next look at what is gone
+        repeats it).
+        """
         self.unregister_source(name)
         self._registry.retire_source(name)

@@ -1,4 +1,6 @@
-"""Reads how much waits and runs in each queue: what scaling needs, apart from everything that touches a user's table."""
+"""Reads how much waits and runs in each queue: what scaling needs, apart from everything that touches a
+user's table.
+"""
 
 import time
 from dataclasses import dataclass
@@ -11,8 +13,12 @@ from rowlock_operator.rows.ledger import Depth, Ledger
 @dataclass(frozen=True)
 class DepthsSettings:
     every_seconds: float = 0.5
-    share: float = 0.1  # of the time that reading may take: with thousands of queues they are read less often,
-    longest_pause_seconds: float = 5.0  # but not so much less that they look like those of a database that went away
+    share: float = (
+        0.1  # of the time that reading may take: with thousands of queues they are read less often,
+    )
+    longest_pause_seconds: float = (
+        5.0  # but not so much less that they look like those of a database that went away
+    )
 
 
 class DepthsReader:
@@ -30,10 +36,14 @@ class DepthsReader:
         now = time.monotonic()
         with self._state.lock:
             self._state.depths, self._state.depths_unknown, self._state.depths_at = depths, unknown, now
-        return max(settings.every_seconds, min(settings.longest_pause_seconds, (now - began) / settings.share))
+        return max(
+            settings.every_seconds, min(settings.longest_pause_seconds, (now - began) / settings.share)
+        )
 
     def _one_by_one(self) -> tuple[dict[int, Depth], dict[int, str]]:
-        """A figure that cannot be computed is its own queue's trouble: the depths of the others, and why not, by queue."""
+        """A figure that cannot be computed is its own queue's trouble: the depths of the others, and why not,
+        by queue.
+        """
         depths: dict[int, Depth] = {}
         unknown: dict[int, str] = {}
         for entry in self._state.queue_entries():

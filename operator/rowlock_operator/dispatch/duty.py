@@ -1,4 +1,6 @@
-"""A duty: one thread that calls `run_once` again and again, waits as long as it says, and survives its errors."""
+"""A duty: one thread that calls `run_once` again and again, waits as long as it says, and survives its
+errors.
+"""
 
 import logging
 import random
@@ -15,7 +17,9 @@ _FIRST_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS, _AFTER_A_LOCK_SECONDS = 0.2, 1
 
 
 class Duty:
-    """`run_once` returns the seconds until the next call; an error backs off with jitter and is shown in the state until it is gone."""
+    """`run_once` returns the seconds until the next call; an error backs off with jitter and is shown in the
+    state until it is gone.
+    """
 
     def __init__(
         self,
@@ -29,7 +33,8 @@ class Duty:
     ) -> None:
         self.name, self._state, self._run_once, self._on_error = name, state, run_once, on_error
         self._stop = stop or threading.Event()
-        self._pause = pause or self._stop.wait  # an own pause may end early; it lasts no longer than it is asked to
+        # an own pause may end early; it lasts no longer than it is asked to
+        self._pause = pause or self._stop.wait
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -50,7 +55,9 @@ class Duty:
             except Exception as error:  # noqa: BLE001 - the loop's edge: counted, logged, tried again
                 expected = isinstance(error, RowlockError)
                 if self._state.errors.get(self.name) != str(error):
-                    log.warning("duty_failed", extra={"duty": self.name, "why": str(error)}, exc_info=not expected)
+                    log.warning(
+                        "duty_failed", extra={"duty": self.name, "why": str(error)}, exc_info=not expected
+                    )
                 self._state.errors[self.name] = str(error)
                 self._state.failing.met(self.name, error)
                 self._on_error(self.name)

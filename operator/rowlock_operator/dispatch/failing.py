@@ -1,4 +1,6 @@
-"""Which duties of one database fail, since when, and what that means: the way from a thread's error to conditions, metric and command line."""
+"""Which duties of one database fail, since when, and what that means: the way from a thread's error to
+conditions, metric and command line.
+"""
 
 import threading
 import time
@@ -10,10 +12,13 @@ from rowlock_operator.errors import RetryLater
 from rowlock_operator.observed.queues import Trouble, trouble
 
 LASTING_SECONDS = 5.0  # failures that span less than this are a hiccup, of which nobody needs to hear
-QUIET_SECONDS = 6.0  # so long without a failure, and it is over: a duty that fails every other time has not recovered
+QUIET_SECONDS = (
+    6.0  # so long without a failure, and it is over: a duty that fails every other time has not recovered
+)
 LOCK = "ledger lock"  # whoever holds one is told as a duty of its own
 STOPPING = (LOCK, "claimer")  # nothing new starts without them
-LAUNCHER, ONE_KUBE_JOB = "launcher", "kube job"  # nor in mode Jobs without the first; the second is met by single runs
+# nor in mode Jobs without the first; the second is met by single runs
+LAUNCHER, ONE_KUBE_JOB = "launcher", "kube job"
 WAITING_ROOM = ("waiting room 1", "waiting room 2", "waiting room 3")  # a thread for each tier of patience
 EFFECTS = {
     "claimer": "no run starts",
@@ -49,9 +54,17 @@ class Failing:
     """Told by the duties from their threads; asked by everybody."""
 
     def __init__(
-        self, lasting_seconds: float = LASTING_SECONDS, quiet_seconds: float = QUIET_SECONDS, now: Callable[[], float] = time.monotonic
+        self,
+        lasting_seconds: float = LASTING_SECONDS,
+        quiet_seconds: float = QUIET_SECONDS,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._lasting, self._quiet, self._now, self._lock = lasting_seconds, quiet_seconds, now, threading.Lock()
+        self._lasting, self._quiet, self._now, self._lock = (
+            lasting_seconds,
+            quiet_seconds,
+            now,
+            threading.Lock(),
+        )
         self._by_duty: dict[str, _Failures] = {}
 
     def met(self, duty: str, error: Exception) -> None:
@@ -75,7 +88,9 @@ class Failing:
         """Those that have failed for longer than a hiccup, by duty."""
         with self._lock:
             return {
-                duty: Lasting(each.trouble, each.since) for duty, each in self._by_duty.items() if each.last - each.since >= self._lasting
+                duty: Lasting(each.trouble, each.since)
+                for duty, each in self._by_duty.items()
+                if each.last - each.since >= self._lasting
             }
 
 

@@ -1,7 +1,8 @@
 """Moves a bounded window of each source's pending rows into the ledger.
 
-The user's table stays the queue: priorities and deletions there keep working, and a million rows cost nothing. Keys that have enough waiting in the
-ledger are left out of the window, so that a throttled key never fills it.
+The user's table stays the queue: priorities and deletions there keep working, and a million rows cost
+nothing. Keys that have enough waiting in the ledger are left out of the window, so that a throttled key never
+fills it.
 """
 
 import time
@@ -34,9 +35,12 @@ class FeederSettings:
     part: int = 100  # sleeping sources asked in one statement: it locks each table and its indexes
     poll_share: float = 0.1  # of the time that asking them may take
     poll_patience: Patience = Patience(5, 100, final=False)
-    glance: Patience = Patience(5, 40, final=False)  # with each of a part that could not be asked in one statement
+    # with each of a part that could not be asked in one statement
+    glance: Patience = Patience(5, 40, final=False)
     doubtful_seconds: float = 0.1  # for glances in one pass
-    alone_seconds: float = 10.0  # not asked together with others, after it was found to keep them from being answered
+    alone_seconds: float = (
+        10.0  # not asked together with others, after it was found to keep them from being answered
+    )
     pass_seconds: float = 0.15  # for one pass through the sources; runs are handed out between two
     crowd: int = 16  # awake sources; with more, one whose rows were all taken sleeps at once
     full_rows: int = 5_000  # waiting runs counted in one statement, of sources whose window was full
@@ -70,7 +74,9 @@ class _Pace:
     alone_until: float = 0.0  # it was what kept a poll from being answered
     per_key: int = 50  # rows of one throttled key in one claim
     waiting: int = 0  # in the window, when it was refreshed
-    from_start_at: float = 0.0  # when to look from the beginning again, where a look may begin behind a throttled key's rows
+    from_start_at: float = (
+        0.0  # when to look from the beginning again, where a look may begin behind a throttled key's rows
+    )
 
     @property
     def full(self) -> bool:
@@ -79,15 +85,21 @@ class _Pace:
 
 
 class Feeder:
-    """Sources are *awake* (looked at one by one, each at its own pace) or *asleep*: nothing was pending when they were last asked.
+    """Sources are *awake* (looked at one by one, each at its own pace) or *asleep*: nothing was pending when
+    they were last asked.
 
-    The sleeping ones are asked in turn, a part of them in one statement, and the asking takes at most a share of the time: the poll of one source
-    comes every `idle_seconds`, that of 5,000 some seconds apart, and no source with rows waits for them. A part with a table that is locked, broken
-    or large cannot be asked so: its sources are *doubtful*, and each is glanced at alone.
+    The sleeping ones are asked in turn, a part of them in one statement, and the asking takes at most a share
+    of the time: the poll of one source comes every `idle_seconds`, that of 5,000 some seconds apart, and no
+    source with rows waits for them. A part with a table that is locked, broken or large cannot be asked so:
+    its sources are *doubtful*, and each is glanced at alone.
 
-    A pass lasts a moment, and the next one goes on where it ended; it ends, too, where one source used up our patience."""
+    A pass lasts a moment, and the next one goes on where it ended; it ends, too, where one source used up our
+    patience.
+    """
 
-    def __init__(self, state: SharedState, settings: FeederSettings, room: WaitingRoom, *, idle_seconds: float = 0.05) -> None:
+    def __init__(
+        self, state: SharedState, settings: FeederSettings, room: WaitingRoom, *, idle_seconds: float = 0.05
+    ) -> None:
         self._state, self._settings, self._idle = state, settings, idle_seconds
         self._tables = TableDuty(DUTY, self._feed, room)
         self._paces: dict[int, _Pace] = {}
@@ -101,7 +113,9 @@ class Feeder:
         self._turn_began = self._part_due = self._full_due = 0.0
 
     def run_once(self, *, hinted: bool = False) -> Fed:
-        """A look at the sources whose turn it is, and where somebody hinted at a row, at every one that is cheap to look at."""
+        """A look at the sources whose turn it is, and where somebody hinted at a row, at every one that is
+        cheap to look at.
+        """
         if self._version != self._state.version:
             self._sort()
         if hinted:
@@ -136,10 +150,14 @@ class Feeder:
         return Fed(rows, more or bool(self._turn or self._doubtful))
 
     def _fell_asleep(self, key: int, pace: _Pace) -> bool:
-        """Whether nothing was pending, and the source may be asked together with others from now on; if its claims need patience, they have it all the same."""
+        """Whether nothing was pending, and the source may be asked together with others from now on; if its
+        claims need patience, they have it all the same.
+        """
         entry, now = self._awake[key], time.monotonic()
         quick = pace.took * 1000 < self._settings.glance.statement_ms
-        if not (pace.idle and quick and now >= pace.alone_until and entry.error is None and _may_sleep(entry)):
+        if not (
+            pace.idle and quick and now >= pace.alone_until and entry.error is None and _may_sleep(entry)
+        ):
             return False
         self._asleep[key] = self._awake.pop(key)
         return True
@@ -148,12 +166,18 @@ class Feeder:
         """Registrations changed: who is awake and who sleeps."""
         self._version = self._state.version
         suspended = {q.queue_id for q in self._state.queue_entries() if q.suspended}
-        entries = {id(e): e for e in self._state.source_entries() if not e.suspended and e.source.queue_id not in suspended}
+        entries = {
+            id(e): e
+            for e in self._state.source_entries()
+            if not e.suspended and e.source.queue_id not in suspended
+        }
         for entry in self._state.source_entries():
             if id(entry) not in entries:
                 entry.worked(DUTY)  # nothing is asked of it
         self._paces = {key: self._paces.get(key) or _Pace() for key in entries}
-        self._asleep = {key: entry for key, entry in entries.items() if key not in self._awake and _may_sleep(entry)}
+        self._asleep = {
+            key: entry for key, entry in entries.items() if key not in self._awake and _may_sleep(entry)
+        }
         self._awake = {key: entry for key, entry in entries.items() if key not in self._asleep}
         self._doubtful = {key: entry for key, entry in self._doubtful.items() if key in self._asleep}
 
@@ -163,16 +187,29 @@ class Feeder:
         if began < self._part_due:
             return
         if not self._parts:
-            if began - self._turn_began < self._idle / 4:  # the claimer's pauses set the pace; rounds without a pause need not ask
+            if (
+                began - self._turn_began < self._idle / 4
+            ):  # the claimer's pauses set the pace; rounds without a pause need not ask
                 return
             self._parts, size = [], self._settings.part
-            for suspect in (True, False):  # who was in trouble once is not asked together with those who never were
-                some = [e for key, e in self._asleep.items() if key not in self._doubtful and (DUTY in e.turns) is suspect]
+            for suspect in (
+                True,
+                False,
+            ):  # who was in trouble once is not asked together with those who never were
+                some = [
+                    e
+                    for key, e in self._asleep.items()
+                    if key not in self._doubtful and (DUTY in e.turns) is suspect
+                ]
                 self._parts += [some[at : at + size] for at in range(0, len(some), size)]
             self._turn_began = began
             if not self._parts:
                 return
-        part = [entry for entry in self._parts.pop() if id(entry) in self._asleep and id(entry) not in self._doubtful]
+        part = [
+            entry
+            for entry in self._parts.pop()
+            if id(entry) in self._asleep and id(entry) not in self._doubtful
+        ]
         if not part:
             return
         try:
@@ -190,7 +227,9 @@ class Feeder:
         self._part_due = time.monotonic() + min(pause, self._settings.longest_pause_seconds)
 
     def _ask_doubtful(self) -> None:
-        """A glance at each, so that only the one in trouble suffers: one that is locked or slow goes to the waiting room, one that is broken tells why."""
+        """A glance at each, so that only the one in trouble suffers: one that is locked or slow goes to the
+        waiting room, one that is broken tells why.
+        """
         until = time.monotonic() + self._settings.doubtful_seconds
         while self._doubtful and time.monotonic() < until:
             key = next(iter(self._doubtful))
@@ -198,9 +237,13 @@ class Feeder:
             self._asked([entry], self._settings.glance)
 
     def _asked(self, part: list[SourceEntry], patience: Patience) -> dict[int, SourceEntry]:
-        """Asks these for pending rows; returns the doubtful ones, and leaves what there was no time for to the next turn."""
+        """Asks these for pending rows; returns the doubtful ones, and leaves what there was no time for to
+        the next turn.
+        """
         with patient(patience):
-            answers = poll(part[0].source.pool, [entry.source for entry in part], seconds=self._settings.doubtful_seconds)
+            answers = poll(
+                part[0].source.pool, [entry.source for entry in part], seconds=self._settings.doubtful_seconds
+            )
         for entry in part:
             id_ = entry.source.source_id
             if id_ in answers.blamed:
@@ -226,11 +269,17 @@ class Feeder:
         self._turn.appendleft(key)
 
     def _ask_full(self) -> None:
-        """Whether there is room again in windows that were full: of many in one statement, within a share of the time."""
+        """Whether there is room again in windows that were full: of many in one statement, within a share of
+        the time.
+        """
         began, settings = time.monotonic(), self._settings
         if began < self._full_due:
             return
-        full = [(pace.refreshed, key) for key in self._awake if (pace := self._paces[key]).full and began - pace.refreshed > self._idle]
+        full = [
+            (pace.refreshed, key)
+            for key in self._awake
+            if (pace := self._paces[key]).full and began - pace.refreshed > self._idle
+        ]
         asked: list[SourceEntry] = []
         rows = 0
         for _, key in sorted(full):
@@ -247,7 +296,9 @@ class Feeder:
         self._full_due = time.monotonic() + min(pause, settings.longest_pause_seconds)
 
     def _feed(self, entry: SourceEntry) -> bool:
-        """One claim of a source, where its window has room. False: it says nothing of how long its looks take."""
+        """One claim of a source, where its window has room. False: it says nothing of how long its looks
+        take.
+        """
         settings, began, pace = self._settings, time.monotonic(), self._paces.get(id(entry))
         if pace is None:
             return False  # it is fed no more
@@ -282,7 +333,8 @@ class Feeder:
         pace.taken += taken
         if whole:
             pace.whole_look = began
-        # Where some came, more may; but where many sources are awake, the poll finds them for less than another claim of each.
+        # Where some came, more may; but where many sources are awake, the poll finds them for less than
+        # another claim of each.
         found = taken + entry.source.surplus
         pace.idle = found == 0 or (found < asked and len(self._awake) > settings.crowd)
         pace.more = found == asked
@@ -291,14 +343,18 @@ class Feeder:
         if found < asked:
             _tell_refused(entry)
             # Where the next look begins behind what made this one long, it need not wait for that.
-            pace.next_look = time.monotonic() + self._idle if entry.source.knows_place(saturated) else self._pause(began)
+            pace.next_look = (
+                time.monotonic() + self._idle if entry.source.knows_place(saturated) else self._pause(began)
+            )
             pace.cheap = pace.next_look - began < 2 * self._idle
             if taken and pace.cheap:
                 pace.next_look = 0.0  # where some came, more may: at the claimer's busy pace
         return not beyond
 
     def _isolated(self, entry: SourceEntry, pace: _Pace, error: GiveUp, *, asked: int, whole: bool) -> bool:
-        """Whether there is a way on: fewer rows at a time, until the one that is refused stands alone and is left out."""
+        """Whether there is a way on: fewer rows at a time, until the one that is refused stands alone and is
+        left out.
+        """
         if error.reason == TABLE_SLOW.name:
             pace.batch = max(1, asked // 8)  # it may be the rows that take long, or a trigger on them
         if error.reason != ROW_REFUSED.name:
@@ -313,17 +369,25 @@ class Feeder:
         return False
 
     def _outdated(self, entry: SourceEntry, pace: _Pace, now: float) -> bool:
-        """Others hardly ever put something into the window (a retry, a requeue): a picture with room enough stays good until we do."""
+        """Others hardly ever put something into the window (a retry, a requeue): a picture with room enough
+        stays good until we do.
+        """
         age = now - pace.refreshed
         if pace.room <= 0 or pace.saturated is None or age > self._settings.old_seconds:
             return True
-        narrow = pace.room < self._settings.batch or pace.saturated or (pace.taken and entry.source.plan.turn_column is not None)
+        narrow = (
+            pace.room < self._settings.batch
+            or pace.saturated
+            or (pace.taken and entry.source.plan.turn_column is not None)
+        )
         return bool(narrow) and age > self._settings.refresh_seconds
 
     def _pause(self, began: float) -> float:
         now = time.monotonic()
         took = now - began
-        return now + max(self._idle, min(self._settings.longest_pause_seconds, took * (1 / self._settings.share - 1)))
+        return now + max(
+            self._idle, min(self._settings.longest_pause_seconds, took * (1 / self._settings.share - 1))
+        )
 
     def _take_picture(self, entry: SourceEntry, pace: _Pace, window: Window) -> None:
         settings, waiting, total = self._settings, window.waiting, window.total
@@ -349,5 +413,7 @@ def _tell_refused(entry: SourceEntry) -> None:
 
 
 def _may_sleep(entry: SourceEntry) -> bool:
-    """Not a table that lacks its index (asked alone, at its own pace), nor one without a status column (its claim has a cursor; a look has none)."""
+    """Not a table that lacks its index (asked alone, at its own pace), nor one without a status column (its
+    claim has a cursor; a look has none).
+    """
     return entry.source.inspection.advice is None and entry.source.plan.status_column is not None

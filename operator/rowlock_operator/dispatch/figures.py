@@ -19,13 +19,19 @@ class FiguresSettings:
     counts_seconds: float = 5.0
     pending_cap: int = 1001  # displays say "1000+"
     left_out_seconds: float = 10.0  # how often one source is asked for rows that cannot be taken
-    share: float = 0.1  # of the time that reading figures may take: with thousands of sources they are read less often,
-    longest_pause_seconds: float = 5.0  # but not so much less that they look like those of a database that went away
+    share: float = (
+        0.1  # of the time that reading figures may take: with thousands of sources they are read less often,
+    )
+    longest_pause_seconds: float = (
+        5.0  # but not so much less that they look like those of a database that went away
+    )
     counting_seconds: float = 0.2  # for counting tables in one pass; the next one goes on where it ended
 
 
 class FiguresReader:
-    def __init__(self, state: SharedState, ledger: Ledger, settings: FiguresSettings, room: WaitingRoom) -> None:
+    def __init__(
+        self, state: SharedState, ledger: Ledger, settings: FiguresSettings, room: WaitingRoom
+    ) -> None:
         self._state, self._ledger, self._settings = state, ledger, settings
         self._tables = TableDuty(DUTY, self._count, room, share=settings.share)
         self._counts = -1e9
@@ -34,12 +40,20 @@ class FiguresReader:
         self._ended_until = datetime.now(UTC)
 
     def run_once(self) -> float:
-        """One pass; returns the seconds until the next. What cannot be read keeps nothing else from being read; raises GiveUp with it at the end."""
+        """One pass; returns the seconds until the next. What cannot be read keeps nothing else from being
+        read; raises GiveUp with it at the end.
+        """
         began, settings = time.monotonic(), self._settings
         readings: list[Callable[[], None]] = [self._read_sources, self._count_tables]
         if began - self._counts > settings.counts_seconds:
             self._counts = began
-            readings = [self._read_ended, self._read_failures, self._read_interrupted, self._read_ended_since, *readings]
+            readings = [
+                self._read_ended,
+                self._read_failures,
+                self._read_interrupted,
+                self._read_ended_since,
+                *readings,
+            ]
         failed: GiveUp | None = None
         for reading in readings:
             try:
@@ -67,7 +81,9 @@ class FiguresReader:
     def _read_sources(self) -> None:
         figures = self._ledger.source_figures()
         for entry in self._state.source_entries():
-            entry.waiting_in_ledger, entry.running, entry.throttled = figures.get(entry.source.source_id, (0, 0, 0))
+            entry.waiting_in_ledger, entry.running, entry.throttled = figures.get(
+                entry.source.source_id, (0, 0, 0)
+            )
             if self._ended is not None:
                 ended = self._ended.get(entry.source.source_id, EndedRuns())
                 entry.done, entry.failed, entry.left_alone = ended.done, ended.failed, ended.left_alone

@@ -39,17 +39,23 @@ class Housekeeper:
         return settings.every_seconds
 
     def _partitions(self) -> None:
-        """Looked at in each pass: a clock that jumped needs them now, and what a lock forbade may be possible by now."""
+        """Looked at in each pass: a clock that jumped needs them now, and what a lock forbade may be possible
+        by now.
+        """
         days_ahead = self._ledger.days_ahead()
         if days_ahead < self._settings.days_ahead:
             self._ledger.partitions()
             days_ahead = self._ledger.days_ahead()
         if days_ahead < self._settings.fewest_days_ahead:
-            holder = next((h.described for h in self._ledger.table_holders()), "nobody that this login may see")
-            places = "no place for today" if days_ahead < 0 else f"places for only {days_ahead} days after today"
+            holder = next(
+                (h.described for h in self._ledger.table_holders()), "nobody that this login may see"
+            )
+            places = (
+                "no place for today" if days_ahead < 0 else f"places for only {days_ahead} days after today"
+            )
             raise RetryLater(
-                f"the history (rowlock.done) has {places}, and more cannot be made because of a lock. It is held by {holder}: wait for it,"
-                " or end that session. Runs end all the same"
+                f"the history (rowlock.done) has {places}, and more cannot be made because of a lock. It is"
+                f" held by {holder}: wait for it, or end that session. Runs end all the same"
             )
 
     def _retain(self) -> None:
@@ -68,6 +74,6 @@ class Housekeeper:
     def _tell_of_what_stands_aside(self) -> None:
         if aside := self._ledger.aside():
             raise RetryLater(
-                f"{aside} runs could not even be ended and stand in rowlock.aside: its columns message and why say what is wrong;"
-                " enqueue anew what is still wanted, and delete the rows there"
+                f"{aside} runs could not even be ended and stand in rowlock.aside: its columns message and"
+                " why say what is wrong; enqueue anew what is still wanted, and delete the rows there"
             )

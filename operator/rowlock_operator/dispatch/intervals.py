@@ -20,7 +20,9 @@ class Intervals:
         return True
 
     def attempt(self, what: str, seconds: float, action: Callable[[], object]) -> None:
-        """Does it where it is due. What fails holds up nothing else of this pass, and is due again at the next, not an interval later."""
+        """Does it where it is due. What fails holds up nothing else of this pass, and is due again at the
+        next, not an interval later.
+        """
         if not self.due(what, seconds):
             return
         try:

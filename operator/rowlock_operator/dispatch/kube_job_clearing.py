@@ -39,10 +39,15 @@ class KubeJobClearing:
         self.troubles: dict[str, Trouble] = {}  # work queue -> the same, told
 
     def orphans(
-        self, dispatcher: DatabaseDispatcher, queues: set[str], kube_jobs: dict[Attempt, KubeJobSeen], in_hand: set[Attempt]
+        self,
+        dispatcher: DatabaseDispatcher,
+        queues: set[str],
+        kube_jobs: dict[Attempt, KubeJobSeen],
+        in_hand: set[Attempt],
     ) -> None:
-        """Begins to delete kube jobs whose attempt is over, each by itself: ended ones at once, running ones may end by
-        themselves for a while."""
+        """Begins to delete kube jobs whose attempt is over, each by itself: ended ones at once, running ones
+        may end by themselves for a while.
+        """
         now, existing = time.monotonic(), {kube_job.uid for kube_job in kube_jobs.values()}
         self._orphan_since = {uid: since for uid, since in self._orphan_since.items() if uid in existing}
         for name in queues & self._stay.keys():
@@ -59,7 +64,8 @@ class KubeJobClearing:
             ):
                 continue
             queue = self._work_queue(name)
-            # Under contract Exit nobody else would end it; a pod of ours ends by itself once the fence has refused it.
+            # Under contract Exit nobody else would end it; a pod of ours ends by itself once the fence has
+            # refused it.
             if (
                 kube_job.ended
                 or kube_job.held  # it would wait for ever
@@ -69,8 +75,10 @@ class KubeJobClearing:
                 self._tasks.guarded(dispatcher, attempt, self.clear(kube_job))
 
     async def clear(self, kube_job: KubeJobSeen) -> None:
-        """Its outcome is recorded: it may go. Where we may not delete it, Kubernetes does so `ttlSeconds` after its end;
-        where it stays for all that, it is told, and tried again later and later: no run waits for it."""
+        """Its outcome is recorded: it may go. Where we may not delete it, Kubernetes does so `ttlSeconds`
+        after its end; where it stays for all that, it is told, and tried again later and later: no run waits
+        for it.
+        """
         if kube_job.ended and kube_job.has_ttl:
             return
         name = f"{kube_job.namespace}/{kube_job.work_queue}"
@@ -82,7 +90,10 @@ class KubeJobClearing:
             self._stay.setdefault(name, {})[kube_job.uid] = (kube_job.name, error)
             told = self._tell(name)
             self._refused.failed(kube_job.uid, told)
-            log.warning("kube_job_not_deleted", extra={"kube_job": f"{kube_job.namespace}/{kube_job.name}", "why": str(error)})
+            log.warning(
+                "kube_job_not_deleted",
+                extra={"kube_job": f"{kube_job.namespace}/{kube_job.name}", "why": str(error)},
+            )
         else:
             self._gone(name, kube_job.uid)
 
@@ -93,7 +104,10 @@ class KubeJobClearing:
             queue = self._work_queue(name)
             if queue is None:
                 raise
-            patch = {"metadata": {"uid": kube_job.uid}, "spec": {"ttlSecondsAfterFinished": queue.spec.ttl_seconds}}
+            patch = {
+                "metadata": {"uid": kube_job.uid},
+                "spec": {"ttlSecondsAfterFinished": queue.spec.ttl_seconds},
+            }
             await self._kube.merge_patch(KUBE_JOBS, kube_job.namespace, kube_job.name, patch)
 
     def _gone(self, name: str, uid: str) -> None:
@@ -108,7 +122,9 @@ class KubeJobClearing:
             del self._stay[name]
             return self.troubles.pop(name)
         kube_job, error = min(stay.values(), key=lambda each: each[0])
-        self.troubles[name] = trouble(reasons.KUBE_JOB_NOT_DELETED, count=len(stay), kube_job=kube_job, why=error)
+        self.troubles[name] = trouble(
+            reasons.KUBE_JOB_NOT_DELETED, count=len(stay), kube_job=kube_job, why=error
+        )
         return self.troubles[name]
 
     async def delete(self, kube_job: KubeJobSeen) -> None:

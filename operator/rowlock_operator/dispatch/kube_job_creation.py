@@ -1,9 +1,10 @@
 """Creates the kube job of each claim.
 
-As long as creations of a queue work, all of its claims are created at once, within `parallel`. The first one of a term,
-and the first after one was refused, goes alone, and the others wait to see what becomes of it: a dead webhook, a quota
-that is used up refuses all of them. What was refused is tried again after a second, then later and later; each time it
-is another run's turn, so that one that is refused for its own sake keeps no other from being made.
+As long as creations of a queue work, all of its claims are created at once, within `parallel`. The first one
+of a term, and the first after one was refused, goes alone, and the others wait to see what becomes of it: a
+dead webhook, a quota that is used up refuses all of them. What was refused is tried again after a second,
+then later and later; each time it is another run's turn, so that one that is refused for its own sake keeps
+no other from being made.
 """
 
 import asyncio
@@ -58,14 +59,20 @@ class KubeJobCreation:
         self._taken: set[str] = set()  # work queues whose last creation was not refused
         self._refused = Backoffs[str]()  # by work queue
         self._probes: dict[str, asyncio.Task[None]] = {}  # by work queue: the one that goes alone
-        self._tried: dict[str, dict[Attempt, float]] = {}  # by work queue: when what was refused was tried last
+        # by work queue: when what was refused was tried last
+        self._tried: dict[str, dict[Attempt, float]] = {}
         self._new: dict[str, set[Attempt]] = {}  # by work queue: claims that came after the last refusal
         self._complete: set[Attempt] = set()  # with all that belongs to them, as far as is known
         self.troubles: dict[str, Trouble] = {}  # work queue -> why its kube jobs are refused
         self.writes = WriteBudget(settings.queue_write_bytes, settings.total_write_bytes)
 
     async def create_all(
-        self, dispatcher: DatabaseDispatcher, entry: QueueEntry, attempts: list[Attempt], *, missing: bool = False
+        self,
+        dispatcher: DatabaseDispatcher,
+        entry: QueueEntry,
+        attempts: list[Attempt],
+        *,
+        missing: bool = False,
     ) -> None:
         """Begins to create the kube jobs of these claims; `missing`: they should have one already."""
         queue = self._work_queue(entry.name)
@@ -74,15 +81,26 @@ class KubeJobCreation:
         if not missing and entry.name in self.troubles:
             self._new.setdefault(entry.name, set()).update(attempts)
         if not missing and self.writes.holds_back(entry.name):
-            return  # what waits for the bound of writes keeps its place: the next look takes them in their order
+            # what waits for the bound of writes keeps its place: the next look takes them in their order
+            return
         held = self._held(queue, attempts, missing=missing)
         free = [each for each in attempts if each[0] not in held and each not in self._tasks.busy]
-        await self._create_all(dispatcher, entry, queue, free[: self.writes.fitting(entry.name, len(free))], claimed=not missing)
+        await self._create_all(
+            dispatcher, entry, queue, free[: self.writes.fitting(entry.name, len(free))], claimed=not missing
+        )
 
     async def _create_all(
-        self, dispatcher: DatabaseDispatcher, entry: QueueEntry, queue: WorkQueue, attempts: list[Attempt], *, claimed: bool = False
+        self,
+        dispatcher: DatabaseDispatcher,
+        entry: QueueEntry,
+        queue: WorkQueue,
+        attempts: list[Attempt],
+        *,
+        claimed: bool = False,
     ) -> None:
-        wanted = {run_id: attempt for run_id, attempt in attempts if (run_id, attempt) not in self._tasks.busy}
+        wanted = {
+            run_id: attempt for run_id, attempt in attempts if (run_id, attempt) not in self._tasks.busy
+        }
         if not wanted:
             return
         found = await dispatcher.threads.run(dispatcher.ledger.launchable, list(wanted))
@@ -109,13 +127,17 @@ class KubeJobCreation:
     ) -> dict[Attempt, Launchable]:
         """Runs whose attempt before did not start give way to others where one of them is tried already."""
         starts = dispatcher.state.starts
-        passed = [attempt for attempt, run in runs.items() if run.repeat and not starts.takes_repeat(entry.queue_id)]
+        passed = [
+            attempt for attempt, run in runs.items() if run.repeat and not starts.takes_repeat(entry.queue_id)
+        ]
         if passed:
             await dispatcher.threads.run(dispatcher.ledger.pass_over, passed, seconds=PASSED_OVER_SECONDS)
             starts.passed_over(entry.queue_id)
         return {attempt: run for attempt, run in runs.items() if attempt not in passed}
 
-    async def missing(self, dispatcher: DatabaseDispatcher, entry: QueueEntry, attempts: list[Attempt]) -> None:
+    async def missing(
+        self, dispatcher: DatabaseDispatcher, entry: QueueEntry, attempts: list[Attempt]
+    ) -> None:
         """Claims without a kube job: launched, or given back while the queue is suspended or gone."""
         if entry.suspended or self._work_queue(entry.name) is None:
             await dispatcher.threads.run(dispatcher.ledger.unqueue, attempts)
@@ -128,8 +150,14 @@ class KubeJobCreation:
             self._forget(name)
 
     def incomplete(self, entry: QueueEntry, run: KubeRun) -> bool:
-        """Whether the kube job of a claim is there and its Secret may not be: that failed, or its maker died between."""
-        if run.state != "launching" or (run.run_id, run.attempt) in self._complete or run.claimed_seconds < self._settings.missing_seconds:
+        """Whether the kube job of a claim is there and its Secret may not be: that failed, or its maker died
+        between.
+        """
+        if (
+            run.state != "launching"
+            or (run.run_id, run.attempt) in self._complete
+            or run.claimed_seconds < self._settings.missing_seconds
+        ):
             return False
         queue = self._work_queue(entry.name)
         return queue is not None and _by_secret(queue)
@@ -141,12 +169,15 @@ class KubeJobCreation:
             self._tasks.start(dispatcher, self._create_all(dispatcher, entry, queue, attempts))
 
     def _may_probe(self, name: str) -> bool:
-        """Whether one may be tried now; a claim newer than the last refusal does not wait for the whole pause."""
+        """Whether one may be tried now; a claim newer than the last refusal does not wait for the whole
+        pause.
+        """
         left = self._refused.left(name)
         return not left or (bool(self._new.get(name)) and self._refused.since(name) >= FIRST_SECONDS)
 
     def _held(self, queue: WorkQueue, attempts: list[Attempt], *, missing: bool) -> set[str]:
-        """Runs that may have a process still: of an earlier attempt, or (`missing`) of a kube job of this one that somebody deleted.
+        """Runs that may have a process still: of an earlier attempt, or (`missing`) of a kube job of this one
+        that somebody deleted.
 
         The WorkQueue tells of pods that stay (status/pod_problems.py); the next look comes back to them.
         """
@@ -156,24 +187,37 @@ class KubeJobCreation:
         if not self._view.synced():
             return again
         pods = self._view.pods().items()
-        return {run_id for (run_id, _), pod in pods if run_id in again and not all(one.ended for one in (pod, *pod.others))}
+        return {
+            run_id
+            for (run_id, _), pod in pods
+            if run_id in again and not all(one.ended for one in (pod, *pod.others))
+        }
 
-    async def _create(self, dispatcher: DatabaseDispatcher, entry: QueueEntry, queue: WorkQueue, run: Launchable) -> None:
-        to_launch, attempt = RunToLaunch(run_id=run.run_id, attempt=run.attempt, task=run.task, args=run.args), (run.run_id, run.attempt)
+    async def _create(
+        self, dispatcher: DatabaseDispatcher, entry: QueueEntry, queue: WorkQueue, run: Launchable
+    ) -> None:
+        to_launch, attempt = (
+            RunToLaunch(run_id=run.run_id, attempt=run.attempt, task=run.task, args=run.args),
+            (run.run_id, run.attempt),
+        )
         async with self._slots.slot():
             try:
                 manifest = build_kube_job(queue=queue, installation=self._installation, run=to_launch)
             except GiveUp as error:
                 await self._refuse(dispatcher, run, error)
                 return
-            secret = build_row_secret(queue=queue, run=to_launch, kube_job_uid="") if _by_secret(queue) else None
+            secret = (
+                build_row_secret(queue=queue, run=to_launch, kube_job_uid="") if _by_secret(queue) else None
+            )
             if not self.writes.spend(entry.name, written_bytes(manifest, secret)):
                 return  # it waits as a claim without a kube job
             late = asyncio.get_running_loop().call_later(self._settings.slow_seconds, self._late, entry.name)
             try:
                 kube_job, created = await self._kube.create_once(KUBE_JOBS, manifest)
                 if _by_secret(queue):
-                    secret = build_row_secret(queue=queue, run=to_launch, kube_job_uid=kube_job["metadata"]["uid"])
+                    secret = build_row_secret(
+                        queue=queue, run=to_launch, kube_job_uid=kube_job["metadata"]["uid"]
+                    )
                     await self._create_row_secret(secret, anew=created)
             except RowlockError as error:
                 self._was_refused(entry.name, attempt, error)
@@ -188,8 +232,9 @@ class KubeJobCreation:
                 self._metrics.row_to_kube_job_seconds.labels(entry.name).observe(run.waited_seconds)
 
     async def _create_row_secret(self, secret: Manifest, *, anew: bool) -> None:
-        """`anew`: its kube job was made by this call, so that a Secret of that name is of an earlier one, and goes with that (or, orphaned,
-        never). Deleted, not taken over: that needs no right to read Secrets."""
+        """`anew`: its kube job was made by this call, so that a Secret of that name is of an earlier one, and
+        goes with that (or, orphaned, never). Deleted, not taken over: that needs no right to read Secrets.
+        """
         try:
             await self._kube.create(SECRETS, secret)
         except AlreadyExists:
@@ -212,7 +257,9 @@ class KubeJobCreation:
         self._new.pop(name, None)
 
     def _was_refused(self, name: str, attempt: Attempt, error: RowlockError) -> None:
-        """A policy, a quota, a dead webhook, a namespace that goes: whatever it is, told in the server's words."""
+        """A policy, a quota, a dead webhook, a namespace that goes: whatever it is, told in the server's
+        words.
+        """
         self._taken.discard(name)
         self._new.pop(name, None)
         self._tried.setdefault(name, {})[attempt] = time.monotonic()
@@ -228,10 +275,14 @@ class KubeJobCreation:
             self._on_trouble(name)
 
     async def _refuse(self, dispatcher: DatabaseDispatcher, run: Launchable, error: GiveUp) -> None:
-        """A row that no pod can be built for is bad input; its reason goes into the ledger, not into a loop."""
+        """A row that no pod can be built for is bad input; its reason goes into the ledger, not into a
+        loop.
+        """
         reason = error.reason if not isinstance(error, InvalidSpec) else "InvalidSpec"
         failed = {"class": "input", "reason": reason, "message": str(error)}
-        await kube_job_fences.finish(dispatcher, run.run_id, run.attempt, token=run.run_id, failed=failed, start_first=True)
+        await kube_job_fences.finish(
+            dispatcher, run.run_id, run.attempt, token=run.run_id, failed=failed, start_first=True
+        )
 
 
 def _by_secret(queue: WorkQueue) -> bool:

@@ -1,4 +1,6 @@
-"""The fences that the operator holds for kube jobs: always for contract Exit, and where the pod of another never came to hold them."""
+"""The fences that the operator holds for kube jobs: always for contract Exit, and where the pod of another
+never came to hold them.
+"""
 
 import logging
 from functools import partial
@@ -13,7 +15,9 @@ log = logging.getLogger("rowlock.dispatch")
 
 async def start(dispatcher: DatabaseDispatcher, run_id: str, attempt: int, *, token: str) -> bool:
     """The start fence; false = the run is no longer this attempt's."""
-    return await dispatcher.threads.run(dispatcher.ledger.start_for_kubernetes, run_id=run_id, attempt=attempt, token=token)
+    return await dispatcher.threads.run(
+        dispatcher.ledger.start_for_kubernetes, run_id=run_id, attempt=attempt, token=token
+    )
 
 
 async def finish(
@@ -38,12 +42,24 @@ async def finish(
     except GiveUp as error:
         if error.reason != reasons.ROW_REFUSED.name:
             raise  # a lock, a right: the next look repeats it
-        # What it refuses is what somebody's program or Kubernetes said. That the attempt ended, and how, is ours to record.
+        # What it refuses is what somebody's program or Kubernetes said. That the attempt ended, and how, is
+        # ours to record.
         log.warning("outcome_replaced", extra={"run": run_id, "attempt": attempt, "why": str(error)})
         note = "what it said cannot be stored in the ledger"
-        failure = None if failure is None else {"class": failure["class"], "reason": failure["reason"], "message": note}
-        state = await dispatcher.threads.run(record, result=None if result is None else {"message": note}, failure=failure)
+        failure = (
+            None
+            if failure is None
+            else {"class": failure["class"], "reason": failure["reason"], "message": note}
+        )
+        state = await dispatcher.threads.run(
+            record, result=None if result is None else {"message": note}, failure=failure
+        )
     log.info(
         "kube_run_finished",
-        extra={"run": run_id, "attempt": attempt, "state": state or "stale", "reason": (failure or {}).get("reason")},
+        extra={
+            "run": run_id,
+            "attempt": attempt,
+            "state": state or "stale",
+            "reason": (failure or {}).get("reason"),
+        },
     )

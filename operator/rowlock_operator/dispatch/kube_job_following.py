@@ -1,9 +1,10 @@
 """Follows an attempt from its kube job and pod into the ledger: its start under contract Exit, and its end.
 
-An attempt that did not start goes back to the line, and no try is used; its pod must not start afterwards. Contract Sdk: the ledger
-decides which of the two comes first, since the pod asks the start fence; then the kube job goes. Contract Exit knows no fence, so the
-kube job goes first, and what its pod last said decides: one that began in that very moment has started, and ends as such. A crash in
-between leaves a claim without a kube job, which gets one again, as the same attempt, once its pods are gone.
+An attempt that did not start goes back to the line, and no try is used; its pod must not start afterwards.
+Contract Sdk: the ledger decides which of the two comes first, since the pod asks the start fence; then the
+kube job goes. Contract Exit knows no fence, so the kube job goes first, and what its pod last said decides:
+one that began in that very moment has started, and ends as such. A crash in between leaves a claim without a
+kube job, which gets one again, as the same attempt, once its pods are gone.
 """
 
 import logging
@@ -16,7 +17,15 @@ from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.cluster.adoption import adopt
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.kinds import KUBE_JOBS
-from rowlock_operator.decide.outcome import Failed, NotStarted, Outcome, Started, Succeeded, decide_orphan, decide_outcome
+from rowlock_operator.decide.outcome import (
+    Failed,
+    NotStarted,
+    Outcome,
+    Started,
+    Succeeded,
+    decide_orphan,
+    decide_outcome,
+)
 from rowlock_operator.decide.ownership import Whose, whose
 from rowlock_operator.desired.names import kube_job_name
 from rowlock_operator.dispatch.attempts import Attempt
@@ -35,7 +44,8 @@ from rowlock_operator.telemetry.metrics import Metrics
 log = logging.getLogger("rowlock.dispatch")
 
 
-LATE_POD = timedelta(seconds=3)  # the job controller may have made a pod of which the informer had not heard when the kube job went
+# the job controller may have made a pod of which the informer had not heard when the kube job went
+LATE_POD = timedelta(seconds=3)
 
 
 @dataclass
@@ -61,10 +71,17 @@ class KubeJobFollowing:
         last_pod: Callable[[Attempt], PodSeen | None],
     ) -> None:
         """`last_pod(attempt)` is the last that was seen of a pod that is gone."""
-        self._kube, self._clearing, self._work_queue, self._metrics, self._now = kube, clearing, work_queue, metrics, now
+        self._kube, self._clearing, self._work_queue, self._metrics, self._now = (
+            kube,
+            clearing,
+            work_queue,
+            metrics,
+            now,
+        )
         self.sightings = Sightings(now)
         self._last_pod = last_pod
-        self._withdrawn: dict[tuple[int, Attempt], _Withdrawn] = {}  # by dispatcher: what goes, to be given back
+        # by dispatcher: what goes, to be given back
+        self._withdrawn: dict[tuple[int, Attempt], _Withdrawn] = {}
 
     def withdrawn(self, dispatcher: DatabaseDispatcher, attempt: Attempt) -> bool:
         """Whether its kube job was deleted because it did not start."""
@@ -76,7 +93,12 @@ class KubeJobFollowing:
             del self._withdrawn[key]
 
     async def follow(
-        self, dispatcher: DatabaseDispatcher, entry: QueueEntry, run: KubeRun, kube_job: KubeJobSeen | None, pod: PodSeen | None
+        self,
+        dispatcher: DatabaseDispatcher,
+        entry: QueueEntry,
+        run: KubeRun,
+        kube_job: KubeJobSeen | None,
+        pod: PodSeen | None,
     ) -> None:
         """One look at a run in hand of a queue that is served."""
         queue = self._work_queue(entry.name)
@@ -98,7 +120,13 @@ class KubeJobFollowing:
             await finish(dispatcher, run.run_id, run.attempt, token=run.token or "", canceled=run.cancel)
             return
         outcome = decide_outcome(queue.spec, kube_job=kube_job, pod=pod, now=self._now())
-        if ours and pod is None and outcome is not None and _is_its_own(outcome) and kube_job.failed_reason != "DeadlineExceeded":
+        if (
+            ours
+            and pod is None
+            and outcome is not None
+            and _is_its_own(outcome)
+            and kube_job.failed_reason != "DeadlineExceeded"
+        ):
             outcome = await interrupted(self._kube, kube_job) or outcome
         if ours:
             await self._hold_fences(dispatcher, entry, run, kube_job, pod, outcome)
@@ -108,8 +136,9 @@ class KubeJobFollowing:
                 await self._clearing.clear(kube_job)
 
     def _ended_pod(self, run: KubeRun) -> PodSeen | None:
-        """A pod that is gone, where it had ended: the job controller lets go of it as soon as it is counted, which says nothing of who had asked
-        for the end, nor of its result."""
+        """A pod that is gone, where it had ended: the job controller lets go of it as soon as it is counted,
+        which says nothing of who had asked for the end, nor of its result.
+        """
         pod = self._last_pod((run.run_id, run.attempt))
         return pod if pod is not None and pod.ended else None
 
@@ -125,10 +154,18 @@ class KubeJobFollowing:
             log.warning("kube_job_not_taken_over", extra={"kube_job": kube_job.name, "why": str(error)})
 
     async def leave(
-        self, dispatcher: DatabaseDispatcher, run: KubeRun, kube_job: KubeJobSeen | None, pod: PodSeen | None, *, other_mode: bool
+        self,
+        dispatcher: DatabaseDispatcher,
+        run: KubeRun,
+        kube_job: KubeJobSeen | None,
+        pod: PodSeen | None,
+        *,
+        other_mode: bool,
     ) -> None:
-        """The WorkQueue is gone, or one of mode Workers by now. The kube job goes first (with a WorkQueue that is gone Kubernetes
-        collects it), and its pod ends; then what was in hand waits for a worker, for the return of its WorkQueue, or for a cancel."""
+        """The WorkQueue is gone, or one of mode Workers by now. The kube job goes first (with a WorkQueue
+        that is gone Kubernetes collects it), and its pod ends; then what was in hand waits for a worker, for
+        the return of its WorkQueue, or for a cancel.
+        """
         if run.state == "running" and run.runner != 0:
             return  # contract Sdk: the pod's own runner holds the lease
         if kube_job is not None:
@@ -140,8 +177,14 @@ class KubeJobFollowing:
         if run.state == "launching":
             await dispatcher.threads.run(dispatcher.ledger.unqueue, [(run.run_id, run.attempt)])
         elif run.runner == 0:
-            failed = {"class": "infra", "reason": "WorkQueueDeleted", "message": "the WorkQueue was deleted while the run was running"}
-            await finish(dispatcher, run.run_id, run.attempt, token=run.token or "", failed=failed, canceled=run.cancel)
+            failed = {
+                "class": "infra",
+                "reason": "WorkQueueDeleted",
+                "message": "the WorkQueue was deleted while the run was running",
+            }
+            await finish(
+                dispatcher, run.run_id, run.attempt, token=run.token or "", failed=failed, canceled=run.cancel
+            )
 
     async def _hold_fences(
         self,
@@ -155,10 +198,15 @@ class KubeJobFollowing:
         if outcome is None:
             return
         if isinstance(outcome, Started):
-            if run.state == "launching" and await start(dispatcher, run.run_id, run.attempt, token=kube_job.uid):
+            if run.state == "launching" and await start(
+                dispatcher, run.run_id, run.attempt, token=kube_job.uid
+            ):
                 dispatcher.state.starts.started(entry.queue_id, repeat=run.repeat)
                 began = pod.counted_from if pod is not None else None
-                seconds = max(0.0, ((began or outcome.at) - (kube_job.counted_from or kube_job.created_at)).total_seconds())
+                seconds = max(
+                    0.0,
+                    ((began or outcome.at) - (kube_job.counted_from or kube_job.created_at)).total_seconds(),
+                )
                 self._metrics.kube_job_to_running_seconds.labels(entry.name).observe(seconds)
             return
         if isinstance(outcome, NotStarted):
@@ -176,13 +224,26 @@ class KubeJobFollowing:
         await self._clearing.clear(kube_job)
 
     async def _end(
-        self, dispatcher: DatabaseDispatcher, entry: QueueEntry, run: KubeRun, kube_job: KubeJobSeen, outcome: Failed | Succeeded
+        self,
+        dispatcher: DatabaseDispatcher,
+        entry: QueueEntry,
+        run: KubeRun,
+        kube_job: KubeJobSeen,
+        outcome: Failed | Succeeded,
     ) -> None:
         """Of an attempt that started, whether it was seen running or not."""
         failed = outcome.as_failure() if isinstance(outcome, Failed) else None
         result = outcome.result if isinstance(outcome, Succeeded) else None
         first = run.state == "launching"
-        await finish(dispatcher, run.run_id, run.attempt, token=kube_job.uid, failed=failed, result=result, start_first=first)
+        await finish(
+            dispatcher,
+            run.run_id,
+            run.attempt,
+            token=kube_job.uid,
+            failed=failed,
+            result=result,
+            start_first=first,
+        )
         if first:
             dispatcher.state.starts.started(entry.queue_id, repeat=run.repeat)
 
@@ -195,7 +256,9 @@ class KubeJobFollowing:
         kube_job: KubeJobSeen | None,
         pod: PodSeen | None,
     ) -> None:
-        """Its kube job is being deleted, for it did not start; the run is given back once no pod of it can start any more."""
+        """Its kube job is being deleted, for it did not start; the run is given back once no pod of it can
+        start any more.
+        """
         key = id(dispatcher), (run.run_id, run.attempt)
         found = self._withdrawn[key]
         withdrawn = found.kube_job
@@ -220,17 +283,26 @@ class KubeJobFollowing:
         else:
             outcome = decide_outcome(queue.spec, kube_job=withdrawn, pod=pod, now=self._now())
             if not isinstance(outcome, Failed | Succeeded):
-                message = "its kube job was deleted, for it had not started in time, and it started in that very moment"
+                message = (
+                    "its kube job was deleted, for it had not started in time, and it started in that very"
+                    " moment"
+                )
                 outcome = Failed(failure_class="infra", reason="PodDeleted", message=message)
             await self._end(dispatcher, entry, run, withdrawn, outcome)
         self._withdrawn.pop(key, None)
 
     async def _give_back(
-        self, dispatcher: DatabaseDispatcher, entry: QueueEntry, run: KubeRun, kube_job: KubeJobSeen, cause: NotStarted
+        self,
+        dispatcher: DatabaseDispatcher,
+        entry: QueueEntry,
+        run: KubeRun,
+        kube_job: KubeJobSeen,
+        cause: NotStarted,
     ) -> bool:
         """Waits again, without a try; false = it has started meanwhile, or is no longer this attempt's."""
-        # While others start, what keeps this one is its own: it stays away for longer than it held its place. That was moments
-        # where its container ended before the start fence: a killed one is no reason to stay away for the whole deadline.
+        # While others start, what keeps this one is its own: it stays away for longer than it held its place.
+        # That was moments where its container ended before the start fence: a killed one is no reason to stay
+        # away for the whole deadline.
         starts, deadline = dispatcher.state.starts, entry.starting_deadline_seconds
         held = (self._now() - (kube_job.counted_from or kube_job.created_at)).total_seconds()
         first = max(0.0, held) if starts.others_start(entry.queue_id, deadline / 2) else None
@@ -244,14 +316,23 @@ class KubeJobFollowing:
         )
         log.info(
             "kube_run_not_started",
-            extra={"run": run.run_id, "attempt": run.attempt, "state": state or "stale", "reason": cause.reason},
+            extra={
+                "run": run.run_id,
+                "attempt": run.attempt,
+                "state": state or "stale",
+                "reason": cause.reason,
+            },
         )
         if state == "pending":
             starts.given_back(entry.queue_id, run.run_id, cause, repeat=run.repeat)
         return state is not None
 
-    async def _vanished(self, dispatcher: DatabaseDispatcher, queue: WorkQueue, run: KubeRun, pod: PodSeen | None) -> None:
-        """Running under contract Exit, but the informer has no kube job: asked for by name, for a cache may be late."""
+    async def _vanished(
+        self, dispatcher: DatabaseDispatcher, queue: WorkQueue, run: KubeRun, pod: PodSeen | None
+    ) -> None:
+        """Running under contract Exit, but the informer has no kube job: asked for by name, for a cache may
+        be late.
+        """
         name = kube_job_name(queue.metadata.name, run.run_id, run.attempt)
         if await self._kube.find(KUBE_JOBS, queue.metadata.namespace, name) is not None:
             return
@@ -260,8 +341,10 @@ class KubeJobFollowing:
             return
         outcome = decide_orphan(pod, kube_job_uid=run.token or "")
         failed: dict[str, Any] | None = {
-            "class": "infra", "reason": "KubeJobGone", "message": f"kube job {name} was deleted while its run was running"
-        }  # fmt: skip
+            "class": "infra",
+            "reason": "KubeJobGone",
+            "message": f"kube job {name} was deleted while its run was running",
+        }
         if outcome is not None:
             failed = outcome.as_failure() if isinstance(outcome, Failed) else None
         result = outcome.result if isinstance(outcome, Succeeded) else None
@@ -269,7 +352,9 @@ class KubeJobFollowing:
 
 
 def _never_came(outcome: Failed | Succeeded) -> NotStarted:
-    """Contract Sdk: the pod ended, or is to end, without having passed the start fence, so the run has not started."""
+    """Contract Sdk: the pod ended, or is to end, without having passed the start fence, so the run has not
+    started.
+    """
     if isinstance(outcome, NotStarted):
         return outcome
     message = "the pod ended without starting its run: look at its log"
@@ -281,4 +366,6 @@ def _never_came(outcome: Failed | Succeeded) -> NotStarted:
 
 def _is_its_own(outcome: Outcome) -> bool:
     """The program's own word: its success, or its failure."""
-    return isinstance(outcome, Succeeded) or (isinstance(outcome, Failed) and outcome.failure_class != "infra")
+    return isinstance(outcome, Succeeded) or (
+        isinstance(outcome, Failed) and outcome.failure_class != "infra"
+    )

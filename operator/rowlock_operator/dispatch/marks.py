@@ -35,7 +35,10 @@ class Marks:
         return self.trouble(plan).message
 
     def _statement(self, plan: SourcePlan) -> str:
-        column, waiting = _name(plan.status_column or ""), waiting_value(plan.pending, plan.status_column or "")
+        column, waiting = (
+            _name(plan.status_column or ""),
+            waiting_value(plan.pending, plan.status_column or ""),
+        )
         value = _text(waiting) if waiting is not None else "<the value with which a row waits>"
         keys = ", ".join(_text(key) for key in self.keys)
         return (

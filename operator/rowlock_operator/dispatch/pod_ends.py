@@ -1,10 +1,13 @@
-"""What pods say of their ends, told to the ledger, where runs of lost runners are, and kept for a while for conditions.
+"""What pods say of their ends, told to the ledger, where runs of lost runners are, and kept for a while for
+conditions.
 
-Who is authoritative: the lease says that a runner is gone; the pod only says why. So an end may be told at any time, late, twice, by two operators:
+Who is authoritative: the lease says that a runner is gone; the pod only says why. So an end may be told at
+any time, late, twice, by two operators:
 the ledger joins it to what was held there, before or after the sweep (0023_host_ends.sql).
 On each failure:
   the database is away     -> kept here and told once it answers
-  crash before the telling -> the next leader finds the pod as it is, and tells it: lastState stays as long as its pod
+  crash before the telling -> the next leader finds the pod as it is, and tells it: lastState stays as long as
+  its pod
   the pod is gone by then  -> the runs stay RunnerLost, and are tried again as such
 """
 
@@ -53,8 +56,16 @@ class PodEnds:
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`dispatcher(queue)` serves it; `holds_leases(queue)`: its pods run our own runner, not contract Exit; `on_end(queue)`: look at it."""
-        self._dispatcher, self._holds_leases, self._on_end, self._now, self._clock = dispatcher, holds_leases, on_end, now, clock
+        """`dispatcher(queue)` serves it; `holds_leases(queue)`: its pods run our own runner, not contract
+        Exit; `on_end(queue)`: look at it.
+        """
+        self._dispatcher, self._holds_leases, self._on_end, self._now, self._clock = (
+            dispatcher,
+            holds_leases,
+            on_end,
+            now,
+            clock,
+        )
         self._known: dict[ObjectKey, dict[tuple[str, str], _Known]] = {}
         self._gone: set[ObjectKey] = set()
         self._news = asyncio.Event()
@@ -68,17 +79,29 @@ class PodEnds:
         queue = f"{key.namespace}/{of.work_queue}"
         said = {(one.container, one.end.reason): one for one in told_ends(of.pod, self._now())}
         known = self._known.get(key, {})
-        for name in [name for name, one in known.items() if name not in said and not name[0] and not one.waits]:
+        for name in [
+            name for name, one in known.items() if name not in said and not name[0] and not one.waits
+        ]:
             del known[name]  # its node answers again
         for name, one in said.items():
             if name not in known:
                 self._known.setdefault(key, known)[name] = _Known(queue, of, one, self._clock())
-                log.info("pod_ended", extra={"queue": queue, "pod": of.pod.name, "reason": one.end.reason, "why": one.end.message})
+                log.info(
+                    "pod_ended",
+                    extra={
+                        "queue": queue,
+                        "pod": of.pod.name,
+                        "reason": one.end.reason,
+                        "why": one.end.message,
+                    },
+                )
                 self._on_end(queue)
                 self._news.set()
 
     def recent(self, queue: str) -> tuple[PodProblem, ...]:
-        """What ended pods and containers of the last minutes, of whatever mode and contract, where somebody should hear of it."""
+        """What ended pods and containers of the last minutes, of whatever mode and contract, where somebody
+        should hear of it.
+        """
         since, found = self._clock() - RECENT_SECONDS, dict[str, list[str]]()
         for one in (one for known in self._known.values() for one in known.values()):
             kind = _kind(one)
@@ -88,7 +111,9 @@ class PodEnds:
         return tuple(PodProblem(kind=kind, message=min(words), count=len(words)) for kind, words in ordered)
 
     async def run(self) -> None:
-        """Tells the ledgers what they were not told yet, until cancelled. One that does not answer holds up no other."""
+        """Tells the ledgers what they were not told yet, until cancelled. One that does not answer holds up
+        no other.
+        """
         telling: dict[int, asyncio.Task[None]] = {}
         try:
             while True:
@@ -117,8 +142,18 @@ class PodEnds:
     async def _tell(self, dispatcher: DatabaseDispatcher, ends: list[_Known]) -> None:
         for one in ends:
             queue, of, end = one.queue, one.of, one.told.end
-            failure = {"class": end.failure_class, "reason": storable(end.reason), "message": storable(end.message)}
-            tell = partial(dispatcher.ledger.tell_end, queue=queue, host=of.host, container=one.told.container, failure=failure)
+            failure = {
+                "class": end.failure_class,
+                "reason": storable(end.reason),
+                "message": storable(end.message),
+            }
+            tell = partial(
+                dispatcher.ledger.tell_end,
+                queue=queue,
+                host=of.host,
+                container=one.told.container,
+                failure=failure,
+            )
             try:
                 explained = await dispatcher.threads.run(tell)
             except RowlockError as error:

@@ -19,7 +19,9 @@ class ScribeSettings:
 
 
 class Scribe:
-    def __init__(self, state: SharedState, ledger: Ledger, settings: ScribeSettings, room: WaitingRoom) -> None:
+    def __init__(
+        self, state: SharedState, ledger: Ledger, settings: ScribeSettings, room: WaitingRoom
+    ) -> None:
         self._state, self._ledger, self._settings = state, ledger, settings
         self._tables = TableDuty(DUTY, self._write_back, room)
         self._written = 0
@@ -33,14 +35,18 @@ class Scribe:
             if outbox.held or entry.troubles:
                 self._tell(entry, outbox)
             if outbox.due and self._tables.due(entry) and not self._tables.visit(entry):
-                return 0.0  # what took up our patience waits elsewhere by now; who comes after it is not to wait for a second one
+                # what took up our patience waits elsewhere by now; who comes after it is not to wait for a
+                # second one
+                return 0.0
         return self._settings.busy_seconds if self._written else self._settings.idle_seconds
 
     def _tell(self, entry: SourceEntry, outbox: Unwritten) -> None:
         """Says which outcomes a table refuses; each is tried again at its own time, and others pass it."""
         if outbox.held:
             held = "one outcome" if outbox.held == 1 else f"{outbox.held} outcomes"
-            fact = f"{held} cannot be written back to source {entry.source.plan.name} now, such as {outbox.why}"
+            fact = (
+                f"{held} cannot be written back to source {entry.source.plan.name} now, such as {outbox.why}"
+            )
             entry.met(_HELD, ROW_REFUSED.error(fact=fact))
         else:
             entry.worked(_HELD)

@@ -1,11 +1,13 @@
 """Since when: limits count from what this process saw itself, by its own clock.
 
-A node's clock, the API server's and ours may differ by minutes. An instant that one of them wrote is therefore not subtracted from ours: the first
-sight of a fact is. What was there already when this process began to look has gone on for longer than that, nobody knows how long: it counts from
-the later of the first sight and the instant that was written, so that no clock that is ahead or behind ends anything too early. A kube job's
-activeDeadlineSeconds, which one controller counts by its own clock, still bounds the whole.
+A node's clock, the API server's and ours may differ by minutes. An instant that one of them wrote is
+therefore not subtracted from ours: the first sight of a fact is. What was there already when this process
+began to look has gone on for longer than that, nobody knows how long: it counts from the later of the first
+sight and the instant that was written, so that no clock that is ahead or behind ends anything too early. A
+kube job's activeDeadlineSeconds, which one controller counts by its own clock, still bounds the whole.
 
-Beside that: which starts of an attempt were seen. A pod that is gone, or a container's record that was lost, was a start all the same.
+Beside that: which starts of an attempt were seen. A pod that is gone, or a container's record that was lost,
+was a start all the same.
 """
 
 from collections.abc import Callable, Collection
@@ -28,7 +30,9 @@ class Sightings:
         self._found: frozenset[str] | None = None  # uids of the kube jobs that were there when we began
 
     def exist(self, uids: Collection[str]) -> None:
-        """These kube jobs exist now: what was known of others is forgotten. At the first look they were there before us."""
+        """These kube jobs exist now: what was known of others is forgotten. At the first look they were there
+        before us.
+        """
         if self._found is None:
             self._found = frozenset(uids)
         for fact in [fact for fact in self._first if fact[0] not in uids]:
@@ -53,7 +57,12 @@ class Sightings:
         if pod.deleting_at is not None:
             first = self._first.setdefault((uid, about, f"deleting {pod.grace}"), self._now()) + pod.grace
             deleting_at = max(first, pod.deleting_at) if self._was_found(uid) else first
-        return replace(pod, counted_from=counted_from, deleting_at=deleting_at, starts_seen=len(self._starts.get(uid, ())))
+        return replace(
+            pod,
+            counted_from=counted_from,
+            deleting_at=deleting_at,
+            starts_seen=len(self._starts.get(uid, ())),
+        )
 
     def _since(self, fact: Fact, written: datetime) -> datetime:
         first = self._first.setdefault(fact, self._now())

@@ -1,4 +1,6 @@
-"""Whether kube jobs of each queue start, between the launcher that sees it and the claimer that asks how many more may be tried."""
+"""Whether kube jobs of each queue start, between the launcher that sees it and the claimer that asks how many
+more may be tried.
+"""
 
 import threading
 import time
@@ -13,13 +15,16 @@ CREATED_WITHIN_SECONDS = 10.0  # a kube job that was to be made is seen by then,
 
 
 class StartGates:
-    """By queue id. Kept in memory alone: a new leader finds out again, with at most `parallelism` kube jobs a queue."""
+    """By queue id. Kept in memory alone: a new leader finds out again, with at most `parallelism` kube jobs a
+    queue.
+    """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now, self._lock = now, threading.Lock()
         self._starts: dict[int, Starts] = {}  # of queues of which something did not start
         self._starting: dict[int, int] = {}
-        self._one_repeat: dict[int, float] = {}  # queues of whose repeats one at a time is tried -> until when another may not be
+        # queues of whose repeats one at a time is tried -> until when another may not be
+        self._one_repeat: dict[int, float] = {}
         self._repeats: dict[int, int] = {}  # that wait for their start
         self._started: dict[int, float] = {}
         self._generations: dict[int, int | None] = {}
@@ -36,7 +41,9 @@ class StartGates:
     def given_back(self, queue_id: int, run: str, cause: NotStarted, *, repeat: bool = False) -> None:
         """One did not, and was given back."""
         with self._lock:
-            self._starts[queue_id] = self._starts.get(queue_id, Starts()).given_back(run, cause, self._now(), repeat=repeat)
+            self._starts[queue_id] = self._starts.get(queue_id, Starts()).given_back(
+                run, cause, self._now(), repeat=repeat
+            )
             self._one_repeat.setdefault(queue_id, 0.0)
 
     def others_start(self, queue_id: int, within_seconds: float) -> bool:
@@ -65,7 +72,9 @@ class StartGates:
         return starts is not None and starts.closed
 
     def seen(self, queue_id: int, *, starting: int, repeats: int = 0) -> None:
-        """A look at the queue: so many kube jobs of it wait for their start, and so many of these are of repeats."""
+        """A look at the queue: so many kube jobs of it wait for their start, and so many of these are of
+        repeats.
+        """
         self._starting[queue_id], self._repeats[queue_id] = starting, repeats
 
     def asked(self, queue_id: int, generation: int | None) -> None:
@@ -95,7 +104,9 @@ class StartGates:
         if queue_id in self._starts:
             with self._lock:
                 if queue_id in self._starts:
-                    self._starts[queue_id] = self._starts[queue_id].probed(self._now(), deadline_seconds + PROBE_SECONDS)
+                    self._starts[queue_id] = self._starts[queue_id].probed(
+                        self._now(), deadline_seconds + PROBE_SECONDS
+                    )
 
     def trouble(self, queue_id: int) -> Trouble | None:
         """Why nothing of the queue starts."""

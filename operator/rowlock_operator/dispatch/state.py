@@ -1,4 +1,6 @@
-"""What the duties of one database share: the registered queues and sources, guarded by one lock, and the latest figures for statuses and metrics."""
+"""What the duties of one database share: the registered queues and sources, guarded by one lock, and the
+latest figures for statuses and metrics.
+"""
 
 import threading
 import time
@@ -7,7 +9,15 @@ from dataclasses import dataclass, field
 
 from rowlock_operator.api import reasons
 from rowlock_operator.api.reasons import Reason
-from rowlock_operator.dispatch.failing import LAUNCHER, LOCK, ONE_KUBE_JOB, STOPPING, WAITING_ROOM, Failing, Lasting
+from rowlock_operator.dispatch.failing import (
+    LAUNCHER,
+    LOCK,
+    ONE_KUBE_JOB,
+    STOPPING,
+    WAITING_ROOM,
+    Failing,
+    Lasting,
+)
 from rowlock_operator.dispatch.marks import Marks
 from rowlock_operator.dispatch.start_gates import StartGates
 from rowlock_operator.errors import GiveUp, RowlockError
@@ -39,7 +49,9 @@ class QueueEntry:
 
 @dataclass(slots=True)
 class Turn:
-    """When one duty deals with one source again, and with how much patience; kept of those that were in trouble."""
+    """When one duty deals with one source again, and with how much patience; kept of those that were in
+    trouble.
+    """
 
     tier: int = 0  # 0 = in passing
     due: float = 0.0
@@ -60,10 +72,12 @@ class SourceEntry:
     waiting_in_ledger: int = 0
     pending: int | None = None  # in the user's table, capped; None = not counted yet
     idle: bool = False  # the last look found no pending row: nothing to count
-    troubles: dict[str, Trouble] = field(default_factory=dict)  # by the duty that met it; each takes back its own
+    # by the duty that met it; each takes back its own
+    troubles: dict[str, Trouble] = field(default_factory=dict)
     left_out: LeftOut = LeftOut()
     left_out_at: float = -1e9
-    refused: dict[str, str] = field(default_factory=dict)  # key of a row that the database refuses -> why, as of the last whole look
+    # key of a row that the database refuses -> why, as of the last whole look
+    refused: dict[str, str] = field(default_factory=dict)
     done: int | None = None
     failed: int | None = None
     left_alone: int | None = None  # rows whose outcome was not written, since they said something else
@@ -109,19 +123,24 @@ class SharedState:
     queues: dict[int, QueueEntry] = field(default_factory=dict)
     queue_ids: dict[str, int] = field(default_factory=dict)
     sources: dict[str, SourceEntry] = field(default_factory=dict)
-    leftovers: dict[int, SourceEntry] = field(default_factory=dict)  # by id: sources that nobody feeds, with something left in the ledger
+    # by id: sources that nobody feeds, with something left in the ledger
+    leftovers: dict[int, SourceEntry] = field(default_factory=dict)
     depths: dict[int, Depth] = field(default_factory=dict)  # of queues that have runs
     depths_unknown: dict[int, str] = field(default_factory=dict)  # queue -> why its depth cannot be read
     depths_at: float = 0.0  # monotonic; 0 = never
     starts: StartGates = field(default_factory=StartGates)
-    interrupted: dict[int, Interrupted] = field(default_factory=dict)  # of queues with runs that the platform keeps from running
+    # of queues with runs that the platform keeps from running
+    interrupted: dict[int, Interrupted] = field(default_factory=dict)
     failures: dict[int, int] | None = None  # of queues that have some; None = never counted
-    ended: deque[Ended] = field(default_factory=lambda: deque(maxlen=10_000))  # since somebody last took them out
-    left_alone: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=10_000))  # (queue, rows), likewise
+    # since somebody last took them out
+    ended: deque[Ended] = field(default_factory=lambda: deque(maxlen=10_000))
+    # (queue, rows), likewise
+    left_alone: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=10_000))
     redis: Trouble | None = None  # why Redis takes no claims
     errors: dict[str, str] = field(default_factory=dict)  # duty -> last error, absent while it works
     failing: Failing = field(default_factory=Failing)  # the same over time, for conditions
-    busy_since: dict[str, float] = field(default_factory=dict)  # duty -> when the call it is in began, monotonic
+    # duty -> when the call it is in began, monotonic
+    busy_since: dict[str, float] = field(default_factory=dict)
     round_at: float = 0.0  # when a round last got the claimer's lock, monotonic
     denied_since: float | None = None  # since when rounds do not get it; None = the last one did
     lock_held: Lasting | None = None  # somebody holds what the duties need
@@ -140,7 +159,14 @@ class SharedState:
 
     def left_over_trouble(self, queue_id: int) -> Trouble | None:
         """What keeps outcomes from being written to a table that a queue served once."""
-        return next((entry.trouble for entry in self.leftover_entries() if entry.source.queue_id == queue_id and entry.trouble), None)
+        return next(
+            (
+                entry.trouble
+                for entry in self.leftover_entries()
+                if entry.source.queue_id == queue_id and entry.trouble
+            ),
+            None,
+        )
 
     def queue_named(self, name: str) -> QueueEntry | None:
         with self.lock:
@@ -165,14 +191,20 @@ class SharedState:
     def troubles_of_starts(self, queue_id: int) -> tuple[Trouble | None, Trouble | None]:
         """(why nothing of a Jobs queue starts, which of its runs the platform keeps from running)."""
         seen = self.interrupted.get(queue_id)
-        said = None if seen is None else trouble(reasons.RUNS_INTERRUPTED, count=seen.count, run=seen.run, why=seen.why)
+        said = (
+            None
+            if seen is None
+            else trouble(reasons.RUNS_INTERRUPTED, count=seen.count, run=seen.run, why=seen.why)
+        )
         return self.starts.trouble(queue_id), said
 
     def stuck_seconds(self, now: float) -> float:
         """For how long a duty has been in one call, or rounds have not got their lock."""
         began = [
             *(
-                at for duty, at in list(self.busy_since.items()) if duty != "watch" and duty not in WAITING_ROOM
+                at
+                for duty, at in list(self.busy_since.items())
+                if duty != "watch" and duty not in WAITING_ROOM
             ),  # whose statements may last
             *([self.denied_since] if self.denied_since is not None else []),
         ]
@@ -181,7 +213,9 @@ class SharedState:
     def lasting(self) -> dict[str, Lasting]:
         """What keeps duties from their work for longer than a hiccup, the strongest first."""
         found = {LOCK: self.lock_held} if self.lock_held is not None else {}
-        return found | dict(sorted(self.failing.lasting().items(), key=lambda item: (item[0] not in STOPPING, item[0])))
+        return found | dict(
+            sorted(self.failing.lasting().items(), key=lambda item: (item[0] not in STOPPING, item[0]))
+        )
 
     def troubles_of_queue(self, *, jobs_mode: bool) -> tuple[list[Trouble], list[Trouble]]:
         """(what keeps its runs from starting, what else needs somebody)."""
@@ -189,7 +223,11 @@ class SharedState:
         lasting = self.lasting()
         return (
             [each.trouble for duty, each in lasting.items() if duty in stops],
-            [each.trouble for duty, each in lasting.items() if duty not in stops and (jobs_mode or duty not in (LAUNCHER, ONE_KUBE_JOB))],
+            [
+                each.trouble
+                for duty, each in lasting.items()
+                if duty not in stops and (jobs_mode or duty not in (LAUNCHER, ONE_KUBE_JOB))
+            ],
         )
 
     def troubles_of_source(self, entry: SourceEntry) -> tuple[list[Trouble], list[Trouble]]:

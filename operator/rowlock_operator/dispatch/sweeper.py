@@ -1,4 +1,6 @@
-"""Takes back what nobody will return: runs of lapsed runners, claims that Redis lost, runs whose row is gone; and mends sleeping lanes."""
+"""Takes back what nobody will return: runs of lapsed runners, claims that Redis lost, runs whose row is gone;
+and mends sleeping lanes.
+"""
 
 import time
 from collections.abc import Callable
@@ -26,7 +28,8 @@ class SweeperSettings:
     vanished_seconds: float = 1.0
     misfits_seconds: float = 2.0
     page: int = 1000
-    grace_seconds: float = 12.0  # after the database was away: healthy runners could not renew either, and must get the chance to
+    # after the database was away: healthy runners could not renew either, and must get the chance to
+    grace_seconds: float = 12.0
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,14 @@ class Sweeper:
             raise
 
     def _lost(self) -> int:
-        """Claims that Redis lost, put back. However many are rightly in Redis, of queues without workers: each has its turn."""
+        """Claims that Redis lost, put back. However many are rightly in Redis, of queues without workers:
+        each has its turn.
+        """
         until, n = self._until(), 0
         while True:
-            page = self._ledger.stale_claims(seconds=self._settings.stale_seconds, after=self._after_claim, n=self._settings.page)
+            page = self._ledger.stale_claims(
+                seconds=self._settings.stale_seconds, after=self._after_claim, n=self._settings.page
+            )
             n += self._unqueue_lost(page)
             self._after_claim = page[-1] if len(page) >= self._settings.page else None
             if self._after_claim is None or time.monotonic() > until:
@@ -106,7 +113,8 @@ class Sweeper:
         names = {q.queue_id: q.name for q in self._state.queue_entries() if not q.jobs_mode}
         by_queue: dict[str, list[StaleClaim]] = {}
         for claim in page:
-            # What is to be launched is the launcher's, also where its queue is one of mode Workers by now: a kube job may run it.
+            # What is to be launched is the launcher's, also where its queue is one of mode Workers by now: a
+            # kube job may run it.
             if claim.queue_id in names and claim.state == "queued":
                 by_queue.setdefault(names[claim.queue_id], []).append(claim)
         back: list[tuple[str, int]] = []
@@ -116,7 +124,9 @@ class Sweeper:
         return self._ledger.unqueue(back)
 
     def _misfits(self) -> int:
-        """Claims whose WorkQueue was made anew in another mode, or is gone; and runs whose RowSource has another WorkQueue than the gone one."""
+        """Claims whose WorkQueue was made anew in another mode, or is gone; and runs whose RowSource has
+        another WorkQueue than the gone one.
+        """
         return self._ledger.misfits(launching=not self._kube_jobs) + self._ledger.rehome()
 
     def _vanished(self) -> int:
@@ -131,7 +141,11 @@ class Sweeper:
                 self._vanished_after = entry.source.plan.name
                 if not entry.waiting_in_ledger:  # as of the last figures
                     entry.worked(DUTY)
-                elif self._tables.due(entry) and self._tables.visit(entry) and entry.source.source_id in self._after_key:
+                elif (
+                    self._tables.due(entry)
+                    and self._tables.visit(entry)
+                    and entry.source.source_id in self._after_key
+                ):
                     unfinished.append(entry)
                 if time.monotonic() > until:
                     break

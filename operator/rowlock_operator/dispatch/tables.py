@@ -1,7 +1,9 @@
-"""Work on users' tables, one source at a time: who is quick is dealt with in passing, and only threads that nobody waits for have patience with the rest.
+"""Work on users' tables, one source at a time: who is quick is dealt with in passing, and only threads that
+nobody waits for have patience with the rest.
 
-A duty visits each source with little patience. Where somebody's lock or a long statement uses it up, the work is handed to the *waiting room*: threads of
-its own go through it, each with more patience than the one before. A source comes back once it would have been quick.
+A duty visits each source with little patience. Where somebody's lock or a long statement uses it up, the work
+is handed to the *waiting room*: threads of its own go through it, each with more patience than the one
+before. A source comes back once it would have been quick.
 """
 
 import threading
@@ -76,15 +78,19 @@ class WaitingRoom:
 
 
 class TableDuty:
-    """One duty's work on users' tables. `work` raises GiveUp where a table is in trouble; it is told at the source, and tried again later.
+    """One duty's work on users' tables. `work` raises GiveUp where a table is in trouble; it is told at the
+    source, and tried again later.
 
-    `share`: of the time that one source's turns in the waiting room may take."""
+    `share`: of the time that one source's turns in the waiting room may take.
+    """
 
     def __init__(self, name: str, work: Work, room: WaitingRoom, *, share: float = 1.0) -> None:
         self.name, self._work, self._room, self._share = name, work, room, share
 
     def visit(self, entry: SourceEntry) -> bool:
-        """One turn of a source, here and now where it is quick, else in the waiting room. False: it used up our patience, or is in trouble."""
+        """One turn of a source, here and now where it is quick, else in the waiting room. False: it used up
+        our patience, or is in trouble.
+        """
         turn = entry.turns.get(self.name)
         if turn is None or turn.tier == 0:
             return (turn is None or time.monotonic() >= turn.due) and self.attempt(entry)
@@ -112,7 +118,9 @@ class TableDuty:
         return True
 
     def failed(self, entry: SourceEntry, error: GiveUp) -> None:
-        """What kept us from a source: where it was our patience, the next tier has more; nothing is told before that is used up, too."""
+        """What kept us from a source: where it was our patience, the next tier has more; nothing is told
+        before that is used up, too.
+        """
         turn, settings, now = entry.turn(self.name), self._room.settings, time.monotonic()
         last = len(settings.tiers) - 1
         turn.quick, turn.due = 0, now
@@ -123,7 +131,9 @@ class TableDuty:
         turn.failures += 1
         if error.reason == TABLE_LOCKED.name:
             turn.tier = min(1, last)  # a lock is no reason to wait longer each time
-            turn.due = now + min(settings.longest_locked_seconds, settings.locked_seconds * 2.0 ** (turn.failures - 1))
+            turn.due = now + min(
+                settings.longest_locked_seconds, settings.locked_seconds * 2.0 ** (turn.failures - 1)
+            )
             if turn.failures == 1:
                 return  # many a lock is gone in the blink of an eye
         elif error.reason == TABLE_SLOW.name and turn.tier < last:

@@ -1,4 +1,6 @@
-"""Threads of one database for those who work on the event loop: one that hangs takes neither thread nor time from others."""
+"""Threads of one database for those who work on the event loop: one that hangs takes neither thread nor time
+from others.
+"""
 
 import asyncio
 import contextvars
@@ -20,7 +22,13 @@ QUICK_SECONDS = 1.0  # "connection refused" is an answer, too: whoever waits for
 class DatabaseThreads:
     """`run` is for who can wait; `ask` for the reconcilers, who are few and serve all databases."""
 
-    def __init__(self, name: str, *, patience_seconds: float = PATIENCE_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._name, self._patience, self._clock = name, patience_seconds, clock
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"database {name}")
         self._asked = 0  # questions that are not answered yet
@@ -48,8 +56,10 @@ class DatabaseThreads:
         return result
 
     async def ask(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """The same, with a bound: raises RetryLater where no question at all was answered for that long, and at once
-        while another one waits to see whether that is over. Many slow answers are answers: who stands in line waits."""
+        """The same, with a bound: raises RetryLater where no question at all was answered for that long, and
+        at once while another one waits to see whether that is over. Many slow answers are answers: who stands
+        in line waits.
+        """
         if self._silent and self._asked:
             raise self._no_answer()
         if not self._asked:
@@ -66,7 +76,9 @@ class DatabaseThreads:
         return task.result()
 
     def _no_answer(self) -> RetryLater:
-        return RetryLater(f"database {self._name}: it has not answered for {self._clock() - self._heard_at:.0f} s")
+        return RetryLater(
+            f"database {self._name}: it has not answered for {self._clock() - self._heard_at:.0f} s"
+        )
 
     def _heard(self) -> None:
         self._heard_at, self._silent = self._clock(), False

@@ -29,16 +29,30 @@ class WatchSettings:
     forgotten_seconds: float = 8.0  # a holder who was not met for so long holds nothing any more
     lasting_seconds: float = LASTING_SECONDS  # a duty that failed for so long is told
     quiet_seconds: float = QUIET_SECONDS  # and no more once it has not failed for so long
-    repeat_seconds: float = 60.0  # what lasts is written anew this often, so that one can see who has died since
+    repeat_seconds: float = (
+        60.0  # what lasts is written anew this often, so that one can see who has died since
+    )
 
 
 class Watch:
     """`operator` names this process in the ledger: there may be others on it."""
 
     def __init__(
-        self, state: SharedState, ledger: Ledger, settings: WatchSettings, *, operator: str, now: Callable[[], float] = time.monotonic
+        self,
+        state: SharedState,
+        ledger: Ledger,
+        settings: WatchSettings,
+        *,
+        operator: str,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._state, self._ledger, self._settings, self._operator, self._now = state, ledger, settings, operator, now
+        self._state, self._ledger, self._settings, self._operator, self._now = (
+            state,
+            ledger,
+            settings,
+            operator,
+            now,
+        )
         self._held_since: float | None = None
         self._met = -1e9
         self._written: dict[str, str] = {}
@@ -73,18 +87,26 @@ class Watch:
     def _feeders_wait(self) -> bool:
         """A source cannot be fed for a lock: on its own table, or on one of the ledger."""
         return any(
-            each.reason == reasons.TABLE_LOCKED.name for entry in self._state.source_entries() for each in list(entry.troubles.values())
+            each.reason == reasons.TABLE_LOCKED.name
+            for entry in self._state.source_entries()
+            for each in list(entry.troubles.values())
         )
 
     def _through(self) -> bool:
-        """A round got through since the holder was last met: rounds tell at once what other duties show within seconds."""
+        """A round got through since the holder was last met: rounds tell at once what other duties show
+        within seconds.
+        """
         return self._state.round_at > self._met and not self._state.failing.any() and not self._feeders_wait()
 
     def _strange(self, holder: Holder) -> bool:
-        """Operators of any release take turns on one ledger: whoever of them holds a lock for long is as stuck as anybody."""
+        """Operators of any release take turns on one ledger: whoever of them holds a lock for long is as
+        stuck as anybody.
+        """
         if holder.application != OPERATOR:
             return True
-        return not holder.hidden and (holder.transaction_seconds is None or holder.transaction_seconds >= self._settings.bound_seconds)
+        return not holder.hidden and (
+            holder.transaction_seconds is None or holder.transaction_seconds >= self._settings.bound_seconds
+        )
 
     def _meet(self, holder: Holder, now: float) -> None:
         self._met = now
@@ -94,12 +116,19 @@ class Watch:
             return
         if now - self._held_since < self._settings.bound_seconds:
             return
-        remedy = f"select pg_terminate_backend({holder.pid})" if holder.pid else "rollback prepared '...', see pg_prepared_xacts"
+        remedy = (
+            f"select pg_terminate_backend({holder.pid})"
+            if holder.pid
+            else "rollback prepared '...', see pg_prepared_xacts"
+        )
         told = trouble(reasons.LEDGER_LOCKED, what=holder.what, holder=holder.described, remedy=remedy)
         if self._state.lock_held is None:
             log.warning("ledger_locked", extra={"what": holder.what, "holder": holder.described})
             self._state.lock_held = Lasting(told, self._held_since)
-        elif self._state.lock_held.trouble.reason != told.reason or holder.named not in self._state.lock_held.trouble.message:
+        elif (
+            self._state.lock_held.trouble.reason != told.reason
+            or holder.named not in self._state.lock_held.trouble.message
+        ):
             self._state.lock_held = Lasting(told, self._held_since)
 
     def _tell(self, lasting: dict[str, Lasting]) -> None:
@@ -112,6 +141,9 @@ class Watch:
         with contextlib.suppress(RowlockError):  # the next look tries again
             self._ledger.tell_troubles(
                 self._operator,
-                [(duty, each.trouble.reason, each.trouble.message[:2000], now - each.since) for duty, each in lasting.items()],
+                [
+                    (duty, each.trouble.reason, each.trouble.message[:2000], now - each.since)
+                    for duty, each in lasting.items()
+                ],
             )
             self._written, self._written_at, self._new = told, now, False

@@ -1,4 +1,6 @@
-"""How much kube jobs may put into the API server: etcd keeps every version of an object until it compacts, and is full for everybody."""
+"""How much kube jobs may put into the API server: etcd keeps every version of an object until it compacts,
+and is full for everybody.
+"""
 
 import json
 import time
@@ -11,12 +13,15 @@ from rowlock_operator.observed.queues import Trouble, trouble
 Manifest = dict[str, Any]
 MIB = 1024 * 1024
 
-# kube-apiserver compacts every five minutes what was there at the last time: a version lives for five to ten minutes.
+# kube-apiserver compacts every five minutes what was there at the last time: a version lives for five to ten
+# minutes.
 WINDOW_SECONDS = 300.0
-# Of the bound, so much at once; the rest flows in over the window. A new leader knows nothing of what the last one wrote: it may add this.
+# Of the bound, so much at once; the rest flows in over the window. A new leader knows nothing of what the
+# last one wrote: it may add this.
 AT_ONCE = 0.25
-# Versions that a run leaves of its kube job and of its pod, which has the kube job's template in it: each write of the controllers, the
-# scheduler and the kubelet is another one. And what a version holds besides: who wrote which field, and the status.
+# Versions that a run leaves of its kube job and of its pod, which has the kube job's template in it: each
+# write of the controllers, the scheduler and the kubelet is another one. And what a version holds besides:
+# who wrote which field, and the status.
 KUBE_JOB_VERSIONS, POD_VERSIONS = 6, 7
 VERSION_BYTES = 3 * 1024
 EVENTS_BYTES = 8 * 1024
@@ -32,18 +37,26 @@ def written_bytes(kube_job: Manifest, secret: Manifest | None = None) -> int:
 
 
 class WriteBudget:
-    """Bytes that each queue, and all of them together, may write within a window; 0 is no bound. For one thread."""
+    """Bytes that each queue, and all of them together, may write within a window; 0 is no bound. For one
+    thread.
+    """
 
-    def __init__(self, queue_bytes: float, total_bytes: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, queue_bytes: float, total_bytes: float, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._queue_bytes, self._clock = queue_bytes, clock
         self._total = _Bucket(total_bytes, clock())
         self._queues: dict[str, _Bucket] = {}
         self._last: dict[str, int] = {}  # bytes of a queue's run, the last time
-        self._in_line: dict[str, tuple[float, float]] = {}  # queue -> since when it waits for the bound of all, and when it last asked
-        self._held: dict[str, tuple[float, bool]] = {}  # queue -> when claims of it last waited, and whether for the bound of all
+        # queue -> since when it waits for the bound of all, and when it last asked
+        self._in_line: dict[str, tuple[float, float]] = {}
+        # queue -> when claims of it last waited, and whether for the bound of all
+        self._held: dict[str, tuple[float, bool]] = {}
 
     def spend(self, queue: str, size: int) -> bool:
-        """Whether so many bytes may be written now; they are spent then. Else the claim waits, and somebody asks again."""
+        """Whether so many bytes may be written now; they are spent then. Else the claim waits, and somebody
+        asks again.
+        """
         self._last[queue] = size
         if not self.fitting(queue, 1):
             return False
@@ -67,7 +80,11 @@ class WriteBudget:
 
     def _is_next(self, queue: str, now: float) -> bool:
         """Queues that wait for the bound of all take turns: whoever asks most often would have it alone."""
-        self._in_line = {name: (since, asked) for name, (since, asked) in self._in_line.items() if now - asked < BEHIND_SECONDS}
+        self._in_line = {
+            name: (since, asked)
+            for name, (since, asked) in self._in_line.items()
+            if now - asked < BEHIND_SECONDS
+        }
         return not self._in_line or min(self._in_line, key=lambda name: self._in_line[name][0]) == queue
 
     def holds_back(self, queue: str) -> bool:
@@ -80,14 +97,20 @@ class WriteBudget:
             return None
         of_all = self._held[queue][1]
         most = self._total.most if of_all else self._queue_bytes
-        return trouble(reasons.AT_WRITE_BOUND, who="All WorkQueues together" if of_all else "This WorkQueue", most=round(most / MIB))
+        return trouble(
+            reasons.AT_WRITE_BOUND,
+            who="All WorkQueues together" if of_all else "This WorkQueue",
+            most=round(most / MIB),
+        )
 
     def _bucket(self, queue: str) -> "_Bucket":
         return self._queues.setdefault(queue, _Bucket(self._queue_bytes, self._clock()))
 
 
 class _Bucket:
-    """Fills over the window to what may be written at once; what is larger than that waits until it is full, and leaves it in debt."""
+    """Fills over the window to what may be written at once; what is larger than that waits until it is full,
+    and leaves it in debt.
+    """
 
     def __init__(self, most: float, now: float) -> None:
         self.most, self._at = most, now

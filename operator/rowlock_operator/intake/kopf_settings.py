@@ -5,13 +5,17 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import kopf
-from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory  # not public: the lock file holds kopf's version, and a test this
+
+# not public: the lock file holds kopf's version, and a test this
+from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
 
 SERVER_TIMEOUT_SECONDS, SERVER_TIMEOUT_JITTER_SECONDS = 600, 60
 
 
 class NullDiffBase(kopf.DiffBaseStorage):
-    """Stores nothing on the object. `fetch` answers {} and not None, else every object would look newly created to kopf."""
+    """Stores nothing on the object. `fetch` answers {} and not None, else every object would look newly
+    created to kopf.
+    """
 
     def build(self, *, body: kopf.Body, extra_fields: Iterable[Any] | None = None) -> Any:
         return {}
@@ -43,17 +47,28 @@ class NullProgress(kopf.ProgressStorage):
 
 
 class NoMemories(ResourceMemories):
-    """Remembers nothing of an object: 2 kB each that only daemons, timers and changing handlers would read."""
+    """Remembers nothing of an object: 2 kB each that only daemons, timers and changing handlers would
+    read.
+    """
 
     async def recall(
-        self, raw_body: Any, *, memobase: Any = None, noticed_by_listing: bool = False, ephemeral: bool = False
+        self,
+        raw_body: Any,
+        *,
+        memobase: Any = None,
+        noticed_by_listing: bool = False,
+        ephemeral: bool = False,
     ) -> ResourceMemory:
-        return await super().recall(raw_body, memobase=memobase, noticed_by_listing=noticed_by_listing, ephemeral=True)
+        return await super().recall(
+            raw_body, memobase=memobase, noticed_by_listing=noticed_by_listing, ephemeral=True
+        )
 
 
 class InfiniteJitteredBackoff:
-    """Endless waits, doubling from `first` to `cap` seconds, each a quarter up or down. Iterable again and again: kopf iterates it anew
-    for every request, and with a finite list it gives up after a minute of outage and ends the process."""
+    """Endless waits, doubling from `first` to `cap` seconds, each a quarter up or down. Iterable again and
+    again: kopf iterates it anew for every request, and with a finite list it gives up after a minute of
+    outage and ends the process.
+    """
 
     def __init__(self, first: float, *, cap: float, rng: random.Random | None = None) -> None:
         self._first, self._cap, self._rng = first, cap, rng or random.Random()
@@ -87,7 +102,8 @@ def watch_only_settings(rng: random.Random | None = None) -> kopf.OperatorSettin
     settings.networking.connect_timeout = 10
     settings.networking.error_backoffs = InfiniteJitteredBackoff(0.5, cap=30, rng=rng)
     settings.execution.max_workers = 4
-    # kopf SIGKILLs the whole process (leader, dispatcher and all) when its own end takes longer than this, and after an error its end
-    # hangs (seen with 1.45.2 on a 404 of a watch). The supervisor abandons the loop instead.
+    # kopf SIGKILLs the whole process (leader, dispatcher and all) when its own end takes longer than this,
+    # and after an error its end hangs (seen with 1.45.2 on a 404 of a watch). The supervisor abandons the
+    # loop instead.
     settings.process.ultimate_exiting_timeout = None
     return settings

@@ -1,9 +1,10 @@
 """Runs kopf as a watch, again and again: it ends on errors that it takes for fatal, and its end may hang.
 
-Each attempt has a thread and an event loop of its own. Own thread: when kopf ends it cancels every task of its loop that was made after
-its start. Own loop for every attempt: when one watch fails for good, kopf closes the session, and another watch may wait for ever for
-somebody to log in again, deaf to cancellation (seen with 1.45.2). So an attempt is given a moment to end, and then its loop is abandoned
-with what still hangs in it. Sightings travel to the main loop by call_soon_threadsafe.
+Each attempt has a thread and an event loop of its own. Own thread: when kopf ends it cancels every task of
+its loop that was made after its start. Own loop for every attempt: when one watch fails for good, kopf closes
+the session, and another watch may wait for ever for somebody to log in again, deaf to cancellation (seen with
+1.45.2). So an attempt is given a moment to end, and then its loop is abandoned with what still hangs in it.
+Sightings travel to the main loop by call_soon_threadsafe.
 """
 
 import asyncio
@@ -31,7 +32,9 @@ STEADY_SECONDS = 60.0  # an attempt that lasted this long was a good one: the ne
 
 
 class KopfWatch:
-    """`deliver(seen)` is called in the main loop for every event of every kind; `wait_for_kinds` returns when all kinds are served."""
+    """`deliver(seen)` is called in the main loop for every event of every kind; `wait_for_kinds` returns when
+    all kinds are served.
+    """
 
     def __init__(
         self,
@@ -50,7 +53,9 @@ class KopfWatch:
         self._attempt: _Attempt | None = None
 
     def begin_anew(self) -> None:
-        """Lists and watches from the beginning: what kopf goes on from is of no use any more. In the loop of `run`."""
+        """Lists and watches from the beginning: what kopf goes on from is of no use any more. In the loop of
+        `run`.
+        """
         if self._attempt is not None:
             self._attempt.end()
 
@@ -59,26 +64,38 @@ class KopfWatch:
         loop = asyncio.get_running_loop()
         wait = FIRST_WAIT_SECONDS
         while True:
-            # kopf looks only once, at its start, at what kinds there are: without the CRDs it would watch nothing, for ever.
+            # kopf looks only once, at its start, at what kinds there are: without the CRDs it would watch
+            # nothing, for ever.
             await self._wait_for_kinds()
             attempt = self._attempt = _Attempt(self)
             began = loop.time()
-            log.info("intake_started", extra={"namespaces": ",".join(name or "*" for name in self._namespaces)})
+            log.info(
+                "intake_started", extra={"namespaces": ",".join(name or "*" for name in self._namespaces)}
+            )
             error = await attempt.run()
             self._attempt = None
             if attempt.told_to_end:
                 continue
-            wait = FIRST_WAIT_SECONDS if loop.time() - began > STEADY_SECONDS else min(LAST_WAIT_SECONDS, wait * 2)
+            wait = (
+                FIRST_WAIT_SECONDS
+                if loop.time() - began > STEADY_SECONDS
+                else min(LAST_WAIT_SECONDS, wait * 2)
+            )
             log.warning("intake_broken", extra={"error": repr(error), "again_after_seconds": wait})
             await asyncio.sleep(wait * self._rng.uniform(0.75, 1.25))
 
     async def operate(self, stop: asyncio.Event, forward: Callable[[Seen], None]) -> None:
-        """One life of kopf, in the running loop; returns soon after `stop` is set, raises soon after kopf gave up."""
+        """One life of kopf, in the running loop; returns soon after `stop` is set, raises soon after kopf
+        gave up.
+        """
         sessions = AsyncExitStack()
 
         async def login(**_: Any) -> kopf.AiohttpSession:
-            # Our own session: token per request, a connection for each stream (however many namespaces), and the pulse of every stream.
-            session = open_session(self._credentials, connections=0, timeout_seconds=60, middlewares=(self._pulse.middleware,))
+            # Our own session: token per request, a connection for each stream (however many namespaces), and
+            # the pulse of every stream.
+            session = open_session(
+                self._credentials, connections=0, timeout_seconds=60, middlewares=(self._pulse.middleware,)
+            )
             sessions.push_async_callback(session.close)
             return kopf.AiohttpSession(server=self._credentials.server, aiohttp_session=session)
 
@@ -96,7 +113,9 @@ class KopfWatch:
             namespaces=() if everywhere else [name for name in self._namespaces if name],
         )
         try:
-            done, _ = await asyncio.wait({*roots, asyncio.ensure_future(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                {*roots, asyncio.ensure_future(stop.wait())}, return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
             rest = asyncio.all_tasks() - {asyncio.current_task()}
             for task in rest:
@@ -140,7 +159,9 @@ class _Attempt:
         self._to_end.set()
 
     async def run(self) -> BaseException | None:
-        """The error that ended it (None: it ended by itself, or was told to). Told, or cancelled: stops kopf first, within a bound."""
+        """The error that ended it (None: it ended by itself, or was told to). Told, or cancelled: stops kopf
+        first, within a bound.
+        """
         # A daemon: a kopf that hangs at its end must not keep the process from ending.
         threading.Thread(target=self._thread, name="kopf", daemon=True).start()
         told = asyncio.ensure_future(self._to_end.wait())
@@ -161,7 +182,8 @@ class _Attempt:
             try:
                 loop.run_until_complete(self._operate())
             finally:
-                # Not asyncio.run(): it would wait for the tasks that hang. What they say when they are collected is of no use.
+                # Not asyncio.run(): it would wait for the tasks that hang. What they say when they are
+                # collected is of no use.
                 loop.set_exception_handler(lambda _loop, _context: None)
                 loop.close()
         except BaseException as caught:  # noqa: BLE001 - the thread's edge: whatever ended kopf, the supervisor decides

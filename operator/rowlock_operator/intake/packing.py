@@ -1,4 +1,6 @@
-"""JSON that is small in memory: ten thousand specs and statuses say nearly the same, so they are deflated against words that we know beforehand."""
+"""JSON that is small in memory: ten thousand specs and statuses say nearly the same, so they are deflated
+against words that we know beforehand.
+"""
 
 import json
 import zlib
@@ -6,8 +8,16 @@ from typing import Any
 
 from rowlock_operator.api import reasons
 
-_AT_REST = (reasons.READY, reasons.IDLE, reasons.NOT_SUSPENDED, reasons.STABLE, reasons.NOT_THROTTLED, reasons.HEALTHY)
-_WINDOW_BITS, _MEMORY_LEVEL = -15, 5  # raw deflate; small tables, since each call makes them anew (20 us in all)
+_AT_REST = (
+    reasons.READY,
+    reasons.IDLE,
+    reasons.NOT_SUSPENDED,
+    reasons.STABLE,
+    reasons.NOT_THROTTLED,
+    reasons.HEALTHY,
+)
+# raw deflate; small tables, since each call makes them anew (20 us in all)
+_WINDOW_BITS, _MEMORY_LEVEL = -15, 5
 
 
 def _text(value: Any) -> bytes:
@@ -17,7 +27,10 @@ def _text(value: Any) -> bytes:
 def _words() -> bytes:
     """What specs and statuses are made of while all is well. No more: each call reads all of it."""
     condition = {"lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 1, "status": "False"}
-    conditions = [{**condition, "message": reason.message, "reason": reason.name, "type": "Degraded"} for reason in _AT_REST]
+    conditions = [
+        {**condition, "message": reason.message, "reason": reason.name, "type": "Degraded"}
+        for reason in _AT_REST
+    ]
     spec = {
         "columns": ["id"],
         "databaseRef": {"key": "url", "secretName": "rowlock-database", "workerKey": "workerUrl"},
@@ -26,13 +39,40 @@ def _words() -> bytes:
         "limits": {"hardSeconds": 600, "softSeconds": 300, "tasksPerChild": 100},
         "mode": "Workers",
         "pending": "status = 'new'",
-        "retry": {name: {"backoffSeconds": 10, "limit": 3, "maxBackoffSeconds": 600} for name in ("app", "infra", "site")},
+        "retry": {
+            name: {"backoffSeconds": 10, "limit": 3, "maxBackoffSeconds": 600}
+            for name in ("app", "infra", "site")
+        },
         "scaling": {"cooldownSeconds": 60, "driver": "Operator", "max": 1, "min": 0, "targetPerReplica": 10},
-        "statusColumn": {"claimed": "queued", "errorColumn": "error", "failed": "failed", "name": "status", "succeeded": "done"},
+        "statusColumn": {
+            "claimed": "queued",
+            "errorColumn": "error",
+            "failed": "failed",
+            "name": "status",
+            "succeeded": "done",
+        },
         "workQueueRef": {"name": ""},
     }
-    counters = dict.fromkeys(("backlog", "desiredReplicas", "done", "pending", "readyReplicas", "replicas", "running", "throttled"), 0)
-    status = {**counters, "backlogDisplay": "0", "pendingDisplay": "0", "conditions": conditions, "observedGeneration": 1}
+    counters = dict.fromkeys(
+        (
+            "backlog",
+            "desiredReplicas",
+            "done",
+            "pending",
+            "readyReplicas",
+            "replicas",
+            "running",
+            "throttled",
+        ),
+        0,
+    )
+    status = {
+        **counters,
+        "backlogDisplay": "0",
+        "pendingDisplay": "0",
+        "conditions": conditions,
+        "observedGeneration": 1,
+    }
     return _text(spec) + _text(status)
 
 

@@ -15,7 +15,9 @@ BURIED = 5000  # uids; more deletions than happen during one list
 
 @dataclass(frozen=True, slots=True)
 class Primary:
-    """One of the users' objects. Spec and status are kept packed: a hundredth of the memory of dicts, and compared at once."""
+    """One of the users' objects. Spec and status are kept packed: a hundredth of the memory of dicts, and
+    compared at once.
+    """
 
     uid: str
     generation: int
@@ -79,8 +81,10 @@ def sighting(kind: Kind, event_type: str | None, manifest: Manifest) -> Seen:
 
 @dataclass(frozen=True)
 class Before:
-    """What was known before a list was asked for. A list shows everything that was written before it was asked for, so one that shows less is
-    of another history: etcd was restored from a backup, and versions count from there again."""
+    """What was known before a list was asked for. A list shows everything that was written before it was
+    asked for, so one that shows less is of another history: etcd was restored from a backup, and versions
+    count from there again.
+    """
 
     known: dict[ObjectKey, Primary]
     highest: int
@@ -102,17 +106,24 @@ class Before:
 
 
 class Primaries:
-    """The cache, by key. `on_news(key)` is called for what is new, changed or gone, `on_contradiction()` where the reply to a write shows that
-    the server has another history than the one we know. For one event loop."""
+    """The cache, by key. `on_news(key)` is called for what is new, changed or gone, `on_contradiction()`
+    where the reply to a write shows that the server has another history than the one we know. For one event
+    loop.
+    """
 
-    def __init__(self, on_news: Callable[[ObjectKey], None], on_contradiction: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, on_news: Callable[[ObjectKey], None], on_contradiction: Callable[[], None] = lambda: None
+    ) -> None:
         self._on_news, self.on_contradiction = on_news, on_contradiction
         self._known: dict[ObjectKey, Primary] = {}
         self._highest: dict[str, int] = {}  # by kind: versions only rise, until etcd is restored
-        self._buried: dict[str, int] = {}  # uids seen deleted, in order, and the how manieth it was; a uid never comes back
+        # uids seen deleted, in order, and the how manieth it was; a uid never comes back
+        self._buried: dict[str, int] = {}
         self._burials = 0
-        self._held: dict[ObjectKey, Primary | None] = {}  # keys we are writing, and what was seen of them meanwhile
-        self._sources: defaultdict[tuple[str, str], set[ObjectKey]] = defaultdict(set)  # (namespace, WorkQueue) -> RowSources that name it
+        # keys we are writing, and what was seen of them meanwhile
+        self._held: dict[ObjectKey, Primary | None] = {}
+        # (namespace, WorkQueue) -> RowSources that name it
+        self._sources: defaultdict[tuple[str, str], set[ObjectKey]] = defaultdict(set)
 
     def get(self, key: ObjectKey) -> Primary | None:
         return self._known.get(key)
@@ -125,7 +136,9 @@ class Primaries:
         return (key for key in tuple(self._known) if plural is None or key.kind == plural)
 
     def sources_of(self, work_queue: ObjectKey) -> tuple[ObjectKey, ...]:
-        """The RowSources that name a WorkQueue: without this index every changed queue would have all sources looked at."""
+        """The RowSources that name a WorkQueue: without this index every changed queue would have all sources
+        looked at.
+        """
         return tuple(self._sources.get((work_queue.namespace, work_queue.name), ()))
 
     def before_list(self, plural: str) -> Before:
@@ -138,7 +151,9 @@ class Primaries:
         self._highest[plural] = max(self._highest.get(plural, 0), _number(version) or 0)
 
     def begin_history(self) -> None:
-        """The server has another history: what we know may be out of date whatever its version, and what was deleted may be there again."""
+        """The server has another history: what we know may be out of date whatever its version, and what was
+        deleted may be there again.
+        """
         self._highest.clear()
         self._buried.clear()
         self._known = {key: replace(known, resource_version="") for key, known in self._known.items()}
@@ -164,10 +179,12 @@ class Primaries:
 
     @contextmanager
     def own_write(self, kind: Kind, key: ObjectKey) -> Iterator[Callable[[Manifest], None]]:
-        """Around one write of a status: `with primaries.own_write(kind, key) as took: took(await client.patch_status(...))`.
+        """Around one write of a status: `with primaries.own_write(kind, key) as took: took(await
+        client.patch_status(...))`.
 
-        The echo often comes before the reply (measured on loopback), so a change of status seen during the write is held back
-        until the reply tells whether it was ours."""
+        The echo often comes before the reply (measured on loopback), so a change of status seen during the
+        write is held back until the reply tells whether it was ours.
+        """
         reply: list[Primary] = []
         before = self._known.get(key)
         self._held[key] = None
@@ -177,8 +194,11 @@ class Primaries:
             held = self._held.pop(key)
             known = self._known.get(key)
             same = bool(reply) and known is not None and known.uid == reply[0].uid
-            # Written after what was known before, and yet of a lower version: no order of events explains that.
-            contradicts = same and before is not None and before.uid == reply[0].uid and _older(reply[0], before)
+            # Written after what was known before, and yet of a lower version: no order of events explains
+            # that.
+            contradicts = (
+                same and before is not None and before.uid == reply[0].uid and _older(reply[0], before)
+            )
             if same and known is not None and (contradicts or not _older(reply[0], known)):
                 self._remember(key, reply[0])
                 if contradicts:
@@ -186,12 +206,15 @@ class Primaries:
                 else:
                     self.listed(key.kind, reply[0].resource_version)
                 if not known.asks_the_same(reply[0]):
-                    self._on_news(key)  # the reply overtook the watch with a change of the user's: its event will look like our echo
+                    # The reply overtook the watch with a change of the user's: its event will look like ours.
+                    self._on_news(key)
             elif held is not None and not (reply and held.says_the_same(reply[0])):
                 self._on_news(key)  # somebody else's status, or a write of ours whose reply never came
 
     def drop(self, key: ObjectKey, *, uid: str) -> bool:
-        """Forgets the object with that uid, and tells; False where it was not known (or the name belongs to another object by now)."""
+        """Forgets the object with that uid, and tells; False where it was not known (or the name belongs to
+        another object by now).
+        """
         self._bury(uid)
         known = self._known.get(key)
         if known is None or known.uid != uid:
@@ -226,7 +249,8 @@ class Primaries:
 
 
 def _older(one: Primary, other: Primary) -> bool:
-    # Resource versions of one resource are comparable as numbers (promised since Kubernetes 1.35, true ever since).
+    # Resource versions of one resource are comparable as numbers (promised since Kubernetes 1.35, true ever
+    # since).
     mine, its = _number(one.resource_version), _number(other.resource_version)
     return mine is not None and its is not None and mine < its
 

@@ -1,13 +1,15 @@
 """The sweep that finds what the watch has missed.
 
-kopf never tells of a deletion that happened while its watch was open nowhere (measured): before it was opened first, or between its end and
-its next opening. So whenever a watch was opened, the kind is listed in that namespace: what was deleted before the list is found here, what
-is deleted after it comes by the watch. A watch may be behind for reasons of its own, so all primaries are listed from time to time as well.
-What is gone is dropped, what differs is fetched.
+kopf never tells of a deletion that happened while its watch was open nowhere (measured): before it was opened
+first, or between its end and its next opening. So whenever a watch was opened, the kind is listed in that
+namespace: what was deleted before the list is found here, what is deleted after it comes by the watch. A
+watch may be behind for reasons of its own, so all primaries are listed from time to time as well. What is
+gone is dropped, what differs is fetched.
 
-Where etcd was restored from a backup, versions go back: a watch that goes on from the version it had says nothing until they have grown past
-it again, and by version everything listed looks older than what we know. A list that contradicts what was seen before it (lower versions, an
-object that we saw deleted) is of another history: all is taken in anew, whatever its version, and the watches begin anew, too.
+Where etcd was restored from a backup, versions go back: a watch that goes on from the version it had says
+nothing until they have grown past it again, and by version everything listed looks older than what we know. A
+list that contradicts what was seen before it (lower versions, an object that we saw deleted) is of another
+history: all is taken in anew, whatever its version, and the watches begin anew, too.
 """
 
 import asyncio
@@ -40,8 +42,9 @@ class Repaired:
 
 
 class Resync:
-    """Repairs `primaries`, which tells of every change; `on_repair(plural)` counts what the watch should have brought;
-    `on_history()` is told that the watches must begin anew."""
+    """Repairs `primaries`, which tells of every change; `on_repair(plural)` counts what the watch should have
+    brought; `on_history()` is told that the watches must begin anew.
+    """
 
     def __init__(
         self,
@@ -60,12 +63,15 @@ class Resync:
         self._on_repair, self._on_history = on_repair, on_history
         self._interval_seconds, self._rng = interval_seconds, rng or random.Random()
         self._opened: set[Place] = set()
-        self._whole: set[Place] = set(self._places)  # to be taken from the list itself: nothing is known of them, or nothing by its version
+        # to be taken from the list itself: nothing is known of them, or nothing by its version
+        self._whole: set[Place] = set(self._places)
         self._woken = asyncio.Event()
         self.synced = asyncio.Event()  # set when everything was listed once
 
     def watch_opened(self, kind: Kind, namespace: str | None) -> None:
-        """A watch was opened (again): what was deleted before that was told to nobody. In the loop of `run`."""
+        """A watch was opened (again): what was deleted before that was told to nobody. In the loop of
+        `run`.
+        """
         self._opened.add((kind, namespace))
         self._woken.set()
 
@@ -75,8 +81,9 @@ class Resync:
         self._woken.set()
 
     async def run(self) -> None:
-        """Lists everything at once and then every interval, and whatever watch was opened meanwhile, until cancelled; a failed sweep is
-        repeated soon, as one of everything, and changes nothing."""
+        """Lists everything at once and then every interval, and whatever watch was opened meanwhile, until
+        cancelled; a failed sweep is repeated soon, as one of everything, and changes nothing.
+        """
         loop = asyncio.get_running_loop()
         everything_at = loop.time()
         while True:
@@ -86,15 +93,21 @@ class Resync:
             try:
                 repaired = await self.sweep(places)
             except RowlockError as error:
-                wait = max(RETRY_SECONDS, (error.after_seconds or 0.0) if isinstance(error, RetryLater) else 0.0)
+                wait = max(
+                    RETRY_SECONDS, (error.after_seconds or 0.0) if isinstance(error, RetryLater) else 0.0
+                )
                 log.warning("resync_failed", extra={"error": str(error), "again_after_seconds": wait})
                 everything_at = loop.time()
                 await asyncio.sleep(wait)
                 continue
             if repaired.changed or repaired.gone:
-                log.info("resync_repaired", extra={"changed": len(repaired.changed), "gone": len(repaired.gone)})
+                log.info(
+                    "resync_repaired", extra={"changed": len(repaired.changed), "gone": len(repaired.gone)}
+                )
             if everything:
-                everything_at = loop.time() + self._interval_seconds * self._rng.uniform(1 - JITTER, 1 + JITTER)
+                everything_at = loop.time() + self._interval_seconds * self._rng.uniform(
+                    1 - JITTER, 1 + JITTER
+                )
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(everything_at):
                     await self._woken.wait()
@@ -124,24 +137,32 @@ class Resync:
         return Repaired(tuple(changed), tuple(gone))
 
     async def wait_for_kinds(self) -> None:
-        """Returns when the API server serves every kind in every namespace to us (CRDs installed, rights given)."""
+        """Returns when the API server serves every kind in every namespace to us (CRDs installed, rights
+        given).
+        """
         told = ""
         while True:
             try:
                 for kind, namespace in self._places:
-                    async with aclosing(self._client.list_pages(kind, namespace, metadata_only=True, page_size=1)) as pages:
+                    async with aclosing(
+                        self._client.list_pages(kind, namespace, metadata_only=True, page_size=1)
+                    ) as pages:
                         await anext(pages)
             except RowlockError as error:
                 if str(error) != told:
                     told = str(error)
-                    log.warning("kinds_not_served", extra={"error": told, "remedy": "install the CRDs and the operator's Role"})
+                    log.warning(
+                        "kinds_not_served",
+                        extra={"error": told, "remedy": "install the CRDs and the operator's Role"},
+                    )
                 await asyncio.sleep(RETRY_SECONDS * self._rng.uniform(0.75, 1.25))
             else:
                 return
 
     async def _sweep(self, place: Place) -> tuple[list[ObjectKey], list[ObjectKey]]:
-        """From metadata alone, and only those that differ are fetched; a whole one takes the objects from the list itself. Raises
-        HistoryReplaced."""
+        """From metadata alone, and only those that differ are fetched; a whole one takes the objects from the
+        list itself. Raises HistoryReplaced.
+        """
         kind, namespace = place
         whole = place in self._whole
         before = self._primaries.before_list(kind.plural)
@@ -156,10 +177,16 @@ class Resync:
                 for item in page.items:
                     key, metadata = kind.key(item), item["metadata"]
                     if before.contradicts_item(key, metadata["uid"], metadata["resourceVersion"]):
-                        raise HistoryReplaced(f"{key} is listed at version {metadata['resourceVersion']}, a later one was seen before")
+                        raise HistoryReplaced(
+                            f"{key} is listed at version {metadata['resourceVersion']}, a later one was seen"
+                            " before"
+                        )
                     listed.add(key)
                     known = self._primaries.get(key)
-                    if known and (known.uid, known.resource_version) == (metadata["uid"], metadata["resourceVersion"]):
+                    if known and (known.uid, known.resource_version) == (
+                        metadata["uid"],
+                        metadata["resourceVersion"],
+                    ):
                         continue
                     now = item if whole else await self._client.find(kind, key.namespace, key.name)
                     if now is not None and self._primaries.observe(sighting(kind, None, now)):
@@ -168,8 +195,14 @@ class Resync:
         self._whole.discard(place)
         gone: list[ObjectKey] = []
         for key, known in before.known.items():
-            # Only what was known before the list and has not moved since: an object made meanwhile is not in the list, and lives.
+            # Only what was known before the list and has not moved since: an object made meanwhile is not in
+            # the list, and lives.
             covered = namespace is None or key.namespace == namespace
-            if covered and key not in listed and self._primaries.get(key) == known and self._primaries.drop(key, uid=known.uid):
+            if (
+                covered
+                and key not in listed
+                and self._primaries.get(key) == known
+                and self._primaries.drop(key, uid=known.uid)
+            ):
                 gone.append(key)
         return changed, gone

@@ -14,7 +14,9 @@ from rowlock_operator.intake.resync import INTERVAL_SECONDS, Resync
 
 
 class PrimaryWatcher:
-    """Follows the users' objects in some namespaces (None: all). `add(key)` is called for every object that is new, changed or gone."""
+    """Follows the users' objects in some namespaces (None: all). `add(key)` is called for every object that
+    is new, changed or gone.
+    """
 
     def __init__(
         self,

@@ -58,6 +58,10 @@ def observe_deployment(manifest: Manifest) -> DeploymentSeen:
 
 
 def _writer_of_replicas(managed_fields: Iterable[Manifest]) -> Manifest:
-    """The newest entry of `managedFields` that holds spec.replicas; of two of one second the later one in the list."""
-    holding = [each for each in managed_fields if "f:replicas" in ((each.get("fieldsV1") or {}).get("f:spec") or {})]
+    """The newest entry of `managedFields` that holds spec.replicas; of two of one second the later one in the
+    list.
+    """
+    holding = [
+        each for each in managed_fields if "f:replicas" in ((each.get("fieldsV1") or {}).get("f:spec") or {})
+    ]
     return max(reversed(holding), key=lambda each: str(each.get("time", "")), default={})

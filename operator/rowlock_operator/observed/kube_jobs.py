@@ -18,8 +18,12 @@ class KubeJobSeen:
     run_id: str
     attempt: int
     created_at: datetime
-    started_at: datetime | None = None  # since when it may have pods: not while it is suspended; again with each resumption
-    counted_from: datetime | None = None  # since when its limits count, by our own clock (dispatch/sightings.py); None = nobody looked
+    started_at: datetime | None = (
+        None  # since when it may have pods: not while it is suspended; again with each resumption
+    )
+    counted_from: datetime | None = (
+        None  # since when its limits count, by our own clock (dispatch/sightings.py); None = nobody looked
+    )
     controller: Owner | None = None
     suspended: bool = False  # by somebody else: Rowlock suspends none
     resuming: bool = False  # not suspended any more, and not started again yet
@@ -29,7 +33,9 @@ class KubeJobSeen:
     failed_message: str = ""
     failing_reason: str | None = None  # what it will have failed for once its pods have ended
     deleting: bool = False
-    suspended_at: datetime | None = None  # since when it is suspended, where it is: its pods were asked to end then
+    suspended_at: datetime | None = (
+        None  # since when it is suspended, where it is: its pods were asked to end then
+    )
     has_ttl: bool = False  # Kubernetes deletes it some time after its end
 
     @property
@@ -51,7 +57,9 @@ class KubeJobSeen:
 def observe_kube_job(manifest: Manifest) -> KubeJobSeen | None:
     """A batch/v1 Job as the API server sends it; None where it carries no run of ours."""
     metadata = manifest["metadata"]
-    work_queue, run_id, attempt = (label(manifest, f"rowlock.dev/{part}") for part in ("work-queue", "run", "attempt"))
+    work_queue, run_id, attempt = (
+        label(manifest, f"rowlock.dev/{part}") for part in ("work-queue", "run", "attempt")
+    )
     created_at = instant(metadata.get("creationTimestamp"))
     if not (work_queue and run_id and attempt and attempt.isdecimal() and created_at):
         return None

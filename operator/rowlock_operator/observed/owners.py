@@ -29,4 +29,6 @@ def controller_of(manifest: Manifest) -> Owner | None:
 def owner_of(reference: Manifest) -> Owner:
     """An entry of `metadata.ownerReferences`."""
     group, _, _ = str(reference.get("apiVersion", "")).rpartition("/")
-    return Owner(group, str(reference.get("kind", "")), str(reference.get("name", "")), str(reference.get("uid", "")))
+    return Owner(
+        group, str(reference.get("kind", "")), str(reference.get("name", "")), str(reference.get("uid", ""))
+    )

@@ -1,7 +1,8 @@
 """What we keep of a pod: enough to tell why it does not run and how it ended.
 
-Three machines write a pod's instants: the node (when a container began and ended), the API server (creation, deletion, most conditions), and
-this one reads them. Clocks of two machines are never compared as they are: see `PodSeen.ended_unasked` and observed/sightings.py.
+Three machines write a pod's instants: the node (when a container began and ended), the API server (creation,
+deletion, most conditions), and this one reads them. Clocks of two machines are never compared as they are:
+see `PodSeen.ended_unasked` and observed/sightings.py.
 """
 
 from collections.abc import Sequence
@@ -10,18 +11,30 @@ from datetime import datetime, timedelta
 
 from rowlock_operator.observed.reading import Manifest, condition, instant, label
 
-# The container that we put into every pod of ours. What others inject beside it is no run of ours: the kubelet sorts containerStatuses by
-# name, so that istio-proxy comes before it; native sidecars are in initContainerStatuses, debuggers in ephemeralContainerStatuses.
+# The container that we put into every pod of ours. What others inject beside it is no run of ours: the
+# kubelet sorts containerStatuses by name, so that istio-proxy comes before it; native sidecars are in
+# initContainerStatuses, debuggers in ephemeralContainerStatuses.
 CONTAINER = "main"
-# A kubelet says within seconds of the grace period's end (which deletionTimestamp names) that a pod has ended. One that has not after this
-# long does not answer: its node is off, cut off, or hangs. The taint manager has waited 300 s by then, unless the template says otherwise.
+# A kubelet says within seconds of the grace period's end (which deletionTimestamp names) that a pod has
+# ended. One that has not after this long does not answer: its node is off, cut off, or hangs. The taint
+# manager has waited 300 s by then, unless the template says otherwise.
 CONFIRMED_WITHIN = timedelta(seconds=60)
-NEVER_EXECUTED = ("ContainerCannotRun", "StartError")  # reasons of a container's end, as its runtime gives them
+# reasons of a container's end, as its runtime gives them
+NEVER_EXECUTED = ("ContainerCannotRun", "StartError")
 MADE_BY = "batch.kubernetes.io/controller-uid"  # label of the job controller on its pods
 _HOST_CHARACTERS = 63
-_ENDED_BY_NODE = ("Evicted", "Terminated", "Preempting", "DeadlineExceeded", "NodeShutdown", "Shutdown", "NodeLost")
-# The scheduler binds a pod, and its kubelet takes note of it, within a second or two: what lies between the two notes is the difference of two
-# clocks. A kubelet that was away takes note late, never early; so a node that seems to be ahead must be so by far.
+_ENDED_BY_NODE = (
+    "Evicted",
+    "Terminated",
+    "Preempting",
+    "DeadlineExceeded",
+    "NodeShutdown",
+    "Shutdown",
+    "NodeLost",
+)
+# The scheduler binds a pod, and its kubelet takes note of it, within a second or two: what lies between the
+# two notes is the difference of two clocks. A kubelet that was away takes note late, never early; so a node
+# that seems to be ahead must be so by far.
 _BEHIND_AT_LEAST, _AHEAD_AT_LEAST = timedelta(seconds=5), timedelta(seconds=60)
 
 
@@ -55,7 +68,9 @@ class PodSeen:
     deleting_at: datetime | None = None  # when it was to have ended: the grace period is in it
     grace: timedelta = timedelta(0)  # what of that is its grace period
     end_asked: bool = False  # somebody asked it to end: a deletion, a disruption
-    end_asked_at: datetime | None = None  # since when, by the node's clock as far as that can be told; None = not known
+    end_asked_at: datetime | None = (
+        None  # since when, by the node's clock as far as that can be told; None = not known
+    )
     node_ahead: timedelta = timedelta(0)  # of the API server's clock
     container_id: str = ""
     memory_limit: str = ""  # of our container, as the pod states it
@@ -68,7 +83,10 @@ class PodSeen:
     waiting_reason: str = ""
     waiting_message: str = ""
     running_since: datetime | None = None
-    counted_from: datetime | None = None  # since when its hard limit counts, by our own clock (dispatch/sightings.py); None = nobody looked
+    counted_from: datetime | None = (
+        # since when its hard limit counts, by our own clock (dispatch/sightings.py); None = nobody looked
+        None
+    )
     starts_seen: int = 0  # of our container for this attempt, by our own memory
     terminated: Termination | None = None
     last_terminated: Termination | None = None
@@ -81,13 +99,17 @@ class PodSeen:
 
     @property
     def began(self) -> bool:
-        """Whether our process may have begun: what could not even be executed has not, whatever times its state carries."""
+        """Whether our process may have begun: what could not even be executed has not, whatever times its
+        state carries.
+        """
         if self.terminated is not None:
             return self.terminated.reason not in NEVER_EXECUTED
         return self.started_at is not None
 
     def is_lost(self, now: datetime) -> bool:
-        """It was to end, and nobody confirms that it has: the process may be gone with its node, or run on where nobody sees it."""
+        """It was to end, and nobody confirms that it has: the process may be gone with its node, or run on
+        where nobody sees it.
+        """
         return not self.ended and self.deleting_at is not None and now >= self.deleting_at + CONFIRMED_WITHIN
 
     @property
@@ -97,15 +119,21 @@ class PodSeen:
         return self.running_since or (ended.started_at if ended else None)
 
     def ended_unasked(self, suspended_at: datetime | None = None) -> bool:
-        """Our process ended before anybody asked it to (`suspended_at`: its kube job was suspended then): how it ended is its own word.
-        In doubt it is not, for work may be half done."""
+        """Our process ended before anybody asked it to (`suspended_at`: its kube job was suspended then): how
+        it ended is its own word. In doubt it is not, for work may be half done.
+        """
         if not self.end_asked and suspended_at is None:
             return True
         finished = self.terminated.finished_at if self.terminated is not None else None
         if finished is None or (self.end_asked and self.end_asked_at is None):
             return False
-        asked = [at for at in (self.end_asked_at, suspended_at and suspended_at + self.node_ahead) if at is not None]
-        # Kubernetes writes whole seconds, and a program that obeys SIGTERM at once ends within the one in which it was asked.
+        asked = [
+            at
+            for at in (self.end_asked_at, suspended_at and suspended_at + self.node_ahead)
+            if at is not None
+        ]
+        # Kubernetes writes whole seconds, and a program that obeys SIGTERM at once ends within the one in
+        # which it was asked.
         return finished < min(asked)
 
     @property
@@ -133,15 +161,18 @@ class OwnedPod:
 
 
 def of_owner(pod: PodSeen | None, uid: str) -> PodSeen | None:
-    """Of an attempt's pods those that this kube job made (or nobody knows who): the newest, with the others. A kube job that somebody
-    deleted may have left one, whose end is not this one's."""
+    """Of an attempt's pods those that this kube job made (or nobody knows who): the newest, with the others.
+    A kube job that somebody deleted may have left one, whose end is not this one's.
+    """
     if pod is None:
         return None
     return newest([one for one in (replace(pod, others=()), *pod.others) if one.owner_uid in ("", uid)])
 
 
 def newest(pods: Sequence[PodSeen]) -> PodSeen | None:
-    """The newest of an attempt's pods by creation, with the others; None for none. Names of pods end in random letters and say nothing."""
+    """The newest of an attempt's pods by creation, with the others; None for none. Names of pods end in
+    random letters and say nothing.
+    """
     if not pods:
         return None
     if len(pods) == 1:
@@ -163,7 +194,9 @@ def observe_owned_pod(manifest: Manifest) -> OwnedPod:
 def observe_pod(manifest: Manifest) -> PodSeen:
     """A pod as the API server sends it."""
     metadata, status = manifest["metadata"], manifest.get("status") or {}
-    container: Manifest = next((one for one in status.get("containerStatuses") or () if one.get("name") == CONTAINER), {})
+    container: Manifest = next(
+        (one for one in status.get("containerStatuses") or () if one.get("name") == CONTAINER), {}
+    )
     state, before = container.get("state") or {}, container.get("lastState") or {}
     waiting = _waiting(state, status)
     disruption = condition(manifest, "DisruptionTarget") or {}
@@ -182,7 +215,9 @@ def observe_pod(manifest: Manifest) -> PodSeen:
         deleting=bool(metadata.get("deletionTimestamp")),
         deleting_at=instant(metadata.get("deletionTimestamp")),
         grace=_grace(manifest) if metadata.get("deletionTimestamp") else timedelta(0),
-        end_asked=bool(disruption or metadata.get("deletionTimestamp") or status.get("reason") in _ENDED_BY_NODE),
+        end_asked=bool(
+            disruption or metadata.get("deletionTimestamp") or status.get("reason") in _ENDED_BY_NODE
+        ),
         end_asked_at=_end_asked_at(manifest, disruption, ahead),
         node_ahead=ahead,
         container_id=container.get("containerID", ""),
@@ -208,11 +243,14 @@ def _memory_limit(spec: Manifest) -> str:
 
 
 def _end_asked_at(manifest: Manifest, disruption: Manifest, ahead: timedelta) -> datetime | None:
-    """When the end was first asked for, as the node's clock had it. A disruption comes a moment before its deletion, and may come alone."""
+    """When the end was first asked for, as the node's clock had it. A disruption comes a moment before its
+    deletion, and may come alone.
+    """
     metadata, asked = manifest["metadata"], []
     marked = instant(disruption.get("lastTransitionTime"))
     if marked is not None:
-        by_node = disruption.get("reason") == "TerminationByKubelet"  # the kubelet's own words bear its own clock
+        # the kubelet's own words bear its own clock
+        by_node = disruption.get("reason") == "TerminationByKubelet"
         asked.append(marked if by_node else marked + ahead)
     deleting = instant(metadata.get("deletionTimestamp"))
     if deleting is not None:
@@ -228,9 +266,13 @@ def _grace(manifest: Manifest) -> timedelta:
 
 
 def _node_ahead(manifest: Manifest) -> timedelta:
-    """By how much the node's clock is ahead of the API server's (negative: behind); zero where they differ by less than can be told."""
+    """By how much the node's clock is ahead of the API server's (negative: behind); zero where they differ by
+    less than can be told.
+    """
     conditions = (manifest.get("status") or {}).get("conditions") or ()
-    bound = next((one.get("lastTransitionTime") for one in conditions if one.get("type") == "PodScheduled"), None)
+    bound = next(
+        (one.get("lastTransitionTime") for one in conditions if one.get("type") == "PodScheduled"), None
+    )
     noted, scheduled = instant((manifest.get("status") or {}).get("startTime")), instant(bound)
     if noted is None or scheduled is None:
         return timedelta(0)
@@ -239,8 +281,12 @@ def _node_ahead(manifest: Manifest) -> timedelta:
 
 
 def _owner_uid(metadata: Manifest) -> str:
-    """A pod that was orphaned (its kube job deleted without it) lost the reference; the job controller's label still says whose it was."""
-    controllers = (one.get("uid", "") for one in metadata.get("ownerReferences") or () if one.get("controller"))
+    """A pod that was orphaned (its kube job deleted without it) lost the reference; the job controller's
+    label still says whose it was.
+    """
+    controllers = (
+        one.get("uid", "") for one in metadata.get("ownerReferences") or () if one.get("controller")
+    )
     uid: str = next(controllers, (metadata.get("labels") or {}).get(MADE_BY, ""))
     return uid
 
@@ -252,8 +298,16 @@ def _waiting(state: Manifest, status: Manifest) -> Manifest:
         return waiting
     inits: list[Manifest] = status.get("initContainerStatuses") or []
     before = [(one.get("state") or {}).get("waiting") or {} for one in inits]
-    held_up = next((one for one in before if one.get("reason") not in (None, "", "PodInitializing", "ContainerCreating")), waiting)
-    # Between two backoffs its state says only that it runs, or has ended: that it crashes is the reason all the same.
+    held_up = next(
+        (
+            one
+            for one in before
+            if one.get("reason") not in (None, "", "PodInitializing", "ContainerCreating")
+        ),
+        waiting,
+    )
+    # Between two backoffs its state says only that it runs, or has ended: that it crashes is the reason all
+    # the same.
     crashed = next((words for one in inits if (words := _crashed(one))), "")
     return {"reason": "CrashLoopBackOff", "message": crashed} if crashed else held_up
 
@@ -269,7 +323,9 @@ def _crashed(container: Manifest) -> str:
 
 
 def _node_silent(manifest: Manifest) -> bool:
-    """The node controller's mark: it takes Ready from each pod of a node that does not report, and leaves ContainersReady as it was."""
+    """The node controller's mark: it takes Ready from each pod of a node that does not report, and leaves
+    ContainersReady as it was.
+    """
     conditions = (manifest.get("status") or {}).get("conditions") or ()
     ready: Manifest = next((one for one in conditions if one.get("type") == "Ready"), {})
     lost = ready.get("status") == "False" and ready.get("reason") != "ReadinessGatesNotReady"

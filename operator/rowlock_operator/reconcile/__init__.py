@@ -1,6 +1,7 @@
 """For one key: gather, decide, apply, report.
 
 Invariant: level-based; any call may be repeated, and needs nothing that an earlier one remembered.
-Invariant: a key is looked at by one worker at a time; one status write at the end, and only where something differs.
+Invariant: a key is looked at by one worker at a time; one status write at the end, and only where something
+differs.
 Invariant: no SQL, no HTTP and no kopf here: effects go through the effect rooms.
 """

@@ -1,4 +1,6 @@
-"""The databases in use: from a Secret's key to a running dispatcher, one for each URL, whatever the number of queues and sources on it."""
+"""The databases in use: from a Secret's key to a running dispatcher, one for each URL, whatever the number of
+queues and sources on it.
+"""
 
 import asyncio
 import base64
@@ -19,9 +21,11 @@ from rowlock_operator.errors import Forbidden, RetryLater, RowlockError
 
 log = logging.getLogger("rowlock.reconcile")
 SECRET_SECONDS = 10.0  # a rotated password is noticed this late
-OPENING_SECONDS, REOPENING_SECONDS = 5.0, 0.5  # that a look waits for a database; the second, once it has failed before
+# that a look waits for a database; the second, once it has failed before
+OPENING_SECONDS, REOPENING_SECONDS = 5.0, 0.5
 FAILED_SECONDS = 3.0  # so long nobody asks anew what was answered just now
-LINGER_SECONDS = 600.0  # a database that no WorkQueue uses any more stays open this long at most, for the outcomes of its last runs
+# a database that no WorkQueue uses any more stays open this long at most, for the outcomes of its last runs
+LINGER_SECONDS = 600.0
 
 
 @dataclass
@@ -39,7 +43,11 @@ class Databases:
     """`make(url)` builds a dispatcher that is not started. Used by the leader only; for one event loop."""
 
     def __init__(
-        self, kube: KubeClient, make: Callable[[str], DatabaseDispatcher], *, on_replaced: Callable[[], None] = lambda: None
+        self,
+        kube: KubeClient,
+        make: Callable[[str], DatabaseDispatcher],
+        *,
+        on_replaced: Callable[[], None] = lambda: None,
     ) -> None:
         self._kube, self._make, self._on_replaced = kube, make, on_replaced
         self._dispatchers: dict[str, DatabaseDispatcher] = {}  # by URL
@@ -56,7 +64,9 @@ class Databases:
         return self._dispatchers.get(self._users.get(work_queue, ""))
 
     async def open(self, work_queue: ObjectKey, ref: DatabaseRef) -> DatabaseDispatcher:
-        """The running dispatcher of this WorkQueue's database, its ledger migrated. Raises GiveUp or RetryLater with the remedy."""
+        """The running dispatcher of this WorkQueue's database, its ledger migrated. Raises GiveUp or
+        RetryLater with the remedy.
+        """
         url = await self._url(work_queue.namespace, ref)
         before = self._users.get(work_queue)
         dispatcher = self._dispatchers.get(url) or await self._opened(url)
@@ -72,12 +82,16 @@ class Databases:
         if opening is None or (opening.task.done() and now > opening.ended_at + FAILED_SECONDS):
             patience = OPENING_SECONDS if opening is None else REOPENING_SECONDS
             before = opening.task.exception() if opening is not None else None
-            opening = self._opening[url] = _Opening(asyncio.create_task(self._open(url)), now + patience, before)
+            opening = self._opening[url] = _Opening(
+                asyncio.create_task(self._open(url)), now + patience, before
+            )
             opening.task.add_done_callback(partial(self._tried, url, opening))
         await asyncio.wait([opening.task], timeout=max(0.0, opening.until - now))
         if not opening.task.done():
             opening.left = True
-            raise opening.before or RetryLater(f"database {read_database_address(url).name}: it has not answered yet")
+            raise opening.before or RetryLater(
+                f"database {read_database_address(url).name}: it has not answered yet"
+            )
         return opening.task.result()
 
     async def _open(self, url: str) -> DatabaseDispatcher:
@@ -87,7 +101,10 @@ class Databases:
         except BaseException:
             dispatcher.stop()
             raise
-        log.info("database_opened", extra={"database": dispatcher.pool.name, "migrated": ",".join(applied) or "nothing to do"})
+        log.info(
+            "database_opened",
+            extra={"database": dispatcher.pool.name, "migrated": ",".join(applied) or "nothing to do"},
+        )
         dispatcher.start()
         self._dispatchers[url] = dispatcher
         return dispatcher
@@ -111,7 +128,10 @@ class Databases:
         now, unused = time.monotonic(), set(self._dispatchers) - set(self._users.values())
         self._unused_since = {url: self._unused_since.get(url, now) for url in unused}
         await asyncio.gather(
-            *(self._close_unused(url, at_once=url == at_once or now - since >= LINGER_SECONDS) for url, since in self._unused_since.items())
+            *(
+                self._close_unused(url, at_once=url == at_once or now - since >= LINGER_SECONDS)
+                for url, since in self._unused_since.items()
+            )
         )
 
     async def _close_unused(self, url: str, *, at_once: bool) -> None:
@@ -121,7 +141,9 @@ class Databases:
             await _stopped(dispatcher)
 
     async def _unfinished(self, dispatcher: DatabaseDispatcher) -> bool:
-        """Whether outcomes are written there, or will be; a database that does not answer is not waited for."""
+        """Whether outcomes are written there, or will be; a database that does not answer is not waited
+        for.
+        """
         try:
             return await dispatcher.threads.ask(dispatcher.ledger.unfinished)
         except RowlockError:
@@ -158,10 +180,14 @@ class Databases:
         data = secret.get("data") or {}
         for key in (ref.key, ref.worker_key):
             if not data.get(key):
-                raise reasons.SECRET_MISSING.error(secret=name, fact=f"has no key {key}", remedy="add it (a PostgreSQL URL)")
+                raise reasons.SECRET_MISSING.error(
+                    secret=name, fact=f"has no key {key}", remedy="add it (a PostgreSQL URL)"
+                )
             why = _unreadable(data[key])
             if why:  # the workers' address as well: their pods could only say it in their logs
-                raise reasons.SECRET_MALFORMED.error(fact=f"Key {key} of Secret {name} cannot be read: {why}", form=DATABASE_FORM)
+                raise reasons.SECRET_MALFORMED.error(
+                    fact=f"Key {key} of Secret {name} cannot be read: {why}", form=DATABASE_FORM
+                )
         return _text(data[ref.key])
 
 

@@ -1,4 +1,6 @@
-"""Clears away pods that their node ended: a ReplicaSet replaces an evicted pod and leaves it, and Kubernetes' own collector comes with 12,500."""
+"""Clears away pods that their node ended: a ReplicaSet replaces an evicted pod and leaves it, and Kubernetes'
+own collector comes with 12,500.
+"""
 
 import logging
 import time
@@ -15,14 +17,18 @@ log = logging.getLogger("rowlock.reconcile")
 
 
 class EndedPods:
-    """Counts from when this operator first saw a pod ended, for the clocks of nodes may be wrong; a new leader begins anew."""
+    """Counts from when this operator first saw a pod ended, for the clocks of nodes may be wrong; a new
+    leader begins anew.
+    """
 
     def __init__(self, kube: KubeClient, clock: Callable[[], float] = time.monotonic) -> None:
         self._kube, self._clock = kube, clock
         self._since: defaultdict[ObjectKey, dict[str, float]] = defaultdict(dict)
 
     async def clear(self, key: ObjectKey, names: Sequence[str]) -> Trouble | None:
-        """Takes in the ended pods of a WorkQueue and deletes those whose time has come; what is in the way of that."""
+        """Takes in the ended pods of a WorkQueue and deletes those whose time has come; what is in the way of
+        that.
+        """
         known, now = self._since.pop(key, {}), self._clock()
         if names:
             self._since[key] = {name: known.get(name, now) for name in names}
@@ -31,9 +37,11 @@ class EndedPods:
             try:
                 await self._kube.delete(PODS, key.namespace, name)
             except GiveUp as error:
-                in_the_way = Trouble(reason=error.reason, message=str(error))  # the others may go all the same
+                # the others may go all the same
+                in_the_way = Trouble(reason=error.reason, message=str(error))
             except RowlockError as error:
-                log.warning("ended_pod_not_cleared", extra={"pod": name, "why": str(error)})  # the next look repeats it
+                # the next look repeats it
+                log.warning("ended_pod_not_cleared", extra={"pod": name, "why": str(error)})
             else:
                 log.info("ended_pod_cleared", extra={"queue": str(key), "pod": name})
         return in_the_way

@@ -1,4 +1,6 @@
-"""From the dispatchers' figures to keys and metrics: whose figures moved is looked at, what ended is counted."""
+"""From the dispatchers' figures to keys and metrics: whose figures moved is looked at, what ended is
+counted.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,7 +17,9 @@ DATABASE_SILENT_SECONDS = 15.0
 
 
 class Figures:
-    """`look(key)` is told of every key whose figures differ from those of the last reading. Used by the leader only; for one event loop."""
+    """`look(key)` is told of every key whose figures differ from those of the last reading. Used by the
+    leader only; for one event loop.
+    """
 
     def __init__(self, databases: Databases, metrics: Metrics, look: Callable[[ObjectKey], None]) -> None:
         self._databases, self._metrics, self._look = databases, metrics, look
@@ -40,7 +44,12 @@ class Figures:
             lasting = dispatcher.state.lasting()
             failing |= lasting.keys()
             told = tuple(each.trouble for each in lasting.values())
-            health[id(dispatcher)] = (dispatcher.state.failures is not None, silent, dispatcher.state.redis is not None, told)
+            health[id(dispatcher)] = (
+                dispatcher.state.failures is not None,
+                silent,
+                dispatcher.state.redis is not None,
+                told,
+            )
             self._read(dispatcher, queues, sources)
             if health[id(dispatcher)] != self._health.get(id(dispatcher), (False, False, False, ())):
                 self._look_at_users(dispatcher, sources=told != self._health.get(id(dispatcher), ((),))[-1])
@@ -49,7 +58,9 @@ class Figures:
         self._queues, self._sources, self._health = queues, sources, health
         self._blocked = {name: n for name, n in self._blocked.items() if name in queues}
         self._metrics.db_pool_in_use.set(in_use)
-        self._metrics.marks_without_run.set(sum(entry.marks.count for each in self._databases for entry in each.state.source_entries()))
+        self._metrics.marks_without_run.set(
+            sum(entry.marks.count for each in self._databases for entry in each.state.source_entries())
+        )
         self._metrics.database_up.set(int(reachable))
         for duty in failing | self._failing:
             self._metrics.duty_failing.labels(duty).set(int(duty in failing))
@@ -68,7 +79,12 @@ class Figures:
                 else:
                     yield QueueFigures(entry.name, _runs(depth), depth.oldest_seconds or 0.0)
 
-    def _read(self, dispatcher: DatabaseDispatcher, queues: dict[str, tuple[Any, ...]], sources: dict[str, tuple[Any, ...]]) -> None:
+    def _read(
+        self,
+        dispatcher: DatabaseDispatcher,
+        queues: dict[str, tuple[Any, ...]],
+        sources: dict[str, tuple[Any, ...]],
+    ) -> None:
         state = dispatcher.state
         while state.ended:
             self._count_ended(state.ended.popleft())
@@ -79,8 +95,17 @@ class Figures:
         for depth in state.depths.values():
             if depth.queue_id not in state.queues:
                 continue  # another operator's, or its WorkQueue is gone
-            queues[depth.queue] = (depth.waiting, depth.ready, depth.blocked, depth.queued, depth.launching, depth.running)
-            self._metrics.throttled.labels(depth.queue).inc(max(0, depth.blocked - self._blocked.get(depth.queue, 0)))
+            queues[depth.queue] = (
+                depth.waiting,
+                depth.ready,
+                depth.blocked,
+                depth.queued,
+                depth.launching,
+                depth.running,
+            )
+            self._metrics.throttled.labels(depth.queue).inc(
+                max(0, depth.blocked - self._blocked.get(depth.queue, 0))
+            )
             self._blocked[depth.queue] = depth.blocked
         for queue_id, why in state.depths_unknown.items():
             if queue_id in state.queues:
@@ -97,7 +122,9 @@ class Figures:
             if source.troubles or source.counted:
                 sources[source.source.plan.name] = _seen(source)
 
-    def _tell(self, plural: str, before: dict[str, tuple[Any, ...]], after: dict[str, tuple[Any, ...]]) -> None:
+    def _tell(
+        self, plural: str, before: dict[str, tuple[Any, ...]], after: dict[str, tuple[Any, ...]]
+    ) -> None:
         """Those that differ; also those that are no longer there: their figures are zero now."""
         moved = [name for name, figures in after.items() if before.get(name) != figures]
         for name in (*moved, *(before.keys() - after.keys())):
@@ -105,8 +132,9 @@ class Figures:
             self._look(ObjectKey(plural, namespace, short))
 
     def _look_at_users(self, dispatcher: DatabaseDispatcher, *, sources: bool) -> None:
-        """The database was counted for the first time, fell silent, came back, or Redis did, or a duty fails or recovered (that concerns sources,
-        too): all its queues have something to say."""
+        """The database was counted for the first time, fell silent, came back, or Redis did, or a duty fails
+        or recovered (that concerns sources, too): all its queues have something to say.
+        """
         for source in dispatcher.state.source_entries() if sources else ():
             namespace, _, name = source.source.plan.name.partition("/")
             self._look(ObjectKey(ROW_SOURCES.plural, namespace, name))

@@ -1,7 +1,8 @@
 """A queue of keys to look at: each key once, one worker a key, failing keys later and later.
 
-A key is in one of four places: ready (soon), timed (later), running, or running and wanted again. Adding a key that is ready changes
-nothing; adding one that is timed brings it forward, never back; adding one that runs makes it run once more afterwards.
+A key is in one of four places: ready (soon), timed (later), running, or running and wanted again. Adding a
+key that is ready changes nothing; adding one that is timed brings it forward, never back; adding one that
+runs makes it run once more afterwards.
 """
 
 import asyncio
@@ -23,20 +24,26 @@ class KeyQueueSettings:
     """How fast and how patiently keys are worked on."""
 
     workers: int = 20
-    """Keys worked on at once; a reconcile mostly waits for the API server, whose client has 20 connections."""
+    """Keys worked on at once; a reconcile mostly waits for the API server, whose client has 20
+    connections.
+    """
     first_backoff_seconds: float = 0.2
     """After the first failure of a key; doubles with each further one."""
     last_backoff_seconds: float = 300.0
     """A key that keeps failing is looked at this often: five minutes is soon enough to notice a repair."""
     jitter: float = 0.25
-    """Share by which a backoff is made longer or shorter, so that keys that failed together do not return together."""
+    """Share by which a backoff is made longer or shorter, so that keys that failed together do not return
+    together.
+    """
     min_interval_seconds: float = 0.0
     """Between two starts of one key: coalesces a burst of events into one look."""
 
 
 class KeyQueue(Generic[K]):
-    """`handle(key)` looks at a key and returns after how many seconds to look again (None: when something happens).
-    It may raise: RetryLater's own `after_seconds` wins over the backoff. For one event loop; not thread-safe."""
+    """`handle(key)` looks at a key and returns after how many seconds to look again (None: when something
+    happens). It may raise: RetryLater's own `after_seconds` wins over the backoff. For one event loop; not
+    thread-safe.
+    """
 
     def __init__(
         self,
@@ -74,7 +81,10 @@ class KeyQueue(Generic[K]):
 
     def add_after(self, key: K, seconds: float) -> None:
         """Look at `key` in `seconds`, or sooner if it is wanted sooner already."""
-        when = max(self._clock() + seconds, self._started_at.get(key, float("-inf")) + self.settings.min_interval_seconds)
+        when = max(
+            self._clock() + seconds,
+            self._started_at.get(key, float("-inf")) + self.settings.min_interval_seconds,
+        )
         if key in self._running:
             wanted = self._running[key]
             self._running[key] = when if wanted is None else min(wanted, when)
@@ -89,13 +99,17 @@ class KeyQueue(Generic[K]):
             timed[1].cancel()
 
     async def run(self) -> None:
-        """Works until cancelled. Looks under way are cancelled with it and their keys kept, so a later `run()` loses none."""
+        """Works until cancelled. Looks under way are cancelled with it and their keys kept, so a later
+        `run()` loses none.
+        """
         async with asyncio.TaskGroup() as group:
             for number in range(self.settings.workers):
                 group.create_task(self._worker(), name=f"reconcile worker {number}")
 
     async def drained(self) -> None:
-        """Returns when no key is ready or running (for an orderly stop: call, with a bound, before cancelling `run()`)."""
+        """Returns when no key is ready or running (for an orderly stop: call, with a bound, before cancelling
+        `run()`).
+        """
         while self._ready or self._running:
             await asyncio.sleep(0.01)
 
@@ -149,7 +163,11 @@ class KeyQueue(Generic[K]):
             again = self._after_failure(key, error)
         finally:
             wanted = self._running.pop(key)
-            times = [when for when in (wanted, None if again is None else self._clock() + again) if when is not None]
+            times = [
+                when
+                for when in (wanted, None if again is None else self._clock() + again)
+                if when is not None
+            ]
             if times:
                 floor = self._started_at.get(key, float("-inf")) + self.settings.min_interval_seconds
                 self._schedule(key, max(floor, min(times)))
@@ -160,10 +178,19 @@ class KeyQueue(Generic[K]):
         self._on_error(key, error)
         spread = self._rng.uniform(1 - self.settings.jitter, 1 + self.settings.jitter)
         # The exponent is bounded: 2.0 ** 1100 is an OverflowError, and a key may fail that often.
-        backoff = min(self.settings.last_backoff_seconds, self.settings.first_backoff_seconds * 2.0 ** min(failures - 1, 30)) * spread
+        backoff = (
+            min(
+                self.settings.last_backoff_seconds,
+                self.settings.first_backoff_seconds * 2.0 ** min(failures - 1, 30),
+            )
+            * spread
+        )
         asked = error.after_seconds if isinstance(error, RetryLater) else None
         wait = asked if asked is not None else backoff
-        log.debug("reconcile_failed", extra={"key": str(key), "error": str(error), "failures": failures, "again_after_seconds": wait})
+        log.debug(
+            "reconcile_failed",
+            extra={"key": str(key), "error": str(error), "failures": failures, "again_after_seconds": wait},
+        )
         return wait
 
     def _remember_start(self, key: K, now: float) -> None:

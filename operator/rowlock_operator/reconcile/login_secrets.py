@@ -1,4 +1,6 @@
-"""The Secrets that a MonitoringProcess names: logins and the model's key, read for the moment of their encryption."""
+"""The Secrets that a MonitoringProcess names: logins and the model's key, read for the moment of their
+encryption.
+"""
 
 import base64
 import binascii
@@ -17,15 +19,22 @@ class LoginSecrets:
     def __init__(self, kube: KubeClient) -> None:
         self._kube = kube
 
-    async def read(self, process: MonitoringProcess) -> tuple[dict[str, LoginSecret], str | None, tuple[str, ...]]:
-        """(logins by name, API key or None, versions of all Secrets). Raises GiveUp naming Secret, key and field."""
+    async def read(
+        self, process: MonitoringProcess
+    ) -> tuple[dict[str, LoginSecret], str | None, tuple[str, ...]]:
+        """(logins by name, API key or None, versions of all Secrets). Raises GiveUp naming Secret, key and
+        field.
+        """
         namespace, spec = process.metadata.namespace, process.spec
         logins: dict[str, LoginSecret] = {}
         versions: list[str] = []
         for number, login in enumerate(spec.logins):
             field, ref = f"spec.logins[{number}].secretRef", login.secret_ref
             secret = await self._secret(namespace, ref.name, field)
-            words = [_text(secret, key, f"{namespace}/{ref.name}", field) for key in (ref.username_key, ref.password_key)]
+            words = [
+                _text(secret, key, f"{namespace}/{ref.name}", field)
+                for key in (ref.username_key, ref.password_key)
+            ]
             version = f"{secret['metadata'].get('uid', '')}:{secret['metadata'].get('resourceVersion', '')}"
             logins[login.name] = LoginSecret(words[0], words[1], version)
             versions.append(version)
@@ -41,7 +50,9 @@ class LoginSecrets:
         try:
             secret = await self._kube.find(SECRETS, namespace, name)
         except Forbidden as error:
-            raise reasons.LOGIN_SECRET_FORBIDDEN.error(secret=f"{namespace}/{name}", field=f"{field}.name") from error
+            raise reasons.LOGIN_SECRET_FORBIDDEN.error(
+                secret=f"{namespace}/{name}", field=f"{field}.name"
+            ) from error
         if secret is None:
             raise reasons.LOGIN_SECRET_MISSING.error(
                 secret=f"{namespace}/{name}", fact="does not exist", remedy="create it", field=f"{field}.name"
@@ -52,10 +63,15 @@ class LoginSecrets:
 def _text(secret: Manifest, key: str, where: str, field: str) -> str:
     encoded = (secret.get("data") or {}).get(key)
     if not encoded:
-        raise reasons.LOGIN_SECRET_MISSING.error(secret=where, fact=f"has no key {key}", remedy="add it", field=field)
+        raise reasons.LOGIN_SECRET_MISSING.error(
+            secret=where, fact=f"has no key {key}", remedy="add it", field=field
+        )
     try:
         return base64.b64decode(encoded).decode()
     except (binascii.Error, UnicodeDecodeError):
         raise reasons.LOGIN_SECRET_MISSING.error(
-            secret=where, fact=f"holds no text in key {key}", remedy="store it as it is typed at the site", field=field
+            secret=where,
+            fact=f"holds no text in key {key}",
+            remedy="store it as it is typed at the site",
+            field=field,
         ) from None

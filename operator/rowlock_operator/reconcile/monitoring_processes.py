@@ -1,4 +1,6 @@
-"""One look at one MonitoringProcess: write it to the database, start or stop it, report; and the second hand that ends what is over."""
+"""One look at one MonitoringProcess: write it to the database, start or stop it, report; and the second hand
+that ends what is over.
+"""
 
 import asyncio
 import contextlib
@@ -11,7 +13,14 @@ from rowlock_operator.api import reasons
 from rowlock_operator.api.monitoring_process import MonitoringProcess
 from rowlock_operator.api.parse import parse_monitoring_process
 from rowlock_operator.cluster.kinds import MONITORING_PROCESSES, ROW_SOURCES, WORK_QUEUES, ObjectKey
-from rowlock_operator.decide.monitoring import PER_OWNER, QUEUES, SOURCES, Action, build_document, decide_action
+from rowlock_operator.decide.monitoring import (
+    PER_OWNER,
+    QUEUES,
+    SOURCES,
+    Action,
+    build_document,
+    decide_action,
+)
 from rowlock_operator.dispatch.database import DatabaseDispatcher
 from rowlock_operator.errors import GiveUp, RetryLater, RowlockError
 from rowlock_operator.observed.monitoring import ProcessObservation, ProcessRow
@@ -46,7 +55,8 @@ class MonitoringProcesses:
         self._cache, self._databases, self._reporter = cache, databases, reporter
         self._secrets, self._vault, self._keys, self._changed, self._now = secrets, vault, keys, changed, now
         self._rows: dict[DatabaseDispatcher, MonitoringRows] = {}
-        self._written: dict[ObjectKey, tuple[str, DatabaseDispatcher, str, str, float]] = {}  # uid, database, spec, versions, when
+        # uid, database, spec, versions, when
+        self._written: dict[ObjectKey, tuple[str, DatabaseDispatcher, str, str, float]] = {}
         self._shown: dict[str, ProcessRow] = {}
 
     async def reconcile(self, key: ObjectKey) -> float | None:
@@ -67,7 +77,9 @@ class MonitoringProcesses:
             row = await self._row(dispatcher, process)
             if row is not None and process.spec.state == "Stopped" and row.alive:
                 # Before anything that may fail: a stop needs neither its Secrets nor its workers.
-                await dispatcher.threads.ask(rows.stop, process.metadata.uid, status="stopped", reason="Stopped")
+                await dispatcher.threads.ask(
+                    rows.stop, process.metadata.uid, status="stopped", reason="Stopped"
+                )
                 row = await self._row(dispatcher, process)
             await self._write(key, process)
             row = row or await self._row(dispatcher, process)
@@ -84,17 +96,31 @@ class MonitoringProcesses:
         return TROUBLE_SECONDS if troubles else LOOK_AGAIN_SECONDS
 
     async def _act(
-        self, dispatcher: DatabaseDispatcher, process: MonitoringProcess, row: ProcessRow | None, troubles: list[Trouble]
+        self,
+        dispatcher: DatabaseDispatcher,
+        process: MonitoringProcess,
+        row: ProcessRow | None,
+        troubles: list[Trouble],
     ) -> bool:
         """Whether something was asked for."""
         if decide_action(process, row) is not Action.START:
             return False
-        refused = await dispatcher.threads.ask(self._rows_of(dispatcher).start, process.metadata.uid, per_owner=PER_OWNER)
+        refused = await dispatcher.threads.ask(
+            self._rows_of(dispatcher).start, process.metadata.uid, per_owner=PER_OWNER
+        )
         if refused is not None:
-            troubles.append(trouble(reasons.TOO_MANY_RUNNING, owner=process.spec.owner or "Everybody without an owner", limit=PER_OWNER))
+            troubles.append(
+                trouble(
+                    reasons.TOO_MANY_RUNNING,
+                    owner=process.spec.owner or "Everybody without an owner",
+                    limit=PER_OWNER,
+                )
+            )
         return refused is None
 
-    def _status(self, process: MonitoringProcess, row: ProcessRow | None, troubles: list[Trouble]) -> dict[str, object]:
+    def _status(
+        self, process: MonitoringProcess, row: ProcessRow | None, troubles: list[Trouble]
+    ) -> dict[str, object]:
         spec = process.spec
         acted = row is not None and row.alive == (spec.state == "Running")
         observation = ProcessObservation(
@@ -102,7 +128,9 @@ class MonitoringProcesses:
             row=row,
             troubles=tuple(troubles),
             acted_on_state=spec.state if acted else None,
-            acted_on_request=spec.start_request if spec.state == "Running" else process.status.last_start_request,
+            acted_on_request=spec.start_request
+            if spec.state == "Running"
+            else process.status.last_start_request,
         )
         return fold_monitoring_process_status(process, observation)
 
@@ -114,14 +142,19 @@ class MonitoringProcesses:
         self._queue(queue)
         dispatcher = self._databases.of(queue)
         if dispatcher is None:
-            raise RetryLater(f"WorkQueue {queue.name} has not reached its database yet: see its condition Ready")
+            raise RetryLater(
+                f"WorkQueue {queue.name} has not reached its database yet: see its condition Ready"
+            )
         return dispatcher
 
     def _queue(self, key: ObjectKey) -> Primary:
         """Raises GiveUp (NoWorker) where there is no such WorkQueue."""
         found: Primary | None = self._cache.get(key)
         if found is None:
-            raise reasons.NO_WORKER.error(queue=key.name, why="it does not exist in this namespace. Enable domain.monitoring in the chart.")
+            raise reasons.NO_WORKER.error(
+                queue=key.name,
+                why="it does not exist in this namespace. Enable domain.monitoring in the chart.",
+            )
         return found
 
     async def _row(self, dispatcher: DatabaseDispatcher, process: MonitoringProcess) -> ProcessRow | None:
@@ -171,8 +204,9 @@ class MonitoringProcesses:
         self._written.pop(key, None)
 
     async def watch(self) -> None:
-        """Every second: ends what is over, and has those looked at whose figures changed. Until cancelled. A database
-        that does not answer is left to its own look, and holds up no other's."""
+        """Every second: ends what is over, and has those looked at whose figures changed. Until cancelled. A
+        database that does not answer is left to its own look, and holds up no other's.
+        """
         gone_at = 0.0
         looks: dict[int, asyncio.Task[None]] = {}
         try:
@@ -189,14 +223,20 @@ class MonitoringProcesses:
                 looks = {each: look for each, look in looks.items() if not look.done()}
                 for dispatcher in self._in_use():
                     if id(dispatcher) not in looks:
-                        looks[id(dispatcher)] = asyncio.create_task(self._watch(dispatcher, known, look_for_gone))
+                        looks[id(dispatcher)] = asyncio.create_task(
+                            self._watch(dispatcher, known, look_for_gone)
+                        )
         finally:
             for look in looks.values():
                 look.cancel()
 
-    async def _watch(self, dispatcher: DatabaseDispatcher, known: dict[str, ObjectKey], look_for_gone: bool) -> None:
+    async def _watch(
+        self, dispatcher: DatabaseDispatcher, known: dict[str, ObjectKey], look_for_gone: bool
+    ) -> None:
         with contextlib.suppress(RowlockError):  # the duties of the database say it where it is away
-            for identity in await dispatcher.threads.run(self._tick, self._rows[dispatcher], known, look_for_gone):
+            for identity in await dispatcher.threads.run(
+                self._tick, self._rows[dispatcher], known, look_for_gone
+            ):
                 self._changed(known[identity])
 
     def _in_use(self) -> list[DatabaseDispatcher]:
@@ -214,7 +254,11 @@ class MonitoringProcesses:
         changed: list[str] = []
         if known:
             rows.expire()
-            changed = [identity for identity, row in rows.status(list(known)).items() if self._shown.get(identity) != row]
+            changed = [
+                identity
+                for identity, row in rows.status(list(known)).items()
+                if self._shown.get(identity) != row
+            ]
         if look_for_gone:
             served = {key.namespace for key in self._keys(WORK_QUEUES.plural) if key.name == QUEUES[0]}
             for identity, namespace in rows.alive():

@@ -12,12 +12,16 @@ from rowlock_operator.observed.pods import observe_pod
 from rowlock_operator.reconcile.ended_pods import EndedPods
 
 log = logging.getLogger("rowlock.reconcile")
-SELECTOR = "app.kubernetes.io/part-of=rowlock"  # of every release in the namespace: whose it is does not matter
+SELECTOR = (
+    "app.kubernetes.io/part-of=rowlock"  # of every release in the namespace: whose it is does not matter
+)
 LOOK_SECONDS = 60.0
 
 
 class OwnPods:
-    """Told in the log alone: no object of ours stands for an installation. Pods of Jobs and StatefulSets are cleared by their own."""
+    """Told in the log alone: no object of ours stands for an installation. Pods of Jobs and StatefulSets are
+    cleared by their own.
+    """
 
     def __init__(self, kube: KubeClient, namespace: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._kube, self._namespace, self._ended = kube, namespace, EndedPods(kube, clock)
@@ -36,11 +40,21 @@ class OwnPods:
         except RowlockError as error:
             log.warning("own_pods_not_seen", extra={"why": str(error)})
             return
-        replaced = (m for m in manifests if any(o["kind"] == "ReplicaSet" for o in m["metadata"].get("ownerReferences") or ()))
-        pods = [pod for pod in map(observe_pod, replaced) if pod.phase in ("Failed", "Succeeded") and not pod.deleting]
+        replaced = (
+            m
+            for m in manifests
+            if any(o["kind"] == "ReplicaSet" for o in m["metadata"].get("ownerReferences") or ())
+        )
+        pods = [
+            pod
+            for pod in map(observe_pod, replaced)
+            if pod.phase in ("Failed", "Succeeded") and not pod.deleting
+        ]
         for pod in pods:
             if pod.name not in self._told:
-                log.warning("own_pod_ended", extra={"pod": pod.name, "reason": pod.reason, "why": pod.message})
+                log.warning(
+                    "own_pod_ended", extra={"pod": pod.name, "reason": pod.reason, "why": pod.message}
+                )
         self._told = {pod.name for pod in pods}
         key = ObjectKey(DEPLOYMENTS.plural, self._namespace, "own")
         if in_the_way := await self._ended.clear(key, [pod.name for pod in pods]):

@@ -13,7 +13,9 @@ PATIENCE_SECONDS = 10.0
 class Patience:
     """Remembers since when a key waits; who reaches the end of it says what is missing."""
 
-    def __init__(self, seconds: float = PATIENCE_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, seconds: float = PATIENCE_SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._seconds, self._clock = seconds, clock
         self._since: dict[ObjectKey, float] = {}
 

@@ -49,7 +49,9 @@ class Replicas:
             scaler = await self._scaler(meta.namespace, seen)
             if scaler is not None:
                 self._scaled.add(meta.key)
-                return [trouble(reasons.SCALED_BY_OTHER, scaler=scaler, deployment=seen.name, queue=meta.name)]
+                return [
+                    trouble(reasons.SCALED_BY_OTHER, scaler=scaler, deployment=seen.name, queue=meta.name)
+                ]
             self._scaled.discard(meta.key)
         contest, ours = self._contests.get(meta.key, Contest()), self._written.get(meta.key)
         if ours is not None and ours.seen.uid != seen.uid:
@@ -57,14 +59,18 @@ class Replicas:
         if differs and wanted is not None and not (ours is not None and ours.is_newer(seen, now)):
             writer = _foreign_writer(seen, ours.seen if ours is not None else None)
             if writer:
-                contest = contest.met(ForeignWrite(writer, seen.replicas_at, seen.spec_replicas, seen.generation), now)
+                contest = contest.met(
+                    ForeignWrite(writer, seen.replicas_at, seen.spec_replicas, seen.generation), now
+                )
             if not writer or contest.may_write(now):
                 await self._write(queue, seen, wanted)
                 contest = contest.wrote(now) if writer else contest
             self._contests[meta.key] = contest
         if not contest.lasts(now):
             return []
-        return [trouble(reasons.REPLICAS_CONTESTED, writer=contest.writer, deployment=seen.name, queue=meta.name)]
+        return [
+            trouble(reasons.REPLICAS_CONTESTED, writer=contest.writer, deployment=seen.name, queue=meta.name)
+        ]
 
     async def _write(self, queue: WorkQueue, seen: DeploymentSeen, replicas: int) -> None:
         """Through the Deployment itself: a 0 written through /scale has no writer in managedFields, and
@@ -72,7 +78,9 @@ class Replicas:
         /scale, which they seldom cover."""
         meta, patch = queue.metadata, {"metadata": {"uid": seen.uid}, "spec": {"replicas": replicas}}
         try:
-            written = observe_deployment(await self._kube.merge_patch(DEPLOYMENTS, meta.namespace, seen.name, patch))
+            written = observe_deployment(
+                await self._kube.merge_patch(DEPLOYMENTS, meta.namespace, seen.name, patch)
+            )
         except (GiveUp, RetryLater):
             await self._kube.patch_scale(DEPLOYMENTS, meta.namespace, seen.name, replicas)
             written = replace(seen, spec_replicas=replicas, generation=seen.generation + 1)
@@ -96,5 +104,7 @@ def _foreign_writer(seen: DeploymentSeen, ours: DeploymentSeen | None) -> str:
     """Who else wrote the number that is there; "" where we did."""
     if seen.replicas_by not in ("", FIELD_MANAGER):
         return seen.replicas_by
-    changed = ours is not None and seen.generation > ours.generation and seen.spec_replicas != ours.spec_replicas
+    changed = (
+        ours is not None and seen.generation > ours.generation and seen.spec_replicas != ours.spec_replicas
+    )
     return "Somebody" if changed and not seen.replicas_by else ""

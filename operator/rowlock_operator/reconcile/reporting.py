@@ -1,4 +1,6 @@
-"""The last step of every look: one status write where something changed, and Events only after it succeeded."""
+"""The last step of every look: one status write where something changed, and Events only after it
+succeeded.
+"""
 
 from typing import Any, Protocol
 
@@ -35,7 +37,12 @@ def manifest_of(kind: Kind, key: ObjectKey, primary: Primary) -> Manifest:
     return {
         "apiVersion": kind.api_version,
         "kind": kind.kind,
-        "metadata": {"name": key.name, "namespace": key.namespace, "uid": primary.uid, "generation": primary.generation},
+        "metadata": {
+            "name": key.name,
+            "namespace": key.namespace,
+            "uid": primary.uid,
+            "generation": primary.generation,
+        },
         "spec": primary.spec,
         "status": primary.status,
     }
@@ -48,7 +55,9 @@ class Reporter:
         self._kube, self._cache, self._events = kube, cache, events
 
     async def report(self, kind: Kind, key: ObjectKey, primary: Primary, status: Manifest) -> None:
-        """Writes `status` where it differs from what is there; then says so where Ready or Degraded changed."""
+        """Writes `status` where it differs from what is there; then says so where Ready or Degraded
+        changed.
+        """
         before = primary.status
         if status == before:
             return
@@ -68,8 +77,13 @@ class Reporter:
             now = (condition["status"], condition["reason"])
             if now == old.get(condition["type"]):
                 continue
-            bad = now[0] == ("False" if condition["type"] == "Ready" else "True") and condition["type"] != "Suspended"
+            bad = (
+                now[0] == ("False" if condition["type"] == "Ready" else "True")
+                and condition["type"] != "Suspended"
+            )
             was = old.get(condition["type"])
             # A first "all is well" and a mere change of words among good states are no news.
             if bad or (was is not None and was[0] != now[0]):
-                await self._events.write(kind, about, reason=condition["reason"], message=condition["message"], warning=bad)
+                await self._events.write(
+                    kind, about, reason=condition["reason"], message=condition["message"], warning=bad
+                )

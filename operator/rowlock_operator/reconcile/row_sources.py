@@ -1,4 +1,6 @@
-"""One look at one RowSource: check the spec, look at the table, register it with its database's dispatcher, report."""
+"""One look at one RowSource: check the spec, look at the table, register it with its database's dispatcher,
+report.
+"""
 
 import contextlib
 import sys
@@ -25,7 +27,8 @@ from rowlock_operator.rows.source_table import LARGEST_VALUE_BYTES, Inspection, 
 from rowlock_operator.status.row_sources import fold_row_source_status
 
 BUSY_SECONDS, IDLE_SECONDS, TROUBLE_SECONDS = 2.0, 60.0, 5.0
-# A table may change under us. What stops its source is seen at once by the duties; an index that was asked for, within a minute.
+# A table may change under us. What stops its source is seen at once by the duties; an index that was asked
+# for, within a minute.
 INSPECT_SECONDS, ADVISED_SECONDS = 300.0, 60.0
 PENDING_CAP = 1000
 
@@ -69,12 +72,17 @@ class RowSources:
             inspection = await self._register(key, source, checked)
             self._queue_patience.settle(key)
             if inspection.advice:
-                advice.append(trouble(reasons.INDEX_MISSING, rows=inspection.estimated_rows, statement=inspection.advice))
+                advice.append(
+                    trouble(
+                        reasons.INDEX_MISSING, rows=inspection.estimated_rows, statement=inspection.advice
+                    )
+                )
         except GiveUp as error:
             self._forget(key)  # what is registered is not what the user asks for
             troubles.append(Trouble(reason=error.reason, message=str(error)))
         except QueueNotOpen as error:
-            # At the start of a term its WorkQueue is looked at in the same moment, and then it is our turn again: no trouble unless it lasts.
+            # At the start of a term its WorkQueue is looked at in the same moment, and then it is our turn
+            # again: no trouble unless it lasts.
             if left := self._queue_patience.left(key):
                 return left
             troubles.append(trouble(reasons.DATABASE_UNREACHABLE, why=error))
@@ -98,12 +106,20 @@ class RowSources:
         await self._reporter.report(ROW_SOURCES, key, primary, fold_row_source_status(source, observation))
         if troubles or (entry is not None and entry.refused):
             return TROUBLE_SECONDS
-        return BUSY_SECONDS if entry is not None and (entry.pending or entry.waiting_in_ledger) else IDLE_SECONDS
+        return (
+            BUSY_SECONDS if entry is not None and (entry.pending or entry.waiting_in_ledger) else IDLE_SECONDS
+        )
 
     def _until_counted(self, key: ObjectKey) -> float:
-        """How long to wait for the first figures: while its database is being counted the turn of each source comes, among thousands later."""
+        """How long to wait for the first figures: while its database is being counted the turn of each source
+        comes, among thousands later.
+        """
         age = self._registered[key][0].state.depth_age_seconds()
-        return PATIENCE_SECONDS if age is not None and age < PATIENCE_SECONDS else self._figures_patience.left(key)
+        return (
+            PATIENCE_SECONDS
+            if age is not None and age < PATIENCE_SECONDS
+            else self._figures_patience.left(key)
+        )
 
     def _queue(self, source: RowSource) -> WorkQueue | None:
         """The WorkQueue it names, None where there is none; raises GiveUp where its spec cannot be read."""
@@ -123,14 +139,23 @@ class RowSources:
         wanted = (plan, tuple(rules), entry.queue_id, source.spec.suspend)
         known = self._registered.get(key)
         seen = self._entry(key)
-        before = known[3] if known is not None and known[:2] == (dispatcher, wanted) else None  # nothing else was asked for
+        # nothing else was asked for
+        before = known[3] if known is not None and known[:2] == (dispatcher, wanted) else None
         if known is None or seen is None:
             before = None
-        elif before is not None and time.monotonic() - known[2] < _good_for(seen, before) and seen.error is None:
+        elif (
+            before is not None
+            and time.monotonic() - known[2] < _good_for(seen, before)
+            and seen.error is None
+        ):
             return before
         try:
             inspection = await dispatcher.threads.ask(
-                dispatcher.register_source, plan, rules, queue_id=entry.queue_id, suspended=source.spec.suspend
+                dispatcher.register_source,
+                plan,
+                rules,
+                queue_id=entry.queue_id,
+                suspended=source.spec.suspend,
             )
         except GiveUp as error:
             if before is None or error.reason not in (reasons.TABLE_LOCKED.name, reasons.TABLE_SLOW.name):
@@ -144,11 +169,17 @@ class RowSources:
         return known[0].state.sources.get(f"{key.namespace}/{key.name}") if known else None
 
     def _observe(
-        self, entry: SourceEntry | None, queue: WorkQueue | None, troubles: list[Trouble], advice: list[Trouble]
+        self,
+        entry: SourceEntry | None,
+        queue: WorkQueue | None,
+        troubles: list[Trouble],
+        advice: list[Trouble],
     ) -> SourceObservation:
         suspended = queue is not None and queue.spec.suspend
         if entry is None or entry.pending is None:
-            return SourceObservation(now=self._now(), queue_suspended=suspended, troubles=tuple(troubles), advice=tuple(advice))
+            return SourceObservation(
+                now=self._now(), queue_suspended=suspended, troubles=tuple(troubles), advice=tuple(advice)
+            )
         return SourceObservation(
             now=self._now(),
             pending=entry.pending + entry.waiting_in_ledger,
@@ -198,12 +229,16 @@ def why_left_out(entry: SourceEntry) -> str:
     if large:
         columns = ", ".join(entry.source.inspection.large_columns)
         said.append(
-            f"{large} with more than {LARGEST_VALUE_BYTES // 1024} KiB in one of {columns} (leave it out of spec.columns and let the task read it)"
+            f"{large} with more than {LARGEST_VALUE_BYTES // 1024} KiB in one of {columns} (leave it out of"
+            " spec.columns and let the task read it)"
         )
     if long:
-        bounds = ", ".join(f"{name} ({most:,})" for name, most in long_columns(plan, entry.source.inspection).items())
+        bounds = ", ".join(
+            f"{name} ({most:,})" for name, most in long_columns(plan, entry.source.inspection).items()
+        )
         said.append(
-            f"{long} with more bytes than a run may have in {bounds} (name a shorter column, or a digest: md5(...) as a generated column)"
+            f"{long} with more bytes than a run may have in {bounds} (name a shorter column, or a digest:"
+            " md5(...) as a generated column)"
         )
     if refused:
         key, why = next(iter(refused.items()))
@@ -253,7 +288,13 @@ def plan_of(source: RowSource, checked: CheckedSource) -> tuple[SourcePlan, list
 
 
 def _sharing(plan: SourcePlan) -> SourcePlan:
-    """The same plan with one copy of every word for all sources: thousands of them say the same column names and values."""
-    words: dict[str, Any] = {each.name: sys.intern(text) for each in fields(plan) if isinstance(text := getattr(plan, each.name), str)}
+    """The same plan with one copy of every word for all sources: thousands of them say the same column names
+    and values.
+    """
+    words: dict[str, Any] = {
+        each.name: sys.intern(text)
+        for each in fields(plan)
+        if isinstance(text := getattr(plan, each.name), str)
+    }
     arguments = tuple((sys.intern(name), sys.intern(column)) for name, column in plan.arguments)
     return replace(plan, arguments=arguments, **words)

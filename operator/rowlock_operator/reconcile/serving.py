@@ -19,7 +19,13 @@ KINDS = {kind.plural: kind for kind in (WORK_QUEUES, ROW_SOURCES, MONITORING_PRO
 class Serving:
     """`keys()` are those of all objects that are watched."""
 
-    def __init__(self, leases: NamespaceLeases, cache: PrimaryCache, events: EventWriter, keys: Callable[[], Iterator[ObjectKey]]) -> None:
+    def __init__(
+        self,
+        leases: NamespaceLeases,
+        cache: PrimaryCache,
+        events: EventWriter,
+        keys: Callable[[], Iterator[ObjectKey]],
+    ) -> None:
         self._leases, self._cache, self._events, self._keys = leases, cache, events, keys
         self._told: dict[str, str] = {}  # uid -> the release that it was told of
 
@@ -41,7 +47,9 @@ class Serving:
             self._told[primary.uid] = served.holder
             kind = KINDS[key.kind]
             said = self._watched_by_other(key.namespace, holder=served.holder, release=self._leases.release)
-            await self._events.write(kind, manifest_of(kind, key, primary), reason=said.reason, message=said.message, warning=True)
+            await self._events.write(
+                kind, manifest_of(kind, key, primary), reason=said.reason, message=said.message, warning=True
+            )
         return True
 
     def advice(self, namespace: str) -> list[Trouble]:

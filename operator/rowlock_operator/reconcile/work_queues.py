@@ -42,7 +42,8 @@ BUSY_SECONDS, IDLE_SECONDS, TROUBLE_SECONDS = 2.0, 60.0, 10.0
 STALE_DEPTH_SECONDS = 15.0
 STEPS = ("apply", "scale", "drop")  # each is refused, and tried again, by itself
 ACTIVITY_STEP = timedelta(seconds=10)
-ANSWER_SECONDS, AGAIN_SECONDS = 3.0, 0.2  # that a look waits for the API server; the second, once it was slow or refused
+# that a look waits for the API server; the second, once it was slow or refused
+ANSWER_SECONDS, AGAIN_SECONDS = 3.0, 0.2
 NO_WORKER_SECONDS = 120.0  # a node that is added, a large image: then a first worker is ready, if ever
 
 
@@ -80,15 +81,22 @@ class WorkQueues:
         advice: Callable[[str], list[Trouble]] = lambda _namespace: [],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`on_opened(key)` is told when a WorkQueue was registered: its RowSources wait for that; `advice(namespace)` is said by all queues of a
-        namespace."""
+        """`on_opened(key)` is told when a WorkQueue was registered: its RowSources wait for that;
+        `advice(namespace)` is said by all queues of a namespace.
+        """
         self._kube, self._cache, self._databases, self._reporter = kube, cache, databases, reporter
-        self._installation, self._children, self._launch_troubles, self._now = installation, children, launch_troubles, now
+        self._installation, self._children, self._launch_troubles, self._now = (
+            installation,
+            children,
+            launch_troubles,
+            now,
+        )
         self._launch_advice = launch_advice
         self._on_opened, self._patience, self._began = on_opened, Patience(), now()
         self._first_worker, self._events = Patience(NO_WORKER_SECONDS, clock), EventReader(kube, clock=clock)
         self._refused = Backoffs[tuple[str, str]](clock=clock)  # by step and WorkQueue
-        self._under_way: dict[tuple[str, str], asyncio.Future[Any]] = {}  # likewise: what was not answered at the last look
+        # likewise: what was not answered at the last look
+        self._under_way: dict[tuple[str, str], asyncio.Future[Any]] = {}
         self._ended_pods, self._at_write_bound = EndedPods(kube), at_write_bound
         self._replicas, self._advice = Replicas(kube, clock), advice
         self._registered: dict[ObjectKey, tuple[DatabaseDispatcher, object]] = {}
@@ -159,7 +167,9 @@ class WorkQueues:
             at_write_bound=self._at_write_bound(queue.metadata.key),
             troubles=tuple(troubles),
             advice=tuple(advice),
-            left_over=dispatcher.state.left_over_trouble(entry.queue_id) if dispatcher is not None and entry is not None else None,
+            left_over=dispatcher.state.left_over_trouble(entry.queue_id)
+            if dispatcher is not None and entry is not None
+            else None,
         )
         status = fold_work_queue_status(
             queue,
@@ -198,8 +208,16 @@ class WorkQueues:
             spec.starting_deadline_seconds,
         )
         retry = {
-            name: {"limit": each.limit, "backoff_seconds": each.backoff_seconds, "max_backoff_seconds": each.max_backoff_seconds}
-            for name, each in (("infra", spec.retry.infra), ("app", spec.retry.app), ("site", spec.retry.site))
+            name: {
+                "limit": each.limit,
+                "backoff_seconds": each.backoff_seconds,
+                "max_backoff_seconds": each.max_backoff_seconds,
+            }
+            for name, each in (
+                ("infra", spec.retry.infra),
+                ("app", spec.retry.app),
+                ("site", spec.retry.site),
+            )
         }
         # The same for most queues, so that one copy serves all.
         wanted = (sys.intern(f"{retry} {spec.history} {spec.tasks}"), entry)
@@ -218,12 +236,15 @@ class WorkQueues:
         self._on_opened(key)
         return registered
 
-    def _depth(self, dispatcher: DatabaseDispatcher | None, entry: QueueEntry | None) -> tuple[Depth | None, str]:
+    def _depth(
+        self, dispatcher: DatabaseDispatcher | None, entry: QueueEntry | None
+    ) -> tuple[Depth | None, str]:
         if dispatcher is None or entry is None:
             return None, "the database is not reached"
         age = dispatcher.state.depth_age_seconds()
         if age is None or (dispatcher.state.failures is None and "figures" not in dispatcher.state.errors):
-            # Both come in the first moment, and a look between them would write twice; but scaling needs the depth alone.
+            # Both come in the first moment, and a look between them would write twice; but scaling needs the
+            # depth alone.
             return None, "it was not counted yet"
         if age > STALE_DEPTH_SECONDS:
             return None, dispatcher.state.errors.get("depths", f"it was last counted {age:.0f} s ago")
@@ -232,7 +253,11 @@ class WorkQueues:
         seen = dispatcher.state.depths.get(entry.queue_id)
         if seen is None:
             return Depth(), ""
-        oldest = None if seen.oldest_seconds is None else (self._now() - timedelta(seconds=seen.oldest_seconds)).replace(microsecond=0)
+        oldest = (
+            None
+            if seen.oldest_seconds is None
+            else (self._now() - timedelta(seconds=seen.oldest_seconds)).replace(microsecond=0)
+        )
         return (
             Depth(
                 waiting=seen.waiting,
@@ -254,8 +279,9 @@ class WorkQueues:
         troubles: list[Trouble],
         advice: list[Trouble],
     ) -> tuple[DeploymentSeen | None, ScalingDecision]:
-        """Deployment as wanted, then its replicas through /scale; workers that are there are scaled even where their
-        change is refused."""
+        """Deployment as wanted, then its replicas through /scale; workers that are there are scaled even
+        where their change is refused.
+        """
         decision = decide_replicas(
             queue.spec,
             now=self._now(),
@@ -266,18 +292,31 @@ class WorkQueues:
         )
         if seen is not None and _owner(queue, seen) is Whose.OTHERS:
             seen = None  # its numbers are not this queue's
-        changed = await self._try("apply", queue, queue.metadata.generation, troubles, lambda: self._deploy(queue, seen, decision))
+        changed = await self._try(
+            "apply", queue, queue.metadata.generation, troubles, lambda: self._deploy(queue, seen, decision)
+        )
         present = changed or seen
         if present is not None:
             replicas = decision.replicas
-            advice += await self._try("scale", queue, replicas, troubles, lambda: self._replicas.scale(queue, present, replicas)) or []
+            advice += (
+                await self._try(
+                    "scale", queue, replicas, troubles, lambda: self._replicas.scale(queue, present, replicas)
+                )
+                or []
+            )
         return present, decision
 
     async def _try(
-        self, step: str, queue: WorkQueue, version: object, troubles: list[Trouble], change: Callable[[], Awaitable[T]]
+        self,
+        step: str,
+        queue: WorkQueue,
+        version: object,
+        troubles: list[Trouble],
+        change: Callable[[], Awaitable[T]],
     ) -> T | None:
-        """What keeps it from that is a trouble, whatever it is, so that the status is written all the same; the next try
-        comes later and later."""
+        """What keeps it from that is a trouble, whatever it is, so that the status is written all the same;
+        the next try comes later and later.
+        """
         key, name = (step, queue.metadata.key), worker_deployment_name(queue.metadata.name)
         if self._refused.left(key, version) and (known := self._refused.trouble(key)):
             troubles.append(known)
@@ -289,7 +328,8 @@ class WorkQueues:
         except asyncio.CancelledError:
             task.cancel()
             raise
-        if not done:  # it goes on, and the next look sees what became of it: a webhook that takes its time is no failure
+        # it goes on, and the next look sees what became of it: a webhook that takes its time is no failure
+        if not done:
             self._under_way[key] = task
             why = "the API server has not answered yet; an admission webhook may hang"
             troubles.append(trouble(reasons.CHILD_REFUSED, kind="Deployment", name=name, why=why))
@@ -306,10 +346,14 @@ class WorkQueues:
         troubles.append(self._refused.failed(key, found, version))
         return None
 
-    async def _deploy(self, queue: WorkQueue, seen: DeploymentSeen | None, decision: ScalingDecision) -> DeploymentSeen:
+    async def _deploy(
+        self, queue: WorkQueue, seen: DeploymentSeen | None, decision: ScalingDecision
+    ) -> DeploymentSeen:
         wanted = build_worker_deployment(queue=queue, installation=self._installation)
         if seen is None:
-            first = build_first_worker_deployment(queue=queue, installation=self._installation, replicas=decision.replicas or 0)
+            first = build_first_worker_deployment(
+                queue=queue, installation=self._installation, replicas=decision.replicas or 0
+            )
             made, created = await self._kube.create_once(DEPLOYMENTS, first)
             if not created:
                 owner_of_child(made, queue.metadata)
@@ -330,13 +374,25 @@ class WorkQueues:
     def _try_again_seconds(self, queue: WorkQueue) -> float:
         """When the first of what was refused may be tried again."""
         steps = [(step, queue.metadata.key) for step in STEPS]
-        return min((self._refused.seconds(key) for key in steps if self._refused.trouble(key)), default=TROUBLE_SECONDS)
+        return min(
+            (self._refused.seconds(key) for key in steps if self._refused.trouble(key)),
+            default=TROUBLE_SECONDS,
+        )
 
-    def _no_worker_for_long(self, key: ObjectKey, queue: WorkQueue, deployment: DeploymentSeen | None, depth: Depth | None) -> bool:
-        """Whether work waits for a first worker longer than one takes to start. A new leader knows it from the status."""
+    def _no_worker_for_long(
+        self, key: ObjectKey, queue: WorkQueue, deployment: DeploymentSeen | None, depth: Depth | None
+    ) -> bool:
+        """Whether work waits for a first worker longer than one takes to start. A new leader knows it from
+        the status.
+        """
         if depth is None:
             return _said_so(queue)
-        if not queue.spec.is_workers or queue.spec.suspend or not depth.load or (deployment is not None and deployment.ready):
+        if (
+            not queue.spec.is_workers
+            or queue.spec.suspend
+            or not depth.load
+            or (deployment is not None and deployment.ready)
+        ):
             self._first_worker.settle(key)
             return False
         return not self._first_worker.left(key) or _said_so(queue)
@@ -357,19 +413,25 @@ class WorkQueues:
         return f"pod {pod.name}: {said}" if said else f"pod {pod.name}"
 
     def _active_since(self, queue: WorkQueue) -> datetime | None:
-        """As an operator wrote it, maybe another one by another clock: neither before this one began nor in the future."""
+        """As an operator wrote it, maybe another one by another clock: neither before this one began nor in
+        the future.
+        """
         written, now = queue.status.last_active_time, self._now()
         return None if written is None else min(max(written, self._began), now + ACTIVITY_STEP)
 
     def _activity(self, queue: WorkQueue, decision: ScalingDecision | None) -> datetime | None:
-        """When there last was work for all pods, to some seconds: it moves with every look, and a status is not written for that."""
+        """When there last was work for all pods, to some seconds: it moves with every look, and a status is
+        not written for that.
+        """
         before, now = queue.status.last_active_time, decision.last_active_at if decision else None
         if now is None or (before is not None and abs(now - before) < ACTIVITY_STEP):
             return before
         return now.replace(microsecond=0)
 
     async def let_go(self, key: ObjectKey) -> None:
-        """Another release serves it: nothing of it is claimed here any more, and nothing is written, in the ledger either."""
+        """Another release serves it: nothing of it is claimed here any more, and nothing is written, in the
+        ledger either.
+        """
         dispatcher = self._dismiss(key)
         if dispatcher is not None:
             dispatcher.state.drop_queue(f"{key.namespace}/{key.name}")
@@ -390,7 +452,9 @@ class WorkQueues:
         return self._databases.of(key)
 
     async def _forget(self, key: ObjectKey) -> None:
-        """Children go with their owner (garbage collection); runs stay in the ledger until the WorkQueue comes back or they are canceled."""
+        """Children go with their owner (garbage collection); runs stay in the ledger until the WorkQueue
+        comes back or they are canceled.
+        """
         dispatcher = self._dismiss(key)
         if dispatcher is not None:
             await dispatcher.threads.ask(dispatcher.unregister_queue, f"{key.namespace}/{key.name}")
@@ -404,7 +468,10 @@ def _owner(queue: WorkQueue, seen: DeploymentSeen) -> Whose:
 
 def _said_so(queue: WorkQueue) -> bool:
     """Whether its status says already that no worker has become ready."""
-    return any(each.type == "Ready" and each.reason == reasons.WORKERS_NOT_READY.name for each in queue.status.conditions)
+    return any(
+        each.type == "Ready" and each.reason == reasons.WORKERS_NOT_READY.name
+        for each in queue.status.conditions
+    )
 
 
 def _failed(dispatcher: DatabaseDispatcher | None, entry: QueueEntry | None) -> int | None:

@@ -1,8 +1,9 @@
-"""The hint's listener: NOTIFY 'rowlock' ends a wait early. A session of its own, since LISTEN lives in a session.
+"""The hint's listener: NOTIFY 'rowlock' ends a wait early. A session of its own, since LISTEN lives in a
+session.
 
-Whoever adds a row sends one only while the listener asks for it, which it does by holding an advisory lock (0009_hint.sql).
-Where there is no session to have (PgBouncer in transaction mode, a database that is away), a wait simply lasts as long as it was asked to:
-the poll behind it is the truth.
+Whoever adds a row sends one only while the listener asks for it, which it does by holding an advisory lock
+(0009_hint.sql). Where there is no session to have (PgBouncer in transaction mode, a database that is away), a
+wait simply lasts as long as it was asked to: the poll behind it is the truth.
 """
 
 import logging
@@ -78,10 +79,13 @@ class HintListener:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute(_SQL["own_process"])
-                # A pooler answers with a process id of its own: what we would leave in that session would be somebody else's next.
+                # A pooler answers with a process id of its own: what we would leave in that session would be
+                # somebody else's next.
                 if (cursor.fetchone() or (0,))[0] != connection.get_backend_pid():
                     self._again = time.monotonic() + _NO_SESSION_AGAIN_SECONDS
-                    log.info("hint_not_possible", extra={"why": "a pooler is between; rows are found by polling"})
+                    log.info(
+                        "hint_not_possible", extra={"why": "a pooler is between; rows are found by polling"}
+                    )
                     return
                 cursor.execute(_SQL["listen"])
             self._connection, connection = connection, None

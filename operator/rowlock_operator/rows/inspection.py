@@ -1,4 +1,6 @@
-"""Looks at a user's table before anything is taken from it: whether it can serve, and where it cannot, what its owner should change."""
+"""Looks at a user's table before anything is taken from it: whether it can serve, and where it cannot, what
+its owner should change.
+"""
 
 import json
 import re
@@ -11,7 +13,14 @@ from psycopg2 import extensions
 
 from rowlock_operator.api import reasons
 from rowlock_operator.rows.pool import Pool
-from rowlock_operator.rows.source_table import Inspection, SourcePlan, compiled, marked_visible, order_of, status_check
+from rowlock_operator.rows.source_table import (
+    Inspection,
+    SourcePlan,
+    compiled,
+    marked_visible,
+    order_of,
+    status_check,
+)
 from rowlock_operator.rows.statements import statements
 
 _SQL = statements("source")
@@ -31,7 +40,9 @@ _MANY_ROWS = 10_000
 
 @dataclass(frozen=True)
 class _Column:
-    """One column, as the catalogs and our rights show it, in the order of the statement. `large`: nothing bounds its values."""
+    """One column, as the catalogs and our rights show it, in the order of the statement. `large`: nothing
+    bounds its values.
+    """
 
     name: str
     type: str
@@ -106,7 +117,9 @@ def _relation(cursor: extensions.cursor, plan: SourcePlan, what: str, database: 
         raise reasons.NOT_A_TABLE.error(table=what, kind=_OTHER.get(kind, "relation of another kind"))
     if not may_use_schema:
         remedy = f"GRANT USAGE ON SCHEMA {quoted(plan.schema)} TO {quoted(role)}"
-        raise reasons.NOT_ALLOWED.error(fact=f"{what}: the operator's role may not use the schema", remedy=remedy)
+        raise reasons.NOT_ALLOWED.error(
+            fact=f"{what}: the operator's role may not use the schema", remedy=remedy
+        )
     cursor.execute(_SQL["attributes"], {"oid": oid})
     return _Relation(oid, kind, estimated, role, {row[0]: _Column(*row) for row in cursor.fetchall()})
 
@@ -114,9 +127,15 @@ def _relation(cursor: extensions.cursor, plan: SourcePlan, what: str, database: 
 def _check_columns(plan: SourcePlan, what: str, found: _Relation) -> None:
     for where, column in _named(plan):
         if column not in found.columns:
-            composite = "; one column identifies a row, a composite key cannot" if where == "spec.key" and "," in column else ""
+            composite = (
+                "; one column identifies a row, a composite key cannot"
+                if where == "spec.key" and "," in column
+                else ""
+            )
             known = f"{composite}; its columns are {', '.join(sorted(found.columns))}"
-            raise reasons.COLUMN_MISSING.error(fact=f'{what} has no column "{column}"', field=where, known=known)
+            raise reasons.COLUMN_MISSING.error(
+                fact=f'{what} has no column "{column}"', field=where, known=known
+            )
 
 
 def _named(plan: SourcePlan) -> list[tuple[str, str]]:
@@ -135,20 +154,30 @@ def _named(plan: SourcePlan) -> list[tuple[str, str]]:
 
 
 def _check_rights(plan: SourcePlan, what: str, found: _Relation) -> None:
-    """Without a status column reading is enough: rows that cannot be locked are taken all the same, and the ledger tells them apart."""
+    """Without a status column reading is enough: rows that cannot be locked are taken all the same, and the
+    ledger tells them apart.
+    """
     lacking = [("SELECT", name) for _, name in _named(plan) if not found.columns[name].may_select]
-    lacking += [("UPDATE", name) for name in (plan.status_column, plan.error_column) if name and not found.columns[name].may_update]
+    lacking += [
+        ("UPDATE", name)
+        for name in (plan.status_column, plan.error_column)
+        if name and not found.columns[name].may_update
+    ]
     if lacking:
         right, column = lacking[0]
         wanted = "SELECT, UPDATE" if plan.status_column else "SELECT"
         remedy = f"GRANT {wanted} ON {quoted(plan.schema)}.{quoted(plan.table)} TO {quoted(found.role)}"
-        raise reasons.NOT_ALLOWED.error(fact=f"{what}: the operator's role may not {right} its column {column}", remedy=remedy)
+        raise reasons.NOT_ALLOWED.error(
+            fact=f"{what}: the operator's role may not {right} its column {column}", remedy=remedy
+        )
 
 
 def _check_key(cursor: extensions.cursor, plan: SourcePlan, what: str, found: _Relation) -> None:
     key = found.columns[plan.key]
     if key.type.split("(")[0] not in KEY_TYPES:
-        raise reasons.KEY_TYPE_NOT_SUPPORTED.error(table=what, column=key.name, type=key.type, supported=", ".join(KEY_TYPES))
+        raise reasons.KEY_TYPE_NOT_SUPPORTED.error(
+            table=what, column=key.name, type=key.type, supported=", ".join(KEY_TYPES)
+        )
     if found.kind == "v":
         return  # a view has no index: whoever made it says that the key identifies a row
     cursor.execute(_SQL["unique_keys"], {"oid": found.oid, "number": key.number})
@@ -162,7 +191,9 @@ def _check_key(cursor: extensions.cursor, plan: SourcePlan, what: str, found: _R
 
 
 def _check_status(cursor: extensions.cursor, plan: SourcePlan, what: str, found: _Relation) -> str | None:
-    """The values will be written one day: better to say now that the column does not take them. Returns what stands for no error."""
+    """The values will be written one day: better to say now that the column does not take them. Returns what
+    stands for no error.
+    """
     if plan.status_column is None:
         return None
     for name in filter(None, (plan.status_column, plan.error_column)):
@@ -170,10 +201,14 @@ def _check_status(cursor: extensions.cursor, plan: SourcePlan, what: str, found:
         if found.kind == "v" and not column.writable:
             raise reasons.VIEW_READ_ONLY.error(table=what, column=name)
         if column.generated:
-            raise reasons.STATUS_REFUSED.error(table=what, column=name, value=plan.claimed, why="it is a generated column")
+            raise reasons.STATUS_REFUSED.error(
+                table=what, column=name, value=plan.claimed, why="it is a generated column"
+            )
     if plan.error_column and not found.columns[plan.error_column].text:
         why = f"it is of type {found.columns[plan.error_column].type}, and an error is text"
-        raise reasons.STATUS_REFUSED.error(table=what, column=plan.error_column, value="the error's message", why=why)
+        raise reasons.STATUS_REFUSED.error(
+            table=what, column=plan.error_column, value="the error's message", why=why
+        )
     status = found.columns[plan.status_column]
     cursor.execute(_SQL["checks"], {"oid": found.oid, "number": status.number})
     checks = [check for (check,) in cursor.fetchall()]
@@ -181,13 +216,17 @@ def _check_status(cursor: extensions.cursor, plan: SourcePlan, what: str, found:
         try:
             cursor.execute(status_check(plan.status_column, status.type, checks), {"value": value})
         except (psycopg2.DataError, psycopg2.IntegrityError) as error:  # a domain's check is the latter
-            raise reasons.STATUS_REFUSED.error(table=what, column=status.name, value=value, why=_first_line(error)) from error
+            raise reasons.STATUS_REFUSED.error(
+                table=what, column=status.name, value=value, why=_first_line(error)
+            ) from error
         stored, fulfilled = cursor.fetchone() or (None, False)
         if stored != value:
             why = f"as {status.type} it would be {stored!r} (write it so, or make the column fit)"
             raise reasons.STATUS_REFUSED.error(table=what, column=status.name, value=value, why=why)
         if fulfilled is False:
-            raise reasons.STATUS_REFUSED.error(table=what, column=status.name, value=value, why=f"CHECK ({' AND '.join(checks)})")
+            raise reasons.STATUS_REFUSED.error(
+                table=what, column=status.name, value=value, why=f"CHECK ({' AND '.join(checks)})"
+            )
     return _no_error(cursor, what, found, found.columns[plan.error_column]) if plan.error_column else None
 
 
@@ -209,18 +248,26 @@ def _no_error(cursor: extensions.cursor, what: str, found: _Relation, column: _C
 
 
 def _check_mark(cursor: extensions.cursor, plan: SourcePlan, what: str, found: _Relation) -> bool:
-    """Whether the table has rules for its updates; raises GiveUp where it can be known that a claimed row does not stay marked."""
+    """Whether the table has rules for its updates; raises GiveUp where it can be known that a claimed row
+    does not stay marked.
+    """
     if plan.status_column is None:
         return False
     lost = {"table": what, "column": plan.status_column, "value": plan.claimed}
     cursor.execute(_SQL["update_rules"], {"oid": found.oid})
     rules: list[tuple[str, bool]] = cursor.fetchall()
     if rules and rules[0][1] and found.kind != "v":
-        raise reasons.MARK_LOST.error(**lost, why=f"its rule {rules[0][0]} does something else instead of every update")
+        raise reasons.MARK_LOST.error(
+            **lost, why=f"its rule {rules[0][0]} does something else instead of every update"
+        )
     if found.kind == "v":
-        cursor.execute(marked_visible(plan, found.columns[plan.status_column].type), {"claimed": plan.claimed})
+        cursor.execute(
+            marked_visible(plan, found.columns[plan.status_column].type), {"claimed": plan.claimed}
+        )
         if _reads_nothing(cursor):
-            raise reasons.MARK_LOST.error(**lost, why="a row that says so is not in the view: name the table beneath, or show such rows")
+            raise reasons.MARK_LOST.error(
+                **lost, why="a row that says so is not in the view: name the table beneath, or show such rows"
+            )
     return bool(rules)
 
 
@@ -230,8 +277,12 @@ def _reads_nothing(cursor: extensions.cursor) -> bool:
     return root.get("Node Type") == "Result" and root.get("One-Time Filter") == "false"
 
 
-def _plan_of_look(cursor: extensions.cursor, plan: SourcePlan, what: str, found: _Relation) -> tuple[dict[str, Any], bool]:
-    """(the plan of the claim's look, whether it may lock rows); the database checks spec.pending on the way."""
+def _plan_of_look(
+    cursor: extensions.cursor, plan: SourcePlan, what: str, found: _Relation
+) -> tuple[dict[str, Any], bool]:
+    """(the plan of the claim's look, whether it may lock rows); the database checks spec.pending on the
+    way.
+    """
     may_lock = any(column.may_update for column in found.columns.values())
     cursor.execute(_SQL["remember"])
     try:
@@ -246,14 +297,18 @@ def _plan_of_look(cursor: extensions.cursor, plan: SourcePlan, what: str, found:
     except (psycopg2.ProgrammingError, psycopg2.DataError) as error:
         if error.pgcode == "42703":
             known = f"; its columns are {', '.join(sorted(found.columns))}"
-            raise reasons.COLUMN_MISSING.error(fact=f"{what}: {_first_line(error)}", field="spec.pending", known=known) from error
+            raise reasons.COLUMN_MISSING.error(
+                fact=f"{what}: {_first_line(error)}", field="spec.pending", known=known
+            ) from error
         if error.pgcode in ("42501", "42P01"):
             raise
         raise reasons.PENDING_REFUSED.error(why=_first_line(error)) from error
 
 
 def _reads_in_order(cursor: extensions.cursor, plan: SourcePlan, *, lock: bool) -> bool:
-    """Whether a partial index has the pending rows in order, which the planner does not see in a small table, or one it has no figures of."""
+    """Whether a partial index has the pending rows in order, which the planner does not see in a small table,
+    or one it has no figures of.
+    """
     cursor.execute(_SQL["in_order"])
     sorts, _, index = _shape(_explain(cursor, plan, lock=lock))
     return not sorts and _is_partial(cursor, index)
@@ -294,8 +349,13 @@ def _shape(node: dict[str, Any]) -> tuple[bool, bool, str | None]:
 
 
 def _index(plan: SourcePlan) -> str:
-    order = ", ".join(f"{quoted(column)}{' desc' if descending else ''}" for column, descending in order_of(plan))
-    return f"CREATE INDEX CONCURRENTLY ON {quoted(plan.schema)}.{quoted(plan.table)} ({order}) WHERE {plan.pending}"
+    order = ", ".join(
+        f"{quoted(column)}{' desc' if descending else ''}" for column, descending in order_of(plan)
+    )
+    return (
+        f"CREATE INDEX CONCURRENTLY ON {quoted(plan.schema)}.{quoted(plan.table)} ({order}) WHERE"
+        f" {plan.pending}"
+    )
 
 
 def quoted(name: str) -> str:

@@ -36,7 +36,9 @@ class Round:
 
 @dataclass(frozen=True)
 class Depth:
-    """One queue. `waiting` counts blocked ones too; `oldest_seconds` is how long the oldest run waits that is due and has not started, or None."""
+    """One queue. `waiting` counts blocked ones too; `oldest_seconds` is how long the oldest run waits that is
+    due and has not started, or None.
+    """
 
     queue_id: int
     queue: str
@@ -60,8 +62,10 @@ class StaleClaim:
 
 @dataclass(frozen=True)
 class KubeRun:
-    """A run of a Jobs queue that has not ended. `token` is the kube job's uid once it runs under contract Exit. `queue_gone`: its WorkQueue was
-    deleted, or is one of mode Workers by now. `repeat`: its attempt before did not start."""
+    """A run of a Jobs queue that has not ended. `token` is the kube job's uid once it runs under contract
+    Exit. `queue_gone`: its WorkQueue was deleted, or is one of mode Workers by now. `repeat`: its attempt
+    before did not start.
+    """
 
     run_id: str
     attempt: int
@@ -89,7 +93,9 @@ class Launchable:
 
 @dataclass(frozen=True)
 class Holder:
-    """A session that others wait for. What this login may not see of it is None; pid 0 is a prepared transaction."""
+    """A session that others wait for. What this login may not see of it is None; pid 0 is a prepared
+    transaction.
+    """
 
     pid: int
     user: str | None
@@ -148,7 +154,9 @@ class LeftOver:
 
 @dataclass(frozen=True)
 class Interrupted:
-    """Runs of one queue that the platform kept from starting, or ended, three times in a row or more: how many, one of them, and why."""
+    """Runs of one queue that the platform kept from starting, or ended, three times in a row or more: how
+    many, one of them, and why.
+    """
 
     count: int
     run: str
@@ -157,7 +165,9 @@ class Interrupted:
 
 @dataclass(frozen=True)
 class Unwritten:
-    """Outcomes of one source that its table has not got yet: whether one is due, how many are held, and why one of them is."""
+    """Outcomes of one source that its table has not got yet: whether one is due, how many are held, and why
+    one of them is.
+    """
 
     due: bool
     held: int
@@ -219,9 +229,22 @@ class Ledger:
         """Queues whose WorkQueue should exist."""
         return [name for (name,) in self._rows("queue_names")]
 
-    def register_source(self, *, name: str, queue_id: int, relation: str, key: str, spec: dict[str, Any]) -> int:
-        """Registers a source and returns the id of its generation: the same for the same name, table and key column."""
-        return int(self._value("register_source", name=name, queue_id=queue_id, relation=relation, key=key, spec=json.dumps(spec)))
+    def register_source(
+        self, *, name: str, queue_id: int, relation: str, key: str, spec: dict[str, Any]
+    ) -> int:
+        """Registers a source and returns the id of its generation: the same for the same name, table and key
+        column.
+        """
+        return int(
+            self._value(
+                "register_source",
+                name=name,
+                queue_id=queue_id,
+                relation=relation,
+                key=key,
+                spec=json.dumps(spec),
+            )
+        )
 
     def retire_source(self, name: str) -> None:
         """Its RowSource is gone: the name means no source any more."""
@@ -259,17 +282,23 @@ class Ledger:
         """Whether runs run or outcomes wait to be written."""
         return bool(self._value("unfinished"))
 
-    def set_limit(self, *, name: str, max_running: int | None, rate: float | None, burst: float | None) -> None:
+    def set_limit(
+        self, *, name: str, max_running: int | None, rate: float | None, burst: float | None
+    ) -> None:
         self._rows("set_limit", name=name, max_running=max_running, rate=rate, burst=burst)
 
     def drop_limits(self, prefix: str, *, keep: list[str]) -> int:
-        """Removes the limits whose names begin so, but for those to keep: what waited for them flows. Returns how many."""
+        """Removes the limits whose names begin so, but for those to keep: what waited for them flows. Returns
+        how many.
+        """
         return int(self._value("drop_limits", prefix=prefix, keep=keep))
 
     def round(self, wanted: dict[int, int], floor: str) -> Round:
         """One round of the claimer: up to `wanted[queue_id]` runs of each queue."""
         rows = self._rows("round", queues=list(wanted), ns=list(wanted.values()), floor=floor)
-        claimed = [Claimed(queue_id, run_id, attempt) for queue_id, run_id, attempt, _ in rows if run_id is not None]
+        claimed = [
+            Claimed(queue_id, run_id, attempt) for queue_id, run_id, attempt, _ in rows if run_id is not None
+        ]
         return Round(claimed, rows[-1][3] if rows else floor, bool(rows))
 
     def stirs(self, floor: str) -> bool:
@@ -284,14 +313,28 @@ class Ledger:
         return int(self._value("sweep", slow=slow))
 
     def tell_end(self, *, queue: str, host: str, container: str, failure: dict[str, Any]) -> int:
-        """Why whatever ran at `host` ended there: a container, or ('') the pod as a whole. Returns how many lost runs it explains."""
-        return int(self._value("tell_end", queue=queue, host=host, container=container, failure=json.dumps(failure)))
+        """Why whatever ran at `host` ended there: a container, or ('') the pod as a whole. Returns how many
+        lost runs it explains.
+        """
+        return int(
+            self._value("tell_end", queue=queue, host=host, container=container, failure=json.dumps(failure))
+        )
 
     def depths(self, queue_id: int | None = None) -> list[Depth]:
         """Of all queues that have runs, or of one."""
         rows = self._rows("depth", queue=queue_id)
         return [
-            Depth(queue_id, name, int(waits), int(ready), int(blocked), int(queued), int(launching), int(running), _seconds(oldest))
+            Depth(
+                queue_id,
+                name,
+                int(waits),
+                int(ready),
+                int(blocked),
+                int(queued),
+                int(launching),
+                int(running),
+                _seconds(oldest),
+            )
             for queue_id, name, waits, ready, blocked, queued, launching, running, oldest in rows
         ]
 
@@ -305,7 +348,9 @@ class Ledger:
         return [StaleClaim(*row) for row in self._rows("stale_claims", seconds=seconds, at=at, id=id_, n=n)]
 
     def misfits(self, *, launching: bool) -> int:
-        """Claims that nobody serves, for their WorkQueue is gone or of the other mode by now, go back to pending; how many."""
+        """Claims that nobody serves, for their WorkQueue is gone or of the other mode by now, go back to
+        pending; how many.
+        """
         return int(self._value("misfits", launching=launching))
 
     def rehome(self) -> int:
@@ -319,16 +364,35 @@ class Ledger:
         return int(self._value("unqueue", ids=[c[0] for c in claims], attempts=[c[1] for c in claims]))
 
     def postpone(
-        self, *, run_id: str, attempt: int, failure: dict[str, Any], first_seconds: float | None = None, longest_seconds: float = 900
+        self,
+        *,
+        run_id: str,
+        attempt: int,
+        failure: dict[str, Any],
+        first_seconds: float | None = None,
+        longest_seconds: float = 900,
     ) -> str | None:
-        """The run of an attempt that never started waits again, without a try: by the backoff of class infra, or longer: `first_seconds`
-        (how long it held its place), twice as long each time, `longest_seconds` at most. Its new state; None where the attempt has started, or is stale."""
-        rows = self._rows("postpone", id=run_id, attempt=attempt, failure=json.dumps(failure), first=first_seconds, longest=longest_seconds)
+        """The run of an attempt that never started waits again, without a try: by the backoff of class infra,
+        or longer: `first_seconds` (how long it held its place), twice as long each time, `longest_seconds` at
+        most. Its new state; None where the attempt has started, or is stale.
+        """
+        rows = self._rows(
+            "postpone",
+            id=run_id,
+            attempt=attempt,
+            failure=json.dumps(failure),
+            first=first_seconds,
+            longest=longest_seconds,
+        )
         return str(rows[0][0]) if rows else None
 
     def pass_over(self, claims: list[tuple[str, int]], *, seconds: float) -> int:
         """Claims without a kube job wait so many seconds more, same attempt."""
-        return int(self._value("pass_over", ids=[c[0] for c in claims], attempts=[c[1] for c in claims], seconds=seconds))
+        return int(
+            self._value(
+                "pass_over", ids=[c[0] for c in claims], attempts=[c[1] for c in claims], seconds=seconds
+            )
+        )
 
     def cancel(self, ids: list[str], reason: str) -> int:
         return int(self._value("cancel", ids=ids, reason=reason)) if ids else 0
@@ -337,7 +401,16 @@ class Ledger:
         """The start fence for a kube job of contract Exit; false = the run is no longer this job's."""
         return bool(self._rows("start_for_kubernetes", id=run_id, attempt=attempt, token=token))
 
-    def finish(self, *, run_id: str, attempt: int, token: str, outcome: str, result: object, failure: dict[str, Any] | None) -> str | None:
+    def finish(
+        self,
+        *,
+        run_id: str,
+        attempt: int,
+        token: str,
+        outcome: str,
+        result: object,
+        failure: dict[str, Any] | None,
+    ) -> str | None:
         """The finish fence; returns the run's new state, None where the attempt was stale."""
         rows = self._rows(
             "finish",
@@ -353,7 +426,8 @@ class Ledger:
     def launchable(self, ids: list[str]) -> list[Launchable]:
         rows = self._rows("launchable", ids=ids) if ids else []
         return [
-            Launchable(run_id, attempt, task, args, key, float(waited), repeat) for run_id, attempt, task, args, key, waited, repeat in rows
+            Launchable(run_id, attempt, task, args, key, float(waited), repeat)
+            for run_id, attempt, task, args, key, waited, repeat in rows
         ]
 
     def jobs_in_hand(self) -> list[KubeRun]:
@@ -370,15 +444,22 @@ class Ledger:
     def ended_since(self, since: datetime) -> tuple[list[Ended], datetime]:
         """What ended since then, and the instant to ask from next time."""
         rows = self._rows("ended_since", since=since)
-        return [Ended(queue, state, n, list(seconds)) for queue, state, n, seconds, _ in rows if queue is not None], rows[0][4]
+        return [
+            Ended(queue, state, n, list(seconds)) for queue, state, n, seconds, _ in rows if queue is not None
+        ], rows[0][4]
 
     def source_figures(self) -> dict[int, tuple[int, int, int]]:
         """source id -> (waiting in the ledger, running, waiting behind a limit)."""
-        return {source_id: (waiting, running, throttled) for source_id, waiting, running, throttled in self._rows("source_figures")}
+        return {
+            source_id: (waiting, running, throttled)
+            for source_id, waiting, running, throttled in self._rows("source_figures")
+        }
 
     def outbox_sources(self) -> dict[int, Unwritten]:
         """By id, the sources with outcomes to write back."""
-        return {source_id: Unwritten(due, held, why) for source_id, due, held, why in self._rows("outbox_sources")}
+        return {
+            source_id: Unwritten(due, held, why) for source_id, due, held, why in self._rows("outbox_sources")
+        }
 
     def queue_failures(self) -> dict[int, int]:
         return dict(self._rows("queue_failures"))
@@ -394,10 +475,19 @@ class Ledger:
     def tell_troubles(self, operator: str, troubles: list[tuple[str, str, str, float]]) -> None:
         """All troubles of this operator's duties now: (duty, reason, message, seconds it has lasted)."""
         duties, names, messages, seconds = ([each[i] for each in troubles] for i in range(4))
-        self._rows("tell_troubles", operator=operator, duties=duties, reasons=names, messages=messages, seconds=seconds)
+        self._rows(
+            "tell_troubles",
+            operator=operator,
+            duties=duties,
+            reasons=names,
+            messages=messages,
+            seconds=seconds,
+        )
 
     def partitions(self) -> int:
-        """Makes the history's missing partitions, those that nobody's lock forbids at this moment; returns how many."""
+        """Makes the history's missing partitions, those that nobody's lock forbids at this moment; returns
+        how many.
+        """
         return int(self._value("partitions"))
 
     def days_ahead(self) -> int:
@@ -422,7 +512,9 @@ class Ledger:
         return dict(self._rows("dead_rows"))
 
     def vacuum(self, table: str) -> None:
-        """VACUUM of one of the ledger's tables, in a connection of its own (it cannot run in a transaction)."""
+        """VACUUM of one of the ledger's tables, in a connection of its own (it cannot run in a
+        transaction).
+        """
         self.pool.vacuum(table)
 
     def ping(self) -> None:

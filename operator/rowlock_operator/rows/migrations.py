@@ -1,4 +1,6 @@
-"""Brings a database's ledger to this version. Expand first, contract one release later: an older operator or worker keeps working on a newer schema."""
+"""Brings a database's ledger to this version. Expand first, contract one release later: an older operator or
+worker keeps working on a newer schema.
+"""
 
 import time
 from importlib.resources import files
@@ -19,28 +21,42 @@ _PAUSE_SECONDS = 0.3
 def ledger_files() -> list[tuple[str, str]]:
     """(version, text) of every migration in order."""
     folder = files(__package__) / "sql" / "ledger"
-    return sorted((f.name.removesuffix(".sql"), f.read_text()) for f in folder.iterdir() if f.name.endswith(".sql"))
+    return sorted(
+        (f.name.removesuffix(".sql"), f.read_text()) for f in folder.iterdir() if f.name.endswith(".sql")
+    )
 
 
 def migrate(pool: Pool, *, patience_seconds: float = 5.0) -> list[str]:
-    """Applies what is missing, all or nothing, and returns the versions applied. Several operators may call it at once: one works, the others wait.
+    """Applies what is missing, all or nothing, and returns the versions applied. Several operators may call
+    it at once: one works, the others wait.
 
-    It waits for other people's locks for a blink only, since all the work of the database would wait behind it, and tries again. Raises GiveUp
-    (LedgerLocked) with the name of whoever holds what it needs for longer than its patience, RetryLater where the database is away.
+    It waits for other people's locks for a blink only, since all the work of the database would wait behind
+    it, and tries again. Raises GiveUp (LedgerLocked) with the name of whoever holds what it needs for longer
+    than its patience, RetryLater where the database is away.
     """
     until = time.monotonic() + patience_seconds
     while True:
         try:
             return _migrate(pool)
         except RowlockError as error:
-            if not isinstance(error.__cause__, psycopg2.errors.LockNotAvailable | psycopg2.errors.DeadlockDetected):
+            if not isinstance(
+                error.__cause__, psycopg2.errors.LockNotAvailable | psycopg2.errors.DeadlockDetected
+            ):
                 raise
             if time.monotonic() >= until:
-                holder = next((Holder(*row) for row in pool.rows("looking for who holds the ledger", _SQL["table_holders"])), None)
+                holder = next(
+                    (
+                        Holder(*row)
+                        for row in pool.rows("looking for who holds the ledger", _SQL["table_holders"])
+                    ),
+                    None,
+                )
                 if holder is None:
                     raise
                 remedy = f"select pg_terminate_backend({holder.pid})"
-                raise reasons.LEDGER_LOCKED.error(what=holder.what, holder=holder.described, remedy=remedy) from error
+                raise reasons.LEDGER_LOCKED.error(
+                    what=holder.what, holder=holder.described, remedy=remedy
+                ) from error
         time.sleep(_PAUSE_SECONDS)
 
 

@@ -1,4 +1,6 @@
-"""The monitoring processes of one database: the functions of schema `monitoring`, which the domain's migration makes."""
+"""The monitoring processes of one database: the functions of schema `monitoring`, which the domain's
+migration makes.
+"""
 
 import json
 from typing import Any
@@ -31,12 +33,16 @@ class MonitoringRows:
 
     def start(self, process_id: str, *, per_owner: int) -> str | None:
         """Asks for a start; the reason where it is refused."""
-        refused: str | None = self._value("starting a monitoring process", "start", id=process_id, per_owner=per_owner)
+        refused: str | None = self._value(
+            "starting a monitoring process", "start", id=process_id, per_owner=per_owner
+        )
         return refused
 
     def stop(self, process_id: str, *, status: str, reason: str) -> bool:
         """Ends it at once; false where it had ended."""
-        return bool(self._value("stopping a monitoring process", "stop", id=process_id, status=status, reason=reason))
+        return bool(
+            self._value("stopping a monitoring process", "stop", id=process_id, status=status, reason=reason)
+        )
 
     def forget(self, process_id: str) -> None:
         """Its object is gone: stopped, its records stay."""
@@ -44,11 +50,17 @@ class MonitoringRows:
 
     def expire(self) -> list[str]:
         """Ends the processes whose duration is over; their ids."""
-        return [identity for (identity,) in self._pool.rows("ending monitoring processes that are over", _SQL["expire"])]
+        return [
+            identity
+            for (identity,) in self._pool.rows("ending monitoring processes that are over", _SQL["expire"])
+        ]
 
     def alive(self) -> list[tuple[str, str]]:
         """(id, namespace) of the processes that run."""
-        return [(identity, namespace) for identity, namespace in self._pool.rows("listing monitoring processes", _SQL["alive"])]
+        return [
+            (identity, namespace)
+            for identity, namespace in self._pool.rows("listing monitoring processes", _SQL["alive"])
+        ]
 
     def status(self, ids: list[str]) -> dict[str, ProcessRow]:
         """What is known of each; one that was never written is missing."""

@@ -20,8 +20,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What one row is to be told. It is written over the mark of its own attempt alone; after a requeue, which a person asked for, over any value
-    that Rowlock writes."""
+    """What one row is to be told. It is written over the mark of its own attempt alone; after a requeue,
+    which a person asked for, over any value that Rowlock writes.
+    """
 
     key: str
     value: str

@@ -33,11 +33,13 @@ _OPTIONS: dict[str, Any] = {
     "application_name": "rowlock-operator",
 }
 _UNREACHABLE = (psycopg2.OperationalError, psycopg2.InterfaceError)
-# SQLSTATE classes that say something of the server, not of one table: connection, transaction, resources, shutdown, system.
+# SQLSTATE classes that say something of the server, not of one table: connection, transaction, resources,
+# shutdown, system.
 _AWAY = ("08", "25", "40", "53", "57", "58")
 _CANCELED = "57014"  # our patience with one table, or somebody's pg_cancel_backend: nobody else's trouble
 _LOCK_TIMEOUT, _RIGHT = "55P03", "42501"
-# Where PostgreSQL raises what a policy (WITH CHECK) or a RAISE of a trigger refuses; messages are translated, these names are not.
+# Where PostgreSQL raises what a policy (WITH CHECK) or a RAISE of a trigger refuses; messages are translated,
+# these names are not.
 _OF_A_ROW = ("ExecWithCheckOptions", "exec_stmt_raise")
 # A value, a constraint, a trigger, a check option, a size: what refuses one row need not refuse the next.
 _ROW_CLASSES = ("22", "23", "39", "44", "54", "P0")
@@ -60,7 +62,9 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a transaction on a user's table waits for a lock, and how long each of its statements may last, in milliseconds."""
+    """How long a transaction on a user's table waits for a lock, and how long each of its statements may
+    last, in milliseconds.
+    """
 
     lock_ms: int
     statement_ms: int
@@ -90,13 +94,17 @@ def patient(patience: Patience) -> Iterator[None]:
 def said(error: psycopg2.Error) -> str:
     """What the database said of it, in one line."""
     text = " ".join(str(error).strip().splitlines()[:1]) or type(error).__name__
-    return text + (f" (hint: {error.diag.message_hint.rstrip('.')})" if error.diag and error.diag.message_hint else "")
+    return text + (
+        f" (hint: {error.diag.message_hint.rstrip('.')})" if error.diag and error.diag.message_hint else ""
+    )
 
 
 def translate(error: psycopg2.Error, what: str, *, on_table: bool = False) -> RowlockError:
-    """Our error for a library error: what failed, why, what to do. The first line only: details can hold row contents.
+    """Our error for a library error: what failed, why, what to do. The first line only: details can hold row
+    contents.
 
-    `on_table`: the statement was on a user's table, whose triggers and policies may say anything of one row."""
+    `on_table`: the statement was on a user's table, whose triggers and policies may say anything of one row.
+    """
     text = said(error)
     fact, code = f"{what}: {text}", error.pgcode or ""
     if code.startswith("28") or any(words in text for words in _LOGIN_REFUSED):
@@ -106,13 +114,16 @@ def translate(error: psycopg2.Error, what: str, *, on_table: bool = False) -> Ro
         return reasons.ROW_REFUSED.error(fact=fact + policy)
     if not code or (code.startswith(_AWAY) and code != _CANCELED):
         return RetryLater(fact)
-    reason = _BY_CODE.get(code, reasons.ROW_REFUSED if code.startswith(_ROW_CLASSES) else reasons.QUERY_REFUSED)
+    reason = _BY_CODE.get(
+        code, reasons.ROW_REFUSED if code.startswith(_ROW_CLASSES) else reasons.QUERY_REFUSED
+    )
     return reason.error(fact=fact, **_REMEDIES.get(reason.name, {}))
 
 
 def _met_in_row(error: psycopg2.Error, code: str) -> bool:
-    """Whether one row was refused, so that others may pass, whatever the code: by its policy or by a RAISE, or in what the row set off (a trigger, a
-    foreign key, a wait for somebody's lock)."""
+    """Whether one row was refused, so that others may pass, whatever the code: by its policy or by a RAISE,
+    or in what the row set off (a trigger, a foreign key, a wait for somebody's lock).
+    """
     if error.diag.source_function in _OF_A_ROW:
         return True
     if code == _CANCELED and not patience_now().final:
@@ -121,7 +132,9 @@ def _met_in_row(error: psycopg2.Error, code: str) -> bool:
 
 
 def row_refused(error: psycopg2.Error) -> bool:
-    """Whether a statement on a user's table failed for what one row says, so that the transaction can go on from a savepoint without it."""
+    """Whether a statement on a user's table failed for what one row says, so that the transaction can go on
+    from a savepoint without it.
+    """
     reason = getattr(translate(error, "", on_table=True), "reason", "")
     return reason == reasons.ROW_REFUSED.name and error.pgcode != _CANCELED
 
@@ -145,7 +158,9 @@ class Pool:
 
     @contextlib.contextmanager
     def transaction(self, what: str, *, on_table: bool = False) -> Iterator[psycopg2.extensions.cursor]:
-        """A cursor in a transaction that commits at the end. Raises RetryLater where the database is away, GiveUp where repeating does not help."""
+        """A cursor in a transaction that commits at the end. Raises RetryLater where the database is away,
+        GiveUp where repeating does not help.
+        """
         if not self._slots.acquire(timeout=30):
             raise RetryLater(f"{what}: all connections to {self.name} are busy")
         connection = None
@@ -180,9 +195,11 @@ class Pool:
 
     @contextlib.contextmanager
     def on_table(self, what: str) -> Iterator[psycopg2.extensions.cursor]:
-        """A transaction on a user's table, within the patience of this thread: neither somebody's lock on it nor its size holds up the other tables.
+        """A transaction on a user's table, within the patience of this thread: neither somebody's lock on it
+        nor its size holds up the other tables.
 
-        Raises GiveUp (TableLocked, TableSlow)."""
+        Raises GiveUp (TableLocked, TableSlow).
+        """
         patience = _current.get()
         with self.transaction(what, on_table=True) as cursor:
             cursor.execute(_PATIENCE, {"lock_ms": patience.lock_ms, "statement_ms": patience.statement_ms})
@@ -199,7 +216,9 @@ class Pool:
             return cursor.fetchall() if cursor.description else []
 
     def vacuum(self, table: str) -> None:
-        """VACUUM of one table of schema rowlock, on a connection of its own: it cannot run in a transaction."""
+        """VACUUM of one table of schema rowlock, on a connection of its own: it cannot run in a
+        transaction.
+        """
         try:
             connection = self.new_connection()
         except psycopg2.Error as error:
@@ -214,8 +233,13 @@ class Pool:
             connection.close()
 
     def _keep(self, connection: psycopg2.extensions.connection) -> bool:
-        """After an error: a connection that answered with one and is out of its transaction is as good as before."""
-        if connection.closed or connection.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_IDLE:
+        """After an error: a connection that answered with one and is out of its transaction is as good as
+        before.
+        """
+        if (
+            connection.closed
+            or connection.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_IDLE
+        ):
             return False
         with self._lock:
             self._free.append(connection)
@@ -239,7 +263,9 @@ def _begin(connection: psycopg2.extensions.connection) -> None:
 
 
 def _begun(connection: psycopg2.extensions.connection) -> bool:
-    """The same on a connection that was used before; false where it is dead (a restart, idle_session_timeout): nothing was asked of it yet."""
+    """The same on a connection that was used before; false where it is dead (a restart,
+    idle_session_timeout): nothing was asked of it yet.
+    """
     try:
         _begin(connection)
         return True

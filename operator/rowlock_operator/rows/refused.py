@@ -1,4 +1,6 @@
-"""Rows that the database does not let become runs: left out, so that they hold up no others, and tried again a few at a time."""
+"""Rows that the database does not let become runs: left out, so that they hold up no others, and tried again
+a few at a time.
+"""
 
 import time
 from collections.abc import Callable
@@ -9,7 +11,8 @@ from rowlock_operator.errors import GiveUp
 MOST = 10_000  # rows of one source: each claim passes over all of them
 DOUBTFUL = 20  # so many newly refused in a row, and none that passed: then it may not be the rows
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 60.0
-# Rows on trial come first again, and a good one behind them waits until they are refused: few at a time, and hardly any while new ones are found.
+# Rows on trial come first again, and a good one behind them waits until they are refused: few at a time, and
+# hardly any while new ones are found.
 _FEW, _TRIAL_SECONDS, _BUSY_TRIAL_SECONDS = 5, 1.0, 10.0
 
 
@@ -21,7 +24,9 @@ class _Row:
 
 
 class Refused:
-    """For one thread at a time. `version` grows whenever other rows are to be left out; `trouble` is what refuses all rows, or None."""
+    """For one thread at a time. `version` grows whenever other rows are to be left out; `trouble` is what
+    refuses all rows, or None.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -48,7 +53,11 @@ class Refused:
     def keys(self) -> list[str]:
         """Rows to leave out now."""
         now = self._clock()
-        if self._rows and not self._trial and now >= self._next_trial + (_BUSY_TRIAL_SECONDS if self._finding else 0.0):
+        if (
+            self._rows
+            and not self._trial
+            and now >= self._next_trial + (_BUSY_TRIAL_SECONDS if self._finding else 0.0)
+        ):
             due = [key for key, row in self._rows.items() if row.until <= now]
             self._trial = set(due[: self._size])
             self._next_trial = now + _TRIAL_SECONDS
@@ -56,7 +65,9 @@ class Refused:
         return [key for key in self._rows if key not in self._trial]
 
     def add(self, key: str, why: str, trouble: GiveUp, *, all_of_them: bool = False) -> None:
-        """`all_of_them`: no row beside it passed, and each was seen to be refused; else it takes many to say that it is not the rows."""
+        """`all_of_them`: no row beside it passed, and each was seen to be refused; else it takes many to say
+        that it is not the rows.
+        """
         known = self._rows.get(key)
         if not self._rows:
             self._next_trial = self._clock()
@@ -72,7 +83,9 @@ class Refused:
             self.trouble = trouble
 
     def passed(self, taken: int, *, exhausted: bool) -> None:
-        """A claim went through; `exhausted`: there was nothing left to take, so what was on trial is taken, or no longer pending."""
+        """A claim went through; `exhausted`: there was nothing left to take, so what was on trial is taken,
+        or no longer pending.
+        """
         if taken:
             self._vain, self._any_passed, self.trouble = 0, True, None
         self._finding = self._finding and not exhausted

@@ -1,4 +1,6 @@
-"""Loads named statements: a file holds several, each after a line `-- name: <name>` and comments that say its purpose."""
+"""Loads named statements: a file holds several, each after a line `-- name: <name>` and comments that say its
+purpose.
+"""
 
 import re
 from functools import cache

@@ -1,4 +1,6 @@
-"""A source as the ledger keeps it: enough to write its outcomes back when nobody feeds it any more, whatever became of its RowSource."""
+"""A source as the ledger keeps it: enough to write its outcomes back when nobody feeds it any more, whatever
+became of its RowSource.
+"""
 
 from dataclasses import asdict, fields
 from typing import Any
@@ -35,7 +37,9 @@ def stored(plan: SourcePlan, inspection: Inspection) -> dict[str, Any]:
 
 def restored(spec: dict[str, Any]) -> tuple[SourcePlan, Inspection] | None:
     """The plan and what was known of the table; None for what an operator before this version registered."""
-    if not isinstance(plan := spec.get("plan"), dict) or not isinstance(found := spec.get("inspection"), dict):
+    if not isinstance(plan := spec.get("plan"), dict) or not isinstance(
+        found := spec.get("inspection"), dict
+    ):
         return None
     return (
         SourcePlan(**_known(SourcePlan, plan), pending="false", order_by=(), arguments=(), task=""),

@@ -1,4 +1,6 @@
-"""Encrypts what is copied from Secrets into the database; only the tasks decrypt. The keys are a mounted file, one Fernet key a line, the first in use."""
+"""Encrypts what is copied from Secrets into the database; only the tasks decrypt. The keys are a mounted
+file, one Fernet key a line, the first in use.
+"""
 
 from pathlib import Path
 
@@ -13,13 +15,17 @@ class Vault:
         self._known: tuple[float, str] | None = None
 
     def encrypt(self, text: str) -> str:
-        """A Fernet token. Raises GiveUp (EncryptionKeyMissing) where there is no usable key: a new one is never made up."""
+        """A Fernet token. Raises GiveUp (EncryptionKeyMissing) where there is no usable key: a new one is
+        never made up.
+        """
         from cryptography.fernet import Fernet  # 12 MB that an installation without monitoring never needs
 
         try:
             return Fernet(self.key).encrypt(text.encode()).decode()
         except ValueError:
-            raise reasons.ENCRYPTION_KEY_MISSING.error(why="its first line is no Fernet key (32 bytes in url-safe base64)") from None
+            raise reasons.ENCRYPTION_KEY_MISSING.error(
+                why="its first line is no Fernet key (32 bytes in url-safe base64)"
+            ) from None
 
     @property
     def key(self) -> str:

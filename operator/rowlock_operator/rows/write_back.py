@@ -1,8 +1,10 @@
 """Outcomes on their way from the outbox into the status column of one user's table.
 
-A piece of them is one transaction. Where the table refuses one, each row of the piece is written behind a savepoint, and what is refused is held with a
-time of its own; the others pass it. What is refused only at the commit, or takes too long for so many, makes the pieces smaller until it stands alone.
-A row that somebody has locked is held likewise."""
+A piece of them is one transaction. Where the table refuses one, each row of the piece is written behind a
+savepoint, and what is refused is held with a time of its own; the others pass it. What is refused only at the
+commit, or takes too long for so many, makes the pieces smaller until it stands alone. A row that somebody has
+locked is held likewise.
+"""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -39,7 +41,9 @@ _REFUSED, _LOCKED = _Hold(5.0, 60.0), _Hold(0.5, 10.0, quiet=4)
 
 @dataclass(frozen=True)
 class _Piece:
-    """What a piece found in the outbox, how many of its lines were settled, and whether some were not tried for want of time."""
+    """What a piece found in the outbox, how many of its lines were settled, and whether some were not tried
+    for want of time.
+    """
 
     found: int
     settled: int
@@ -65,13 +69,19 @@ class WriteBack:
         return n
 
     def run(self, text: _Text) -> int:
-        """First what was not tried yet, then for a moment what is due again; returns how many lines left the outbox."""
+        """First what was not tried yet, then for a moment what is due again; returns how many lines left the
+        outbox.
+        """
         settled, self._piece = self._pieces(text, self._piece, again=False, seconds=_PASS_SECONDS)
-        settled_again, self._piece_again = self._pieces(text, self._piece_again, again=True, seconds=_AGAIN_SECONDS)
+        settled_again, self._piece_again = self._pieces(
+            text, self._piece_again, again=True, seconds=_AGAIN_SECONDS
+        )
         return settled + settled_again
 
     def _pieces(self, text: _Text, size: int, *, again: bool, seconds: float) -> tuple[int, int]:
-        """One whole piece, or smaller ones for so long: (how many lines were settled, the size to go on with)."""
+        """One whole piece, or smaller ones for so long: (how many lines were settled, the size to go on
+        with).
+        """
         settled, until = 0, time.monotonic() + seconds
         each, each_helps = False, True
         while True:
@@ -114,7 +124,11 @@ class WriteBack:
             alone |= {key: "newer" for key, active in newer.items() if active}
             open_ = [word for key, word in wanted.items() if key in says and key not in newer]
             ours = set(plan.status_values.values())
-            mine = [word for word in open_ if any(word.may_follow(status, plan.claimed, ours) for status in says[word.key])]
+            mine = [
+                word
+                for word in open_
+                if any(word.may_follow(status, plan.claimed, ours) for status in says[word.key])
+            ]
             alone |= dict.fromkeys({word.key for word in open_} - {word.key for word in mine}, "changed")
             tried, refused, swallowed = mine, dict[str, list[Word]](), set[str]()
             if each:
@@ -123,15 +137,21 @@ class WriteBack:
                 swallowed = self._update(cursor, text, mine, says)
             for why, of in refused.items():
                 self._hold_rows(cursor, of, why, _REFUSED)
-            self._hold_rows(cursor, [wanted[key] for key in locked], "somebody else holds a lock on it", _LOCKED)
-            self._hold_rows(cursor, [wanted[key] for key in swallowed], "a trigger or a rule swallowed it", _REFUSED)
+            self._hold_rows(
+                cursor, [wanted[key] for key in locked], "somebody else holds a lock on it", _LOCKED
+            )
+            self._hold_rows(
+                cursor, [wanted[key] for key in swallowed], "a trigger or a rule swallowed it", _REFUSED
+            )
             held = swallowed.union(word.key for of in refused.values() for word in of)
             settled = [wanted[key] for key in alone] + [word for word in tried if word.key not in held]
             done = self._settle(cursor, settled, alone)
         self._left_alone += len(alone)
         return _Piece(len(self._trying), done, rest=len(tried) < len(mine))
 
-    def _lock(self, cursor: extensions.cursor, text: _Text, keys: Iterable[str]) -> dict[str, list[str | None]]:
+    def _lock(
+        self, cursor: extensions.cursor, text: _Text, keys: Iterable[str]
+    ) -> dict[str, list[str | None]]:
         """Key -> what its row says (a view may show it twice), of the rows that are free and now ours."""
         cursor.execute(text(cursor, "lock_rows"), {"keys": list(keys)})
         return _by_key(cursor.fetchall())
@@ -144,7 +164,9 @@ class WriteBack:
         return {key for key, there, _ in cursor.fetchall() if there}
 
     def _newer(self, cursor: extensions.cursor, of: list[Word]) -> dict[str, bool]:
-        """Keys whose mark may be another run's (true), or that have a newer outcome by now (false: next time, with that one)."""
+        """Keys whose mark may be another run's (true), or that have a newer outcome by now (false: next time,
+        with that one).
+        """
         if not of:
             return {}
         parameters = {
@@ -157,7 +179,9 @@ class WriteBack:
         cursor.execute(_SQL["outbox_newer"], parameters)
         return dict(cursor.fetchall())
 
-    def _update(self, cursor: extensions.cursor, text: _Text, mine: list[Word], says: dict[str, list[str | None]]) -> set[str]:
+    def _update(
+        self, cursor: extensions.cursor, text: _Text, mine: list[Word], says: dict[str, list[str | None]]
+    ) -> set[str]:
         """Writes; returns the keys of rows that say what they said before."""
         parameters: dict[str, Any] = {
             "keys": [word.key for word in mine],
@@ -172,12 +196,18 @@ class WriteBack:
             return set()
         cursor.execute(text(cursor, "read_back"), {"keys": parameters["keys"]})
         now = _by_key([(key, status) for key, there, status in cursor.fetchall() if there])
-        return {word.key for word in mine if word.value not in says[word.key] and now.get(word.key) == says[word.key]}
+        return {
+            word.key
+            for word in mine
+            if word.value not in says[word.key] and now.get(word.key) == says[word.key]
+        }
 
     def _update_each(
         self, cursor: extensions.cursor, text: _Text, mine: list[Word], says: dict[str, list[str | None]]
     ) -> tuple[list[Word], dict[str, list[Word]], set[str]]:
-        """Row by row for a moment: those that were tried, those that were refused by what was said, and keys of those that were swallowed."""
+        """Row by row for a moment: those that were tried, those that were refused by what was said, and keys
+        of those that were swallowed.
+        """
         tried, refused, swallowed = list[Word](), dict[str, list[Word]](), set[str]()
         until = time.monotonic() + _EACH_SECONDS
         for word in mine:
@@ -198,7 +228,11 @@ class WriteBack:
     def _settle(self, cursor: extensions.cursor, of: list[Word], alone: dict[str, str]) -> int:
         ids = [line for word in of for line in word.ids]
         left = [word for word in of if word.key in alone and word.run is not None]
-        parameters = {"ids": ids, "runs": [word.run for word in left], "whys": [alone[word.key] for word in left]}
+        parameters = {
+            "ids": ids,
+            "runs": [word.run for word in left],
+            "whys": [alone[word.key] for word in left],
+        }
         cursor.execute(_SQL["outbox_settle"], parameters)
         return len(ids)
 
@@ -225,4 +259,6 @@ def _by_key(rows: Sequence[tuple[Any, ...]]) -> dict[str, list[str | None]]:
 def _of_one_row(error: GiveUp) -> bool:
     """Whether fewer rows may pass: one was refused, or it took too long for so many."""
     cause = error.__cause__
-    return error.reason == ROW_REFUSED.name or (isinstance(cause, psycopg2.Error) and took_too_long(cause) and patience_now().final)
+    return error.reason == ROW_REFUSED.name or (
+        isinstance(cause, psycopg2.Error) and took_too_long(cause) and patience_now().final
+    )

@@ -7,7 +7,14 @@ from typing import Any
 from rowlock_operator.api.meta import Condition, ConditionStatus, ConditionType
 
 MESSAGE_CHARACTERS = 2000
-ORDER: tuple[ConditionType, ...] = ("Ready", "Progressing", "Suspended", "Throttled", "Degraded", "NeedsReauth")
+ORDER: tuple[ConditionType, ...] = (
+    "Ready",
+    "Progressing",
+    "Suspended",
+    "Throttled",
+    "Degraded",
+    "NeedsReauth",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,11 +27,16 @@ class Verdict:
     message: str = ""
 
 
-def fold_conditions(verdicts: list[Verdict], *, before: list[Condition], generation: int, now: datetime) -> list[dict[str, Any]]:
-    """The conditions as the status holds them, in a fixed order; lastTransitionTime is kept while the status is the same."""
+def fold_conditions(
+    verdicts: list[Verdict], *, before: list[Condition], generation: int, now: datetime
+) -> list[dict[str, Any]]:
+    """The conditions as the status holds them, in a fixed order; lastTransitionTime is kept while the status
+    is the same.
+    """
     known = {condition.type: condition for condition in before}
     return [
-        _condition(verdict, known.get(verdict.type), generation, now) for verdict in sorted(verdicts, key=lambda v: ORDER.index(v.type))
+        _condition(verdict, known.get(verdict.type), generation, now)
+        for verdict in sorted(verdicts, key=lambda v: ORDER.index(v.type))
     ]
 
 

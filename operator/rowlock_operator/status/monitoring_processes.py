@@ -23,7 +23,9 @@ _PHASES: dict[str, Reason] = {
 def fold_monitoring_process_status(process: MonitoringProcess, seen: ProcessObservation) -> dict[str, Any]:
     """The whole status. What the database did not tell keeps its last value."""
     before, row, generation = process.status, seen.row, process.metadata.generation
-    base: dict[str, Any] = before.model_dump(by_alias=True, mode="json", exclude={"conditions", "observed_generation"})
+    base: dict[str, Any] = before.model_dump(
+        by_alias=True, mode="json", exclude={"conditions", "observed_generation"}
+    )
     if row is not None:
         base |= _figures(row) | {
             "nextDiscoveryTime": settled(row.next_discovery_at, before.next_discovery_time),
@@ -31,7 +33,9 @@ def fold_monitoring_process_status(process: MonitoringProcess, seen: ProcessObse
         }
     if seen.acted_on_state is not None:
         base |= {"lastState": seen.acted_on_state, "lastStartRequest": seen.acted_on_request or ""}
-    conditions = fold_conditions(_verdicts(process, seen), before=before.conditions, generation=generation, now=seen.now)
+    conditions = fold_conditions(
+        _verdicts(process, seen), before=before.conditions, generation=generation, now=seen.now
+    )
     return without_absent({"observedGeneration": generation, "conditions": conditions, **base})
 
 
@@ -72,11 +76,18 @@ def _ready(process: MonitoringProcess, seen: ProcessObservation) -> Verdict:
     """Does it do, or could it do, what the user asks for?"""
     row = seen.row
     if seen.troubles:
-        return Verdict(type="Ready", status="False", reason=seen.troubles[0].reason, message=seen.troubles[0].message)
+        return Verdict(
+            type="Ready", status="False", reason=seen.troubles[0].reason, message=seen.troubles[0].message
+        )
     if row is None:
         return _said("Ready", reasons.DEPTH_UNKNOWN, status="Unknown", why="the database has not told yet")
     if row.status == "failed":
-        return Verdict(type="Ready", status="False", reason=row.reason or "Failed", message=row.message or reasons.PROCESS_FAILED.says())
+        return Verdict(
+            type="Ready",
+            status="False",
+            reason=row.reason or "Failed",
+            message=row.message or reasons.PROCESS_FAILED.says(),
+        )
     if row.status == "running":
         return _said("Ready", reasons.PROCESS_RUNNING, status="True")
     if row.requested_at is not None:
@@ -97,7 +108,9 @@ def _degraded(seen: ProcessObservation) -> Verdict:
     """It works or worked, and something needs a person."""
     row = seen.row
     if seen.troubles:
-        return Verdict(type="Degraded", status="True", reason=seen.troubles[0].reason, message=seen.troubles[0].message)
+        return Verdict(
+            type="Degraded", status="True", reason=seen.troubles[0].reason, message=seen.troubles[0].message
+        )
     if row is not None and row.counts.get("unknown"):
         return _said("Degraded", reasons.COMMENTS_UNKNOWN, status="True")
     if row is not None and row.last_error and row.alive:
@@ -112,7 +125,9 @@ def _degraded(seen: ProcessObservation) -> Verdict:
 
 def _needs_reauth(seen: ProcessObservation) -> Verdict:
     if seen.row is not None and seen.row.needs_reauth:
-        return _said("NeedsReauth", reasons.NEEDS_REAUTH, status="True", logins=", ".join(seen.row.needs_reauth))
+        return _said(
+            "NeedsReauth", reasons.NEEDS_REAUTH, status="True", logins=", ".join(seen.row.needs_reauth)
+        )
     return _said("NeedsReauth", reasons.LOGINS_WORK, status="False")
 
 

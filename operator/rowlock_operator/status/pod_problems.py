@@ -35,7 +35,8 @@ _ENDS: dict[str, Reason] = {
     "Drained": reasons.EVICTED,
     "Preempted": reasons.PREEMPTED,
 }
-_POD_WITHIN = timedelta(seconds=10)  # the job controller makes it within a second; where it is refused, Kubernetes says so in Events only
+# the job controller makes it within a second; where it is refused, Kubernetes says so in Events only
+_POD_WITHIN = timedelta(seconds=10)
 
 
 def pod_problems(pods: list[PodSeen], now: datetime | None = None) -> tuple[PodProblem, ...]:
@@ -46,11 +47,14 @@ def pod_problems(pods: list[PodSeen], now: datetime | None = None) -> tuple[PodP
         if kind:
             found.setdefault(kind, []).append((message, pod))
     ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
-    return tuple(_told(kind, *min(each, key=lambda one: (one[0], one[1].name)), len(each)) for kind, each in ordered)
+    return tuple(
+        _told(kind, *min(each, key=lambda one: (one[0], one[1].name)), len(each)) for kind, each in ordered
+    )
 
 
 def _told(kind: str, message: str, pod: PodSeen, count: int) -> PodProblem:
-    involved = Involved(kind="Pod", name=pod.name, uid=pod.uid) if kind == STUCK else None  # the others say all of it themselves
+    # the others say all of it themselves
+    involved = Involved(kind="Pod", name=pod.name, uid=pod.uid) if kind == STUCK else None
     return PodProblem(kind=kind, message=message, count=count, involved=involved)
 
 
@@ -61,7 +65,11 @@ def running_pods(pods: list[PodSeen]) -> int:
 
 def unready_worker(pods: list[PodSeen]) -> PodSeen | None:
     """One that does not become ready, to ask Kubernetes about."""
-    return min((pod for pod in pods if not pod.ready and not pod.ended and not pod.deleting), key=lambda pod: pod.name, default=None)
+    return min(
+        (pod for pod in pods if not pod.ready and not pod.ended and not pod.deleting),
+        key=lambda pod: pod.name,
+        default=None,
+    )
 
 
 def missing_pods(podless: list[KubeJobSeen], now: datetime) -> tuple[PodProblem, ...]:
@@ -70,22 +78,35 @@ def missing_pods(podless: list[KubeJobSeen], now: datetime) -> tuple[PodProblem,
     if not late:
         return ()
     first = min(late, key=lambda kube_job: kube_job.name)
-    return (PodProblem(kind="NoPod", message=first.name, count=len(late), involved=Involved(kind="Job", name=first.name, uid=first.uid)),)
+    return (
+        PodProblem(
+            kind="NoPod",
+            message=first.name,
+            count=len(late),
+            involved=Involved(kind="Job", name=first.name, uid=first.uid),
+        ),
+    )
 
 
 def ended_pods(pods: Sequence[PodSeen]) -> tuple[PodProblem, ...]:
-    """What nodes said of the pods that they ended, the commonest first. Others have taken their place: no reason not to be Ready."""
+    """What nodes said of the pods that they ended, the commonest first. Others have taken their place: no
+    reason not to be Ready.
+    """
     found: dict[str, list[str]] = {}
     for pod in pods:
         if pod.phase == "Failed":
             said = pod.message.strip() or f"pod {pod.name} on node {pod.node or '(unknown)'}"
             found.setdefault(pod.reason or "Failed", []).append(said)
     ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
-    return tuple(PodProblem(kind=kind, message=sorted(messages)[0], count=len(messages)) for kind, messages in ordered)
+    return tuple(
+        PodProblem(kind=kind, message=sorted(messages)[0], count=len(messages)) for kind, messages in ordered
+    )
 
 
 def with_recent(ended: tuple[PodProblem, ...], recent: tuple[PodProblem, ...]) -> tuple[PodProblem, ...]:
-    """Beside the pods that are there to be looked at, ends of the last minutes: of containers that run again, of pods that are gone."""
+    """Beside the pods that are there to be looked at, ends of the last minutes: of containers that run again,
+    of pods that are gone.
+    """
     kinds = {problem.kind for problem in ended}
     both = (*ended, *(problem for problem in recent if problem.kind not in kinds))
     return tuple(sorted(both, key=lambda problem: (-problem.count, problem.kind)))
@@ -134,9 +155,17 @@ def _problem(pod: PodSeen, now: datetime | None) -> tuple[str, str]:
 
 
 def _stuck(pod: PodSeen, now: datetime | None) -> tuple[str, str]:
-    """It does not run, and nobody says why: a volume, a key of a Secret, an address, an init container without end."""
+    """It does not run, and nobody says why: a volume, a key of a Secret, an address, an init container
+    without end.
+    """
     since = pod.scheduled_at or pod.created_at
-    if now is None or since is None or pod.phase != "Pending" or pod.started_at is not None or now < since + STUCK_AFTER:
+    if (
+        now is None
+        or since is None
+        or pod.phase != "Pending"
+        or pod.started_at is not None
+        or now < since + STUCK_AFTER
+    ):
         return "", ""
     if not pod.node:
         return STUCK, f"pod {pod.name}: no scheduler has looked at it"

@@ -18,9 +18,13 @@ def fold_row_source_status(source: RowSource, seen: SourceObservation) -> dict[s
     return without_absent(
         {
             "observedGeneration": generation,
-            "conditions": fold_conditions(_verdicts(source, seen), before=before.conditions, generation=generation, now=seen.now),
+            "conditions": fold_conditions(
+                _verdicts(source, seen), before=before.conditions, generation=generation, now=seen.now
+            ),
             "pending": before.pending if seen.pending is None else seen.pending,
-            "pendingDisplay": before.pending_display if seen.pending is None else display(seen.pending, seen.pending_cap),
+            "pendingDisplay": before.pending_display
+            if seen.pending is None
+            else display(seen.pending, seen.pending_cap),
             "running": before.running if seen.running is None else seen.running,
             "done": before.done if seen.done is None else seen.done,
             "failed": before.failed if seen.failed is None else seen.failed,
@@ -38,13 +42,17 @@ def _verdicts(source: RowSource, seen: SourceObservation) -> list[Verdict]:
 
 def _ready(source: RowSource, seen: SourceObservation) -> Verdict:
     if seen.troubles:
-        return Verdict(type="Ready", status="False", reason=seen.troubles[0].reason, message=seen.troubles[0].message)
+        return Verdict(
+            type="Ready", status="False", reason=seen.troubles[0].reason, message=seen.troubles[0].message
+        )
     if source.spec.suspend:
         return _said("Ready", reasons.SUSPENDED, status="False")
     if seen.queue_suspended:
         return _said("Ready", reasons.QUEUE_SUSPENDED, status="False", queue=source.spec.work_queue_ref.name)
     if seen.pending is None:
-        return _said("Ready", reasons.DEPTH_UNKNOWN, status="Unknown", why="the table has not been counted yet")
+        return _said(
+            "Ready", reasons.DEPTH_UNKNOWN, status="Unknown", why="the table has not been counted yet"
+        )
     return _said("Ready", reasons.READY, status="True")
 
 
@@ -52,7 +60,9 @@ def _suspended(source: RowSource, seen: SourceObservation) -> Verdict:
     if source.spec.suspend:
         return _said("Suspended", reasons.SUSPENDED, status="True")
     if seen.queue_suspended:
-        return _said("Suspended", reasons.QUEUE_SUSPENDED, status="True", queue=source.spec.work_queue_ref.name)
+        return _said(
+            "Suspended", reasons.QUEUE_SUSPENDED, status="True", queue=source.spec.work_queue_ref.name
+        )
     return _said("Suspended", reasons.NOT_SUSPENDED, status="False")
 
 

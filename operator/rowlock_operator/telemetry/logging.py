@@ -1,7 +1,8 @@
 """Log lines: an event name and key-values, JSON in a cluster, readable on a terminal.
 
-A call is `log.info("row_claimed", extra={"queue": ..., "runs": 3})`. Levels by reader: debug for us, info for milestones, warning for the
-operator with the consequence, error with the remedy. Nothing per reconcile above debug.
+A call is `log.info("row_claimed", extra={"queue": ..., "runs": 3})`. Levels by reader: debug for us, info for
+milestones, warning for the operator with the consequence, error with the remedy. Nothing per reconcile above
+debug.
 """
 
 import json
@@ -50,7 +51,9 @@ def key_values(record: logging.LogRecord) -> dict[str, Any]:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, event, then the key-values; an exception as `exception`."""
+    """One JSON object a line: time, level, logger, event, then the key-values; an exception as
+    `exception`.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -69,14 +72,18 @@ class TextFormatter(logging.Formatter):
     """`12:00:01.123 INFO  rowlock.lease lease_acquired identity=a`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(sep=" ", timespec="milliseconds")[11:23]
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(sep=" ", timespec="milliseconds")[
+            11:23
+        ]
         values = "".join(f" {key}={value}" for key, value in key_values(record).items())
         line = f"{moment} {record.levelname:7} {record.name} {record.getMessage()}{values}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
 def configure(log_format: str, *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
-    """Sends all log lines to `stream` (stderr by default) in `log_format` (`json` or `text`), and quietens chatty libraries."""
+    """Sends all log lines to `stream` (stderr by default) in `log_format` (`json` or `text`), and quietens
+    chatty libraries.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     root = logging.getLogger()

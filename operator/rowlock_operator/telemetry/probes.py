@@ -16,10 +16,18 @@ Probe = Callable[[], tuple[bool, str]]
 
 
 class ProbeServer(AbstractAsyncContextManager["ProbeServer"]):
-    """Serves while its `async with` block runs. A path is ok when all of its probes are; the reply names every probe with its reason."""
+    """Serves while its `async with` block runs. A path is ok when all of its probes are; the reply names
+    every probe with its reason.
+    """
 
     def __init__(
-        self, *, metrics: Metrics, live: Mapping[str, Probe], ready: Mapping[str, Probe], port: int, host: str | None = None
+        self,
+        *,
+        metrics: Metrics,
+        live: Mapping[str, Probe],
+        ready: Mapping[str, Probe],
+        port: int,
+        host: str | None = None,
     ) -> None:
         self._metrics, self._wanted_port, self._host = metrics, port, host
         self._probes = {"/livez": live, "/readyz": ready}
@@ -41,7 +49,9 @@ class ProbeServer(AbstractAsyncContextManager["ProbeServer"]):
         await web.TCPSite(self._runner, self._host, self._wanted_port).start()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -50,14 +60,17 @@ class ProbeServer(AbstractAsyncContextManager["ProbeServer"]):
         answers = {name: _ask(probe) for name, probe in self._probes[request.path].items()}
         self._log_changes(request.path, answers)
         ok = all(fine for fine, _ in answers.values())
-        lines = "".join(f"[{'+' if fine else '-'}] {name}: {reason}\n" for name, (fine, reason) in answers.items())
+        lines = "".join(
+            f"[{'+' if fine else '-'}] {name}: {reason}\n" for name, (fine, reason) in answers.items()
+        )
         return web.Response(text=lines or "ok\n", status=200 if ok else 503)
 
     async def _scrape(self, _request: web.Request) -> web.Response:
         return web.Response(body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 
     def _log_changes(self, path: str, answers: Mapping[str, tuple[bool, str]]) -> None:
-        # kubelet throws the body of a failed probe away, so the reason goes to the log: once, not every ten seconds.
+        # kubelet throws the body of a failed probe away, so the reason goes to the log: once, not every ten
+        # seconds.
         for name, (fine, reason) in answers.items():
             if fine:
                 self._failing.discard((path, name))

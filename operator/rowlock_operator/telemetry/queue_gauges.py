@@ -1,5 +1,7 @@
-"""Depths of queues as Prometheus reads them: made at each scrape from the latest figures, so that nothing is kept for a queue at rest
-(six gauges each were 30 MB with 5,000 queues) and nothing stays of a queue that is gone."""
+"""Depths of queues as Prometheus reads them: made at each scrape from the latest figures, so that nothing is
+kept for a queue at rest (six gauges each were 30 MB with 5,000 queues) and nothing stays of a queue that is
+gone.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,9 +31,13 @@ class QueueGauges(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         depth = GaugeMetricFamily(
-            "rowlock_queue_depth", "Runs of a queue by state; one at rest shows waiting alone.", labels=["queue", "state"]
+            "rowlock_queue_depth",
+            "Runs of a queue by state; one at rest shows waiting alone.",
+            labels=["queue", "state"],
         )
-        oldest = GaugeMetricFamily("rowlock_oldest_waiting_seconds", "Age of the oldest due run not started.", labels=["queue"])
+        oldest = GaugeMetricFamily(
+            "rowlock_oldest_waiting_seconds", "Age of the oldest due run not started.", labels=["queue"]
+        )
         for figures in self.read():
             for state, runs in figures.runs.items():
                 depth.add_metric([figures.queue, state], runs)

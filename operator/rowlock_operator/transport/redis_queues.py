@@ -14,13 +14,18 @@ from rowlock_operator.api import reasons
 from rowlock_operator.errors import RetryLater
 
 RQ_FUNCTION = "rowlock_jobs.worker.stock.run"
-# Pickle, because that is what RQ's tools read where nobody told them otherwise, and rq-dashboard's worker page always. No bytes are
-# both this and RQ's JSON: a JSON list begins with a byte that no pickle may begin with. Plain values: reading them executes nothing.
+# Pickle, because that is what RQ's tools read where nobody told them otherwise, and rq-dashboard's worker
+# page always. No bytes are both this and RQ's JSON: a JSON list begins with a byte that no pickle may begin
+# with. Plain values: reading them executes nothing.
 _DATA = zlib.compress(pickle.dumps((RQ_FUNCTION, None, (), {}), protocol=2))
-# Results live in the ledger; here they are for RQ's tools alone, and the worker's turn.lua keeps the last ones only.
+# Results live in the ledger; here they are for RQ's tools alone, and the worker's turn.lua keeps the last
+# ones only.
 _RESULT_TTL_SECONDS, _FAILURE_TTL_SECONDS = 300, 3600
 _BATCH = 500
-FULL = "it is full (OOM, used memory is above maxmemory); workers go on with what is there: give it more memory, see docs/tuning.md"
+FULL = (
+    "it is full (OOM, used memory is above maxmemory); workers go on with what is there: give it more memory,"
+    " see docs/tuning.md"
+)
 _PATIENCE: dict[str, Any] = {"socket_timeout": 5, "socket_connect_timeout": 3, "health_check_interval": 15}
 
 
@@ -37,7 +42,9 @@ class RedisQueues:
     """Raises RetryLater where Redis is away; the ledger keeps the claim, the sweeper pushes it again."""
 
     def __init__(self, url: str) -> None:
-        """Raises GiveUp (SecretMalformed) for an address that cannot be read; no part of it is in the error."""
+        """Raises GiveUp (SecretMalformed) for an address that cannot be read; no part of it is in the
+        error.
+        """
         self._client = _client(url)
         self._enqueue = self._client.register_script(_script("enqueue.lua"))
         self._lost = self._client.register_script(_script("lost.lua"))
@@ -49,7 +56,14 @@ class RedisQueues:
         fixed: list[Any] = [name, now, _DATA, hard_seconds, _RESULT_TTL_SECONDS, _FAILURE_TTL_SECONDS]
         pushed = 0
         for batch in _batches(ids):
-            pushed += int(self._call(self._enqueue, ["rq:queues", f"rq:queue:{name}"], fixed + batch, f"pushing to queue {name}"))
+            pushed += int(
+                self._call(
+                    self._enqueue,
+                    ["rq:queues", f"rq:queue:{name}"],
+                    fixed + batch,
+                    f"pushing to queue {name}",
+                )
+            )
         return pushed
 
     def lost(self, work_queue: str, ids: list[str]) -> set[str]:
@@ -59,7 +73,10 @@ class RedisQueues:
         for batch in _batches(ids):
             found |= {
                 i.decode()
-                for i in cast(list[bytes], self._call(self._lost, [key], list(batch), f"looking for lost claims of {work_queue}"))
+                for i in cast(
+                    list[bytes],
+                    self._call(self._lost, [key], list(batch), f"looking for lost claims of {work_queue}"),
+                )
             }
         return found
 
@@ -81,14 +98,17 @@ def _client(url: str) -> redis.Redis:
     try:
         address = read_redis_address(url)
         client = redis.Redis.from_url(address.url, **address.login, **_PATIENCE)
-        client.connection_pool.make_connection()  # not opened: it refuses options that this library does not know
+        # not opened: it refuses options that this library does not know
+        client.connection_pool.make_connection()
         return client
     except AddressMalformed as error:
         why = error.why
     except (redis.RedisError, TypeError, ValueError):
         why = "it has an option that the library does not know"
     # Outside of the handlers: an error that stays behind as the context of ours would carry what it quotes.
-    raise reasons.SECRET_MALFORMED.error(fact=f"The URL of Redis in its Secret cannot be read: {why}", form=REDIS_FORM)
+    raise reasons.SECRET_MALFORMED.error(
+        fact=f"The URL of Redis in its Secret cannot be read: {why}", form=REDIS_FORM
+    )
 
 
 def _batches(ids: list[str]) -> Iterable[list[str]]:

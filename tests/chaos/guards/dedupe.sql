@@ -1,5 +1,5 @@
--- A row may become two runs: the second gets a key of its own, so that no unique index stops it; and what was taken is remembered where the looks
--- read it (a child of the table) but no unique index sees it.
+-- A row may become two runs: the second gets a key of its own, so that no unique index stops it; and what was taken is
+-- remembered where the looks read it (a child of the table) but no unique index sees it.
 create table rowlock.seen_by_many() inherits (rowlock.seen);
 create function rowlock.remember_beside() returns trigger language plpgsql as $$
 begin

@@ -1,4 +1,5 @@
-# What Kubernetes writes is taken at its word: exit code 0 is a success whoever asked for the end, and limits count from what a node's clock said.
+# What Kubernetes writes is taken at its word: exit code 0 is a success whoever asked for the end, and limits
+# count from what a node's clock said.
 from rowlock_operator.dispatch.sightings import Sightings
 from rowlock_operator.observed.pods import PodSeen
 

@@ -8,7 +8,9 @@ from tests.bench.measures import measures
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.parametrize("name", ["claiming", "behind_limits", "dispatch_rate", "row_to_start", "redis_memory"])
+@pytest.mark.parametrize(
+    "name", ["claiming", "behind_limits", "dispatch_rate", "row_to_start", "redis_memory"]
+)
 def test_a_measure_gives_each_of_its_figures(name: str) -> None:
     (measure,) = measures([name])
     (figures,) = run(measure, 1, quick=True)

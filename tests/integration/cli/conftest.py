@@ -12,7 +12,9 @@ from tests.services.postgres import connect
 def invoke(database: str, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     monkeypatch.delenv("ROWLOCK_DATABASE_URL_FILE", raising=False)
     with connect(database) as cur:
-        cur.execute("insert into rowlock.queue(name) values ('demo/documents'), ('demo/mail'), ('other/mail')")
+        cur.execute(
+            "insert into rowlock.queue(name) values ('demo/documents'), ('demo/mail'), ('other/mail')"
+        )
     return lambda *words, url=database, answer=None: CliRunner().invoke(
         rowlock, [str(word) for word in words], env={"ROWLOCK_DATABASE_URL": url}, input=answer
     )

@@ -4,7 +4,11 @@ from typing import Any
 
 from tests.integration.monitoring.processes import article, process, sql, started
 
-TEXTS = {"article_content": "Once upon a time.", "comment_content": "[AI] A kind word.", "article_title": "The fox"}
+TEXTS = {
+    "article_content": "Once upon a time.",
+    "comment_content": "[AI] A kind word.",
+    "article_title": "The fox",
+}
 
 
 def watched(url: str, name: str = "watch", **changes: Any) -> dict[str, Any]:
@@ -21,5 +25,7 @@ def comment(url: str, wanted: dict[str, Any], number: str = "1", **columns: Any)
 
 def state_of(url: str, comment_id: str) -> tuple[str, str, str | None]:
     """(status, approval, approved_by)."""
-    ((status, approval, by),) = sql(url, "select status, approval, approved_by from ai_comments where id = %s", comment_id)
+    ((status, approval, by),) = sql(
+        url, "select status, approval, approved_by from ai_comments where id = %s", comment_id
+    )
     return str(status), str(approval), by

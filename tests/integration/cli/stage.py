@@ -32,17 +32,33 @@ class Worker:
 
     def claim(self) -> list[tuple[str, int]]:
         return self._call(
-            "select id::text, attempt from rowlock.round_v1(array(select id from rowlock.queue), array(select 100 from rowlock.queue))"
-            " where id is not null"
+            "select id::text, attempt from rowlock.round_v1(array(select id from rowlock.queue), array(select"
+            " 100 from rowlock.queue)) where id is not null"
         )
 
     def start(self, claimed: list[tuple[str, int]]) -> None:
         ids, attempts = [run_id for run_id, _ in claimed], [attempt for _, attempt in claimed]
-        self._call("select * from rowlock.start_v1(%s::uuid[], %s, %s, %s)", ids, attempts, self.runner, self.token)
+        self._call(
+            "select * from rowlock.start_v1(%s::uuid[], %s, %s, %s)", ids, attempts, self.runner, self.token
+        )
 
-    def finish(self, run_id: str, outcome: str, *, attempt: int = 1, result: object = None, failure: object = None) -> str:
-        values = ([run_id], [attempt], self.token, [outcome], [result and json.dumps(result)], [failure and json.dumps(failure)])
-        return str(self._call("select state from rowlock.finish_v1(%s::uuid[], %s, %s, %s, %s::jsonb[], %s::jsonb[])", *values)[0][0])
+    def finish(
+        self, run_id: str, outcome: str, *, attempt: int = 1, result: object = None, failure: object = None
+    ) -> str:
+        values = (
+            [run_id],
+            [attempt],
+            self.token,
+            [outcome],
+            [result and json.dumps(result)],
+            [failure and json.dumps(failure)],
+        )
+        return str(
+            self._call(
+                "select state from rowlock.finish_v1(%s::uuid[], %s, %s, %s, %s::jsonb[], %s::jsonb[])",
+                *values,
+            )[0][0]
+        )
 
     def run(self, outcome: str, *, result: object = None, failure: object = None) -> None:
         claimed = self.claim()

@@ -20,7 +20,9 @@ def dead(invoke: Invoke, worker: Worker, count: int, *words: str, queue: str = "
     return ids
 
 
-def test_purge_shows_the_count_asks_and_deletes_only_the_dead_of_the_queue(invoke: Invoke, worker: Worker) -> None:
+def test_purge_shows_the_count_asks_and_deletes_only_the_dead_of_the_queue(
+    invoke: Invoke, worker: Worker
+) -> None:
     gone = dead(invoke, worker, 2)
     other = dead(invoke, worker, 1, queue="demo/mail")
     done = enqueued(invoke)
@@ -29,7 +31,8 @@ def test_purge_shows_the_count_asks_and_deletes_only_the_dead_of_the_queue(invok
     result = invoke("purge", "--queue", "documents", answer="y\n")
     assert (result.exit_code, result.stdout) == (0, "2 dead runs of demo/documents were deleted.\n")
     assert (
-        "2 dead runs of demo/documents would be deleted with their arguments and results; deleted runs cannot be requeued." in result.stderr
+        "2 dead runs of demo/documents would be deleted with their arguments and results; deleted runs cannot"
+        " be requeued." in result.stderr
     )
     assert states(invoke) == {other[0]: "dead", done: "succeeded", waiting: "pending"}
     assert invoke("requeue", gone[0]).exit_code == 1
@@ -47,30 +50,46 @@ def test_without_a_yes_nothing_is_changed(answer: str, invoke: Invoke, worker: W
 
 def test_a_dry_run_counts_and_changes_nothing(invoke: Invoke, worker: Worker) -> None:
     ids = dead(invoke, worker, 1)
-    told = json.loads(invoke("purge", "--queue", "documents", "--state", "dead,unknown", "--dry-run", "-o", "json").stdout)
-    assert (told["verb"], told["queue"], told["states"], told["count"]) == ("purge", "demo/documents", ["dead", "unknown"], 1)
+    told = json.loads(
+        invoke("purge", "--queue", "documents", "--state", "dead,unknown", "--dry-run", "-o", "json").stdout
+    )
+    assert (told["verb"], told["queue"], told["states"], told["count"]) == (
+        "purge",
+        "demo/documents",
+        ["dead", "unknown"],
+        1,
+    )
     assert states(invoke) == {ids[0]: "dead"}
 
 
 def test_nothing_to_purge_is_no_question_and_no_failure(invoke: Invoke) -> None:
     result = invoke("purge", "--queue", "documents", "--state", "succeeded")
-    assert (result.exit_code, result.stdout) == (0, "demo/documents has no succeeded run: nothing to purge.\n")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "demo/documents has no succeeded run: nothing to purge.\n",
+    )
 
 
-def test_only_runs_that_ended_long_enough_ago_are_purged(invoke: Invoke, worker: Worker, database: str) -> None:
+def test_only_runs_that_ended_long_enough_ago_are_purged(
+    invoke: Invoke, worker: Worker, database: str
+) -> None:
     with connect(database) as cur:
         cur.execute(
             "create table rowlock.done_old partition of rowlock.done"
             " for values from (now() - interval '20 days') to (date_trunc('day', now()) - interval '8 days')"
         )
         old, new = dead(invoke, worker, 2)
-        cur.execute("update rowlock.done set finished_at = finished_at - interval '10 days' where id = %s", (old,))
+        cur.execute(
+            "update rowlock.done set finished_at = finished_at - interval '10 days' where id = %s", (old,)
+        )
     result = invoke("purge", "--queue", "documents", "--older-than", "9d", "--yes", "-o", "json")
     assert (json.loads(result.stdout)["done"], json.loads(result.stdout)["left"]) == (1, 0)
     assert states(invoke) == {new: "dead"}
 
 
-def test_the_large_arguments_of_purged_runs_go_and_those_of_others_stay(invoke: Invoke, worker: Worker, database: str) -> None:
+def test_the_large_arguments_of_purged_runs_go_and_those_of_others_stay(
+    invoke: Invoke, worker: Worker, database: str
+) -> None:
     large = json.dumps({"text": [str(n) for n in range(2000)]})
     dead(invoke, worker, 2, "--args", large)
     kept = dead(invoke, worker, 1, "--args", large, queue="demo/mail")
@@ -83,14 +102,17 @@ def test_the_large_arguments_of_purged_runs_go_and_those_of_others_stay(invoke: 
 def test_more_than_one_batch_is_purged_to_the_end(invoke: Invoke, database: str) -> None:
     with connect(database) as cur:
         cur.execute(
-            "insert into rowlock.done(id, queue_id, attempt, source_id, state, priority, fairness_key, write_back, task,"
-            "  infra_tries, app_tries, site_tries, created_at)"
-            " select rowlock.new_id(), (select id from rowlock.queue where name = 'demo/mail'), 1, 0, (array['dead', 'succeeded'])[1 + n %% 2], 0, '', false, 't',"
-            " 0, 0, 0, now() from generate_series(1, %s) n",
+            "insert into rowlock.done(id, queue_id, attempt, source_id, state, priority, fairness_key,"
+            " write_back, task,  infra_tries, app_tries, site_tries, created_at) select rowlock.new_id(),"
+            " (select id from rowlock.queue where name = 'demo/mail'), 1, 0, (array['dead', 'succeeded'])[1 +"
+            " n %% 2], 0, '', false, 't', 0, 0, 0, now() from generate_series(1, %s) n",
             (12_000,),
         )
     result = invoke("purge", "--queue", "demo/mail", "--state", "dead", "--state", "succeeded", "--yes")
-    assert (result.exit_code, result.stdout) == (0, "12,000 dead or succeeded runs of demo/mail were deleted.\n")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "12,000 dead or succeeded runs of demo/mail were deleted.\n",
+    )
 
 
 def test_pending_runs_are_canceled_instead_and_can_be_requeued(invoke: Invoke) -> None:
@@ -101,7 +123,9 @@ def test_pending_runs_are_canceled_instead_and_can_be_requeued(invoke: Invoke) -
     assert invoke("requeue", run_id).exit_code == 0
 
 
-def test_all_waiting_runs_are_canceled_and_the_running_one_is_not_even_told(invoke: Invoke, worker: Worker) -> None:
+def test_all_waiting_runs_are_canceled_and_the_running_one_is_not_even_told(
+    invoke: Invoke, worker: Worker
+) -> None:
     running = enqueued(invoke)
     worker.start(worker.claim())
     claimed = enqueued(invoke)
@@ -110,7 +134,12 @@ def test_all_waiting_runs_are_canceled_and_the_running_one_is_not_even_told(invo
     other = enqueued(invoke, queue="demo/mail")
     result = invoke("cancel", "--queue", "documents", "--all-waiting", "--reason", "WrongFiles", answer="y\n")
     assert (result.exit_code, result.stdout) == (0, "3 waiting runs of demo/documents were canceled.\n")
-    assert states(invoke) == {running: "running", other: "pending", claimed: "canceled", **dict.fromkeys(pending, "canceled")}
+    assert states(invoke) == {
+        running: "running",
+        other: "pending",
+        claimed: "canceled",
+        **dict.fromkeys(pending, "canceled"),
+    }
     assert "It was asked to end" not in invoke("why", running).stdout
     assert "It was canceled 0s ago: WrongFiles." in invoke("why", claimed).stdout
 
@@ -147,11 +176,18 @@ def test_a_login_with_the_role_of_a_client_may_clear_up_but_not_purge_what_has_n
 ) -> None:
     dead(invoke, worker, 1)
     enqueued(invoke)
-    assert invoke("purge", "--queue", "demo/documents", "--yes", url=client_url).stdout == "1 dead run of demo/documents was deleted.\n"
-    assert invoke("cancel", "--queue", "demo/documents", "--all-waiting", "--yes", url=client_url).exit_code == 0
+    assert (
+        invoke("purge", "--queue", "demo/documents", "--yes", url=client_url).stdout
+        == "1 dead run of demo/documents was deleted.\n"
+    )
+    assert (
+        invoke("cancel", "--queue", "demo/documents", "--all-waiting", "--yes", url=client_url).exit_code == 0
+    )
     with (
         connect(client_url) as cur,
-        pytest.raises(Exception, match="only succeeded, dead, unknown and canceled runs are purged, not running"),
+        pytest.raises(
+            Exception, match="only succeeded, dead, unknown and canceled runs are purged, not running"
+        ),
     ):
         cur.execute("select rowlock.purge_v1('demo/documents', '{running}')")
 
@@ -159,8 +195,9 @@ def test_a_login_with_the_role_of_a_client_may_clear_up_but_not_purge_what_has_n
 def test_the_functions_are_nobodys_but_the_clients(database: str) -> None:
     with connect(database) as cur:
         cur.execute(
-            "select p.proname, array_agg(a.grantee::regrole::text order by 1) from pg_proc p, aclexplode(p.proacl) a"
-            " where p.proname in ('purge_v1', 'cancel_waiting_v1') and a.grantee <> p.proowner group by 1 order by 1"
+            "select p.proname, array_agg(a.grantee::regrole::text order by 1) from pg_proc p,"
+            " aclexplode(p.proacl) a where p.proname in ('purge_v1', 'cancel_waiting_v1') and a.grantee <>"
+            " p.proowner group by 1 order by 1"
         )
         assert cur.fetchall() == [("cancel_waiting_v1", ["rowlock_client"]), ("purge_v1", ["rowlock_client"])]
 
@@ -168,11 +205,18 @@ def test_the_functions_are_nobodys_but_the_clients(database: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("purge",), ("purge", "--queue", "q", "--state", "running"), ("purge", "--queue", "q", "--state", "dead,pending"),
-        ("purge", "--queue", "q", "--older-than", "7"), ("purge", "--queue", "q", "-o", "json"), ("purge", "--queue", "q", "--yes", "--dry-run"),
-        ("cancel", "--all-waiting"), ("cancel", "--queue", "q"), ("cancel", "x", "--queue", "q", "--all-waiting"), ("cancel", "x", "--yes"),
+        ("purge",),
+        ("purge", "--queue", "q", "--state", "running"),
+        ("purge", "--queue", "q", "--state", "dead,pending"),
+        ("purge", "--queue", "q", "--older-than", "7"),
+        ("purge", "--queue", "q", "-o", "json"),
+        ("purge", "--queue", "q", "--yes", "--dry-run"),
+        ("cancel", "--all-waiting"),
+        ("cancel", "--queue", "q"),
+        ("cancel", "x", "--queue", "q", "--all-waiting"),
+        ("cancel", "x", "--yes"),
     ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_wrong_usage_is_exit_code_2(words: tuple[str, ...], invoke: Invoke) -> None:
     assert invoke(*words).exit_code == 2

@@ -1,4 +1,6 @@
-"""`rowlock comments` on a real database; what becomes of an approved comment at the site stands in test_posting.py."""
+"""`rowlock comments` on a real database; what becomes of an approved comment at the site stands in
+test_posting.py.
+"""
 
 import json
 from typing import Any
@@ -24,7 +26,9 @@ def watch(domain: str) -> dict[str, Any]:
     return watched(domain)
 
 
-def test_comments_are_listed_with_what_a_person_needs(domain: str, watch: dict[str, Any], invoke: Invoke) -> None:
+def test_comments_are_listed_with_what_a_person_needs(
+    domain: str, watch: dict[str, Any], invoke: Invoke
+) -> None:
     first = comment(domain, watch, "1", id="11111111-aaaa-4000-8000-000000000001")
     comment(
         domain,
@@ -35,12 +39,29 @@ def test_comments_are_listed_with_what_a_person_needs(domain: str, watch: dict[s
         error_message="the site said no",
         article_title="A bear",
     )
-    comment(domain, watch, "3", id="33333333-aaaa-4000-8000-000000000003", approval="approved", approved_by="bea", article_title="An owl")
+    comment(
+        domain,
+        watch,
+        "3",
+        id="33333333-aaaa-4000-8000-000000000003",
+        approval="approved",
+        approved_by="bea",
+        article_title="An owl",
+    )
     other = watched(domain, "other", owner="ben")
-    comment(domain, other, "4", id="44444444-aaaa-4000-8000-000000000004", status="discovered", article_content=None, comment_content=None)
+    comment(
+        domain,
+        other,
+        "4",
+        id="44444444-aaaa-4000-8000-000000000004",
+        status="discovered",
+        article_content=None,
+        comment_content=None,
+    )
     sql(domain, "update ai_comments set created_at = now() - interval '1 hour' * left(id::text, 1)::int")
-    assert invoke("comments", "list").stdout == (
-        "COMMENT    PROCESS      ARTICLE   LOGIN   STATUS       APPROVAL          AGE   ERROR\n"
+    assert (
+        invoke("comments", "list").stdout
+        == "COMMENT    PROCESS      ARTICLE   LOGIN   STATUS       APPROVAL          AGE   ERROR\n"
         "11111111   demo/watch   The fox   ada     generated    waiting           1h\n"
         "22222222   demo/watch   A bear    ada     failed       -                 2h    the site said no\n"
         "33333333   demo/watch   An owl    ada     generated    approved by bea   3h\n"
@@ -48,27 +69,45 @@ def test_comments_are_listed_with_what_a_person_needs(domain: str, watch: dict[s
     )
 
     def ids(*words: str) -> list[str]:
-        return [one["short_id"] for one in json.loads(invoke("comments", "list", "-o", "json", *words).stdout)]
+        return [
+            one["short_id"] for one in json.loads(invoke("comments", "list", "-o", "json", *words).stdout)
+        ]
 
     assert ids("--process", "other") == ["44444444"]
-    assert ids("--process", "demo/watch", "--status", "generated,failed", "--limit", "2") == ["11111111", "22222222"]
+    assert ids("--process", "demo/watch", "--status", "generated,failed", "--limit", "2") == [
+        "11111111",
+        "22222222",
+    ]
     assert ids("--approval", "waiting") == ["11111111"], "what is not written yet waits for nobody"
     assert ids("--status", "posted") == []
     assert invoke("comments", "list", "--status", "posted").stdout == "No comments match.\n"
     assert json.loads(invoke("comments", "list", "-o", "json", "--limit", "1").stdout)[0]["id"] == first
 
 
-def test_deleted_comments_are_shown_to_who_asks_for_them(domain: str, watch: dict[str, Any], invoke: Invoke) -> None:
+def test_deleted_comments_are_shown_to_who_asks_for_them(
+    domain: str, watch: dict[str, Any], invoke: Invoke
+) -> None:
     comment(domain, watch, status="deleted")
     assert invoke("comments", "list").stdout == "No comments match.\n"
     assert len(json.loads(invoke("comments", "list", "--status", "deleted", "-o", "json").stdout)) == 1
 
 
-def test_a_comment_is_shown_with_its_article_and_its_cost(domain: str, watch: dict[str, Any], invoke: Invoke) -> None:
+def test_a_comment_is_shown_with_its_article_and_its_cost(
+    domain: str, watch: dict[str, Any], invoke: Invoke
+) -> None:
     made = comment(
-        domain, watch, id="11111111-aaaa-4000-8000-000000000001", article_content="word " * 500, article_author="Ada", ai_provider_name="openai",
-        ai_model_name="small", generation_tokens=1234, generation_time_ms=2500, reasoning_content="it is a fox", article_url="http://site.example/1",
-    )  # fmt: skip
+        domain,
+        watch,
+        id="11111111-aaaa-4000-8000-000000000001",
+        article_content="word " * 500,
+        article_author="Ada",
+        ai_provider_name="openai",
+        ai_model_name="small",
+        generation_tokens=1234,
+        generation_time_ms=2500,
+        reasoning_content="it is a fox",
+        article_url="http://site.example/1",
+    )
     sql(domain, "update ai_comments set updated_at = now() - interval '3 hours'")
     lines = invoke("comments", "show", "1111").stdout.splitlines()
     assert lines[:10] == [
@@ -86,11 +125,21 @@ def test_a_comment_is_shown_with_its_article_and_its_cost(domain: str, watch: di
     assert "more characters; all of it with -o json" in "\n".join(lines)
     assert lines[-5:] == ["Comment", "  [AI] A kind word.", "", "Reasoning", "  it is a fox"]
     assert max(len(line) for line in lines) <= 110
-    assert json.loads(invoke("comments", "show", made, "-o", "json").stdout)["article_content"] == "word " * 500
+    assert (
+        json.loads(invoke("comments", "show", made, "-o", "json").stdout)["article_content"] == "word " * 500
+    )
 
 
-def test_what_a_site_wrote_cannot_steer_the_terminal(domain: str, watch: dict[str, Any], invoke: Invoke) -> None:
-    made = comment(domain, watch, article_title="\x1b[2Jgone", article_content="\x1b]0;x\x07 text", comment_content="one\n\x1b[31mtwo")
+def test_what_a_site_wrote_cannot_steer_the_terminal(
+    domain: str, watch: dict[str, Any], invoke: Invoke
+) -> None:
+    made = comment(
+        domain,
+        watch,
+        article_title="\x1b[2Jgone",
+        article_content="\x1b]0;x\x07 text",
+        comment_content="one\n\x1b[31mtwo",
+    )
     shown = invoke("comments", "show", made).stdout + invoke("comments", "list").stdout
     assert "\x1b" not in shown
     assert "\x07" not in shown
@@ -103,7 +152,10 @@ def test_an_id_that_is_wrong_or_means_several_is_told_with_the_remedy(
     comment(domain, watch, "1", id="aaaa1111-aaaa-4000-8000-000000000001")
     comment(domain, watch, "2", id="aaaa2222-aaaa-4000-8000-000000000002")
     for words, said in (
-        ("aaaa", "aaaa is the beginning of more than one comment: aaaa1111-aaaa-4000-8000-000000000001, aaaa2222"),
+        (
+            "aaaa",
+            "aaaa is the beginning of more than one comment: aaaa1111-aaaa-4000-8000-000000000001, aaaa2222",
+        ),
         ("bbbb", "no comment begins with bbbb; `rowlock comments list` lists them"),
         ("my%", "'my%' is not (the beginning of) a comment's id"),
     ):
@@ -111,7 +163,9 @@ def test_an_id_that_is_wrong_or_means_several_is_told_with_the_remedy(
         assert (result.exit_code, said in result.stderr) == (1, True), result.stderr
 
 
-def test_approved_by_their_ids_with_the_name_of_who_said_so(domain: str, watch: dict[str, Any], invoke: Invoke) -> None:
+def test_approved_by_their_ids_with_the_name_of_who_said_so(
+    domain: str, watch: dict[str, Any], invoke: Invoke
+) -> None:
     first, second = comment(domain, watch, "1"), comment(domain, watch, "2")
     done = invoke("comments", "approve", first[:13], second, "--by", "bea")
     assert (done.exit_code, done.stdout) == (0, f"{first} is approved\n{second} is approved\n")
@@ -142,13 +196,18 @@ def test_what_cannot_be_approved_is_left_with_the_reason(
     assert state_of(domain, bad)[1] == "waiting"
 
 
-def test_all_that_wait_are_approved_after_a_yes_and_nothing_of_another_process(domain: str, watch: dict[str, Any], invoke: Invoke) -> None:
+def test_all_that_wait_are_approved_after_a_yes_and_nothing_of_another_process(
+    domain: str, watch: dict[str, Any], invoke: Invoke
+) -> None:
     mine = [comment(domain, watch, str(n)) for n in range(3)]
     rejected = comment(domain, watch, "9", approval="rejected")
     other = comment(domain, watched(domain, "other", owner="ben"), "1")
     words = ("comments", "approve", "--process", "watch", "--all")
     no = invoke(*words, answer="n\n")
-    assert (no.exit_code, "3 comments of demo/watch would be approved and posted, one after the other." in no.stderr) == (1, True)
+    assert (
+        no.exit_code,
+        "3 comments of demo/watch would be approved and posted, one after the other." in no.stderr,
+    ) == (1, True)
     assert {state_of(domain, one)[1] for one in mine} == {"waiting"}
     nobody = invoke(*words)
     assert (nobody.exit_code, "--yes does it without asking" in nobody.stderr) == (1, True)
@@ -157,13 +216,22 @@ def test_all_that_wait_are_approved_after_a_yes_and_nothing_of_another_process(d
     assert (yes.exit_code, yes.stdout) == (0, "3 comments of demo/watch are approved.\n")
     assert {state_of(domain, one)[1] for one in mine} == {"approved"}
     assert (state_of(domain, rejected)[1], state_of(domain, other)[1]) == ("rejected", "waiting")
-    assert invoke(*words).stdout == "demo/watch has no comment that waits for approval: nothing to be approved.\n"
+    assert (
+        invoke(*words).stdout
+        == "demo/watch has no comment that waits for approval: nothing to be approved.\n"
+    )
 
 
-def test_a_yes_means_what_was_counted_and_nothing_written_since(domain: str, watch: dict[str, Any], invoke: Invoke) -> None:
-    """The question is asked outside the cluster; the yes travels into the pod with the moment of the count."""
+def test_a_yes_means_what_was_counted_and_nothing_written_since(
+    domain: str, watch: dict[str, Any], invoke: Invoke
+) -> None:
+    """The question is asked outside the cluster; the yes travels into the pod with the moment of the
+    count.
+    """
     seen = comment(domain, watch, "1")
-    counted = json.loads(invoke("comments", "approve", "--process", "watch", "--all", "--dry-run", "-o", "json").stdout)
+    counted = json.loads(
+        invoke("comments", "approve", "--process", "watch", "--all", "--dry-run", "-o", "json").stdout
+    )
     later = comment(domain, watch, "2")
     done = invoke("comments", "approve", "--process", "watch", "--all", "--yes", "--until", counted["until"])
     assert done.stdout == "1 comment of demo/watch is approved.\n"
@@ -198,18 +266,23 @@ def test_posting_by_hand_is_an_approval_also_of_rejected_ones_and_of_those_left_
     sql(domain, "select monitoring.stop_v1(%s, 'completed', 'DurationReached')", watch["id"])
     done = invoke("comments", "post", waiting, rejected, left, "--by", "bea")
     assert done.exit_code == 0, done.output
-    assert done.stdout == "".join(f"{one} is approved, and posted in its turn\n" for one in (waiting, rejected, left))
+    assert done.stdout == "".join(
+        f"{one} is approved, and posted in its turn\n" for one in (waiting, rejected, left)
+    )
     assert {state_of(domain, one) for one in (waiting, rejected, left)} == {("generated", "approved", "bea")}
     taken = sql(
         domain,
-        "select count(*) from ai_comments where status = 'generated' and approval = 'approved' and (runnable or approved_by <> 'process')",
+        "select count(*) from ai_comments where status = 'generated' and approval = 'approved' and (runnable"
+        " or approved_by <> 'process')",
     )
     assert taken == [(3,)], "what the source that posts takes"
     again = invoke("comments", "post", waiting)
     assert (again.exit_code, "is approved by bea already" in again.stderr) == (1, True)
 
 
-def test_what_failed_before_it_was_written_or_has_no_run_any_more_is_told(domain: str, watch: dict[str, Any], invoke: Invoke) -> None:
+def test_what_failed_before_it_was_written_or_has_no_run_any_more_is_told(
+    domain: str, watch: dict[str, Any], invoke: Invoke
+) -> None:
     unwritten = comment(domain, watch, "1", status="failed", error_message="no model", comment_content=None)
     forgotten = comment(domain, watch, "2", status="unknown", approval="approved", approved_by="bea")
     for one, said in (
@@ -220,21 +293,33 @@ def test_what_failed_before_it_was_written_or_has_no_run_any_more_is_told(domain
         assert (done.exit_code, said in done.stderr) == (1, True), done.stderr
 
 
-def test_without_the_tables_of_monitoring_every_command_says_how_to_get_them(database: str, invoke: Invoke) -> None:
+def test_without_the_tables_of_monitoring_every_command_says_how_to_get_them(
+    database: str, invoke: Invoke
+) -> None:
     for words in (
-        *(("comments", name, *ids) for name, ids in (("list", ()), ("show", ("aa",)), ("approve", ("aa",)), ("post", ("aa",)))),
+        *(
+            ("comments", name, *ids)
+            for name, ids in (("list", ()), ("show", ("aa",)), ("approve", ("aa",)), ("post", ("aa",)))
+        ),
         ("process", "status", "watch"),
         ("process", "run-now", "watch"),
         ("sessions",),
         ("credentials", "reencrypt"),
     ):
         done = invoke(*words)
-        assert (done.exit_code, "domain.monitoring.enabled=true" in done.stderr) == (1, True), (words, done.output)
+        assert (done.exit_code, "domain.monitoring.enabled=true" in done.stderr) == (1, True), (
+            words,
+            done.output,
+        )
 
 
 def test_words_of_the_shell_complete_commands_below_commands() -> None:
     def offered(words: str) -> list[str]:
-        environment = {"_ROWLOCK_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
+        environment = {
+            "_ROWLOCK_COMPLETE": "bash_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split(" ")) - 1),
+        }
         lines = CliRunner().invoke(rowlock, [], prog_name="rowlock", env=environment).stdout.splitlines()
         return [line.partition(",")[2] for line in lines]
 

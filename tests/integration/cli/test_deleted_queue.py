@@ -26,10 +26,14 @@ def test_what_is_left_of_it_is_said_with_what_ends_it(gone: str, invoke: Invoke)
         assert ("Its WorkQueue is deleted" in said, remedy in said, "suspend" in said) == (True, True, False)
     assert f"The WorkQueue of {gone} is deleted and has runs left" in invoke("health").stdout
     assert f"{gone} (deleted)" in invoke("monitor", "--once").stdout
-    assert [line.split()[:3] for line in invoke("info").stdout.splitlines() if line.startswith(gone)] == [[gone, "Workers", "deleted"]]
+    assert [line.split()[:3] for line in invoke("info").stdout.splitlines() if line.startswith(gone)] == [
+        [gone, "Workers", "deleted"]
+    ]
 
 
-def test_it_is_shown_no_more_once_nothing_is_left(gone: str, invoke: Invoke, worker: Worker, database: str) -> None:
+def test_it_is_shown_no_more_once_nothing_is_left(
+    gone: str, invoke: Invoke, worker: Worker, database: str
+) -> None:
     with connect(database) as cur:
         cur.execute("update rowlock.queue set suspended = false, deleted = false")
     enqueued(invoke)

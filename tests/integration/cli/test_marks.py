@@ -14,7 +14,8 @@ def found(database: str) -> None:
     """What the audit of a source wrote."""
     with connect(database) as cur:
         cur.execute(
-            "insert into rowlock.source(name, queue_id, relation, key_column, spec, marks) values ('demo/o', 1, 'public.orders', 'id', '{}', %s)",
+            "insert into rowlock.source(name, queue_id, relation, key_column, spec, marks) values ('demo/o',"
+            " 1, 'public.orders', 'id', '{}', %s)",
             (SENTENCE,),
         )
 

@@ -1,4 +1,6 @@
-"""Whatever the database keeps can be shown: moments beyond Python's, documents too deep for it, numbers too long, texts that steer a terminal."""
+"""Whatever the database keeps can be shown: moments beyond Python's, documents too deep for it, numbers too
+long, texts that steer a terminal.
+"""
 
 import json
 import math
@@ -36,7 +38,10 @@ def shows_everything(invoke: Invoke, *commands: tuple[str, ...]) -> dict[tuple[s
         said[words] = shown.stdout
         as_json = invoke(*words, "-o", "json")
         assert not _crashed(as_json), (words, as_json.exception)
-        json.loads(as_json.stdout.splitlines()[0] if words[0] == "monitor" else as_json.stdout, parse_constant=_not_json)
+        json.loads(
+            as_json.stdout.splitlines()[0] if words[0] == "monitor" else as_json.stdout,
+            parse_constant=_not_json,
+        )
     return said
 
 
@@ -50,12 +55,20 @@ def _not_json(word: str) -> None:
 
 def commands_about(run_id: str) -> tuple[tuple[str, ...], ...]:
     return (
-        ("runs",), ("why", run_id), ("why", "queue", "documents"), ("dead-letters",), ("info",), ("health",), ("monitor", "--once"),
-    )  # fmt: skip
+        ("runs",),
+        ("why", run_id),
+        ("why", "queue", "documents"),
+        ("dead-letters",),
+        ("info",),
+        ("health",),
+        ("monitor", "--once"),
+    )
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_any_moment_is_shown_by_every_command(invoke: Invoke, worker: Worker, database: str, moment: str) -> None:
+def test_any_moment_is_shown_by_every_command(
+    invoke: Invoke, worker: Worker, database: str, moment: str
+) -> None:
     running, waiting, ended = (enqueued(invoke, "--priority", str(10 - i)) for i in range(3))
     worker.run("failed", failure={"class": "input", "reason": "Odd", "message": "no"})
     run_id = enqueued(invoke)
@@ -69,7 +82,8 @@ def test_any_moment_is_shown_by_every_command(invoke: Invoke, worker: Worker, da
     assert "pending" in said[("runs",)]
     with connect(database) as cur:
         cur.execute(
-            "update rowlock.active set state = 'running', due = null, claimed_at = %s, started_at = %s, runner = %s",
+            "update rowlock.active set state = 'running', due = null, claimed_at = %s, started_at = %s,"
+            " runner = %s",
             (moment, moment, worker.runner),
         )
     shows_everything(invoke, *commands_about(run_id))
@@ -77,17 +91,25 @@ def test_any_moment_is_shown_by_every_command(invoke: Invoke, worker: Worker, da
 
 
 @pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
-def test_any_document_is_shown_by_every_command(invoke: Invoke, worker: Worker, database: str, document: str) -> None:
+def test_any_document_is_shown_by_every_command(
+    invoke: Invoke, worker: Worker, database: str, document: str
+) -> None:
     ended, failed = enqueued(invoke), enqueued(invoke)
     worker.run("failed", failure={"class": "input"})
     run_id = enqueued(invoke)
     with connect(database) as cur:
-        cur.execute("update rowlock.done set result = %s, state = 'succeeded' where id = %s", (document, ended))
-        cur.execute("update rowlock.done set failure = %s, progress = %s where id = %s", (document, document, failed))
+        cur.execute(
+            "update rowlock.done set result = %s, state = 'succeeded' where id = %s", (document, ended)
+        )
+        cur.execute(
+            "update rowlock.done set failure = %s, progress = %s where id = %s", (document, document, failed)
+        )
         cur.execute("update rowlock.active set progress = %s, failure = %s", (document, document))
     shows_everything(invoke, *commands_about(run_id), ("why", ended), ("why", failed))
     with connect(database) as cur:
-        cur.execute("update rowlock.active set state = 'running', started_at = now(), runner = %s", (worker.runner,))
+        cur.execute(
+            "update rowlock.active set state = 'running', started_at = now(), runner = %s", (worker.runner,)
+        )
     shows_everything(invoke, *commands_about(run_id))
 
 
@@ -97,7 +119,10 @@ def test_what_can_be_taken_apart_is_told_as_it_is(invoke: Invoke, worker: Worker
     (shown,) = json.loads(invoke("runs", "-o", "json").stdout)
     assert shown["result"] == {"pages": 3, "sizes": [1.5, None], "deep": {"er": {"still": "here"}}}
     with connect(database) as cur:
-        cur.execute("update rowlock.done set result = %s, started_at = '20000-01-01T00:00Z'", ('{"n": %s}' % ("7" * 5000),))
+        cur.execute(
+            "update rowlock.done set result = %s, started_at = '20000-01-01T00:00Z'",
+            ('{"n": %s}' % ("7" * 5000),),
+        )
     (shown,) = json.loads(invoke("runs", "-o", "json").stdout)
     assert (shown["id"], shown["result"]) == (run_id, {"n": "7" * 5000})
     assert shown["started_at"].startswith("20000-01-01 00:00:00")
@@ -120,8 +145,9 @@ def test_texts_of_any_length_and_kind_keep_the_table_in_shape(invoke: Invoke, da
     run_id = enqueued(invoke, "--key", "k")
     with connect(database) as cur:
         cur.execute(
-            "update rowlock.active set task = repeat('t', 1000000), source_key = E'\\x1b[2J' || repeat('k', 2000), fairness_key = repeat('f', 100000),"
-            " effect = repeat('e', 100000), failure = jsonb_build_object('reason', repeat('r', 1000000), 'message', E'a\\nb\\x1b]0;x\\x07')"
+            "update rowlock.active set task = repeat('t', 1000000), source_key = E'\\x1b[2J' || repeat('k',"
+            " 2000), fairness_key = repeat('f', 100000), effect = repeat('e', 100000), failure ="
+            " jsonb_build_object('reason', repeat('r', 1000000), 'message', E'a\\nb\\x1b]0;x\\x07')"
         )
     said = shows_everything(invoke, *commands_about(run_id))
     assert max(map(len, said[("runs",)].splitlines())) < 700
@@ -144,13 +170,17 @@ def test_limits_without_bounds_are_shown(invoke: Invoke, worker: Worker, databas
 @pytest.mark.parametrize(
     "words",
     [
-        ("runs", "--since", "2000000d"), ("runs", "--since", "0001-01-01T00:00:00+14:00"), ("runs", "--since", "9999-12-31T23:59:59-12:00"),
+        ("runs", "--since", "2000000d"),
+        ("runs", "--since", "0001-01-01T00:00:00+14:00"),
+        ("runs", "--since", "9999-12-31T23:59:59-12:00"),
         ("purge", "--queue", "documents", "--older-than", "2000000d", "--yes"),
-        ("runs", "--key", "\udcff"), ("enqueue", "documents", "t", "--key", "\udcff"),
-        ("enqueue", "documents", "t", "--args", "[" * 100_000), ("enqueue", "documents", "t", "--arg", "a=" + "[" * 100_000),
+        ("runs", "--key", "\udcff"),
+        ("enqueue", "documents", "t", "--key", "\udcff"),
+        ("enqueue", "documents", "t", "--args", "[" * 100_000),
+        ("enqueue", "documents", "t", "--arg", "a=" + "[" * 100_000),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_odd_words_get_a_sentence(invoke: Invoke, words: tuple[str, ...]) -> None:
     assert not _crashed(result := invoke(*words)), result.exception
 
@@ -162,14 +192,23 @@ def test_processes_and_comments_of_any_time_are_shown(database: str, invoke: Inv
     comment_id = comment(domain, wanted, "1")
     sql(
         domain,
-        "update ai_comments set created_at = %s, posted_at = %s, approved_at = %s, approval = 'approved', approved_by = 'bea', article_title = %s,"
-        " article_content = repeat('long ', 100000)",
-        moment, moment, moment, "\x1b[31m" + "t" * 5_000,
-    )  # fmt: skip
+        "update ai_comments set created_at = %s, posted_at = %s, approved_at = %s, approval = 'approved',"
+        " approved_by = 'bea', article_title = %s, article_content = repeat('long ', 100000)",
+        moment,
+        moment,
+        moment,
+        "\x1b[31m" + "t" * 5_000,
+    )
     sql(domain, "alter table ai_comments disable trigger user")
     sql(domain, "update monitoring_processes set started_at = %s, next_discovery_at = %s", moment, moment)
     sql(domain, "update mymoment_logins set next_login_at = %s, last_error = repeat('e', 100000)", moment)
-    shows_everything(invoke, ("comments", "list"), ("comments", "show", comment_id), ("process", "status", "watch"), ("sessions",))
+    shows_everything(
+        invoke,
+        ("comments", "list"),
+        ("comments", "show", comment_id),
+        ("process", "status", "watch"),
+        ("sessions",),
+    )
 
 
 def test_the_ages_of_far_moments() -> None:

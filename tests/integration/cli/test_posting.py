@@ -16,7 +16,10 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 @pytest.fixture
 def stage(database: str, redis_url: str, tmp_path: Path) -> Iterator[MonitoringStage]:
-    with site_standin.running(site_standin.Config(articles_per_class=3)) as site, llm_standin.running(llm_standin.Llm()) as llm:
+    with (
+        site_standin.running(site_standin.Config(articles_per_class=3)) as site,
+        llm_standin.running(llm_standin.Llm()) as llm,
+    ):
         made = MonitoringStage(database, redis_url, tmp_path, site, llm)
         yield made
         made.close()
@@ -40,14 +43,18 @@ def test_approved_ones_are_on_the_site_rejected_ones_never(stage: MonitoringStag
     assert stage.sql("select id::text from ai_comments where status = 'posted'") == [(good,)]
 
 
-def test_a_failed_posting_is_repeated_after_a_question_once_it_can_succeed(stage: MonitoringStage, invoke: Invoke) -> None:
+def test_a_failed_posting_is_repeated_after_a_question_once_it_can_succeed(
+    stage: MonitoringStage, invoke: Invoke
+) -> None:
     first, _ = written(stage)
     stage.site.fault(refuse_comments="Kommentare sind gesperrt.")
     assert invoke("comments", "approve", first).exit_code == 0
     stage.wait_count("failed", 1)
     stage.site.fault(refuse_comments=None)
     no = invoke("comments", "post", first, answer="n\n")
-    assert (no.exit_code, f"{first}, whose posting failed, would be posted" in no.stderr) == (1, True), no.output
+    assert (no.exit_code, f"{first}, whose posting failed, would be posted" in no.stderr) == (1, True), (
+        no.output
+    )
     assert stage.count("failed") == 1
     yes = invoke("comments", "post", first, answer="y\n")
     assert (yes.exit_code, "is pending again" in yes.stdout) == (0, True), yes.output

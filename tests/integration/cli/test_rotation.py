@@ -1,4 +1,6 @@
-"""`rowlock credentials rotate`: a Secret at a real API server, a real worker that encrypts anew, and everything readable at every moment."""
+"""`rowlock credentials rotate`: a Secret at a real API server, a real worker that encrypts anew, and
+everything readable at every moment.
+"""
 
 import itertools
 import json
@@ -29,7 +31,9 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
-def kubelets(kube_control_plane: KubeControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kubelets:
+def kubelets(
+    kube_control_plane: KubeControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Kubelets:
     """An operator and two workers, in a namespace of the test's own; the waits between looks are short."""
     made = Kubelets(kube_control_plane, f"rotation-{next(_numbers)}", tmp_path)
     made.secret(KEY + "\n")
@@ -45,18 +49,31 @@ class Store:
     """What is encrypted somewhere; `encrypt_anew` is the task, in the pod sessions-0."""
 
     def __init__(self, kubelets: Kubelets, *tokens: bytes) -> None:
-        self.kubelets, self.tokens = kubelets, list(tokens or (Fernet(KEY).encrypt(b"a login"), Fernet(KEY).encrypt(b"a session")))
+        self.kubelets, self.tokens = (
+            kubelets,
+            list(tokens or (Fernet(KEY).encrypt(b"a login"), Fernet(KEY).encrypt(b"a session"))),
+        )
 
     def encrypt_anew(self) -> dict[str, Any]:
         vault = Vault.load(self.kubelets.files["sessions-0"])
         before = list(self.tokens)
-        self.tokens = [vault.rotate(token) if vault.key_id(token) != vault.key_ids()[0] else token for token in before]
+        self.tokens = [
+            vault.rotate(token) if vault.key_id(token) != vault.key_ids()[0] else token for token in before
+        ]
         changed = sum(a != b for a, b in zip(before, self.tokens, strict=True))
-        return {"key": vault.key_ids()[0], "encrypted_anew": changed, "unreadable": 0, "looked_at": len(before)}
+        return {
+            "key": vault.key_ids()[0],
+            "encrypted_anew": changed,
+            "unreadable": 0,
+            "looked_at": len(before),
+        }
 
     def check_readable(self) -> None:
         """Every pod opens all that is stored, and all that any pod writes at this moment."""
-        keys = {name: [Fernet(line) for line in path.read_text().split()] for name, path in self.kubelets.files.items()}
+        keys = {
+            name: [Fernet(line) for line in path.read_text().split()]
+            for name, path in self.kubelets.files.items()
+        }
         written = [found[0].encrypt(b"new") for found in keys.values()]
         for name, found in keys.items():
             for token in [*self.tokens, *written]:
@@ -72,8 +89,12 @@ def cluster(kubelets: Kubelets) -> Iterator[Cluster]:
         yield opened
 
 
-def rotation(cluster: Cluster, store: Store, kind: Callable[..., Rotation] = Rotation, timeout_seconds: float = 30) -> Rotation:
-    return kind(cluster, SECRET, encrypt_anew=store.encrypt_anew, tell=lambda _: None, timeout_seconds=timeout_seconds)
+def rotation(
+    cluster: Cluster, store: Store, kind: Callable[..., Rotation] = Rotation, timeout_seconds: float = 30
+) -> Rotation:
+    return kind(
+        cluster, SECRET, encrypt_anew=store.encrypt_anew, tell=lambda _: None, timeout_seconds=timeout_seconds
+    )
 
 
 def test_at_every_moment_every_pod_opens_everything(cluster: Cluster, kubelets: Kubelets) -> None:
@@ -81,7 +102,10 @@ def test_at_every_moment_every_pod_opens_everything(cluster: Cluster, kubelets: 
     kubelets.synced = store.check_readable
     done = rotation(cluster, store).run(despite_unreadable=False)
     (left,) = kubelets.secret().split()
-    assert (left != KEY, done) == (True, {"key": fingerprint(left), "encrypted_anew": 2, "unreadable": 0, "removed": 1})
+    assert (left != KEY, done) == (
+        True,
+        {"key": fingerprint(left), "encrypted_anew": 2, "unreadable": 0, "removed": 1},
+    )
     assert kubelets.annotations() == {}
     assert [Fernet(left).decrypt(token) for token in store.tokens] == [b"a login", b"a session"]
 
@@ -129,7 +153,9 @@ class Fragile:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before each call", "after each call"])
-def test_interrupted_anywhere_the_same_call_goes_on_and_one_new_key_is_left(after: bool, cluster: Cluster, kubelets: Kubelets) -> None:
+def test_interrupted_anywhere_the_same_call_goes_on_and_one_new_key_is_left(
+    after: bool, cluster: Cluster, kubelets: Kubelets
+) -> None:
     def few_keys() -> None:
         assert len(kubelets.secret().split()) <= 2, "another key for each interruption"
 
@@ -153,7 +179,9 @@ def test_interrupted_anywhere_the_same_call_goes_on_and_one_new_key_is_left(afte
     assert calls > 10
 
 
-def test_what_no_key_opens_keeps_the_old_keys_until_somebody_says_otherwise(cluster: Cluster, kubelets: Kubelets) -> None:
+def test_what_no_key_opens_keeps_the_old_keys_until_somebody_says_otherwise(
+    cluster: Cluster, kubelets: Kubelets
+) -> None:
     class Unreadable(Store):
         def encrypt_anew(self) -> dict[str, Any]:
             return {**super().encrypt_anew(), "unreadable": 1}
@@ -166,7 +194,9 @@ def test_what_no_key_opens_keeps_the_old_keys_until_somebody_says_otherwise(clus
     assert (done["unreadable"], KEY in kubelets.secret()) == (1, False)
 
 
-def test_what_was_written_with_the_old_key_while_it_lost_its_place_is_found_by_the_next_pass(cluster: Cluster, kubelets: Kubelets) -> None:
+def test_what_was_written_with_the_old_key_while_it_lost_its_place_is_found_by_the_next_pass(
+    cluster: Cluster, kubelets: Kubelets
+) -> None:
     class Busy(Store):
         passes = 0
 
@@ -194,10 +224,16 @@ def test_a_worker_with_another_key_file_removes_no_key(cluster: Cluster, kubelet
     assert KEY in kubelets.secret().split()
 
 
-def test_pods_that_never_see_the_secret_are_named_and_nothing_is_moved(cluster: Cluster, kubelets: Kubelets) -> None:
+def test_pods_that_never_see_the_secret_are_named_and_nothing_is_moved(
+    cluster: Cluster, kubelets: Kubelets
+) -> None:
     kubelets.late = 10**9
     with pytest.raises(
-        Failed, match="these pods do not have the Secret rowlock-encryption as it is, .*: comments-0, operator-0, sessions-0. Delete"
+        Failed,
+        match=(
+            "these pods do not have the Secret rowlock-encryption as it is, .*: comments-0, operator-0,"
+            " sessions-0. Delete"
+        ),
     ):
         rotation(cluster, Store(kubelets), timeout_seconds=0.2).run(despite_unreadable=False)
     assert kubelets.secret().split()[0] == KEY, "it encrypts with the key that all can open"
@@ -212,8 +248,12 @@ def test_a_secret_that_something_else_puts_back_is_told(cluster: Cluster, kubele
         rotation(cluster, Store(kubelets)).run(despite_unreadable=False)
 
 
-@pytest.mark.parametrize(("text", "said"), [("no key\n", "line 1 is no key of 32 bytes"), ("# empty\n", "it holds no key")])
-def test_a_secret_without_usable_keys_is_left_alone(text: str, said: str, cluster: Cluster, kubelets: Kubelets) -> None:
+@pytest.mark.parametrize(
+    ("text", "said"), [("no key\n", "line 1 is no key of 32 bytes"), ("# empty\n", "it holds no key")]
+)
+def test_a_secret_without_usable_keys_is_left_alone(
+    text: str, said: str, cluster: Cluster, kubelets: Kubelets
+) -> None:
     kubelets.secret(text)
     with pytest.raises(Failed, match=said):
         rotation(cluster, Store(kubelets)).run(despite_unreadable=False)
@@ -224,12 +264,17 @@ def test_a_secret_without_usable_keys_is_left_alone(text: str, said: str, cluste
 
 
 @pytest.fixture
-def stage(database: str, redis_url: str, tmp_path: Path, kubelets: Kubelets, monkeypatch: pytest.MonkeyPatch) -> Iterator[MonitoringStage]:
+def stage(
+    database: str, redis_url: str, tmp_path: Path, kubelets: Kubelets, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MonitoringStage]:
     # The queue is the namespace's own, as the chart makes it.
     monkeypatch.setattr("tests.integration.monitoring.stage.NAMESPACE", kubelets.namespace)
     folder = tmp_path / "stage"
     folder.mkdir()
-    with site_standin.running(site_standin.Config(articles_per_class=1)) as site, llm_standin.running(llm_standin.Llm()) as llm:
+    with (
+        site_standin.running(site_standin.Config(articles_per_class=1)) as site,
+        llm_standin.running(llm_standin.Llm()) as llm,
+    ):
         made = MonitoringStage(database, redis_url, folder, site, llm)
         kubelets.files["sessions-0"] = made.keys
         yield made
@@ -242,18 +287,27 @@ def command(stage: MonitoringStage, kubelets: Kubelets, *words: str) -> Result:
 
 
 @pytest.mark.slow
-def test_the_command_changes_the_key_of_everything_stored_and_shows_no_key(stage: MonitoringStage, kubelets: Kubelets) -> None:
+def test_the_command_changes_the_key_of_everything_stored_and_shows_no_key(
+    stage: MonitoringStage, kubelets: Kubelets
+) -> None:
     stage.work("sessions")
     stage.sql("select monitoring.apply_v1(%s)", json.dumps(stage.wanted(logins=("ada", "ben"))))
     check = json.loads(command(stage, kubelets, "rotate", "--check", "-o", "json").stdout)
-    assert (check["keys"], check["opened_by"], check["pods_with_other_keys"]) == ([fingerprint(KEY)], {fingerprint(KEY): 5}, [])
+    assert (check["keys"], check["opened_by"], check["pods_with_other_keys"]) == (
+        [fingerprint(KEY)],
+        {fingerprint(KEY): 5},
+        [],
+    )
     done = command(stage, kubelets, "rotate")
     assert done.exit_code == 0, done.output
     (left,) = kubelets.secret().split()
     new = fingerprint(left)
     said = [line for line in done.stdout.splitlines() if not line.startswith("  ")]
     assert said == [
-        f"Step 1 of 4: the new key {new} stands last in the Secret {SECRET}; it opens, and encrypts nothing yet.",
+        (
+            f"Step 1 of 4: the new key {new} stands last in the Secret {SECRET}; it opens, and encrypts"
+            " nothing yet."
+        ),
         f"Step 2 of 4: {new} stands first: it encrypts from now on.",
         "Step 3 of 4: what is stored is encrypted anew.",
         "Step 4 of 4: 1 old key was removed from the Secret.",
@@ -261,35 +315,52 @@ def test_the_command_changes_the_key_of_everything_stored_and_shows_no_key(stage
     ]
     assert left not in done.output
     assert KEY not in done.output
-    stored = stage.sql("select username_encrypted from mymoment_logins union all select password_encrypted from mymoment_logins"
-                       " union all select api_key_encrypted from llm_provider_configurations")  # fmt: skip
+    stored = stage.sql(
+        "select username_encrypted from mymoment_logins union all select password_encrypted from"
+        " mymoment_logins union all select api_key_encrypted from llm_provider_configurations"
+    )
     assert sorted(Fernet(left).decrypt(token).decode() for (token,) in stored)[-1].startswith("pw-")
     shown = command(stage, kubelets, "rotate", "--check")
-    assert f"{new}   encrypts and opens   5\n\n5 values are stored encrypted; none of them are opened by no key.\n" in shown.stdout, (
-        shown.output
-    )
+    assert (
+        f"{new}   encrypts and opens   5\n\n5 values are stored encrypted; none of them are opened by no"
+        " key.\n" in shown.stdout
+    ), shown.output
 
 
 @pytest.mark.slow
-def test_what_no_key_opens_is_counted_by_the_task_and_told_with_the_remedy(stage: MonitoringStage, kubelets: Kubelets) -> None:
+def test_what_no_key_opens_is_counted_by_the_task_and_told_with_the_remedy(
+    stage: MonitoringStage, kubelets: Kubelets
+) -> None:
     stage.work("sessions")
     stage.sql("select monitoring.apply_v1(%s)", json.dumps(stage.wanted()))
     lost = Fernet(new_key()).encrypt(b"lost").decode()
     stage.sql("update llm_provider_configurations set api_key_encrypted = %s", lost)
     done = command(stage, kubelets, "rotate")
-    assert (done.exit_code, "1 stored value is opened by none of the keys, so the old keys stay" in done.stderr) == (1, True), done.output
+    assert (
+        done.exit_code,
+        "1 stored value is opened by none of the keys, so the old keys stay" in done.stderr,
+    ) == (1, True), done.output
     assert len(kubelets.secret().split()) == 2
     assert list(kubelets.annotations()) == [ANNOTATION]
     again = command(stage, kubelets, "rotate", "--despite-unreadable", "-o", "json")
     assert (again.exit_code, json.loads(again.stdout)["removed"]) == (0, 1), again.output
 
 
-def test_a_task_that_nobody_takes_is_told_with_where_to_look(stage: MonitoringStage, kubelets: Kubelets) -> None:
+def test_a_task_that_nobody_takes_is_told_with_where_to_look(
+    stage: MonitoringStage, kubelets: Kubelets
+) -> None:
     done = command(stage, kubelets, "reencrypt", "--timeout", "0.5")
-    assert (done.exit_code, "rotate_credentials is still " in done.stderr, "`rowlock why" in done.stderr) == (1, True, True), done.output
+    assert (done.exit_code, "rotate_credentials is still " in done.stderr, "`rowlock why" in done.stderr) == (
+        1,
+        True,
+        True,
+    ), done.output
 
 
 def test_where_no_operator_has_keys_mounted_it_says_how_to_get_them(kubelets: Kubelets) -> None:
     empty = Kubelets(kubelets.plane, f"{kubelets.namespace}-empty", kubelets.folder)
     done = CliRunner().invoke(rowlock, ["credentials", "rotate", "-n", empty.namespace])
-    assert (done.exit_code, f"there is no Rowlock operator in the namespace {empty.namespace}" in done.stderr) == (1, True), done.output
+    assert (
+        done.exit_code,
+        f"there is no Rowlock operator in the namespace {empty.namespace}" in done.stderr,
+    ) == (1, True), done.output

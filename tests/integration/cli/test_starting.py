@@ -1,4 +1,6 @@
-"""`rowlock process start` and `stop`: a real API server, a real operator that follows; the worker's part is done by the function its task calls."""
+"""`rowlock process start` and `stop`: a real API server, a real operator that follows; the worker's part is
+done by the function its task calls.
+"""
 
 import json
 import threading
@@ -41,7 +43,10 @@ class Starter(threading.Thread):
         connection.autocommit = True
         with connection.cursor() as cur:
             while not self.over.wait(0.1):
-                cur.execute("select monitoring.run_v1(id) from monitoring_processes where start_requested_at is not null")
+                cur.execute(
+                    "select monitoring.run_v1(id) from monitoring_processes where start_requested_at is not"
+                    " null"
+                )
         connection.close()
 
     def end(self) -> None:
@@ -51,7 +56,11 @@ class Starter(threading.Thread):
 
 @pytest.fixture
 def room(
-    plane: KubeControlPlane, postgres: PostgresServer, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plane: KubeControlPlane,
+    postgres: PostgresServer,
+    redis_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[OperatorRoom]:
     """An operator, the tables, the pipeline, one login; the command sees the cluster and no database."""
     made = OperatorRoom(plane, postgres.new_database(ledger=False), redis_url, tmp_path)
@@ -86,7 +95,9 @@ def spec(room: OperatorRoom) -> dict[str, Any]:
     return found
 
 
-def test_stop_and_start_are_followed_also_once_its_duration_is_over(served: OperatorRoom, starter: Starter) -> None:
+def test_stop_and_start_are_followed_also_once_its_duration_is_over(
+    served: OperatorRoom, starter: Starter
+) -> None:
     served.create(monitoring_process("watch"))
     full = f"{served.namespace}/watch"
     first = command(served, "start", "watch")
@@ -100,7 +111,11 @@ def test_stop_and_start_are_followed_also_once_its_duration_is_over(served: Oper
     assert (again.exit_code, json.loads(again.stdout)["status"]["phase"]) == (0, "running"), again.output
     assert (spec(served)["state"], spec(served)["startRequest"] != "") == ("Running", True)
     served.sql("update monitoring_processes set started_at = now() - interval '1 day'")
-    wait_until(lambda: served.get("MonitoringProcess", "watch")["status"]["phase"] == "completed", "its duration is over", 30)
+    wait_until(
+        lambda: served.get("MonitoringProcess", "watch")["status"]["phase"] == "completed",
+        "its duration is over",
+        30,
+    )
     before = spec(served)["startRequest"]
     last = command(served, "start", "watch")
     assert (last.exit_code, last.stdout) == (0, f"{full} runs\n"), last.output
@@ -114,24 +129,40 @@ def test_what_hinders_a_start_is_told_and_ends_the_wait(served: OperatorRoom) ->
     assert "It starts once that is mended." in done.stderr
 
 
-def test_a_start_that_no_worker_takes_is_told_after_its_time_and_stopped_before_it_began(served: OperatorRoom) -> None:
+def test_a_start_that_no_worker_takes_is_told_after_its_time_and_stopped_before_it_began(
+    served: OperatorRoom,
+) -> None:
     served.create(monitoring_process("watch"))
-    wait_until(lambda: served.sql("select 1 from monitoring_processes where start_requested_at is not null"), "it was asked for", 30)
+    wait_until(
+        lambda: served.sql("select 1 from monitoring_processes where start_requested_at is not null"),
+        "it was asked for",
+        30,
+    )
     late = command(served, "start", "watch", "--timeout", "1")
-    assert (late.exit_code, f"after 1 s {served.namespace}/watch is created: " in late.stderr) == (1, True), late.output
+    assert (late.exit_code, f"after 1 s {served.namespace}/watch is created: " in late.stderr) == (
+        1,
+        True,
+    ), late.output
     assert "begins; `kubectl -n" in late.stderr
     stopped = command(served, "stop", "watch")
     assert (stopped.exit_code, "has ended (stopped)" in stopped.stdout) == (0, True), stopped.output
 
 
-def test_without_an_operator_the_wait_ends_and_without_waiting_nothing_is_waited_for(room: OperatorRoom) -> None:
+def test_without_an_operator_the_wait_ends_and_without_waiting_nothing_is_waited_for(
+    room: OperatorRoom,
+) -> None:
     room.create(monitoring_process("watch"))
     asked = command(room, "stop", "watch", "--no-wait")
-    assert (asked.exit_code, asked.stdout, spec(room)["state"]) == (0, f"{room.namespace}/watch is asked to stop\n", "Stopped")
-    done = command(room, "stop", "watch", "--timeout", "0.5")
-    assert (done.exit_code, "after 0.5 s" in done.stderr and "waits for the operator to look at it" in done.stderr) == (1, True), (
-        done.output
+    assert (asked.exit_code, asked.stdout, spec(room)["state"]) == (
+        0,
+        f"{room.namespace}/watch is asked to stop\n",
+        "Stopped",
     )
+    done = command(room, "stop", "watch", "--timeout", "0.5")
+    assert (
+        done.exit_code,
+        "after 0.5 s" in done.stderr and "waits for the operator to look at it" in done.stderr,
+    ) == (1, True), done.output
 
 
 def test_a_process_that_is_not_there_and_a_user_who_may_not_are_told(
@@ -139,17 +170,27 @@ def test_a_process_that_is_not_there_and_a_user_who_may_not_are_told(
 ) -> None:
     room.create(monitoring_process("watch"))
     done = command(room, "start", "wach")
-    assert (done.exit_code, f"no MonitoringProcess wach in the namespace {room.namespace}; there: watch" in done.stderr) == (1, True)
+    assert (
+        done.exit_code,
+        f"no MonitoringProcess wach in the namespace {room.namespace}; there: watch" in done.stderr,
+    ) == (1, True)
     config = json.loads(room.plane.kubeconfig.read_text())
     config["users"] = [{"name": "admin", "user": {"token": "nobody"}}]
     (tmp_path / "nobody").write_text(json.dumps(config))
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nobody"))
     refused = command(room, "start", "watch")
-    assert (refused.exit_code, "the cluster refused (401" in refused.stderr, "get and patch monitoringprocesses" in refused.stderr) == (
+    assert (
+        refused.exit_code,
+        "the cluster refused (401" in refused.stderr,
+        "get and patch monitoringprocesses" in refused.stderr,
+    ) == (
         1,
         True,
         True,
     )
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     nowhere = command(room, "start", "watch")
-    assert (nowhere.exit_code, "run it where your kubeconfig is" in nowhere.stderr) == (1, True), nowhere.output
+    assert (nowhere.exit_code, "run it where your kubeconfig is" in nowhere.stderr) == (
+        1,
+        True,
+    ), nowhere.output

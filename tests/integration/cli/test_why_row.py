@@ -11,10 +11,15 @@ pytestmark = pytest.mark.integration
 def belongs_to(database: str, run_id: str, *, source: str, key: str) -> None:
     """As if the feeder had made the run."""
     with connect(database) as cur:
-        cur.execute("insert into rowlock.source(name, queue_id) select %s, min(id) from rowlock.queue on conflict do nothing", (source,))
+        cur.execute(
+            "insert into rowlock.source(name, queue_id) select %s, min(id) from rowlock.queue on conflict do"
+            " nothing",
+            (source,),
+        )
         for table in ("active", "done"):
             cur.execute(
-                f"update rowlock.{table} set source_id = (select id from rowlock.source where name = %s), source_key = %s where id = %s",
+                f"update rowlock.{table} set source_id = (select id from rowlock.source where name = %s),"
+                " source_key = %s where id = %s",
                 (source, key, run_id),
             )
 
@@ -33,7 +38,9 @@ def test_the_newest_run_of_the_row_is_explained(invoke: Invoke, worker: Worker, 
 def test_a_row_without_a_run_is_said_with_what_may_be_the_reason(invoke: Invoke) -> None:
     result = invoke("why", "row", "demo/files", "7")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "no run of the source demo/files has the key 7: its row does not fulfil spec.pending" in result.stderr
+    assert (
+        "no run of the source demo/files has the key 7: its row does not fulfil spec.pending" in result.stderr
+    )
     assert "`kubectl get rowsource files -o wide`" in result.stderr
 
 
@@ -44,7 +51,9 @@ def test_a_source_in_two_namespaces_must_be_said_in_full(invoke: Invoke, databas
     assert (result.exit_code, "say which: demo/files, other/files" in result.stderr) == (1, True)
 
 
-@pytest.mark.parametrize("words", [("row",), ("row", "files"), ("row", "files", "7", "8"), ("queue",), ("a", "b")])
+@pytest.mark.parametrize(
+    "words", [("row",), ("row", "files"), ("row", "files", "7", "8"), ("queue",), ("a", "b")]
+)
 def test_half_a_question_is_wrong_usage(words: tuple[str, ...], invoke: Invoke) -> None:
     result = invoke("why", *words)
     assert (result.exit_code, "why row SOURCE KEY" in result.stderr) == (2, True)

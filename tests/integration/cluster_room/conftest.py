@@ -23,9 +23,13 @@ def credentials(plane: KubeControlPlane) -> Credentials:
 
 @pytest.fixture
 def namespace(plane: KubeControlPlane, request: pytest.FixtureRequest) -> str:
-    """A namespace of the test's own; without a namespace controller it is emptied by whoever ends the plane."""
+    """A namespace of the test's own; without a namespace controller it is emptied by whoever ends the
+    plane.
+    """
     name = "t" + format(abs(hash(request.node.nodeid)) % 10**12, "x")
-    status, body = plane.request("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    status, body = plane.request(
+        "POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    )
     assert status == 201, body
     return name
 

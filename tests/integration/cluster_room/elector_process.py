@@ -1,4 +1,6 @@
-"""A candidate in a process of its own, to be killed: python -m tests.integration.cluster_room.elector_process KUBECONFIG NAMESPACE NAME."""
+"""A candidate in a process of its own, to be killed: python -m tests.integration.cluster_room.elector_process
+KUBECONFIG NAMESPACE NAME.
+"""
 
 import asyncio
 import signal
@@ -17,7 +19,9 @@ async def lead() -> None:
 
 async def main(kubeconfig: str, namespace: str, name: str) -> None:
     async with lease_client(load_kubeconfig(Path(kubeconfig))) as client:
-        task = asyncio.create_task(Elector(KubeLease(client, namespace, "rowlock-operator"), name, lead).run())
+        task = asyncio.create_task(
+            Elector(KubeLease(client, namespace, "rowlock-operator"), name, lead).run()
+        )
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         with suppress(asyncio.CancelledError):
             await task

@@ -1,4 +1,6 @@
-"""Watches that are cut without a word while the API server answers everything else. The product's bounds, shortened in proportion."""
+"""Watches that are cut without a word while the API server answers everything else. The product's bounds,
+shortened in proportion.
+"""
 
 import asyncio
 from typing import Any
@@ -21,7 +23,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 @pytest.fixture
 def _short_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Streams reopened after 3 s of silence instead of 70, dead after 8 s instead of 180, an outage over after 4 s instead of 90."""
+    """Streams reopened after 3 s of silence instead of 70, dead after 8 s instead of 180, an outage over
+    after 4 s instead of 90.
+    """
 
     def short(rng: Any = None) -> Any:
         settings = kopf_settings.watch_only_settings(rng)
@@ -35,14 +39,23 @@ def _short_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_short_bounds")
-def test_a_watch_that_was_cut_silently_is_opened_again_and_brings_what_it_missed(credentials: Credentials, namespace: str) -> None:
+def test_a_watch_that_was_cut_silently_is_opened_again_and_brings_what_it_missed(
+    credentials: Credentials, namespace: str
+) -> None:
     async def scenario() -> None:
-        async with api_proxy(credentials) as proxy, watching(proxy.credentials, namespace) as (client, watcher, _added):
+        async with (
+            api_proxy(credentials) as proxy,
+            watching(proxy.credentials, namespace) as (client, watcher, _added),
+        ):
             await kopf_watches(client, watcher, namespace)
             proxy.cut_streams_silently()
             await client.create(WORK_QUEUES, work_queue(namespace, "missed"))
-            await until(lambda: watcher.primaries.get(key(namespace, "missed")), "the missed creation is seen", 15)
-            assert proxy.looks_since_cut >= 1, "the watch was cut indeed: only another list or watch can have brought it"
+            await until(
+                lambda: watcher.primaries.get(key(namespace, "missed")), "the missed creation is seen", 15
+            )
+            assert proxy.looks_since_cut >= 1, (
+                "the watch was cut indeed: only another list or watch can have brought it"
+            )
             await kopf_watches(client, watcher, namespace)
             assert watcher.live() == (True, "watches move")
 
@@ -50,7 +63,9 @@ def test_a_watch_that_was_cut_silently_is_opened_again_and_brings_what_it_missed
 
 
 @pytest.mark.usefixtures("_short_bounds")
-def test_liveness_fails_while_watches_are_dead_beside_an_api_server_that_answers(credentials: Credentials, namespace: str) -> None:
+def test_liveness_fails_while_watches_are_dead_beside_an_api_server_that_answers(
+    credentials: Credentials, namespace: str
+) -> None:
     async def scenario() -> None:
         async with (
             api_proxy(credentials) as proxy,

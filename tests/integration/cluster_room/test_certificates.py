@@ -1,4 +1,6 @@
-"""The cluster's CA and a client's certificate are replaced while we run; files are half written on the way."""
+"""The cluster's CA and a client's certificate are replaced while we run; files are half written on the
+way.
+"""
 
 import asyncio
 import contextlib
@@ -32,7 +34,9 @@ KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
 @pytest.mark.slow
-def test_watches_and_lease_go_on_after_the_api_server_came_back_under_another_ca(plane: KubeControlPlane, namespace: str) -> None:
+def test_watches_and_lease_go_on_after_the_api_server_came_back_under_another_ca(
+    plane: KubeControlPlane, namespace: str
+) -> None:
     async def scenario() -> None:
         credentials = load_kubeconfig(plane.kubeconfig)
         async with (
@@ -90,7 +94,11 @@ def test_a_certificate_that_stays_refused_is_counted_until_it_is_accepted(
                 with pytest.raises(TlsRefused):
                     await lease.read()
                 assert lease.tls_refused_seconds() == second
-            bundle = (authority / "ca.crt").read_bytes() + b"# the next one, caf\xc3\xa9\n" + (plane.folder / "ca.crt").read_bytes()
+            bundle = (
+                (authority / "ca.crt").read_bytes()
+                + b"# the next one, caf\xc3\xa9\n"
+                + (plane.folder / "ca.crt").read_bytes()
+            )
             mounted.write_bytes(bundle)
             await lease.write(LeaseRecord("a", 15.0, None, None, 0))
             assert lease.tls_refused_seconds() == 0.0
@@ -98,7 +106,8 @@ def test_a_certificate_that_stays_refused_is_counted_until_it_is_accepted(
     asyncio.run(scenario())
 
 
-# -- a server of our own, which tells what certificate it was shown ---------------------------------------------------
+# -- a server of our own, which tells what certificate it was shown
+# ---------------------------------------------------
 
 
 def openssl(folder: Path, *arguments: str) -> None:
@@ -109,7 +118,20 @@ def new_authority(folder: Path, name: str) -> None:
     """A CA `name`, and with it a certificate of a server and one of a client, each `<what>-<name>`."""
     (folder / "san").write_text("subjectAltName=IP:127.0.0.1\n")
     ca = ("-CA", f"{name}.crt", "-CAkey", f"{name}.key", "-CAcreateserial", "-days", "2", "-extfile", "san")
-    openssl(folder, "req", "-x509", *KEY, "-keyout", f"{name}.key", "-out", f"{name}.crt", "-days", "2", "-subj", f"/CN={name}")
+    openssl(
+        folder,
+        "req",
+        "-x509",
+        *KEY,
+        "-keyout",
+        f"{name}.key",
+        "-out",
+        f"{name}.crt",
+        "-days",
+        "2",
+        "-subj",
+        f"/CN={name}",
+    )
     for what in ("server", "client"):
         made = f"{what}-{name}"
         openssl(folder, "req", *KEY, "-keyout", f"{made}.key", "-out", f"{made}.csr", "-subj", f"/CN={made}")
@@ -152,7 +174,9 @@ class TlsServer:
     async def _answer(self, request: web.Request) -> web.Response:
         assert request.transport is not None
         shown = request.transport.get_extra_info("peercert") or {}
-        name = next((value for part in shown.get("subject", ()) for key, value in part if key == "commonName"), "")
+        name = next(
+            (value for part in shown.get("subject", ()) for key, value in part if key == "commonName"), ""
+        )
         self.shown.append(name)
         if self.accepts not in ("", name):
             return web.json_response({"message": "Unauthorized"}, status=401)
@@ -161,13 +185,24 @@ class TlsServer:
 
 @contextlib.asynccontextmanager
 async def serving(authority: Path, mounted: Path) -> AsyncIterator[tuple[TlsServer, KubeClient]]:
-    """The server with the first CA, and a client whose files are `ca.crt`, `client.crt` and `client.key` of `mounted`."""
+    """The server with the first CA, and a client whose files are `ca.crt`, `client.crt` and `client.key` of
+    `mounted`.
+    """
     server = TlsServer(authority)
     await server.start("ca")
-    for name, source in (("ca.crt", "ca.crt"), ("client.crt", "client-ca.crt"), ("client.key", "client-ca.key")):
+    for name, source in (
+        ("ca.crt", "ca.crt"),
+        ("client.crt", "client-ca.crt"),
+        ("client.key", "client-ca.key"),
+    ):
         shutil.copy(authority / source, mounted / name)
     config = {
-        "clusters": [{"name": "c", "cluster": {"server": f"https://127.0.0.1:{server.port}", "certificate-authority": "ca.crt"}}],
+        "clusters": [
+            {
+                "name": "c",
+                "cluster": {"server": f"https://127.0.0.1:{server.port}", "certificate-authority": "ca.crt"},
+            }
+        ],
         "users": [{"name": "u", "user": {"client-certificate": "client.crt", "client-key": "client.key"}}],
         "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
         "current-context": "x",
@@ -184,7 +219,9 @@ async def asked(client: KubeClient) -> None:
     await client.get(CONFIG_MAPS, "default", "one")
 
 
-def test_a_client_certificate_that_was_refused_is_not_shown_again_once_its_files_hold_another(authority: Path, tmp_path: Path) -> None:
+def test_a_client_certificate_that_was_refused_is_not_shown_again_once_its_files_hold_another(
+    authority: Path, tmp_path: Path
+) -> None:
     async def scenario() -> None:
         async with serving(authority, tmp_path) as (server, client):
             await asked(client)
@@ -205,7 +242,14 @@ def test_a_client_certificate_that_was_refused_is_not_shown_again_once_its_files
 
 @pytest.mark.parametrize(
     "broken",
-    [b"", b"\n", b"no certificate", b"HALF", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", None],
+    [
+        b"",
+        b"\n",
+        b"no certificate",
+        b"HALF",
+        b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        None,
+    ],
     ids=["empty", "blank", "text", "half written", "nonsense", "gone"],
 )
 def test_a_ca_file_that_cannot_be_used_changes_nothing_and_is_told_once(
@@ -218,7 +262,9 @@ def test_a_ca_file_that_cannot_be_used_changes_nothing_and_is_told_once(
             if broken is None:
                 (tmp_path / "ca.crt").unlink()
             else:
-                (tmp_path / "ca.crt").write_bytes(whole + whole[: len(whole) // 2] if broken == b"HALF" else broken)
+                (tmp_path / "ca.crt").write_bytes(
+                    whole + whole[: len(whole) // 2] if broken == b"HALF" else broken
+                )
             for _ in range(2):
                 await server.stop()
                 await server.start("ca")

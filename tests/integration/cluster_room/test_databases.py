@@ -21,7 +21,12 @@ pytestmark = pytest.mark.integration
 
 def secret(plane: KubeControlPlane, namespace: str, name: str, url: str) -> DatabaseRef:
     encoded = base64.b64encode(url.encode()).decode()
-    manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": {"url": encoded, "workerUrl": encoded}}
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name},
+        "data": {"url": encoded, "workerUrl": encoded},
+    }
     assert plane.request("POST", f"/api/v1/namespaces/{namespace}/secrets", manifest)[0] == 201
     return DatabaseRef(secret_name=name)
 
@@ -41,7 +46,9 @@ def test_one_that_takes_connections_and_says_nothing_keeps_no_look_waiting(
             databases = Databases(kube, make)
             try:
                 asked = [
-                    asyncio.create_task(databases.open(ObjectKey(WORK_QUEUES.plural, namespace, f"q{number}"), dead))
+                    asyncio.create_task(
+                        databases.open(ObjectKey(WORK_QUEUES.plural, namespace, f"q{number}"), dead)
+                    )
                     for number in range(40)
                 ]
                 opened = await databases.open(ObjectKey(WORK_QUEUES.plural, namespace, "healthy"), good)

@@ -1,4 +1,5 @@
-"""etcd is restored from a backup under a real API server: versions go back, and what is there now is what counts.
+"""etcd is restored from a backup under a real API server: versions go back, and what is there now is what
+counts.
 
 What it means for the users' objects, for statuses and rows: tests/integration/operator/test_outages.py.
 """
@@ -17,14 +18,19 @@ from tests.services.kube import KubeControlPlane
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
-def test_children_are_followed_on_after_etcd_was_restored(plane: KubeControlPlane, credentials: Credentials, namespace: str) -> None:
+def test_children_are_followed_on_after_etcd_was_restored(
+    plane: KubeControlPlane, credentials: Credentials, namespace: str
+) -> None:
     one, later = key(namespace, "one"), key(namespace, "later")
 
     async def change(client: KubeClient, value: str) -> None:
         await client.merge_patch(CONFIG_MAPS, namespace, "one", {"data": {"value": value}})
 
     async def scenario() -> None:
-        async with following(credentials, namespace) as (client, informer, _changed), KubeClient(credentials) as other:
+        async with (
+            following(credentials, namespace) as (client, informer, _changed),
+            KubeClient(credentials) as other,
+        ):
             await client.create(CONFIG_MAPS, child(namespace, "one"))
             snapshot = await asyncio.to_thread(plane.snapshot_etcd)
             for number in range(60):  # far more versions than the restored history will have for a while

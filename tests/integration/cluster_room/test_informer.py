@@ -50,7 +50,9 @@ def key(namespace: str, name: str) -> ObjectKey:
     return ObjectKey("configmaps", namespace, name)
 
 
-def test_informer_lists_in_pages_follows_changes_and_keeps_only_labelled_compacted_values(credentials: Credentials, namespace: str) -> None:
+def test_informer_lists_in_pages_follows_changes_and_keeps_only_labelled_compacted_values(
+    credentials: Credentials, namespace: str
+) -> None:
     async def scenario() -> None:
         async with KubeClient(credentials) as before:
             for n in range(8):
@@ -61,11 +63,14 @@ def test_informer_lists_in_pages_follows_changes_and_keeps_only_labelled_compact
             changed.clear()
             await client.merge_patch(CONFIG_MAPS, namespace, "c0", {"data": {"value": "2"}})
             await until(lambda: informer.get(key(namespace, "c0")) == "2", "a change is seen")
-            await client.merge_patch(CONFIG_MAPS, namespace, "c0", {"data": {"other": "3"}})  # not in the compacted value
+            # not in the compacted value
+            await client.merge_patch(CONFIG_MAPS, namespace, "c0", {"data": {"other": "3"}})
             await client.delete(CONFIG_MAPS, namespace, "c1")
             await until(lambda: informer.get(key(namespace, "c1")) is None, "a deletion is seen")
             await client.merge_patch(CONFIG_MAPS, namespace, "c2", {"metadata": {"labels": {LABEL: None}}})
-            await until(lambda: informer.get(key(namespace, "c2")) is None, "an object that lost its label is gone")
+            await until(
+                lambda: informer.get(key(namespace, "c2")) is None, "an object that lost its label is gone"
+            )
             assert changed == [key(namespace, "c0"), key(namespace, "c1"), key(namespace, "c2")]
 
     asyncio.run(scenario())
@@ -100,7 +105,9 @@ def test_informer_survives_a_restart_of_the_api_server_and_misses_no_deletion(
 def test_a_deletion_that_no_watch_can_tell_of_any_more_is_found_by_the_sweep(
     plane: KubeControlPlane, credentials: Credentials, namespace: str
 ) -> None:
-    """A restarted API server has no history: it answers 410 to the old resource version, and the object is missing in the next list."""
+    """A restarted API server has no history: it answers 410 to the old resource version, and the object is
+    missing in the next list.
+    """
 
     async def scenario() -> None:
         changed: list[ObjectKey] = []
@@ -123,7 +130,9 @@ def test_a_deletion_that_no_watch_can_tell_of_any_more_is_found_by_the_sweep(
             await asyncio.to_thread(plane.stop_api_server)
             await asyncio.to_thread(plane.start_api_server)
             with pytest.raises(WatchExpired):
-                await anext(client.watch(CONFIG_MAPS, namespace, resource_version=made["metadata"]["resourceVersion"]))
+                await anext(
+                    client.watch(CONFIG_MAPS, namespace, resource_version=made["metadata"]["resourceVersion"])
+                )
             changed.clear()
             second = asyncio.create_task(informer.run())
             try:
@@ -141,7 +150,11 @@ def test_a_frozen_api_server_makes_the_informer_silent_and_an_idle_one_does_not(
     plane: KubeControlPlane, credentials: Credentials, namespace: str
 ) -> None:
     async def scenario() -> None:
-        async with following(credentials, namespace, silence_seconds=1.0, request_timeout_seconds=2.0) as (_client, informer, _changed):
+        async with following(credentials, namespace, silence_seconds=1.0, request_timeout_seconds=2.0) as (
+            _client,
+            informer,
+            _changed,
+        ):
             for _ in range(60):
                 assert informer.silent_seconds() < 3
                 await asyncio.sleep(0.1)

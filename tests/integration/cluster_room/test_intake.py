@@ -24,7 +24,12 @@ KINDS = (WORK_QUEUES, ROW_SOURCES)
 
 
 def work_queue(namespace: str, name: str, soft_seconds: int = 300) -> Manifest:
-    spec = {"mode": "Workers", "imports": ["a.b"], "tasks": ["t"], "limits": {"softSeconds": soft_seconds, "hardSeconds": 600}}
+    spec = {
+        "mode": "Workers",
+        "imports": ["a.b"],
+        "tasks": ["t"],
+        "limits": {"softSeconds": soft_seconds, "hardSeconds": 600},
+    }
     return {
         "apiVersion": WORK_QUEUES.api_version,
         "kind": WORK_QUEUES.kind,
@@ -73,14 +78,18 @@ async def kopf_watches(client: KubeClient, watcher: PrimaryWatcher, namespace: s
     raise AssertionError("kopf never watched")
 
 
-def test_intake_sees_create_update_and_delete_and_writes_nothing_to_the_users_object(credentials: Credentials, namespace: str) -> None:
+def test_intake_sees_create_update_and_delete_and_writes_nothing_to_the_users_object(
+    credentials: Credentials, namespace: str
+) -> None:
     async def scenario() -> None:
         async with watching(credentials, namespace) as (client, watcher, added):
             await kopf_watches(client, watcher, namespace)
             one = key(namespace, "one")
             created = await client.create(WORK_QUEUES, work_queue(namespace, "one"))
             await until(lambda: soft_seconds(watcher, one) == 300, "creation seen")
-            updated = await client.merge_patch(WORK_QUEUES, namespace, "one", {"spec": {"limits": {"softSeconds": 200}}})
+            updated = await client.merge_patch(
+                WORK_QUEUES, namespace, "one", {"spec": {"limits": {"softSeconds": 200}}}
+            )
             await until(lambda: soft_seconds(watcher, one) == 200, "update seen")
             now = await client.get(WORK_QUEUES, namespace, "one")
             assert now["metadata"]["resourceVersion"] == updated["metadata"]["resourceVersion"]
@@ -117,11 +126,14 @@ def test_own_status_write_is_no_news_but_a_strangers_is(credentials: Credentials
 
 @contextlib.asynccontextmanager
 async def deleted_before_the_watch(credentials: Credentials, namespace: str) -> AsyncIterator[PrimaryWatcher]:
-    """An object that the first list found and that is deleted before kopf looks; yields once kopf watches. Nothing is listed at intervals."""
+    """An object that the first list found and that is deleted before kopf looks; yields once kopf watches.
+    Nothing is listed at intervals.
+    """
     one = key(namespace, "one")
     async with api_proxy(credentials) as proxy, KubeClient(credentials) as direct:
         await direct.create(WORK_QUEUES, work_queue(namespace, "one"))
-        proxy.holds = lambda request: request.query.get("limit") == "1"  # the question before kopf is started: are all kinds served
+        # the question before kopf is started: are all kinds served
+        proxy.holds = lambda request: request.query.get("limit") == "1"
         async with watching(proxy.credentials, namespace, resync_seconds=3600.0) as (client, watcher, _added):
             assert watcher.primaries.get(one)
             await direct.delete(WORK_QUEUES, namespace, "one")
@@ -130,20 +142,27 @@ async def deleted_before_the_watch(credentials: Credentials, namespace: str) -> 
             yield watcher
 
 
-def test_what_was_deleted_before_the_watch_was_open_is_dropped_once_it_is(credentials: Credentials, namespace: str) -> None:
+def test_what_was_deleted_before_the_watch_was_open_is_dropped_once_it_is(
+    credentials: Credentials, namespace: str
+) -> None:
     async def scenario() -> None:
         async with deleted_before_the_watch(credentials, namespace) as watcher:
-            await until(lambda: watcher.primaries.get(key(namespace, "one")) is None, "the deletion is noticed")
+            await until(
+                lambda: watcher.primaries.get(key(namespace, "one")) is None, "the deletion is noticed"
+            )
 
     asyncio.run(scenario())
 
 
-def test_without_a_list_after_the_opening_it_stays_known(credentials: Credentials, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_list_after_the_opening_it_stays_known(
+    credentials: Credentials, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Resync, "watch_opened", lambda *_: None)
 
     async def scenario() -> None:
         async with deleted_before_the_watch(credentials, namespace) as watcher:
-            assert watcher.primaries.get(key(namespace, "one"))  # events of later changes came, of this deletion none
+            # events of later changes came, of this deletion none
+            assert watcher.primaries.get(key(namespace, "one"))
 
     asyncio.run(scenario())
 
@@ -176,7 +195,9 @@ def test_intake_recovers_when_the_api_server_was_killed_and_finds_what_was_delet
 def test_liveness_fails_within_the_bound_when_the_watches_are_silently_dead(
     plane: KubeControlPlane, credentials: Credentials, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The product's bounds, shortened in proportion: streams reopened after 3 s of silence instead of 70, dead after 8 s instead of 180."""
+    """The product's bounds, shortened in proportion: streams reopened after 3 s of silence instead of 70,
+    dead after 8 s instead of 180.
+    """
 
     def short(rng: Any = None) -> Any:
         settings = kopf_settings.watch_only_settings(rng)
@@ -211,7 +232,9 @@ def test_liveness_fails_within_the_bound_when_the_watches_are_silently_dead(
 def test_intake_comes_back_when_the_crds_were_removed_and_installed_again(
     plane: KubeControlPlane, credentials: Credentials, namespace: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """kopf ends on the 404; it is started again only when the kinds are served, because it looks for them only once."""
+    """kopf ends on the 404; it is started again only when the kinds are served, because it looks for them
+    only once.
+    """
 
     async def scenario() -> None:
         async with watching(credentials, namespace) as (client, watcher, _added):

@@ -37,7 +37,9 @@ class NothingThere:
 
 
 async def claimed_and_refused(bench: Bench, credentials: Credentials, launched: bool) -> None:
-    """A look that finds nothing, then a claim whose kube job is refused, as in a namespace that is being deleted; then its WorkQueue goes."""
+    """A look that finds nothing, then a claim whose kube job is refused, as in a namespace that is being
+    deleted; then its WorkQueue goes.
+    """
     queue = exit_queue("reports")
     queue["metadata"]["namespace"] = "nobody-made-it"  # creations in it are refused
     work_queue = parse_work_queue(queue)
@@ -57,7 +59,9 @@ async def claimed_and_refused(bench: Bench, credentials: Credentials, launched: 
 
         await look()
         with connect(bench.dispatcher.url) as cur:
-            cur.execute("select rowlock.enqueue_v1(p_queue => %s, p_task => 'resize', p_args => '{}')", (QUEUE,))
+            cur.execute(
+                "select rowlock.enqueue_v1(p_queue => %s, p_task => 'resize', p_args => '{}')", (QUEUE,)
+            )
         await asyncio.to_thread(wait_until, lambda: bench.launched, "the run is claimed")
         if launched:
             claims = [Claimed(bench.queue.queue_id, bench.launched[0], 1)]
@@ -73,7 +77,9 @@ async def claimed_and_refused(bench: Bench, credentials: Credentials, launched: 
 def test_a_claim_whose_kube_job_was_refused_waits_again_once_its_work_queue_is_gone(
     launched: bool, database: str, redis_url: str, credentials: Credentials
 ) -> None:
-    """Without the word of the claimer (it came between two looks, and the WorkQueue went before the second) nobody would look again."""
+    """Without the word of the claimer (it came between two looks, and the WorkQueue went before the second)
+    nobody would look again.
+    """
     with dispatching(database, redis_url, jobs_mode=True) as bench:
         asyncio.run(claimed_and_refused(bench, credentials, launched))
         assert run_states(database) == ({"pending": 1} if launched else {"launching": 1})

@@ -38,9 +38,16 @@ def finished(plane: KubeControlPlane, namespace: str, queue: str) -> str:
     run = {"rowlock.dev/run": RUN, "rowlock.dev/attempt": "1"}
     labels = {"app.kubernetes.io/managed-by": "rowlock", "rowlock.dev/work-queue": queue, **run}
     assert (
-        plane.request("POST", jobs, {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "kept", "labels": labels}, "spec": JOB})[
-            0
-        ]
+        plane.request(
+            "POST",
+            jobs,
+            {
+                "apiVersion": "batch/v1",
+                "kind": "Job",
+                "metadata": {"name": "kept", "labels": labels},
+                "spec": JOB,
+            },
+        )[0]
         == 201
     )
     complete(plane, namespace, "kept")
@@ -50,8 +57,17 @@ def finished(plane: KubeControlPlane, namespace: str, queue: str) -> str:
 def complete(plane: KubeControlPlane, namespace: str, name: str) -> None:
     """What the job controller writes once the pod has succeeded."""
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    conditions = [{"type": kind, "status": "True", "lastTransitionTime": at} for kind in ("SuccessCriteriaMet", "Complete")]
-    status = {"startTime": at, "completionTime": at, "succeeded": 1, "uncountedTerminatedPods": {}, "conditions": conditions}
+    conditions = [
+        {"type": kind, "status": "True", "lastTransitionTime": at}
+        for kind in ("SuccessCriteriaMet", "Complete")
+    ]
+    status = {
+        "startTime": at,
+        "completionTime": at,
+        "succeeded": 1,
+        "uncountedTerminatedPods": {},
+        "conditions": conditions,
+    }
     path = f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}/status"
     answer = plane.request("PATCH", path, {"status": status}, content_type="application/merge-patch+json")
     assert answer[0] == 200, answer
@@ -63,9 +79,15 @@ def serving(queues: dict[str, str], redis_url: str, launcher: Launcher) -> Itera
     redis, made = RedisQueues(redis_url), list[DatabaseDispatcher]()
     try:
         for name, url in queues.items():
-            made.append(DatabaseDispatcher(url, lambda: redis, DispatchSettings(), launch=launcher.launch, kube_jobs=True))
+            made.append(
+                DatabaseDispatcher(
+                    url, lambda: redis, DispatchSettings(), launch=launcher.launch, kube_jobs=True
+                )
+            )
             made[-1].migrate()
-            made[-1].register_queue(QueueEntry(0, name, True, False, 600), retry={}, succeeded_seconds=86400, dead_seconds=86400)
+            made[-1].register_queue(
+                QueueEntry(0, name, True, False, 600), retry={}, succeeded_seconds=86400, dead_seconds=86400
+            )
             made[-1].start()
         yield made
     finally:
@@ -88,7 +110,11 @@ async def running(*services: Any) -> AsyncIterator[None]:
 def enqueue(url: str, queue: str) -> str:
     """The id of the new run; it waits where there is no such queue yet."""
     with connect(url) as cur:
-        cur.execute("select rowlock.enqueue_v1(p_queue => %s, p_task => 'resize', p_args => '{}', p_wait_for_queue => true)", (queue,))
+        cur.execute(
+            "select rowlock.enqueue_v1(p_queue => %s, p_task => 'resize', p_args => '{}', p_wait_for_queue =>"
+            " true)",
+            (queue,),
+        )
         return str(cur.fetchone()[0])
 
 
@@ -123,13 +149,19 @@ async def launching(
 
 @pytest.mark.parametrize("silent", [False, True], ids=["refuses connections", "says nothing"])
 def test_ten_other_databases_go_on(
-    silent: bool, plane: KubeControlPlane, namespace: str, credentials: Credentials, postgres: PostgresServer, redis_url: str
+    silent: bool,
+    plane: KubeControlPlane,
+    namespace: str,
+    credentials: Credentials,
+    postgres: PostgresServer,
+    redis_url: str,
 ) -> None:
     network = Network()
     urls = {f"{namespace}/q{number}": postgres.new_database() for number in range(OTHERS)}
     away = postgres.new_database()
     own = away.rsplit(":", 1)[1].split("/")[0]
-    every = {f"{namespace}/away": away.replace(own, str(network.add("away", int(own)))), **urls}  # the bad one first
+    # the bad one first
+    every = {f"{namespace}/away": away.replace(own, str(network.add("away", int(own)))), **urls}
 
     async def scenario() -> None:
         async with launching(credentials, namespace, redis_url, every) as (launcher, children):
@@ -147,12 +179,20 @@ def test_ten_other_databases_go_on(
             for seen in jobs().values():
                 if seen.work_queue != "away" and seen.name != "kept":
                     await asyncio.to_thread(complete, plane, namespace, seen.name)
-            await until(lambda: all(run_states(url) == {"succeeded": 1} for url in urls.values()), "all have ended", 40)
+            await until(
+                lambda: all(run_states(url) == {"succeeded": 1} for url in urls.values()),
+                "all have ended",
+                40,
+            )
             assert time.monotonic() - began < 40, "five on a quiet machine; a loaded one has forty"
             assert plane.request("GET", kept)[0] == 200
             network.heal()
 
-    policy = {"resource": "jobs", "allowed_if": "oldObject.metadata.name != 'kept'", "message": "kept for the auditors"}
+    policy = {
+        "resource": "jobs",
+        "allowed_if": "oldObject.metadata.name != 'kept'",
+        "message": "kept for the auditors",
+    }
     try:
         with refusing(plane, namespace, operations=("UPDATE", "DELETE"), **policy):
             asyncio.run(scenario())
@@ -191,8 +231,13 @@ def test_the_secret_of_a_row_is_made_later_where_it_was_refused(
     name, secrets = f"{namespace}/q", f"/api/v1/namespaces/{namespace}/secrets"
 
     async def scenario() -> None:
-        async with launching(credentials, namespace, redis_url, {name: database}, rowDelivery="Secret") as (launcher, children):
-            with refusing(plane, namespace, resource="secrets", allowed_if="false", message="no Secrets here"):
+        async with launching(credentials, namespace, redis_url, {name: database}, rowDelivery="Secret") as (
+            launcher,
+            children,
+        ):
+            with refusing(
+                plane, namespace, resource="secrets", allowed_if="false", message="no Secrets here"
+            ):
                 enqueue(database, name)
                 await until(lambda: name in launcher.troubles, "it is told")
                 assert "no Secrets here" in launcher.troubles[name].message

@@ -39,7 +39,9 @@ class Candidates:
         process.wait(20)
 
     def lease(self) -> dict[str, object]:
-        status, body = self.plane.request("GET", f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/rowlock-operator")
+        status, body = self.plane.request(
+            "GET", f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/rowlock-operator"
+        )
         return dict(body["spec"]) if status == 200 else {}
 
     def holder(self) -> str:
@@ -59,13 +61,18 @@ def other(holder: str) -> str:
 
 
 @pytest.mark.slow
-def test_two_candidates_have_one_leader_which_is_replaced_in_time_after_a_release_and_after_a_kill(candidates: Candidates) -> None:
+def test_two_candidates_have_one_leader_which_is_replaced_in_time_after_a_release_and_after_a_kill(
+    candidates: Candidates,
+) -> None:
     candidates.start("a")
     candidates.start("b")
     first = str(wait_until(candidates.holder, "somebody leads"))
     second = other(first)
     began = time.monotonic()
-    wait_until(lambda: candidates.holder() != first or time.monotonic() - began > 5, "some rounds of renewals are over")
+    wait_until(
+        lambda: candidates.holder() != first or time.monotonic() - began > 5,
+        "some rounds of renewals are over",
+    )
     assert candidates.holder() == first
     assert candidates.lease()["leaseTransitions"] == 1
 

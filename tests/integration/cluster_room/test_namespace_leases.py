@@ -25,7 +25,9 @@ class Release:
     def __init__(self, client: KubeClient, name: str) -> None:
         self.now = 1000.0
         self.changed: list[str] = []
-        self.leases = NamespaceLeases(client, name, lease_seconds=LASTS, on_change=self.changed.append, clock=lambda: self.now)
+        self.leases = NamespaceLeases(
+            client, name, lease_seconds=LASTS, on_change=self.changed.append, clock=lambda: self.now
+        )
 
     async def look(self, namespace: str) -> tuple[bool, str, str]:
         """A look after its interval: (ours, holder, rival)."""
@@ -42,7 +44,9 @@ async def releases(credentials: Credentials, *names: str) -> AsyncIterator[list[
         yield [Release(client, name) for name in names]
 
 
-def test_a_second_release_is_refused_and_told_of_until_it_goes(credentials: Credentials, namespace: str) -> None:
+def test_a_second_release_is_refused_and_told_of_until_it_goes(
+    credentials: Credentials, namespace: str
+) -> None:
     async def scenario() -> None:
         async with releases(credentials, "a/one", "b/two") as (one, two):
             assert await one.look(namespace) == (True, "a/one", "")
@@ -60,7 +64,9 @@ def test_a_second_release_is_refused_and_told_of_until_it_goes(credentials: Cred
     asyncio.run(scenario())
 
 
-def test_the_next_leader_of_a_release_goes_on_at_once_and_is_no_rival_of_itself(credentials: Credentials, namespace: str) -> None:
+def test_the_next_leader_of_a_release_goes_on_at_once_and_is_no_rival_of_itself(
+    credentials: Credentials, namespace: str
+) -> None:
     async def scenario() -> None:
         async with releases(credentials, "a/one", "a/one") as (old, new):
             assert await old.look(namespace) == (True, "a/one", "")
@@ -79,7 +85,9 @@ def test_a_release_that_renews_no_more_is_followed_after_its_lease_and_not_by_on
             await one.look(namespace)
             await two.look(namespace)
             two.now += 10 * LASTS
-            assert (await two.look(namespace))[0] is False, "it has not looked for long: whether nothing was renewed it cannot say"
+            assert (await two.look(namespace))[0] is False, (
+                "it has not looked for long: whether nothing was renewed it cannot say"
+            )
             assert (await two.look(namespace))[0] is False
             assert (await two.look(namespace))[0] is False
             assert await two.look(namespace) == (True, "b/two", "")
@@ -89,7 +97,9 @@ def test_a_release_that_renews_no_more_is_followed_after_its_lease_and_not_by_on
     asyncio.run(scenario())
 
 
-def test_what_was_not_renewed_in_time_is_not_believed_before_it_is_looked_at_again(credentials: Credentials, namespace: str) -> None:
+def test_what_was_not_renewed_in_time_is_not_believed_before_it_is_looked_at_again(
+    credentials: Credentials, namespace: str
+) -> None:
     async def scenario() -> None:
         async with releases(credentials, "a/one", "b/two") as (one, two):
             assert (await one.leases.of(namespace)).ours

@@ -1,4 +1,6 @@
-"""Evicted pods of the installation's own Deployments, on a real API server; the test writes what a kubelet would."""
+"""Evicted pods of the installation's own Deployments, on a real API server; the test writes what a kubelet
+would.
+"""
 
 import asyncio
 from typing import Any
@@ -13,20 +15,33 @@ from tests.services.kube import KubeControlPlane
 pytestmark = pytest.mark.integration
 
 
-def pod(plane: KubeControlPlane, namespace: str, name: str, *, owner: str, phase: str, part_of: str = "rowlock") -> None:
+def pod(
+    plane: KubeControlPlane, namespace: str, name: str, *, owner: str, phase: str, part_of: str = "rowlock"
+) -> None:
     metadata: dict[str, Any] = {"name": name, "labels": {"app.kubernetes.io/part-of": part_of}}
     if owner:
-        metadata["ownerReferences"] = [{"apiVersion": "apps/v1", "kind": owner, "name": "x", "uid": name, "controller": True}]
+        metadata["ownerReferences"] = [
+            {"apiVersion": "apps/v1", "kind": owner, "name": "x", "uid": name, "controller": True}
+        ]
     path, container = f"/api/v1/namespaces/{namespace}/pods", {"name": "main", "image": "x:1"}
-    made = plane.request("POST", path, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}})
+    made = plane.request(
+        "POST",
+        path,
+        {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}},
+    )
     assert made[0] == 201, made
     status = {"status": {"phase": phase, "reason": "Evicted" if phase == "Failed" else ""}}
-    written = plane.request("PATCH", f"{path}/{name}/status", status, content_type="application/merge-patch+json")
+    written = plane.request(
+        "PATCH", f"{path}/{name}/status", status, content_type="application/merge-patch+json"
+    )
     assert written[0] == 200, written
 
 
 def names(plane: KubeControlPlane, namespace: str) -> set[str]:
-    return {one["metadata"]["name"] for one in plane.request("GET", f"/api/v1/namespaces/{namespace}/pods")[1]["items"]}
+    return {
+        one["metadata"]["name"]
+        for one in plane.request("GET", f"/api/v1/namespaces/{namespace}/pods")[1]["items"]
+    }
 
 
 def test_what_a_replica_set_leaves_goes_after_a_while_and_nothing_else(

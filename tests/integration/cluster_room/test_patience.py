@@ -1,4 +1,6 @@
-"""How the client treats a server that asks for patience, hangs or answers nonsense; the server here answers by a script."""
+"""How the client treats a server that asks for patience, hangs or answers nonsense; the server here answers
+by a script.
+"""
 
 import asyncio
 import time
@@ -36,7 +38,9 @@ class Script:
 
 
 def busy(seconds: float) -> web.Response:
-    return web.json_response({"message": "too many requests"}, status=429, headers={"Retry-After": str(seconds)})
+    return web.json_response(
+        {"message": "too many requests"}, status=429, headers={"Retry-After": str(seconds)}
+    )
 
 
 @asynccontextmanager
@@ -87,7 +91,10 @@ def test_patience_has_a_bound_and_the_error_says_when_to_come_back() -> None:
 
 def test_a_webhook_that_asks_for_patience_speaks_of_its_object_alone() -> None:
     async def scenario() -> None:
-        answer = {"message": 'admission webhook "busy.example" denied the request: later', "details": {"retryAfterSeconds": 30}}
+        answer = {
+            "message": 'admission webhook "busy.example" denied the request: later',
+            "details": {"retryAfterSeconds": 30},
+        }
         script = Script(web.json_response(answer, status=429, headers={"Retry-After": "30"}))
         async with serving(script) as kube:
             with pytest.raises(GiveUp, match="denied the request: later"):
@@ -98,12 +105,16 @@ def test_a_webhook_that_asks_for_patience_speaks_of_its_object_alone() -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("after", ["3600", "inf", "nan", "-5", "Fri, 31 Dec 2027 23:59:59 GMT", "soon", "9" * 400])
+@pytest.mark.parametrize(
+    "after", ["3600", "inf", "nan", "-5", "Fri, 31 Dec 2027 23:59:59 GMT", "soon", "9" * 400]
+)
 def test_the_lease_is_asked_for_whatever_an_earlier_asking_was_answered(after: str) -> None:
     """Twin: a client with patience leaves out the second call."""
 
     async def scenario() -> None:
-        script = Script(*[web.json_response({}, status=429, headers={"Retry-After": after}) for _ in range(3)])
+        script = Script(
+            *[web.json_response({}, status=429, headers={"Retry-After": after}) for _ in range(3)]
+        )
         async with serving(script) as other, lease_client(other.credentials) as kube:
             lease = KubeLease(kube, "shop", "rowlock-operator")
             for _ in range(3):
@@ -148,7 +159,9 @@ def test_calls_that_hang_hold_up_no_other_calls() -> None:
         script = Script()
         async with serving(script, connections=2) as kube:
             script.hangs = True
-            hanging = [asyncio.create_task(kube.get(CONFIG_MAPS, "shop", f"h{number}")) for number in range(6)]
+            hanging = [
+                asyncio.create_task(kube.get(CONFIG_MAPS, "shop", f"h{number}")) for number in range(6)
+            ]
             while len(script.asked_at) < 2:
                 await asyncio.sleep(0.01)
             async with asyncio.timeout(20):
@@ -169,7 +182,9 @@ def test_a_server_that_hangs_is_unavailable_after_the_timeout_and_is_not_asked_t
         script = Script()
         script.hangs = True
         async with serving(script, request_timeout_seconds=0.3) as kube:
-            with pytest.raises(ApiUnavailable, match="patch ConfigMap/default/one: the API server at .* did not answer"):
+            with pytest.raises(
+                ApiUnavailable, match="patch ConfigMap/default/one: the API server at .* did not answer"
+            ):
                 await kube.apply(CONFIG_MAPS, {"metadata": {"namespace": "default", "name": "one"}})
         assert len(script.asked_at) == 1
 
@@ -213,8 +228,10 @@ def test_a_rotated_token_is_used_within_a_minute_without_a_new_session(tmp_path:
         ("contexts: []\ncurrent-context: a", "has no context named 'a'"),
         ("{", "cannot read the kubeconfig"),
         (
-            "current-context: a\ncontexts: [{name: a, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: {server: 'http://x'}}]\n"
-            "users: [{name: u, user: {exec: {command: x}}}]",
+            (
+                "current-context: a\ncontexts: [{name: a, context: {cluster: c, user: u}}]\nclusters: [{name:"
+                " c, cluster: {server: 'http://x'}}]\nusers: [{name: u, user: {exec: {command: x}}}]"
+            ),
             "asks a plugin for credentials",
         ),
     ],

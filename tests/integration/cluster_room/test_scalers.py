@@ -1,4 +1,6 @@
-"""Autoscalers that target a Deployment of ours, as the API server lists them; the server here answers by a script."""
+"""Autoscalers that target a Deployment of ours, as the API server lists them; the server here answers by a
+script.
+"""
 
 import asyncio
 from typing import Any
@@ -34,12 +36,21 @@ def test_what_targets_a_deployment_is_found_and_what_targets_something_else_is_n
             scaler("set", apiVersion="apps/v1", kind="StatefulSet", name="d-worker"),
             {"metadata": {"name": "odd"}},
         )
-        objects = listing(scaler("b", name="b-worker"), scaler("e", apiVersion="argoproj.io/v1", kind="Rollout", name="e-worker"))
+        objects = listing(
+            scaler("b", name="b-worker"),
+            scaler("e", apiVersion="argoproj.io/v1", kind="Rollout", name="e-worker"),
+        )
         now = [0.0]
         async with serving(Script(autoscalers, objects, listing(), refused(404))) as client:
             scalers = Scalers(client, lambda: now[0])
             found = {name: await scalers.of("shop", f"{name}-worker") for name in "abcde"}
-            assert found == {"a": "HorizontalPodAutoscaler a", "b": "ScaledObject b", "c": None, "d": None, "e": None}
+            assert found == {
+                "a": "HorizontalPodAutoscaler a",
+                "b": "ScaledObject b",
+                "c": None,
+                "d": None,
+                "e": None,
+            }
             now[0] = KEEP_SECONDS
             assert await scalers.of("shop", "a-worker") is None, "it is gone, and KEDA with it"
             assert scalers.may_look("shop")

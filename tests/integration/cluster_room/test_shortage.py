@@ -1,7 +1,8 @@
-"""A shortage of eight hours costs no work: the launcher towards a real API server and a real ledger, in virtual time.
+"""A shortage of eight hours costs no work: the launcher towards a real API server and a real ledger, in
+virtual time.
 
-There is no kubelet and no job controller: the test says what became of the pods. Time passes in the clocks that are handed in, and
-in the ledger by moving its moments.
+There is no kubelet and no job controller: the test says what became of the pods. Time passes in the clocks
+that are handed in, and in the ledger by moving its moments.
 """
 
 import asyncio
@@ -44,7 +45,12 @@ STUCK: list[PodSeen | None] = [
     PodSeen(name="p", unschedulable="0/3 nodes are available: 3 Insufficient cpu."),
     PodSeen(name="p", unschedulable="Scheduling is blocked due to non-empty scheduling gates", gated=True),
     PodSeen(name="p", node="n", waiting_reason="ImagePullBackOff", waiting_message="no such image"),
-    PodSeen(name="p", node="n", waiting_reason="CreateContainerConfigError", waiting_message='secret "x" not found'),
+    PodSeen(
+        name="p",
+        node="n",
+        waiting_reason="CreateContainerConfigError",
+        waiting_message='secret "x" not found',
+    ),
     PodSeen(name="p", node="n", waiting_reason="ContainerCreating"),
     PodSeen(name="p", node="n", waiting_reason="CreateContainerError", waiting_message="no such user"),
     None,
@@ -69,7 +75,9 @@ class OldRule(Ledger):
 
     def postpone(self, *, run_id: str, attempt: int, failure: dict[str, Any], **_: Any) -> str | None:
         self.start_for_kubernetes(run_id=run_id, attempt=attempt, token=run_id)
-        return self.finish(run_id=run_id, attempt=attempt, token=run_id, outcome="failed", result=None, failure=failure)
+        return self.finish(
+            run_id=run_id, attempt=attempt, token=run_id, outcome="failed", result=None, failure=failure
+        )
 
 
 class OpenGates(StartGates):
@@ -108,14 +116,18 @@ class Cluster:
 
     async def look(self) -> None:
         manifests = await self.client.list(KUBE_JOBS, self.namespace)
-        found = {(job.run_id, job.attempt): job for job in map(observe_kube_job, manifests) if job is not None}
+        found = {
+            (job.run_id, job.attempt): job for job in map(observe_kube_job, manifests) if job is not None
+        }
         for job in found.values():
             self.born.setdefault(job.uid, self.clock.now())
         self.jobs = {
             attempt: replace(job, created_at=self.born[job.uid], started_at=None, suspended=self.suspended)
             for attempt, job in found.items()
         }
-        self.alive = {attempt: pod for attempt, job in self.jobs.items() if (pod := self._pod(attempt, job)) is not None}
+        self.alive = {
+            attempt: pod for attempt, job in self.jobs.items() if (pod := self._pod(attempt, job)) is not None
+        }
 
     def _pod(self, attempt: Attempt, job: KubeJobSeen) -> PodSeen | None:
         if self.suspended:
@@ -145,15 +157,18 @@ class Stage:
             return list(cur.fetchall()) if cur.description else []
 
     def enqueue(self, n: int, priority: int = 0) -> list[str]:
-        enqueue = "select rowlock.enqueue_v1(p_queue => %s, p_task => 'resize', p_args => '{}', p_priority => %s)::text from generate_series(1, %s)"
+        enqueue = (
+            "select rowlock.enqueue_v1(p_queue => %s, p_task => 'resize', p_args => '{}', p_priority =>"
+            " %s)::text from generate_series(1, %s)"
+        )
         return [run for (run,) in self.sql(enqueue, self.entry.name, priority, n)]
 
     async def step(self, seconds: float) -> None:
         self.clock.seconds += seconds
         self.sql(
-            f"update rowlock.active set due = due - interval '{seconds} s', claimed_at = claimed_at - interval '{seconds} s';"
-            f"update rowlock.lane set at = at - interval '{seconds} s', floor = floor - interval '{seconds} s';"
-            f"update rowlock.inbox set due = due - interval '{seconds} s'"
+            f"update rowlock.active set due = due - interval '{seconds} s', claimed_at = claimed_at -"
+            f" interval '{seconds} s';update rowlock.lane set at = at - interval '{seconds} s', floor = floor"
+            f" - interval '{seconds} s';update rowlock.inbox set due = due - interval '{seconds} s'"
         )
         await asyncio.to_thread(self.dispatcher.claimer.run_once)
         for _ in range(2):
@@ -167,7 +182,9 @@ class Stage:
 
     async def idle(self) -> None:
         tasks = self.launcher.tasks
-        await until(lambda: not (self.launcher.looking or tasks.busy or tasks.pending), "what the look began is over")
+        await until(
+            lambda: not (self.launcher.looking or tasks.busy or tasks.pending), "what the look began is over"
+        )
 
     def states(self) -> dict[str, int]:
         return dict(self.sql("select state, count(*)::int from rowlock.run group by 1"))
@@ -181,9 +198,13 @@ class Stage:
 
 
 @contextmanager
-def acting(url: str, redis_url: str, client: KubeClient, namespace: str, *, old: bool = False, sdk: bool = False) -> Iterator[Stage]:
+def acting(
+    url: str, redis_url: str, client: KubeClient, namespace: str, *, old: bool = False, sdk: bool = False
+) -> Iterator[Stage]:
     clock, launchers = Clock(), list[Launcher]()
-    queue = (sdk_queue if sdk else exit_queue)("resize", parallelism=PARALLELISM, startingDeadlineSeconds=DEADLINE)
+    queue = (sdk_queue if sdk else exit_queue)(
+        "resize", parallelism=PARALLELISM, startingDeadlineSeconds=DEADLINE
+    )
     queue["metadata"] |= {"namespace": namespace, "uid": str(uuid.uuid4())}
     work_queue = parse_work_queue(queue)
     redis = RedisQueues(redis_url)
@@ -191,7 +212,9 @@ def acting(url: str, redis_url: str, client: KubeClient, namespace: str, *, old:
     def launch(dispatcher: DatabaseDispatcher, entry: QueueEntry, claims: list[Claimed]) -> None:
         launchers[0].launch(dispatcher, entry, claims)
 
-    settings = DispatchSettings(claimer=ClaimerSettings(counts_seconds=0.0, counts_share=1e9, floor_seconds=0.0))
+    settings = DispatchSettings(
+        claimer=ClaimerSettings(counts_seconds=0.0, counts_share=1e9, floor_seconds=0.0)
+    )
     dispatcher = DatabaseDispatcher(url, lambda: redis, settings, launch=launch)
     dispatcher.migrate()
     dispatcher.state.starts = (OpenGates if old else StartGates)(clock.monotonic)
@@ -240,7 +263,10 @@ def test_eight_hours_without_a_start_cost_no_try_and_one_kube_job_probes(
                 if sdk:
                     return  # that a pod of ours starts is for its own fence to say
                 stage.cluster.starts = True
-                while sum(stage.states().get(state, 0) for state in ("pending", "launching")) and stage.clock.seconds < (hours + 1) * 3600:
+                while (
+                    sum(stage.states().get(state, 0) for state in ("pending", "launching"))
+                    and stage.clock.seconds < (hours + 1) * 3600
+                ):
                     await stage.step(5)
                 assert stage.states() == {"succeeded": 150}
                 assert max(stage.kube_jobs[-20:]) <= PARALLELISM
@@ -250,8 +276,12 @@ def test_eight_hours_without_a_start_cost_no_try_and_one_kube_job_probes(
     asyncio.run(play())
 
 
-def test_by_the_old_rule_rows_are_dead_within_the_hour(database: str, redis_url: str, credentials: Credentials, namespace: str) -> None:
-    """The twin: each attempt that did not start uses a try of class infra, and as many kube jobs are made as ever."""
+def test_by_the_old_rule_rows_are_dead_within_the_hour(
+    database: str, redis_url: str, credentials: Credentials, namespace: str
+) -> None:
+    """The twin: each attempt that did not start uses a try of class infra, and as many kube jobs are made as
+    ever.
+    """
 
     async def play() -> None:
         async with KubeClient(credentials) as client:
@@ -265,8 +295,12 @@ def test_by_the_old_rule_rows_are_dead_within_the_hour(database: str, redis_url:
     asyncio.run(play())
 
 
-def test_runs_that_never_start_keep_no_other_from_running(database: str, redis_url: str, credentials: Credentials, namespace: str) -> None:
-    """Twelve rows that no pod can be started for, in front of a hundred others: these are through in minutes."""
+def test_runs_that_never_start_keep_no_other_from_running(
+    database: str, redis_url: str, credentials: Credentials, namespace: str
+) -> None:
+    """Twelve rows that no pod can be started for, in front of a hundred others: these are through in
+    minutes.
+    """
 
     async def play() -> None:
         async with KubeClient(credentials) as client:
@@ -285,7 +319,9 @@ def test_runs_that_never_start_keep_no_other_from_running(database: str, redis_u
                 for _ in range(3):
                     await stage.step(2)
                 assert stage.sql("select state from rowlock.run where id = %s", new) == [("succeeded",)]
-                assert stage.sql("select count(*)::int from rowlock.run where state in ('pending', 'launching')") == [(12,)]
+                assert stage.sql(
+                    "select count(*)::int from rowlock.run where state in ('pending', 'launching')"
+                ) == [(12,)]
                 assert stage.tries() == 0
 
     asyncio.run(play())
@@ -294,7 +330,9 @@ def test_runs_that_never_start_keep_no_other_from_running(database: str, redis_u
 def test_what_ended_before_it_started_stays_away_for_seconds_and_not_for_the_deadline_it_did_not_wait_for(
     database: str, redis_url: str, credentials: Credentials, namespace: str
 ) -> None:
-    """A pod that the kubelet did not admit, or whose container was killed before the start fence, held its place for moments."""
+    """A pod that the kubelet did not admit, or whose container was killed before the start fence, held its
+    place for moments.
+    """
 
     async def play() -> None:
         async with KubeClient(credentials) as client:
@@ -310,7 +348,9 @@ def test_what_ended_before_it_started_stays_away_for_seconds_and_not_for_the_dea
                 while stage.states().get("succeeded", 0) < 21 and stage.clock.seconds < DEADLINE:
                     await stage.step(2)
                 assert (stage.states(), stage.tries()) == ({"succeeded": 21}, 0)
-                assert stage.sql("select attempt > 1 from rowlock.run order by 1 desc limit 1") == [(True,)], "it was tried before"
+                assert stage.sql("select attempt > 1 from rowlock.run order by 1 desc limit 1") == [
+                    (True,)
+                ], "it was tried before"
                 assert stage.clock.seconds < DEADLINE / 4
 
     asyncio.run(play())
@@ -330,7 +370,8 @@ def test_kube_jobs_that_somebody_else_suspended_are_waited_for_however_long(
                 assert stage.states() == {"launching": 5}
                 assert stage.told() == ""
                 stage.cluster.suspended, stage.cluster.starts = False, True
-                stage.cluster.born = dict.fromkeys(stage.cluster.born, stage.clock.now())  # startTime: they are resumed
+                # startTime: they are resumed
+                stage.cluster.born = dict.fromkeys(stage.cluster.born, stage.clock.now())
                 await stage.step(5)
                 await stage.step(5)
                 assert stage.states() == {"succeeded": 5}

@@ -48,10 +48,18 @@ class CrashStage:
     def dispatcher(self, *steps: str, **changes: Any) -> subprocess.Popen[bytes]:
         """A dispatcher process that dies at these steps, and its successors; returns once it works."""
         started = self.dispatcher_events().count("started")
-        crashing = Crashing(url=self.url, redis_url=self.redis.url, journal=str(self.deaths_file), steps=list(steps), **changes)
+        crashing = Crashing(
+            url=self.url,
+            redis_url=self.redis.url,
+            journal=str(self.deaths_file),
+            steps=list(steps),
+            **changes,
+        )
         command = [sys.executable, "-m", "tests.services.crashing_dispatcher", json.dumps(asdict(crashing))]
         with self._log("dispatcher").open("ab") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=ROOT, start_new_session=True)
+            process = subprocess.Popen(
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=ROOT, start_new_session=True
+            )
         self._dispatchers.append(process)
         wait_until(lambda: self.dispatcher_events().count("started") > started, "the dispatcher works", 30)
         return process
@@ -68,7 +76,9 @@ class CrashStage:
         return Counter(line for line in self.dispatcher_events() if line != "started")
 
     def worker(self, *, ready: bool = True, **changes: str) -> RunningWorker:
-        environment = worker_environment(url=self.url, redis_url=self.redis.url, queue=QUEUE, folder=self.folder, **changes)
+        environment = worker_environment(
+            url=self.url, redis_url=self.redis.url, queue=QUEUE, folder=self.folder, **changes
+        )
         worker = RunningWorker(environment, self._log("worker"))
         self.workers.append(worker)
         return worker.wait_ready() if ready else worker
@@ -77,12 +87,15 @@ class CrashStage:
         """Time passes for the lease of a worker that is dead: its ten seconds are over."""
         assert not worker.alive
         self.sql(
-            "update rowlock.runner set lease_until = clock_timestamp() - interval '1 second' where split_part(name, '.', 2) = %s",
+            "update rowlock.runner set lease_until = clock_timestamp() - interval '1 second' where"
+            " split_part(name, '.', 2) = %s",
             str(worker.pid),
         )
 
     def wait_done(self, rows: int, deadline_seconds: float) -> None:
-        wait_until(lambda: self._statuses() == {"done": rows}, f"all {rows} orders are done", deadline_seconds)
+        wait_until(
+            lambda: self._statuses() == {"done": rows}, f"all {rows} orders are done", deadline_seconds
+        )
 
     def ended(self) -> int:
         return self._statuses().get("done", 0)
@@ -104,7 +117,9 @@ class CrashStage:
         return len(self.journal.lines("begin")) == len(self.journal.lines("end"))
 
     def violations(self, rows: int) -> list[str]:
-        """What is wrong, seen from outside: the users' table, the tasks' own log, the history. Empty = every invariant holds."""
+        """What is wrong, seen from outside: the users' table, the tasks' own log, the history. Empty = every
+        invariant holds.
+        """
         found: list[str] = []
 
         def must(what: str, right: bool, detail: object = "") -> None:
@@ -113,16 +128,31 @@ class CrashStage:
 
         begun = Counter((line.run, line.attempt) for line in self.journal.lines())
         must("unfinished rows:", self._statuses() == {"done": rows}, self._statuses())
-        must("attempts started twice:", not [a for a, n in begun.items() if n > 1], [a for a, n in begun.items() if n > 1][:3])
+        must(
+            "attempts started twice:",
+            not [a for a, n in begun.items() if n > 1],
+            [a for a, n in begun.items() if n > 1][:3],
+        )
         done = self.sql("select id::text, attempt, state, source_key, result from rowlock.done")
-        must("history is not one row a run:", len(done) == len({d[0] for d in done}) == len({d[3] for d in done}) == rows, len(done))
+        must(
+            "history is not one row a run:",
+            len(done) == len({d[0] for d in done}) == len({d[3] for d in done}) == rows,
+            len(done),
+        )
         must("not succeeded:", all(d[2] == "succeeded" for d in done), Counter(d[2] for d in done))
         must("runs left in hand:", self.sql("select count(*) from rowlock.active") == [(0,)])
         must("outcomes not told:", self.sql("select count(*) from rowlock.outbox") == [(0,)])
         who = {(line.run, line.attempt, line.pid) for line in self.journal.lines("end")}
         told = [(d[0], d[1], (d[4] or {}).get("attempt"), (d[4] or {}).get("pid")) for d in done]
-        must("outcome of another attempt:", all(attempt == by for _, attempt, by, _ in told), [t for t in told if t[1] != t[2]][:3])
-        must("outcome of a process that did not do it:", all((run, attempt, pid) in who for run, attempt, _, pid in told))
+        must(
+            "outcome of another attempt:",
+            all(attempt == by for _, attempt, by, _ in told),
+            [t for t in told if t[1] != t[2]][:3],
+        )
+        must(
+            "outcome of a process that did not do it:",
+            all((run, attempt, pid) in who for run, attempt, _, pid in told),
+        )
         bills = self.sql("select run::text, attempt from bill")
         must(
             "bills are not those of the attempts that counted:",

@@ -1,4 +1,6 @@
-"""The dispatcher is killed (SIGKILL, by itself) at every step between two of its writes; another one goes on with nothing but the stores."""
+"""The dispatcher is killed (SIGKILL, by itself) at every step between two of its writes; another one goes on
+with nothing but the stores.
+"""
 
 import pytest
 
@@ -24,7 +26,9 @@ def test_nothing_is_lost_or_doubled_by_a_dispatcher_that_dies(stage: CrashStage,
 
 
 @pytest.mark.parametrize("step", ["before_unqueue", "after_unqueue"])
-def test_claims_that_redis_lost_come_back_although_the_dispatcher_dies_over_them(stage: CrashStage, step: str) -> None:
+def test_claims_that_redis_lost_come_back_although_the_dispatcher_dies_over_them(
+    stage: CrashStage, step: str
+) -> None:
     stage.orders(ROWS)
     stage.dispatcher(step, probability=1.0, deaths=3, batch=ROWS, stale_seconds=2.0)
     wait_until(lambda: stage.copies() == ROWS, "all are handed out")
@@ -36,7 +40,9 @@ def test_claims_that_redis_lost_come_back_although_the_dispatcher_dies_over_them
 
 
 @pytest.mark.parametrize("step", ["before_sweep", "after_sweep"])
-def test_runs_of_a_lost_worker_come_back_although_the_dispatcher_dies_over_them(stage: CrashStage, step: str) -> None:
+def test_runs_of_a_lost_worker_come_back_although_the_dispatcher_dies_over_them(
+    stage: CrashStage, step: str
+) -> None:
     stage.orders(ROWS)
     stage.dispatcher(step, probability=1.0, deaths=3)
     for lost in range(1, 4):

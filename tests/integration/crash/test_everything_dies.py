@@ -1,4 +1,6 @@
-"""Everything dies at random and at once: dispatcher at every named step, worker parents and children, Redis with all it had, PostgreSQL."""
+"""Everything dies at random and at once: dispatcher at every named step, worker parents and children, Redis
+with all it had, PostgreSQL.
+"""
 
 import os
 import random
@@ -26,7 +28,8 @@ def test_a_worker_child_that_is_killed_costs_a_retry_and_nothing_else(stage: Cra
     stage.wait_done(60, 30)
     assert stage.violations(60) == []
     assert worker.alive
-    assert sum(n for (n,) in stage.sql("select infra_tries from rowlock.done")) in (1, 2, 3)  # a child may have been idle
+    # a child may have been idle
+    assert sum(n for (n,) in stage.sql("select infra_tries from rowlock.done")) in (1, 2, 3)
 
 
 @pytest.mark.slow
@@ -71,8 +74,11 @@ def test_fifteen_hundred_rows_outlive_the_death_of_everything(stage: CrashStage)
     ]
     chance.shuffle(blows)
     for number, blow in enumerate(blows, start=1):
-        reached = rows * number // (len(blows) + 2)  # a blow each so many outcomes: all of them fall while there is work
-        wait_until(lambda reached=reached: stage.ended() >= reached, f"{reached} rows ended before blow {number}", 60)
+        # a blow each so many outcomes: all of them fall while there is work
+        reached = rows * number // (len(blows) + 2)
+        wait_until(
+            lambda reached=reached: stage.ended() >= reached, f"{reached} rows ended before blow {number}", 60
+        )
         blow()
     stage.wait_done(rows, 90)
     print(f"deaths of the dispatcher: {dict(stage.deaths())}; attempts: {len(stage.journal.lines())}")

@@ -1,4 +1,6 @@
-"""Negative twins: with a guard switched off, the invariants of this folder see the damage. They are worth nothing if they do not."""
+"""Negative twins: with a guard switched off, the invariants of this folder see the damage. They are worth
+nothing if they do not.
+"""
 
 import pytest
 
@@ -9,7 +11,8 @@ pytestmark = pytest.mark.integration
 
 ROWS = 40
 
-# The start fence without its guards: neither the state nor the attempt is asked for, so every copy of an id is handed out.
+# The start fence without its guards: neither the state nor the attempt is asked for, so every copy of an id
+# is handed out.
 UNGUARDED_START = """
 create or replace function rowlock.start_v1(p_ids uuid[], p_attempts int[], p_runner bigint, p_token uuid)
 returns table(id uuid, attempt int, task text, args jsonb, queue text, source_key text, tries int)
@@ -18,10 +21,12 @@ language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
 begin
   return query
   with begun as (
-    update rowlock.active r set state = 'running', runner = p_runner, token = p_token, started_at = clock_timestamp()
+    update rowlock.active r set state = 'running', runner = p_runner, token = p_token,
+      started_at = clock_timestamp()
       from unnest(p_ids, p_attempts) w(id, attempt) where r.id = w.id
     returning r.id, w.attempt, r.task, r.args, r.queue_id, r.source_key)
-  select b.id, b.attempt, b.task, b.args, (select q.name from rowlock.queue q where q.id = b.queue_id), b.source_key, 0 from begun b;
+  select b.id, b.attempt, b.task, b.args, (select q.name from rowlock.queue q where q.id = b.queue_id),
+    b.source_key, 0 from begun b;
 end $$
 """
 
@@ -63,6 +68,8 @@ def test_without_a_sweeper_rows_of_a_lost_worker_are_seen_to_stay_unfinished(sta
     lost.kill()
     stage.lapse(lost)
     stage.worker()
-    wait_until(lambda: stage.sql("select count(*) from rowlock.done") == [(ROWS - 1,)], "all others are done", 20)
+    wait_until(
+        lambda: stage.sql("select count(*) from rowlock.done") == [(ROWS - 1,)], "all others are done", 20
+    )
     wait_until(lambda: stage.sql("select count(*) from rowlock.outbox") == [(0,)], "and told")
     assert stage.violations(ROWS)[0].startswith("unfinished rows")

@@ -1,4 +1,6 @@
-"""A dispatcher that is frozen, or cut off, between two statements of a transaction must not keep the claimer's lock from its successor."""
+"""A dispatcher that is frozen, or cut off, between two statements of a transaction must not keep the
+claimer's lock from its successor.
+"""
 
 import pytest
 

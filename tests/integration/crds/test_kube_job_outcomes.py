@@ -1,4 +1,5 @@
-"""What the real job controller makes of our kube jobs, and that the outcome is read from it rightly, with the pod and after it is gone.
+"""What the real job controller makes of our kube jobs, and that the outcome is read from it rightly, with the
+pod and after it is gone.
 
 There is no kubelet: the test itself writes what a kubelet would write into the pod's status.
 """
@@ -54,15 +55,17 @@ class Launched:
         return seen
 
     def pods(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.plane.request("GET", f"{PODS}?labelSelector=batch.kubernetes.io/job-name%3D{self.name}")[1][
-            "items"
-        ]
+        found: list[dict[str, Any]] = self.plane.request(
+            "GET", f"{PODS}?labelSelector=batch.kubernetes.io/job-name%3D{self.name}"
+        )[1]["items"]
         return found
 
     def kubelet_writes(self, phase: str, state: dict[str, Any], *conditions: dict[str, Any]) -> None:
         status = {"phase": phase, "containerStatuses": [_container(state)], "conditions": list(conditions)}
         merge = "application/merge-patch+json"
-        code, answer = self.plane.request("PATCH", f"{PODS}/{self.pod_name}/status", {"status": status}, content_type=merge)
+        code, answer = self.plane.request(
+            "PATCH", f"{PODS}/{self.pod_name}/status", {"status": status}, content_type=merge
+        )
         assert code == 200, answer
 
     def wait_for_end(self) -> None:
@@ -84,7 +87,15 @@ def _container(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _terminated(code: int, message: str = "") -> dict[str, Any]:
-    return {"terminated": {"exitCode": code, "reason": "Error", "message": message, "startedAt": STARTED, "finishedAt": STARTED}}
+    return {
+        "terminated": {
+            "exitCode": code,
+            "reason": "Error",
+            "message": message,
+            "startedAt": STARTED,
+            "finishedAt": STARTED,
+        }
+    }
 
 
 @pytest.fixture
@@ -101,8 +112,11 @@ def launched_briefly(plane: KubeControlPlane) -> Iterator[Launched]:
 
 def _launch(plane: KubeControlPlane, queue: WorkQueue) -> Iterator[Launched]:
     run = RunToLaunch(run_id=str(uuid.uuid4()), attempt=1, task="resize", args={"id": 1})
-    kube_job = build_exit_job(queue=queue, installation=Installation(worker_image="rowlock/worker:1.0"), run=run)
-    # The WorkQueue is not in this cluster, so the garbage collector would take an owned kube job for an orphan.
+    kube_job = build_exit_job(
+        queue=queue, installation=Installation(worker_image="rowlock/worker:1.0"), run=run
+    )
+    # The WorkQueue is not in this cluster, so the garbage collector would take an owned kube job for an
+    # orphan.
     del kube_job["metadata"]["ownerReferences"]
     code, answer = plane.request("POST", f"{JOBS}?fieldValidation=Strict", kube_job)
     assert code == 201, answer
@@ -116,13 +130,17 @@ def _launch(plane: KubeControlPlane, queue: WorkQueue) -> Iterator[Launched]:
 
 def test_a_pod_that_runs_has_started(launched: Launched) -> None:
     assert launched.outcome() is None
-    launched.kubelet_writes("Running", {"running": {"startedAt": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}})
+    launched.kubelet_writes(
+        "Running", {"running": {"startedAt": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}}
+    )
     assert isinstance(launched.outcome(), Started)
 
 
 def test_exit_code_0_succeeds_before_and_after_the_kube_job_knows(launched: Launched) -> None:
     launched.kubelet_writes("Succeeded", _terminated(0, '{"pages": 3}'))
-    assert launched.outcome() == Succeeded(result={"pages": 3}, started_at=datetime(2026, 1, 1, 12, 0, 3, tzinfo=UTC))
+    assert launched.outcome() == Succeeded(
+        result={"pages": 3}, started_at=datetime(2026, 1, 1, 12, 0, 3, tzinfo=UTC)
+    )
     launched.wait_for_end()
     assert launched.kube_job().complete
     launched.pod_goes()
@@ -151,7 +169,12 @@ def test_wrong_input_is_told_from_a_failure_even_once_the_pod_is_gone(launched: 
 
 
 def test_a_disruption_is_the_platforms_failure_even_once_the_pod_is_gone(launched: Launched) -> None:
-    disrupted = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "message": "a more important pod"}
+    disrupted = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "PreemptionByScheduler",
+        "message": "a more important pod",
+    }
     launched.kubelet_writes("Failed", _terminated(143), disrupted)
     launched.wait_for_end()
     failed = launched.outcome()
@@ -165,7 +188,11 @@ def test_a_disruption_is_the_platforms_failure_even_once_the_pod_is_gone(launche
 
 @pytest.mark.slow  # without a kubelet the pod waits for the pod garbage collector's next round
 def test_an_eviction_is_the_platforms_failure_and_makes_no_second_pod(launched: Launched) -> None:
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": launched.pod_name, "namespace": "default"}}
+    eviction = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": launched.pod_name, "namespace": "default"},
+    }
     code, answer = launched.plane.request("POST", f"{PODS}/{launched.pod_name}/eviction", eviction)
     assert code == 201, answer
     launched.wait_for_end()
@@ -183,7 +210,9 @@ def test_a_deleted_pod_is_the_platforms_failure_and_makes_no_second_pod(launched
     assert (failed.failure_class, failed.reason) == ("infra", "PodLost")
 
 
-def test_a_pod_that_never_starts_is_an_infra_failure_after_the_starting_deadline(launched_briefly: Launched) -> None:
+def test_a_pod_that_never_starts_is_an_infra_failure_after_the_starting_deadline(
+    launched_briefly: Launched,
+) -> None:
     wait_until(lambda: isinstance(launched_briefly.outcome(), Failed), "overdue", 15)
     overdue = launched_briefly.outcome()
     assert isinstance(overdue, Failed)
@@ -192,5 +221,6 @@ def test_a_pod_that_never_starts_is_an_infra_failure_after_the_starting_deadline
     assert launched_briefly.kube_job().failed_reason == "DeadlineExceeded"
     failed = launched_briefly.outcome()
     assert isinstance(failed, Failed)
-    # Its pod is gone by now: whether it had begun nobody can tell any more, so that it is not taken for one that never did.
+    # Its pod is gone by now: whether it had begun nobody can tell any more, so that it is not taken for one
+    # that never did.
     assert (failed.failure_class, failed.reason) == ("infra", "PodLost")

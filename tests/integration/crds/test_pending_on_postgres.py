@@ -19,7 +19,9 @@ def test_postgresql_runs_every_expression_that_is_allowed(database: str) -> None
         with connection.cursor() as cursor:
             cursor.execute(TABLE)
             cursor.execute("insert into orders (id, status) values (1, 'new')")
-            cursor.execute("select attname from pg_attribute where attrelid = 'orders'::regclass and attnum > 0")
+            cursor.execute(
+                "select attname from pg_attribute where attrelid = 'orders'::regclass and attnum > 0"
+            )
             columns = {name for (name,) in cursor.fetchall()}
             for text in ALLOWED:
                 checked = check_pending(text)
@@ -34,8 +36,8 @@ def test_no_allowed_function_is_volatile_or_returns_a_set(database: str) -> None
     try:
         with connection.cursor() as cursor:
             cursor.execute(
-                "select distinct proname from pg_proc where proname = any(%s) and pronamespace = 'pg_catalog'::regnamespace "
-                "and (provolatile = 'v' or proretset)",
+                "select distinct proname from pg_proc where proname = any(%s) and pronamespace ="
+                " 'pg_catalog'::regnamespace and (provolatile = 'v' or proretset)",
                 (FUNCTIONS.split(", "),),
             )
             assert cursor.fetchall() == []
@@ -44,11 +46,26 @@ def test_no_allowed_function_is_volatile_or_returns_a_set(database: str) -> None
 
 
 ATOMS = [
-    "status = 'new'", "status <> 'done'", "'new' = status", "status in ('new', 'done')", "status not in ('done', null)",
-    "status is null", "status is not null", "status isnull", "status notnull", "not status in ('new')", "status::text = 'done'",
-    "true", "false", "null::boolean", "status = null", "true = (status = 'new')", "(status = 'new') is true",
-    "(status = 'new') is not false", "status = 'error'",
-]  # fmt: skip
+    "status = 'new'",
+    "status <> 'done'",
+    "'new' = status",
+    "status in ('new', 'done')",
+    "status not in ('done', null)",
+    "status is null",
+    "status is not null",
+    "status isnull",
+    "status notnull",
+    "not status in ('new')",
+    "status::text = 'done'",
+    "true",
+    "false",
+    "null::boolean",
+    "status = null",
+    "true = (status = 'new')",
+    "(status = 'new') is true",
+    "(status = 'new') is not false",
+    "status = 'error'",
+]
 VALUES = ["new", "done", "error", ""]
 
 
@@ -62,7 +79,9 @@ def _composed(rng: random.Random, depth: int) -> str:
 
 
 def test_what_is_said_of_a_status_value_is_what_postgresql_says(database: str) -> None:
-    """The search for endless sources believes its own three-valued logic: PostgreSQL is asked for the truth."""
+    """The search for endless sources believes its own three-valued logic: PostgreSQL is asked for the
+    truth.
+    """
     rng = random.Random(20260101)
     texts = [*ATOMS, *(_composed(rng, rng.randint(1, 3)) for _ in range(120))]
     connection = psycopg2.connect(database)
@@ -70,7 +89,10 @@ def test_what_is_said_of_a_status_value_is_what_postgresql_says(database: str) -
     try:
         with connection.cursor() as cursor:
             for value in VALUES:
-                cursor.execute(f"select {', '.join(f'({text})' for text in texts)} from (select %s::text as status) t", (value,))
+                cursor.execute(
+                    f"select {', '.join(f'({text})' for text in texts)} from (select %s::text as status) t",
+                    (value,),
+                )
                 answer = cursor.fetchone()
                 assert answer is not None
                 for text, truth in zip(texts, answer, strict=True):

@@ -26,7 +26,8 @@ def cookies(**changes: Any) -> SourcePlan:
 def jar(database: str) -> str:
     execute(
         database,
-        "create table cookies(name text primary key, expired bool not null default true, renewed timestamptz default now(), tries int, body jsonb)",
+        "create table cookies(name text primary key, expired bool not null default true, renewed timestamptz"
+        " default now(), tries int, body jsonb)",
         "insert into cookies(name) values ('a'), ('b'), ('c')",
     )
     return database
@@ -49,7 +50,9 @@ class Jar:
         self.ran.append(args["name"])
 
     def wait(self, *names: str) -> None:
-        """Everything since the last call, in any order; then nothing else for as long as a proof row takes."""
+        """Everything since the last call, in any order; then nothing else for as long as a proof row
+        takes.
+        """
         wait_until(lambda: len(self.ran) >= len(names), f"{names} ran")
         assert sorted(self.ran) == sorted(names)
         self.ran.clear()
@@ -69,12 +72,15 @@ def proof(url: str, jar: Jar, name: str) -> None:
         ("body", """body = '{"deep": [1, 2, 3]}'"""),
     ],
 )
-def test_a_row_runs_once_for_each_value_of_its_version_column(jar: str, redis_url: str, column: str, change: str) -> None:
+def test_a_row_runs_once_for_each_value_of_its_version_column(
+    jar: str, redis_url: str, column: str, change: str
+) -> None:
     ran = Jar()
     with dispatching(jar, redis_url) as bench, BareRunner(jar, redis_url, ran):
         bench.source(cookies(version_column=column))
         ran.wait("a", "b", "c")
-        execute(jar, "update cookies set expired = false", "update cookies set expired = true")  # the same version: it ran
+        # the same version: it ran
+        execute(jar, "update cookies set expired = false", "update cookies set expired = true")
         proof(jar, ran, "d")
         execute(jar, f"update cookies set {change} where name = 'b'")
         ran.wait("b")
@@ -109,8 +115,12 @@ def test_a_row_that_stays_pending_runs_again_after_so_many_seconds(jar: str, red
         ran.wait("b")
 
 
-@pytest.mark.parametrize("again", [{"version_column": "renewed"}, {"again_seconds": 1}], ids=["version", "seconds"])
-def test_a_row_never_runs_twice_at_once_and_what_changed_meanwhile_runs_after_it(jar: str, redis_url: str, again: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "again", [{"version_column": "renewed"}, {"again_seconds": 1}], ids=["version", "seconds"]
+)
+def test_a_row_never_runs_twice_at_once_and_what_changed_meanwhile_runs_after_it(
+    jar: str, redis_url: str, again: dict[str, Any]
+) -> None:
     client = LedgerClient(jar)
     with dispatching(jar, redis_url) as bench:
         bench.source(cookies(**again))
@@ -123,7 +133,9 @@ def test_a_row_never_runs_twice_at_once_and_what_changed_meanwhile_runs_after_it
             "update cookies set renewed = now() + interval '1 h' where name = 'a'",
             "insert into cookies(name) values ('d')",
         )
-        wait_until(lambda: run_states(jar) == {"running": 1, "queued": 3}, "the new row is claimed, and only that")
+        wait_until(
+            lambda: run_states(jar) == {"running": 1, "queued": 3}, "the new row is claimed, and only that"
+        )
         client.finish(run)
         wait_until(lambda: run_states(jar) == {"succeeded": 1, "queued": 4}, "now it is claimed again")
     client.close()
@@ -145,8 +157,14 @@ def changed(bench: Bench, **again: Any) -> None:
     bench.source(cookies(**again))
 
 
-@pytest.mark.parametrize("before", [{}, {"again_seconds": 3600}, {"version_column": "tries"}], ids=["never", "seconds", "another column"])
-def test_what_ran_before_a_version_column_was_named_does_not_run_for_that(jar: str, redis_url: str, before: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "before",
+    [{}, {"again_seconds": 3600}, {"version_column": "tries"}],
+    ids=["never", "seconds", "another column"],
+)
+def test_what_ran_before_a_version_column_was_named_does_not_run_for_that(
+    jar: str, redis_url: str, before: dict[str, Any]
+) -> None:
     ran = Jar()
     with dispatching(jar, redis_url) as bench, BareRunner(jar, redis_url, ran):
         bench.source(cookies(**before))
@@ -155,7 +173,12 @@ def test_what_ran_before_a_version_column_was_named_does_not_run_for_that(jar: s
         proof(jar, ran, "d")
         wait_until(
             lambda: (
-                execute(jar, "select count(*), count(distinct left(version, 8)) from rowlock.seen where version is not null") == [(4, 1)]
+                execute(
+                    jar,
+                    "select count(*), count(distinct left(version, 8)) from rowlock.seen where version is not"
+                    " null",
+                )
+                == [(4, 1)]
             ),
             "their present versions are noted",
         )

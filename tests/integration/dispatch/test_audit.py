@@ -1,4 +1,6 @@
-"""Rows that carry the claimed value though no run of the ledger belongs to them: told with the statement that sets them back, and never a false alarm."""
+"""Rows that carry the claimed value though no run of the ledger belongs to them: told with the statement that
+sets them back, and never a false alarm.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,10 +14,22 @@ from rowlock_operator.dispatch.marks import Marks
 from tests.integration.ledger.ledger_client import LedgerClient
 from tests.services.postgres import connect
 from tests.services.process import wait_until
-from tests.services.rows import BareRunner, Bench, create_orders, dispatching, order_plan, run_states, statuses
+from tests.services.rows import (
+    BareRunner,
+    Bench,
+    create_orders,
+    dispatching,
+    order_plan,
+    run_states,
+    statuses,
+)
 
 pytestmark = pytest.mark.integration
-QUICK = DispatchSettings(auditor=AuditorSettings(page=7, share=0.5, shortest_pause_seconds=0.01, turn_seconds=0.2, confirm_seconds=0.5))
+QUICK = DispatchSettings(
+    auditor=AuditorSettings(
+        page=7, share=0.5, shortest_pause_seconds=0.01, turn_seconds=0.2, confirm_seconds=0.5
+    )
+)
 
 
 def execute(url: str, *statements: str) -> list[tuple[Any, ...]]:
@@ -30,7 +44,11 @@ def marks(bench: Bench, name: str = "default/orders") -> Marks:
 
 
 def key_changed(url: str) -> None:
-    execute(url, "alter table orders alter id drop identity", "update orders set id = id + 1000 where id in (3, 8)")
+    execute(
+        url,
+        "alter table orders alter id drop identity",
+        "update orders set id = id + 1000 where id in (3, 8)",
+    )
 
 
 def came_back(url: str) -> None:
@@ -52,20 +70,29 @@ def test_rows_without_a_run_are_told_and_run_once_set_back_by_the_statement_told
         assert sorted(key[-1] for key in marks(bench).keys) == ["3", "8"]
         told = marks(bench).trouble(bench.dispatcher.state.sources["default/orders"].source.plan)
         assert told.reason == "MarksWithoutRun"
-        wait_until(lambda: execute(database, "select marks from rowlock.source") == [(told.message,)], "the ledger is told, too")
+        wait_until(
+            lambda: execute(database, "select marks from rowlock.source") == [(told.message,)],
+            "the ledger is told, too",
+        )
         assert "2 rows of" in told.message
         execute(database, told.message.partition("To have them run: ")[2])
         with BareRunner(database, redis_url, lambda args: ran.append(args["order_id"])):
             wait_until(lambda: statuses(database).keys() == {"done"}, "they ran")
         wait_until(lambda: not marks(bench).count, "nothing is told any more")
-        wait_until(lambda: execute(database, "select marks from rowlock.source") == [(None,)], "nor by the ledger")
+        wait_until(
+            lambda: execute(database, "select marks from rowlock.source") == [(None,)], "nor by the ledger"
+        )
 
 
 def test_rows_on_their_way_are_never_told(database: str, redis_url: str) -> None:
     """Claims, runs and write-backs all the time, read through many times."""
     create_orders(database, rows=150)
     told: list[int] = []
-    with dispatching(database, redis_url, settings=replace(QUICK, auditor=replace(QUICK.auditor, page=200, confirm_seconds=0.05))) as bench:
+    with dispatching(
+        database,
+        redis_url,
+        settings=replace(QUICK, auditor=replace(QUICK.auditor, page=200, confirm_seconds=0.05)),
+    ) as bench:
         bench.source()
         with BareRunner(database, redis_url, lambda args: told.append(marks(bench).count)):
             wait_until(lambda: statuses(database) == {"done": 150}, "all are done", 60)
@@ -88,7 +115,9 @@ def test_an_outcome_that_waits_to_be_written_is_no_lost_row(database: str, redis
     client.close()
 
 
-def test_a_row_that_another_source_of_the_same_table_holds_is_no_lost_row(database: str, redis_url: str) -> None:
+def test_a_row_that_another_source_of_the_same_table_holds_is_no_lost_row(
+    database: str, redis_url: str
+) -> None:
     create_orders(database, rows=6)
     with dispatching(database, redis_url, settings=QUICK) as bench:
         bench.source(order_plan(pending="status = 'new' and id <= 3"))
@@ -104,12 +133,18 @@ def test_tables_with_odd_names_and_keys_are_audited(database: str, redis_url: st
     execute(
         database,
         """create table "Odd 100% ""t"(" the key" varchar(40) primary key, "it's" text default 'new')""",
-        """insert into "Odd 100% ""t"(" the key", "it's") values ('O''Hara %s', 'queued'), ('', 'queued'), ('z', 'new')""",
+        """insert into "Odd 100% ""t"(" the key", "it's")
+             values ('O''Hara %s', 'queued'), ('', 'queued'), ('z', 'new')""",
     )
     plan = order_plan(
-        table='Odd 100% "t', key=" the key", pending="""\"it's" = 'new'""", order_by=(), arguments=(("key", " the key"),),
-        status_column="it's", error_column=None,
-    )  # fmt: skip
+        table='Odd 100% "t',
+        key=" the key",
+        pending="""\"it's" = 'new'""",
+        order_by=(),
+        arguments=(("key", " the key"),),
+        status_column="it's",
+        error_column=None,
+    )
     with dispatching(database, redis_url, settings=QUICK) as bench:
         bench.source(plan)
         wait_until(lambda: marks(bench).count == 2, "two are told")
@@ -118,10 +153,14 @@ def test_tables_with_odd_names_and_keys_are_audited(database: str, redis_url: st
         wait_until(lambda: not marks(bench).count, "nothing is told any more")
 
 
-def test_a_table_that_cannot_be_read_in_time_keeps_no_other_from_being_audited(database: str, redis_url: str) -> None:
+def test_a_table_that_cannot_be_read_in_time_keeps_no_other_from_being_audited(
+    database: str, redis_url: str
+) -> None:
     create_orders(database)
     execute(
-        database, "insert into orders(customer, amount, status) values ('x', 1, 'queued')", "create table locked(like orders including all)"
+        database,
+        "insert into orders(customer, amount, status) values ('x', 1, 'queued')",
+        "create table locked(like orders including all)",
     )
     with dispatching(database, redis_url, settings=QUICK) as bench:
         bench.source(order_plan(name="default/locked", table="locked"))

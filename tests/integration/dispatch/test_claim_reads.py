@@ -17,7 +17,9 @@ ROWS, TAKEN = 20_000, 10_000
 
 
 def entries_read(url: str, *, index: bool) -> int:
-    """Entries of the index of pending rows (or rows of the table, without one) that half of the rows' claims have read."""
+    """Entries of the index of pending rows (or rows of the table, without one) that half of the rows' claims
+    have read.
+    """
     create_orders(url, index=index)
     pool = Pool(url)
     source = Source(pool, order_plan(), inspect(pool, order_plan()), source_id=1, queue_id=1)
@@ -27,7 +29,10 @@ def entries_read(url: str, *, index: bool) -> int:
     read = (
         "select idx_tup_read from pg_stat_user_indexes where indexrelname = 'orders_new'"
         if index
-        else "select seq_tup_read + coalesce(idx_tup_fetch, 0) from pg_stat_user_tables where relname = 'orders'"
+        else (
+            "select seq_tup_read + coalesce(idx_tup_fetch, 0) from pg_stat_user_tables where relname ="
+            " 'orders'"
+        )
     )
     with connect(url) as cur:
 
@@ -39,8 +44,12 @@ def entries_read(url: str, *, index: bool) -> int:
         return told()
 
 
-def test_a_table_that_was_empty_when_it_was_looked_at_is_read_in_the_order_of_its_index(database: str) -> None:
-    """Each entry is met when it is taken, and perhaps once more before it is known to be dead; a sort would meet all of them in each batch."""
+def test_a_table_that_was_empty_when_it_was_looked_at_is_read_in_the_order_of_its_index(
+    database: str,
+) -> None:
+    """Each entry is met when it is taken, and perhaps once more before it is known to be dead; a sort would
+    meet all of them in each batch.
+    """
     assert entries_read(database, index=True) < 5 * TAKEN
 
 

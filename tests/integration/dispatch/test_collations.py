@@ -26,7 +26,9 @@ SCHEMA = "create collation any_case (provider = icu, locale = 'und-u-ks-level2',
 def registered(bench: Bench, url: str, column: str, *, rows: int, **changes: Any) -> Any:
     key = "i" if column == "bigint" else "md5(i::text)"
     with connect(url) as cursor:
-        cursor.execute(f"create table keyed(id {column} primary key, status text not null default 'new', error text)")
+        cursor.execute(
+            f"create table keyed(id {column} primary key, status text not null default 'new', error text)"
+        )
         cursor.execute(f"insert into keyed(id) select {key} from generate_series(1, {rows}) i")
         cursor.execute("create index on keyed(id) where status = 'new'")
         cursor.execute("analyze keyed")
@@ -36,8 +38,12 @@ def registered(bench: Bench, url: str, column: str, *, rows: int, **changes: Any
 
 
 @pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS)
-@pytest.mark.parametrize("changes", [{}, {"status_column": None, "error_column": None}], ids=["status column", "none"])
-def test_a_claim_looks_each_key_up_in_the_ledgers_own_index(database: str, redis_url: str, column: str, changes: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "changes", [{}, {"status_column": None, "error_column": None}], ids=["status column", "none"]
+)
+def test_a_claim_looks_each_key_up_in_the_ledgers_own_index(
+    database: str, redis_url: str, column: str, changes: dict[str, Any]
+) -> None:
     with connect(database) as cursor:
         cursor.execute(SCHEMA)
     with dispatching(database, redis_url) as bench:
@@ -61,7 +67,9 @@ def test_a_claim_looks_each_key_up_in_the_ledgers_own_index(database: str, redis
 def test_rows_with_such_keys_are_run_once_and_told(database: str, redis_url: str, column: str) -> None:
     with connect(database) as cursor:
         cursor.execute(SCHEMA)
-        cursor.execute(f"create table keyed(id {column} primary key, status text not null default 'new', error text)")
+        cursor.execute(
+            f"create table keyed(id {column} primary key, status text not null default 'new', error text)"
+        )
         cursor.execute("insert into keyed(id) values ('Ann'), ('bob'), ('Ärger'), ('')")
 
     def statuses() -> list[str]:
@@ -69,7 +77,10 @@ def test_rows_with_such_keys_are_run_once_and_told(database: str, redis_url: str
             cursor.execute("select status from keyed")
             return [status for (status,) in cursor.fetchall()]
 
-    with dispatching(database, redis_url) as bench, BareRunner(database, redis_url, lambda args: None) as runner:
+    with (
+        dispatching(database, redis_url) as bench,
+        BareRunner(database, redis_url, lambda args: None) as runner,
+    ):
         bench.source(order_plan(name="default/keyed", table="keyed", arguments=(("id", "id"),)))
         wait_until(lambda: statuses() == ["done"] * 4, "all are told")
         assert len(runner.started) == 4

@@ -1,4 +1,6 @@
-"""Sources in databases whose encoding is not UTF8: rows flow, what cannot be written is one source's trouble, and nothing ends."""
+"""Sources in databases whose encoding is not UTF8: rows flow, what cannot be written is one source's trouble,
+and nothing ends.
+"""
 
 import pytest
 
@@ -6,12 +8,22 @@ from rowlock_operator.errors import GiveUp
 from rowlock_operator.rows.pool import Pool
 from tests.services.postgres import PostgresServer, connect
 from tests.services.process import wait_until
-from tests.services.rows import BareRunner, add_orders, create_orders, dispatching, order_plan, run_states, statuses
+from tests.services.rows import (
+    BareRunner,
+    add_orders,
+    create_orders,
+    dispatching,
+    order_plan,
+    run_states,
+    statuses,
+)
 
 pytestmark = pytest.mark.integration
 
 
-def test_rows_with_the_encodings_own_characters_flow_and_their_errors_are_written(postgres: PostgresServer, redis_url: str) -> None:
+def test_rows_with_the_encodings_own_characters_flow_and_their_errors_are_written(
+    postgres: PostgresServer, redis_url: str
+) -> None:
     url = postgres.new_database(encoding="LATIN1")
     create_orders(url)
     add_orders(url, 3, customer="Müller ÿ ½")

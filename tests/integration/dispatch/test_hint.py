@@ -1,4 +1,6 @@
-"""The hint: whoever adds a row ends the dispatcher's pause, while it asks for that; where there is no hint, the poll finds the row."""
+"""The hint: whoever adds a row ends the dispatcher's pause, while it asks for that; where there is no hint,
+the poll finds the row.
+"""
 
 import threading
 import time
@@ -20,8 +22,13 @@ from tests.services.rows import QUEUE, add_orders, create_orders, dispatching
 pytestmark = pytest.mark.integration
 
 PAUSE_SECONDS = 4.0
-TRIGGER = "create trigger orders_hint after insert on orders for each statement execute function rowlock.hint_v1()"
-ASKED = "select count(*) from pg_locks where locktype = 'advisory' and classid = 7700 and objid = 3 and mode = 'ExclusiveLock' and granted"
+TRIGGER = (
+    "create trigger orders_hint after insert on orders for each statement execute function rowlock.hint_v1()"
+)
+ASKED = (
+    "select count(*) from pg_locks where locktype = 'advisory' and classid = 7700 and objid = 3 and mode ="
+    " 'ExclusiveLock' and granted"
+)
 
 
 def lazy(*, hint: bool = True) -> DispatchSettings:
@@ -36,8 +43,13 @@ def value(url: str, statement: str, *parameters: Any) -> Any:
 
 
 def seconds_until_queued(url: str, redis_url: str, add: Any, *, hint: bool = True) -> float:
-    """From the commit that `add` makes to the id in Redis, in a dispatcher that has just begun a long pause."""
-    with redis.Redis.from_url(redis_url) as client, dispatching(url, redis_url, settings=lazy(hint=hint)) as bench:
+    """From the commit that `add` makes to the id in Redis, in a dispatcher that has just begun a long
+    pause.
+    """
+    with (
+        redis.Redis.from_url(redis_url) as client,
+        dispatching(url, redis_url, settings=lazy(hint=hint)) as bench,
+    ):
         bench.source()
         add_orders(url, 1)
         wait_until(lambda: client.llen("rq:queue:default.orders") == 1, "the dispatcher works", 15)
@@ -67,7 +79,9 @@ def test_a_row_of_a_table_with_the_trigger_does_not_wait_for_the_poll(database: 
     assert seconds_until_queued(database, redis_url, lambda: add_orders(database, 1)) < 1.5
 
 
-def test_where_nobody_listens_the_same_row_waits_for_the_end_of_the_pause(database: str, redis_url: str) -> None:
+def test_where_nobody_listens_the_same_row_waits_for_the_end_of_the_pause(
+    database: str, redis_url: str
+) -> None:
     create_orders(database)
     with connect(database) as cur:
         cur.execute(TRIGGER)
@@ -78,7 +92,12 @@ def test_a_run_that_is_enqueued_by_hand_does_not_wait_for_the_poll(database: str
     create_orders(database)
     with connect(database) as cur:
         cur.execute(TRIGGER)
-    assert seconds_until_queued(database, redis_url, lambda: value(database, "select rowlock.enqueue_v1(%s, 'bill')", QUEUE)) < 1.5
+    assert (
+        seconds_until_queued(
+            database, redis_url, lambda: value(database, "select rowlock.enqueue_v1(%s, 'bill')", QUEUE)
+        )
+        < 1.5
+    )
 
 
 def test_behind_pgbouncer_rows_are_found_by_polling_and_nothing_is_left_in_its_sessions(
@@ -97,8 +116,12 @@ def test_behind_pgbouncer_rows_are_found_by_polling_and_nothing_is_left_in_its_s
         assert value(url, "select count(*) from pg_listening_channels()") == 0
 
 
-def test_rows_that_do_not_wait_are_soon_hinted_at_no_more_and_later_again(database: str, redis_url: str) -> None:
-    """An insert with a NOTIFY is half as fast among many; for rows that are no work it would be for nothing."""
+def test_rows_that_do_not_wait_are_soon_hinted_at_no_more_and_later_again(
+    database: str, redis_url: str
+) -> None:
+    """An insert with a NOTIFY is half as fast among many; for rows that are no work it would be for
+    nothing.
+    """
     create_orders(database)
     with connect(database) as cur, dispatching(database, redis_url) as bench:
         cur.execute(TRIGGER)
@@ -141,10 +164,16 @@ def test_a_transaction_can_keep_from_hinting(database: str, listener: HintListen
     assert listener.wait(5)
 
 
-def test_a_listener_whose_session_was_ended_lets_waits_last_and_asks_for_nothing(database: str, listener: HintListener) -> None:
+def test_a_listener_whose_session_was_ended_lets_waits_last_and_asks_for_nothing(
+    database: str, listener: HintListener
+) -> None:
     listener.ask(True)
     assert value(database, ASKED) == 1
-    value(database, "select count(pg_terminate_backend(pid)) from pg_locks where locktype = 'advisory' and classid = 7700 and objid = 3")
+    value(
+        database,
+        "select count(pg_terminate_backend(pid)) from pg_locks where locktype = 'advisory' and classid = 7700"
+        " and objid = 3",
+    )
     wait_until(lambda: not (listener.wait(0.1) or listener.listening), "it knows")
     assert not listener.wait(0.05)
     assert value(database, ASKED) == 0

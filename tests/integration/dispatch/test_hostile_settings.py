@@ -1,4 +1,6 @@
-"""The operator's sessions pin what they rely on: a role's or a database's own settings change neither speed nor values."""
+"""The operator's sessions pin what they rely on: a role's or a database's own settings change neither speed
+nor values.
+"""
 
 from typing import Any
 
@@ -10,17 +12,29 @@ from tests.services.hostile import make_hostile
 from tests.services.pgbouncer import PgBouncer
 from tests.services.postgres import PostgresServer, connect
 from tests.services.process import wait_until
-from tests.services.rows import BareRunner, add_orders, create_orders, dispatching, order_plan, run_states, statuses
+from tests.services.rows import (
+    BareRunner,
+    add_orders,
+    create_orders,
+    dispatching,
+    order_plan,
+    run_states,
+    statuses,
+)
 
 pytestmark = pytest.mark.integration
 WAYS = ["direct", "pgbouncer"]
 
 ODD_ROWS = """
-create table odd(at timestamptz, local timestamp, day date, span interval, bytes bytea, ratio float8, small float4, moments timestamptz[],
+create table odd(at timestamptz, local timestamp, day date, span interval, bytes bytea, ratio float8,
+  small float4, moments timestamptz[],
                  words text primary key, status text not null default 'new', error text);
-insert into odd values ('2026-03-29 01:30:00.123456+00', '2026-12-01 23:00', '2026-12-01', '1 year 2 mons -3 days 04:05:06.789',
-                        '\\xdeadbeef5c27', 0.1 + 0.2, 1e-20, '{2026-03-29 01:30:00+00}', E'gr\\u00fc\\u00dfe \\\\ '' \\u65e5\\u672c'),
-                       ('1999-12-31 23:59:59+00', '1900-02-01', '0044-03-15 BC', '-00:00:01', '', 'NaN', '-Infinity', '{}', 'back\\slash')
+insert into odd values ('2026-03-29 01:30:00.123456+00', '2026-12-01 23:00', '2026-12-01',
+  '1 year 2 mons -3 days 04:05:06.789',
+                        '\\xdeadbeef5c27', 0.1 + 0.2, 1e-20, '{2026-03-29 01:30:00+00}',
+                        E'gr\\u00fc\\u00dfe \\\\ '' \\u65e5\\u672c'),
+                       ('1999-12-31 23:59:59+00', '1900-02-01', '0044-03-15 BC', '-00:00:01', '', 'NaN',
+                       '-Infinity', '{}', 'back\\slash')
 """
 ODD_COLUMNS = ("at", "local", "day", "span", "bytes", "ratio", "small", "moments", "words")
 
@@ -47,7 +61,9 @@ def test_a_pool_pins_its_transactions_and_leaves_nothing_in_the_session(database
         "idle_in_transaction_session_timeout": "10s",
     }
     try:
-        found = pool.rows("test", "select name, current_setting(name) from unnest(%s) as name", (list(pinned),))
+        found = pool.rows(
+            "test", "select name, current_setting(name) from unnest(%s) as name", (list(pinned),)
+        )
         assert dict(found) == pinned
         with pool._lock:
             (kept,) = pool._free
@@ -65,7 +81,10 @@ def test_a_pooled_session_that_the_server_ended_is_no_error(database: str) -> No
     pool = Pool(database, size=1)
     try:
         assert pool.rows("test", "select 1") == [(1,)]
-        sessions = "select count(*) from pg_stat_activity where application_name = 'rowlock-operator' and datname = current_database()"
+        sessions = (
+            "select count(*) from pg_stat_activity where application_name = 'rowlock-operator' and datname ="
+            " current_database()"
+        )
 
         def none_left() -> bool:
             with connect(plain) as cursor:
@@ -79,12 +98,17 @@ def test_a_pooled_session_that_the_server_ended_is_no_error(database: str) -> No
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_rows_become_outcomes_without_one_error(postgres: PostgresServer, redis_url: str, pgbouncer: PgBouncer, way: str) -> None:
+def test_rows_become_outcomes_without_one_error(
+    postgres: PostgresServer, redis_url: str, pgbouncer: PgBouncer, way: str
+) -> None:
     """Migration, registration, claims, write-back, figures, sweeps."""
     database = postgres.new_database(ledger=False)
     plain = make_hostile(database)
     create_orders(plain, rows=200)
-    with dispatching(where(way, database, pgbouncer), redis_url) as bench, BareRunner(plain, redis_url, lambda args: args):
+    with (
+        dispatching(where(way, database, pgbouncer), redis_url) as bench,
+        BareRunner(plain, redis_url, lambda args: args),
+    ):
         bench.source()
         wait_until(lambda: statuses(plain) == {"done": 200}, "all orders done", 60)
         for _ in range(20):  # one by one: claims, finishes and write-backs meet
@@ -96,9 +120,13 @@ def test_rows_become_outcomes_without_one_error(postgres: PostgresServer, redis_
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_values_of_rows_are_those_of_a_plain_database(postgres: PostgresServer, redis_url: str, pgbouncer: PgBouncer, way: str) -> None:
+def test_values_of_rows_are_those_of_a_plain_database(
+    postgres: PostgresServer, redis_url: str, pgbouncer: PgBouncer, way: str
+) -> None:
     arguments = tuple((name, name) for name in ODD_COLUMNS)
-    plan = order_plan(name="default/odd", table="odd", key="words", order_by=(("at", False),), arguments=arguments)
+    plan = order_plan(
+        name="default/odd", table="odd", key="words", order_by=(("at", False),), arguments=arguments
+    )
     seen: list[list[Any]] = []
     for hostile in (False, True):
         database = postgres.new_database()
@@ -109,7 +137,10 @@ def test_values_of_rows_are_those_of_a_plain_database(postgres: PostgresServer, 
             cursor.execute("set standard_conforming_strings = on")
             cursor.execute(ODD_ROWS)
         heard: list[dict[str, Any]] = []
-        with dispatching(where(way, database, pgbouncer), redis_url) as bench, BareRunner(plain, redis_url, heard.append):
+        with (
+            dispatching(where(way, database, pgbouncer), redis_url) as bench,
+            BareRunner(plain, redis_url, heard.append),
+        ):
             bench.source(plan)
 
             def told(url: str = plain) -> bool:

@@ -13,13 +13,20 @@ pytestmark = pytest.mark.integration
 
 
 def dead_rows(client: LedgerClient, table: str) -> int:
-    return int(client.value("select n_dead_tup from pg_stat_user_tables where schemaname = 'rowlock' and relname = %s", table))
+    return int(
+        client.value(
+            "select n_dead_tup from pg_stat_user_tables where schemaname = 'rowlock' and relname = %s", table
+        )
+    )
 
 
 def test_a_table_with_many_dead_rows_is_vacuumed(database: str) -> None:
     client, pool = LedgerClient(database), Pool(database)
     client.rows("alter table rowlock.inbox set (autovacuum_enabled = off)")
-    client.rows("insert into rowlock.inbox(lane, queue_id, priority, fairness_key) select i, 1, 0, '' from generate_series(1, 300) i")
+    client.rows(
+        "insert into rowlock.inbox(lane, queue_id, priority, fairness_key) select i, 1, 0, '' from"
+        " generate_series(1, 300) i"
+    )
     client.rows("delete from rowlock.inbox")
     wait_until(lambda: dead_rows(client, "inbox") >= 300, "the statistics know of the dead rows")
     Housekeeper(Ledger(pool), HousekeeperSettings(small_table_dead_rows=100)).run_once()

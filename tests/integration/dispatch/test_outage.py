@@ -17,7 +17,9 @@ pytestmark = pytest.mark.integration
 
 
 def sweep_after_an_outage(redis_url: str, *, grace_seconds: float) -> str:
-    """State of a run whose runner's lease passed while the database was down, after the first sweep that succeeds."""
+    """State of a run whose runner's lease passed while the database was down, after the first sweep that
+    succeeds.
+    """
     server = PostgresServer().start()
     try:
         url = server.new_database()
@@ -28,7 +30,9 @@ def sweep_after_an_outage(redis_url: str, *, grace_seconds: float) -> str:
         pool, queues = Pool(url), RedisQueues(redis_url)
         state = SharedState()
         room = WaitingRoom(state, TablesSettings())
-        sweeper = Sweeper(state, Ledger(pool), lambda: queues, SweeperSettings(grace_seconds=grace_seconds), room)
+        sweeper = Sweeper(
+            state, Ledger(pool), lambda: queues, SweeperSettings(grace_seconds=grace_seconds), room
+        )
         server.kill()
         with pytest.raises(RetryLater):
             sweeper.run_once()

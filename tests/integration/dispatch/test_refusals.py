@@ -1,4 +1,6 @@
-"""What a table refuses, of a claim or of an outcome, concerns that row alone: it is tried again at its own time, and all others pass it."""
+"""What a table refuses, of a claim or of an outcome, concerns that row alone: it is tried again at its own
+time, and all others pass it.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +17,15 @@ from rowlock_operator.rows.pool import Pool
 from rowlock_operator.rows.source_table import Inspection, SourcePlan
 from tests.services.postgres import connect
 from tests.services.process import wait_until
-from tests.services.rows import BareRunner, Bench, add_orders, create_orders, dispatching, run_states, statuses
+from tests.services.rows import (
+    BareRunner,
+    Bench,
+    add_orders,
+    create_orders,
+    dispatching,
+    run_states,
+    statuses,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -54,39 +64,74 @@ DEFERRED = (
 # name -> (what makes the table refuse, the rows it concerns)
 OF_OUTCOMES = {
     "a check": (["alter table orders add check (status <> 'done' or id % 10 <> 3)"], 3),
-    "a trigger": ([REFUSES.format("if new.status = 'done' and new.id % 10 = 3 then raise 'not yet'; end if;"), EACH], 3),
-    "a trigger with a word of another class": (
-        [REFUSES.format("if new.status = 'done' and new.id % 10 = 3 then raise 'no' using errcode = '40001'; end if;"), EACH],
+    "a trigger": (
+        [REFUSES.format("if new.status = 'done' and new.id % 10 = 3 then raise 'not yet'; end if;"), EACH],
         3,
     ),
-    "a trigger that lacks a table": ([REFUSES.format("if new.status = 'done' and new.id % 10 = 3 then delete from nowhere; end if;"), EACH], 3),
-    "a trigger that swallows": ([REFUSES.format("if new.status = 'done' and new.id % 10 = 3 then return null; end if;"), EACH], 3),
+    "a trigger with a word of another class": (
+        [
+            REFUSES.format(
+                "if new.status = 'done' and new.id % 10 = 3 then raise 'no' using errcode = '40001'; end if;"
+            ),
+            EACH,
+        ],
+        3,
+    ),
+    "a trigger that lacks a table": (
+        [
+            REFUSES.format("if new.status = 'done' and new.id % 10 = 3 then delete from nowhere; end if;"),
+            EACH,
+        ],
+        3,
+    ),
+    "a trigger that swallows": (
+        [REFUSES.format("if new.status = 'done' and new.id % 10 = 3 then return null; end if;"), EACH],
+        3,
+    ),
     "a unique index": (
-        ["alter table orders add slot int", "update orders set slot = nullif(id, 13) where id in (3, 13)", "update orders set slot = 3 where id = 13",
-         "create unique index on orders(slot) where status = 'done'"],
+        [
+            "alter table orders add slot int",
+            "update orders set slot = nullif(id, 13) where id in (3, 13)",
+            "update orders set slot = 3 where id = 13",
+            "create unique index on orders(slot) where status = 'done'",
+        ],
         1,
     ),
     "a deferred trigger": (
-        [REFUSES.format("if new.status = 'done' and new.id % 10 = 3 then raise 'at the end'; end if;"),
-         "create constraint trigger no after update on orders deferrable initially deferred for each row execute function no()"],
+        [
+            REFUSES.format("if new.status = 'done' and new.id % 10 = 3 then raise 'at the end'; end if;"),
+            (
+                "create constraint trigger no after update on orders deferrable initially deferred for each"
+                " row execute function no()"
+            ),
+        ],
         3,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", OF_OUTCOMES)
-def test_an_outcome_that_is_refused_holds_up_no_other_and_is_told(what: str, bench: Bench, database: str, redis_url: str) -> None:
+def test_an_outcome_that_is_refused_holds_up_no_other_and_is_told(
+    what: str, bench: Bench, database: str, redis_url: str
+) -> None:
     statements, refused_rows = OF_OUTCOMES[what]
     add_orders(database, 30)
     sql(database, *statements)
     bench.source()
     with BareRunner(database, redis_url, lambda args: None):
-        wait_until(lambda: statuses(database) == {"done": 30 - refused_rows, "queued": refused_rows}, "the others are told")
+        wait_until(
+            lambda: statuses(database) == {"done": 30 - refused_rows, "queued": refused_rows},
+            "the others are told",
+        )
         held = "one outcome" if refused_rows == 1 else f"{refused_rows} outcomes"
-        wait_until(lambda: f"{held} cannot be written back" in trouble_of(bench), "and the source says which are not")
+        wait_until(
+            lambda: f"{held} cannot be written back" in trouble_of(bench), "and the source says which are not"
+        )
 
 
-def test_an_outcome_that_is_refused_at_commit_waits_until_that_is_mended(bench: Bench, database: str, redis_url: str) -> None:
+def test_an_outcome_that_is_refused_at_commit_waits_until_that_is_mended(
+    bench: Bench, database: str, redis_url: str
+) -> None:
     def work(args: dict[str, Any]) -> None:
         if args["order_id"] == 7:
             raise ValueError("no")
@@ -103,9 +148,15 @@ def test_an_outcome_that_is_refused_at_commit_waits_until_that_is_mended(bench: 
         wait_until(lambda: not trouble_of(bench), "and all is well")
 
 
-def test_hundreds_of_refused_outcomes_hold_up_no_later_one(bench: Bench, database: str, redis_url: str) -> None:
+def test_hundreds_of_refused_outcomes_hold_up_no_later_one(
+    bench: Bench, database: str, redis_url: str
+) -> None:
     add_orders(database, 600)
-    sql(database, REFUSES.format("if new.status = 'done' and old.id <= 550 then raise 'not yet'; end if;"), EACH)
+    sql(
+        database,
+        REFUSES.format("if new.status = 'done' and old.id <= 550 then raise 'not yet'; end if;"),
+        EACH,
+    )
     bench.source()
     with BareRunner(database, redis_url, lambda args: None):
         wait_until(lambda: run_states(database) == {"succeeded": 600}, "all have run", 60)
@@ -146,7 +197,9 @@ def test_a_locked_row_holds_up_no_other_outcome(bench: Bench, database: str, red
     assert sql(database, "select count(*) from rowlock.done where left_alone is not null") == [(0,)]
 
 
-def test_who_refers_to_a_row_does_not_hold_up_its_outcome(bench: Bench, database: str, redis_url: str) -> None:
+def test_who_refers_to_a_row_does_not_hold_up_its_outcome(
+    bench: Bench, database: str, redis_url: str
+) -> None:
     add_orders(database, 2)
     sql(database, "create table lines(order_id bigint references orders)")
     bench.source()
@@ -160,7 +213,9 @@ def test_who_refers_to_a_row_does_not_hold_up_its_outcome(bench: Bench, database
         holder.close()
 
 
-def test_a_trigger_that_waits_for_one_rows_lock_holds_up_no_other_outcome(bench: Bench, database: str, redis_url: str) -> None:
+def test_a_trigger_that_waits_for_one_rows_lock_holds_up_no_other_outcome(
+    bench: Bench, database: str, redis_url: str
+) -> None:
     add_orders(database, 10)
     sql(
         database,
@@ -183,8 +238,14 @@ def test_a_trigger_that_waits_for_one_rows_lock_holds_up_no_other_outcome(bench:
 
 
 @pytest.mark.parametrize("type_", ["text not null default ''", "varchar(20) not null default ''", "said"])
-def test_an_error_column_that_takes_no_null_is_cleared_with_an_empty_text(type_: str, bench: Bench, database: str, redis_url: str) -> None:
-    sql(database, "create domain said as text not null default '' check (value <> 'nothing')", "alter table orders drop error")
+def test_an_error_column_that_takes_no_null_is_cleared_with_an_empty_text(
+    type_: str, bench: Bench, database: str, redis_url: str
+) -> None:
+    sql(
+        database,
+        "create domain said as text not null default '' check (value <> 'nothing')",
+        "alter table orders drop error",
+    )
     sql(database, f"alter table orders add error {type_}")
     add_orders(database, 3)
     bench.source()
@@ -193,9 +254,17 @@ def test_an_error_column_that_takes_no_null_is_cleared_with_an_empty_text(type_:
     assert sql(database, "select distinct error::text from orders") == [("",)]
 
 
-@pytest.mark.parametrize("check", ["error is not null and error <> ''", "length(error) > 0 and error is not null"])
-def test_an_error_column_that_takes_neither_is_refused_before_a_row_is_taken(check: str, bench: Bench, database: str) -> None:
-    sql(database, "alter table orders alter error set default '-', alter error set not null", f"alter table orders add check ({check})")
+@pytest.mark.parametrize(
+    "check", ["error is not null and error <> ''", "length(error) > 0 and error is not null"]
+)
+def test_an_error_column_that_takes_neither_is_refused_before_a_row_is_taken(
+    check: str, bench: Bench, database: str
+) -> None:
+    sql(
+        database,
+        "alter table orders alter error set default '-', alter error set not null",
+        f"alter table orders add check ({check})",
+    )
     add_orders(database, 3)
     with pytest.raises(GiveUp, match="column error refuses '': after a success it is cleared") as caught:
         bench.source()
@@ -217,12 +286,19 @@ def of_tenants(url: str) -> str:
     return url.replace("postgres@", "tenant_keeper@")
 
 
-def test_row_security_that_refuses_one_tenant_leaves_out_its_rows_alone(database: str, redis_url: str) -> None:
+def test_row_security_that_refuses_one_tenant_leaves_out_its_rows_alone(
+    database: str, redis_url: str
+) -> None:
     create_orders(database, rows=20, customers=4)
     try:
-        with dispatching(of_tenants(database), redis_url) as bench, BareRunner(database, redis_url, lambda args: None):
+        with (
+            dispatching(of_tenants(database), redis_url) as bench,
+            BareRunner(database, redis_url, lambda args: None),
+        ):
             bench.source()
-            wait_until(lambda: statuses(database) == {"done": 15, "new": 5}, "the other tenants' rows are done")
+            wait_until(
+                lambda: statuses(database) == {"done": 15, "new": 5}, "the other tenants' rows are done"
+            )
             entry = bench.dispatcher.state.sources["default/orders"]
             wait_until(lambda: len(entry.refused) == 5, "these are told")
             (why,) = set(entry.refused.values())
@@ -235,10 +311,16 @@ def test_row_security_that_refuses_one_tenant_leaves_out_its_rows_alone(database
 
 OF_CLAIMS = {
     "a check": ["alter table orders add check (status <> 'queued' or id > 150)"],
-    "a trigger": [REFUSES.format("if new.status = 'queued' and new.id <= 150 then raise 'closed'; end if;"), EACH],
+    "a trigger": [
+        REFUSES.format("if new.status = 'queued' and new.id <= 150 then raise 'closed'; end if;"),
+        EACH,
+    ],
     "a deferred foreign key": [
         *DEFERRED,
-        "alter table orders add kind text, add foreign key (kind) references allowed deferrable initially deferred",
+        (
+            "alter table orders add kind text, add foreign key (kind) references allowed deferrable initially"
+            " deferred"
+        ),
         REFUSES.format("if new.id <= 150 then new.kind := 'unknown'; end if;"),
         EACH,
     ],
@@ -252,18 +334,24 @@ OF_CLAIMS = {
 
 
 @pytest.mark.parametrize("what", OF_CLAIMS)
-def test_however_many_rows_are_refused_the_good_ones_are_taken(what: str, bench: Bench, database: str) -> None:
+def test_however_many_rows_are_refused_the_good_ones_are_taken(
+    what: str, bench: Bench, database: str
+) -> None:
     add_orders(database, 200)
     sql(database, *OF_CLAIMS[what])
     bench.source()
-    wait_until(lambda: statuses(database) == {"queued": 50, "new": 150}, "those that nothing refuses are taken", 60)
+    wait_until(
+        lambda: statuses(database) == {"queued": 50, "new": 150}, "those that nothing refuses are taken", 60
+    )
     entry = bench.dispatcher.state.sources["default/orders"]
     wait_until(lambda: len(entry.refused) == 150 and not entry.error, "the others are left out and told")
     add_orders(database, 1)
     wait_until(lambda: statuses(database) == {"queued": 51, "new": 150}, "a new one is taken at once", 3)
 
 
-def test_beyond_the_bound_the_source_says_so(bench: Bench, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_the_bound_the_source_says_so(
+    bench: Bench, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(refused, "MOST", 5)
     add_orders(database, 10)
     sql(database, REFUSES.format("raise 'closed';"), EACH)
@@ -273,7 +361,9 @@ def test_beyond_the_bound_the_source_says_so(bench: Bench, database: str, monkey
     wait_until(lambda: statuses(database) == {"queued": 10}, "and goes on once it is mended", 30)
 
 
-def test_without_the_empty_text_all_outcomes_are_held(database: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_empty_text_all_outcomes_are_held(
+    database: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def blind(of: Pool, plan: SourcePlan) -> Inspection:
         return replace(inspect(of, plan), no_error=None)
 
@@ -283,5 +373,8 @@ def test_without_the_empty_text_all_outcomes_are_held(database: str, redis_url: 
     add_orders(database, 3)
     with dispatching(database, redis_url) as bench, BareRunner(database, redis_url, lambda args: None):
         bench.source()
-        wait_until(lambda: "3 outcomes cannot be written back" in trouble_of(bench), "all work was done, and nothing is told")
+        wait_until(
+            lambda: "3 outcomes cannot be written back" in trouble_of(bench),
+            "all work was done, and nothing is told",
+        )
         assert statuses(database) == {"queued": 3}

@@ -25,7 +25,15 @@ SLOW = LimitRule("pace", "customer", None, 0.001, 1)
         ([ONE_EACH], [LimitRule("renamed", "customer", 50, None, None)]),
         ([SLOW], [LimitRule("pace", "customer", None, 1000.0, 1000.0)]),
     ],
-    ids=["removed", "of the source", "rate removed", "one of two removed", "concurrency none", "renamed", "raised"],
+    ids=[
+        "removed",
+        "of the source",
+        "rate removed",
+        "one of two removed",
+        "concurrency none",
+        "renamed",
+        "raised",
+    ],
 )
 def test_what_waits_behind_a_limit_flows_when_it_is_gone(
     database: str, redis_url: str, before: list[LimitRule], after: list[LimitRule]
@@ -33,7 +41,10 @@ def test_what_waits_behind_a_limit_flows_when_it_is_gone(
     create_orders(database, rows=40, customers=3)
     with dispatching(database, redis_url) as bench:
         bench.source(order_plan(), before)
-        wait_until(lambda: run_states(database).get("queued", 0) > 0 and run_states(database).get("pending", 0) > 30, "most of them wait")
+        wait_until(
+            lambda: run_states(database).get("queued", 0) > 0 and run_states(database).get("pending", 0) > 30,
+            "most of them wait",
+        )
         bench.source(order_plan(), after)
         wait_until(lambda: run_states(database) == {"queued": 40}, "all of them are handed out", 5)
     with connect(database) as cur:
@@ -49,4 +60,6 @@ def test_limits_of_other_sources_stay(database: str, redis_url: str) -> None:
         bench.source(order_plan(), [ONE_EACH])
         bench.source(order_plan(name="default/others", table="others"), [ONE_EACH])
         bench.source(order_plan(), [])
-        wait_until(lambda: run_states(database) == {"queued": 11, "pending": 9}, "ten of the one, one of the other")
+        wait_until(
+            lambda: run_states(database) == {"queued": 11, "pending": 9}, "ten of the one, one of the other"
+        )

@@ -9,21 +9,34 @@ from tests.services.pgbouncer import PgBouncer
 from tests.services.postgres import connect
 from tests.services.process import wait_until
 from tests.services.redis import RedisServer
-from tests.services.rows import BareRunner, add_orders, create_orders, dispatching, order_plan, run_states, statuses
+from tests.services.rows import (
+    BareRunner,
+    add_orders,
+    create_orders,
+    dispatching,
+    order_plan,
+    run_states,
+    statuses,
+)
 
 pytestmark = pytest.mark.integration
 
 
 def test_every_pending_row_is_run_once_and_told_its_outcome(database: str, redis_url: str) -> None:
     create_orders(database, rows=1000)
-    with dispatching(database, redis_url) as bench, BareRunner(database, redis_url, lambda args: {"billed": args["amount"]}) as runner:
+    with (
+        dispatching(database, redis_url) as bench,
+        BareRunner(database, redis_url, lambda args: {"billed": args["amount"]}) as runner,
+    ):
         bench.source()
         wait_until(lambda: statuses(database) == {"done": 1000}, "all orders done", 60)
         assert len(runner.started) == len(set(runner.started)) == 1000
     assert run_states(database) == {"succeeded": 1000}
 
 
-def test_everything_works_through_pgbouncer_in_transaction_mode(database: str, redis_url: str, pgbouncer: PgBouncer) -> None:
+def test_everything_works_through_pgbouncer_in_transaction_mode(
+    database: str, redis_url: str, pgbouncer: PgBouncer
+) -> None:
     create_orders(database, rows=200)
     url = pgbouncer.url(database)
     with dispatching(url, redis_url) as bench, BareRunner(url, redis_url, lambda args: None):
@@ -37,7 +50,10 @@ def test_a_row_that_failed_for_good_tells_its_error(database: str, redis_url: st
     def refuse(args: object) -> None:
         raise ValueError("no such customer")
 
-    with dispatching(database, redis_url, retry={"app": {"limit": 0}}) as bench, BareRunner(database, redis_url, refuse):
+    with (
+        dispatching(database, redis_url, retry={"app": {"limit": 0}}) as bench,
+        BareRunner(database, redis_url, refuse),
+    ):
         bench.source()
         wait_until(lambda: statuses(database) == {"failed": 1}, "the order failed")
     with connect(database) as cur:
@@ -48,7 +64,10 @@ def test_a_row_that_failed_for_good_tells_its_error(database: str, redis_url: st
 def test_a_source_without_a_status_column_runs_each_row_once(database: str, redis_url: str) -> None:
     create_orders(database, rows=300)
     plan = order_plan(status_column=None, error_column=None)
-    with dispatching(database, redis_url) as bench, BareRunner(database, redis_url, lambda args: None) as runner:
+    with (
+        dispatching(database, redis_url) as bench,
+        BareRunner(database, redis_url, lambda args: None) as runner,
+    ):
         bench.source(plan)
         wait_until(lambda: run_states(database) == {"succeeded": 300}, "all rows run", 60)
         add_orders(database, 1)
@@ -61,7 +80,10 @@ def test_a_thousand_rows_of_a_throttled_key_do_not_delay_another_key(database: s
     create_orders(database)
     add_orders(database, 1000, customer="busy")
     plan = order_plan(fairness_key="customer")
-    with dispatching(database, redis_url) as bench, BareRunner(database, redis_url, lambda args: None, seconds_each=0.05) as runner:
+    with (
+        dispatching(database, redis_url) as bench,
+        BareRunner(database, redis_url, lambda args: None, seconds_each=0.05) as runner,
+    ):
         bench.source(plan, [LimitRule("per-customer", "customer", 1, None, None)])
         wait_until(lambda: len(runner.started) >= 3, "the busy customer is being served")
         before, began = len(runner.started), time.monotonic()
@@ -82,7 +104,10 @@ def test_a_thousand_rows_of_a_throttled_key_do_not_delay_another_key(database: s
 def test_without_turns_the_other_key_waits_behind_all_of_them(database: str, redis_url: str) -> None:
     create_orders(database)
     add_orders(database, 1000, customer="busy")
-    with dispatching(database, redis_url) as bench, BareRunner(database, redis_url, lambda args: None, seconds_each=0.01) as runner:
+    with (
+        dispatching(database, redis_url) as bench,
+        BareRunner(database, redis_url, lambda args: None, seconds_each=0.01) as runner,
+    ):
         bench.source()
         wait_until(lambda: len(runner.started) >= 3, "the busy customer is being served")
         add_orders(database, 1, customer="other")
@@ -98,7 +123,10 @@ def test_a_concurrency_limit_is_never_exceeded(database: str, redis_url: str) ->
         bench.source(order_plan(), [LimitRule("per-customer", "customer", 2, None, None)])
         wait_until(lambda: run_states(database).get("queued", 0) == 4, "two runs of each customer handed out")
         with connect(database) as cur:
-            cur.execute("select fairness_key, count(*) from rowlock.active where claimed_at is not null group by 1 order by 1")
+            cur.execute(
+                "select fairness_key, count(*) from rowlock.active where claimed_at is not null group by 1"
+                " order by 1"
+            )
             assert cur.fetchall() == [("c0", 2), ("c1", 2)]
 
 
@@ -118,7 +146,9 @@ def test_a_row_deleted_while_it_waits_is_not_run(database: str, redis_url: str) 
         assert cur.fetchall() == [("3", "SourceRowDeleted")]
 
 
-def test_redis_that_loses_everything_loses_no_run(database: str, redis_url: str, redis_server: RedisServer) -> None:
+def test_redis_that_loses_everything_loses_no_run(
+    database: str, redis_url: str, redis_server: RedisServer
+) -> None:
     create_orders(database, rows=50)
     with dispatching(database, redis_url) as bench:
         bench.source()
@@ -129,7 +159,9 @@ def test_redis_that_loses_everything_loses_no_run(database: str, redis_url: str,
             assert len(runner.started) == len(set(runner.started)) == 50
 
 
-def test_a_row_set_back_to_pending_while_its_run_is_active_is_run_again_afterwards(database: str, redis_url: str) -> None:
+def test_a_row_set_back_to_pending_while_its_run_is_active_is_run_again_afterwards(
+    database: str, redis_url: str
+) -> None:
     create_orders(database, rows=1)
     with dispatching(database, redis_url) as bench:
         bench.source()
@@ -146,17 +178,24 @@ def test_the_first_of_a_million_rows_starts_within_two_seconds(database: str, re
     create_orders(database, rows=1_000_000)
     with connect(database) as cur:
         cur.execute("analyze orders")
-    with dispatching(database, redis_url) as bench, BareRunner(database, redis_url, lambda args: None) as runner:
+    with (
+        dispatching(database, redis_url) as bench,
+        BareRunner(database, redis_url, lambda args: None) as runner,
+    ):
         began = time.monotonic()
         bench.source()
         wait_until(lambda: runner.started, "the first run started", 10)
         assert time.monotonic() - began < 2.0
         wait_until(lambda: len(runner.started) > 200, "it goes on")
         waiting = run_states(database)
-        assert sum(n for state, n in waiting.items() if state != "succeeded") <= 1500, "only a window of the million is in the ledger"
+        assert sum(n for state, n in waiting.items() if state != "succeeded") <= 1500, (
+            "only a window of the million is in the ledger"
+        )
 
 
-def test_idle_sources_are_asked_together_and_one_in_trouble_does_not_hold_the_others(database: str, redis_url: str) -> None:
+def test_idle_sources_are_asked_together_and_one_in_trouble_does_not_hold_the_others(
+    database: str, redis_url: str
+) -> None:
     create_orders(database)
     with connect(database) as cur:
         cur.execute("create table broken as select * from orders; alter table broken add primary key (id)")
@@ -165,7 +204,9 @@ def test_idle_sources_are_asked_together_and_one_in_trouble_does_not_hold_the_ot
         bench.source(order_plan(name="default/broken", table="broken"))
         with connect(database) as cur:
             cur.execute("drop table broken")
-        wait_until(lambda: bench.dispatcher.state.sources["default/broken"].error, "the broken source says so")
+        wait_until(
+            lambda: bench.dispatcher.state.sources["default/broken"].error, "the broken source says so"
+        )
         add_orders(database, 20)
         wait_until(lambda: statuses(database) == {"done": 20}, "the healthy source goes on", 10)
     assert "broken" in (bench.dispatcher.state.sources["default/broken"].error or "")

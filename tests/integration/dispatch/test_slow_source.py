@@ -18,7 +18,9 @@ LOOK_SECONDS = 2.0
 
 
 def longest_wait_beside_a_slow_source(url: str, redis_url: str, settings: DispatchSettings) -> float:
-    """Of rows of a quick source, while a slow one is registered and looked at again and again, the first time included."""
+    """Of rows of a quick source, while a slow one is registered and looked at again and again, the first time
+    included.
+    """
     create_orders(url)
     with connect(url) as cur:
         cur.execute("create table slow(id int primary key, status text default 'new')")
@@ -37,7 +39,11 @@ def longest_wait_beside_a_slow_source(url: str, redis_url: str, settings: Dispat
         for number in range(1, 7):
             began = time.monotonic()
             add_orders(url, 1)
-            wait_until(lambda expected=number: client.llen("rq:queue:default.orders") == expected, "the row is queued", 20)  # type: ignore[misc]
+            wait_until(
+                lambda expected=number: client.llen("rq:queue:default.orders") == expected,
+                "the row is queued",
+                20,
+            )  # type: ignore[misc]
             waits.append(time.monotonic() - began)
             if waits[-1] > LOOK_SECONDS / 2:
                 break  # no later row makes it shorter
@@ -52,15 +58,21 @@ def test_rows_of_other_sources_do_not_wait_for_a_slow_look(database: str, redis_
 
 def test_with_patience_in_passing_it_holds_up_everybody(database: str, redis_url: str) -> None:
     patient = DispatchSettings(
-        feeder=FeederSettings(poll_patience=DEFAULT_PATIENCE, glance=DEFAULT_PATIENCE), tables=TablesSettings(tiers=(DEFAULT_PATIENCE,))
+        feeder=FeederSettings(poll_patience=DEFAULT_PATIENCE, glance=DEFAULT_PATIENCE),
+        tables=TablesSettings(tiers=(DEFAULT_PATIENCE,)),
     )
     assert longest_wait_beside_a_slow_source(database, redis_url, patient) > LOOK_SECONDS / 2
 
 
-def test_a_row_whose_trigger_takes_long_is_given_its_time_and_not_refused(database: str, redis_url: str) -> None:
+def test_a_row_whose_trigger_takes_long_is_given_its_time_and_not_refused(
+    database: str, redis_url: str
+) -> None:
     create_orders(database)
     with connect(database) as cur:
-        cur.execute("create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(0.7); return new; end $$")
+        cur.execute(
+            "create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(0.7);"
+            " return new; end $$"
+        )
         cur.execute("create trigger slow before update on orders for each row execute function slow()")
     add_orders(database, 2)
     with dispatching(database, redis_url) as bench, BareRunner(database, redis_url, lambda args: None):

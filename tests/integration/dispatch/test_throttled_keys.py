@@ -11,7 +11,15 @@ from rowlock_operator.rows.source import Source
 from rowlock_operator.rows.source_table import SourceLimitKey, SourcePlan
 from tests.services.postgres import connect
 from tests.services.process import wait_until
-from tests.services.rows import BareRunner, Bench, add_orders, create_orders, dispatching, order_plan, statuses
+from tests.services.rows import (
+    BareRunner,
+    Bench,
+    add_orders,
+    create_orders,
+    dispatching,
+    order_plan,
+    statuses,
+)
 
 pytestmark = pytest.mark.integration
 # A tenth of the real sizes: a key is saturated with 10, a source may have 400.
@@ -49,7 +57,9 @@ def test_a_free_key_passes_the_cap_of_a_source(database: str, redis_url: str) ->
     bulk(database, 45)
     with dispatching(database, redis_url, settings=SETTINGS) as bench:
         fed(bench)
-        wait_until(lambda: sum(waiting(database).values()) >= 400, "the source has as much as it may have", 60)
+        wait_until(
+            lambda: sum(waiting(database).values()) >= 400, "the source has as much as it may have", 60
+        )
         add_orders(database, 3, customer="small")
         wait_until(lambda: waiting(database).get("small"), "a run of the new key", 10)
 
@@ -62,7 +72,8 @@ def test_the_order_of_one_key_stays_and_the_surplus_comes_later(database: str, r
         wait_until(lambda: len(waiting(database)) == 2, "both keys")
         with connect(database) as cursor:
             cursor.execute(
-                "select min(amount) from orders where status <> 'new' union all select max(amount) from orders where status = 'new'"
+                "select min(amount) from orders where status <> 'new' union all select max(amount) from"
+                " orders where status = 'new'"
             )
             (least,), (most,) = cursor.fetchall()
             assert least >= most
@@ -70,22 +81,33 @@ def test_the_order_of_one_key_stays_and_the_surplus_comes_later(database: str, r
             assert (cursor.fetchone() or (0,))[0] > 200
 
 
-def test_without_the_bound_one_key_takes_a_whole_batch_at_once(database: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_bound_one_key_takes_a_whole_batch_at_once(
+    database: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(SourcePlan, "throttles_keys", property(lambda plan: False))
     create_orders(database)
     bulk(database, 12)
     with dispatching(database, redis_url, settings=SETTINGS) as bench:
         fed(bench)
-        wait_until(lambda: max(waiting(database).values(), default=0) > 20, "one key has taken places of others")
+        wait_until(
+            lambda: max(waiting(database).values(), default=0) > 20, "one key has taken places of others"
+        )
 
 
 # A look from the beginning is followed by none for half a minute: what comes sooner was found without one.
-RARELY = DispatchSettings(feeder=FeederSettings(per_key=10, window=100, batch=50, share=1e-6, longest_pause_seconds=30))
+RARELY = DispatchSettings(
+    feeder=FeederSettings(per_key=10, window=100, batch=50, share=1e-6, longest_pause_seconds=30)
+)
 
 
 @pytest.mark.parametrize(
     "order_by",
-    [(("id", False),), (("created_at", False), ("id", False)), (("amount", True), ("id", True)), (("customer", False), ("id", False))],
+    [
+        (("id", False),),
+        (("created_at", False), ("id", False)),
+        (("amount", True), ("id", True)),
+        (("customer", False), ("id", False)),
+    ],
     ids=lambda order: ", ".join(f"{column}{' desc' if down else ''}" for column, down in order),
 )
 def test_behind_a_throttled_keys_rows_another_key_does_not_wait_for_a_look_through_them(
@@ -94,13 +116,17 @@ def test_behind_a_throttled_keys_rows_another_key_does_not_wait_for_a_look_throu
     behind_a_bulk(database, redis_url, order_by, seconds=10)
 
 
-def test_without_a_place_to_begin_at_it_waits(database: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_place_to_begin_at_it_waits(
+    database: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Source, "_may_know_places", property(lambda source: False))
     with pytest.raises(AssertionError, match="the free key"):
         behind_a_bulk(database, redis_url, (("id", False),), seconds=4)
 
 
-def test_a_row_that_comes_before_that_place_is_found_by_the_next_look_from_the_beginning(database: str, redis_url: str) -> None:
+def test_a_row_that_comes_before_that_place_is_found_by_the_next_look_from_the_beginning(
+    database: str, redis_url: str
+) -> None:
     create_orders(database)
     add_orders(database, 2000, customer="bulk")
     order = (("amount", False), ("id", False))
@@ -115,19 +141,31 @@ def test_a_row_that_comes_before_that_place_is_found_by_the_next_look_from_the_b
 def test_a_throttled_key_goes_on_once_its_runs_have_ended(database: str, redis_url: str) -> None:
     create_orders(database)
     add_orders(database, 60, customer="bulk")
-    with dispatching(database, redis_url, settings=SETTINGS) as bench, BareRunner(database, redis_url, lambda args: None):
+    with (
+        dispatching(database, redis_url, settings=SETTINGS) as bench,
+        BareRunner(database, redis_url, lambda args: None),
+    ):
         fed(bench)
         wait_until(lambda: statuses(database) == {"done": 60}, "six times what it may have waiting", 60)
 
 
-def behind_a_bulk(url: str, redis_url: str, order_by: tuple[tuple[str, bool], ...], *, seconds: float) -> None:
-    """A thousand rows of a throttled key, then, once nothing more of it is taken, one of another key behind them."""
+def behind_a_bulk(
+    url: str, redis_url: str, order_by: tuple[tuple[str, bool], ...], *, seconds: float
+) -> None:
+    """A thousand rows of a throttled key, then, once nothing more of it is taken, one of another key behind
+    them.
+    """
     create_orders(url)
     add_orders(url, 1000, customer="bulk")
     index(url, order_by)
     with dispatching(url, redis_url, settings=RARELY) as bench:
         fed(bench, order_by=order_by)
-        wait_until(lambda: waiting(url).get("bulk", 0) >= 10 and bench.dispatcher.state.sources["default/orders"].counted, "settled")
+        wait_until(
+            lambda: (
+                waiting(url).get("bulk", 0) >= 10 and bench.dispatcher.state.sources["default/orders"].counted
+            ),
+            "settled",
+        )
         with contextlib.suppress(AssertionError):
             wait_until(lambda: knows_place(bench), "", 5)
         insert(url, "free", amount=0)

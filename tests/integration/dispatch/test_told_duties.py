@@ -1,4 +1,6 @@
-"""What keeps the duties of a database from their work is told: who holds a lock, which duty fails; and no more once it is over."""
+"""What keeps the duties of a database from their work is told: who holds a lock, which duty fails; and no
+more once it is over.
+"""
 
 import contextlib
 from collections.abc import Iterator
@@ -20,7 +22,9 @@ from tests.services.rows import BareRunner, Bench, add_orders, create_orders, di
 
 pytestmark = pytest.mark.integration
 SETTINGS = DispatchSettings(
-    watch=WatchSettings(every_seconds=0.1, suspicious_seconds=0.5, bound_seconds=1.5, lasting_seconds=1.0, quiet_seconds=1.5),
+    watch=WatchSettings(
+        every_seconds=0.1, suspicious_seconds=0.5, bound_seconds=1.5, lasting_seconds=1.0, quiet_seconds=1.5
+    ),
     housekeeper=HousekeeperSettings(every_seconds=0.5, retain_seconds=0.5),
 )
 
@@ -28,7 +32,10 @@ SETTINGS = DispatchSettings(
 @pytest.fixture
 def bench(database: str, redis_url: str) -> Iterator[Bench]:
     create_orders(database)
-    with dispatching(database, redis_url, settings=SETTINGS) as bench, BareRunner(database, redis_url, lambda args: None):
+    with (
+        dispatching(database, redis_url, settings=SETTINGS) as bench,
+        BareRunner(database, redis_url, lambda args: None),
+    ):
         bench.source()
         yield bench
 
@@ -47,11 +54,15 @@ def session(url: str, *statements: str, name: str = "psql", autocommit: bool = F
 
 
 def stopping(bench: Bench) -> dict[str, str]:
-    return {each.reason: each.message for each in bench.dispatcher.state.troubles_of_queue(jobs_mode=False)[0]}
+    return {
+        each.reason: each.message for each in bench.dispatcher.state.troubles_of_queue(jobs_mode=False)[0]
+    }
 
 
 def degrading(bench: Bench) -> dict[str, str]:
-    return {each.reason: each.message for each in bench.dispatcher.state.troubles_of_queue(jobs_mode=False)[1]}
+    return {
+        each.reason: each.message for each in bench.dispatcher.state.troubles_of_queue(jobs_mode=False)[1]
+    }
 
 
 def all_done(url: str, rows: int) -> None:
@@ -82,14 +93,23 @@ def test_who_holds_what_the_duties_need_is_named_and_rows_flow_once_it_is_releas
         assert statements[0] not in said
         with connect(database) as cur:
             wait_until(
-                lambda: not cur.execute("select 1 from rowlock.duty_trouble where duty = 'ledger lock'") and cur.fetchone(), "told", 10
+                lambda: (
+                    not cur.execute("select 1 from rowlock.duty_trouble where duty = 'ledger lock'")
+                    and cur.fetchone()
+                ),
+                "told",
+                10,
             )
         told = CliRunner().invoke(rowlock, ["health"], env={"ROWLOCK_DATABASE_URL": database})
         assert (told.exit_code, f"process {pid} (user postgres" in told.output) == (1, True), told.output
     wait_until(lambda: not stopping(bench), "nobody holds it any more", 30)
     all_done(database, 2)
     with connect(database) as cur:
-        wait_until(lambda: not cur.execute("select 1 from rowlock.duty_trouble") and not cur.fetchall(), "nothing is left of it", 10)
+        wait_until(
+            lambda: not cur.execute("select 1 from rowlock.duty_trouble") and not cur.fetchall(),
+            "nothing is left of it",
+            10,
+        )
 
 
 def test_two_operators_take_turns_and_neither_is_told(bench: Bench, database: str, redis_url: str) -> None:
@@ -102,13 +122,25 @@ def test_two_operators_take_turns_and_neither_is_told(bench: Bench, database: st
 
 def test_an_operator_that_is_stuck_with_the_lock_is_told(bench: Bench, database: str) -> None:
     """The twin of taking turns."""
-    with session(database, "set idle_in_transaction_session_timeout = 0", "select pg_advisory_xact_lock(7700, 1)", name="rowlock-operator"):
-        wait_until(lambda: "application rowlock-operator" in stopping(bench).get("LedgerLocked", ""), "it is told", 30)
+    with session(
+        database,
+        "set idle_in_transaction_session_timeout = 0",
+        "select pg_advisory_xact_lock(7700, 1)",
+        name="rowlock-operator",
+    ):
+        wait_until(
+            lambda: "application rowlock-operator" in stopping(bench).get("LedgerLocked", ""),
+            "it is told",
+            30,
+        )
 
 
 def test_a_claimer_that_fails_is_told_and_one_hiccup_is_not(bench: Bench, database: str) -> None:
     with connect(database) as cur:
-        broken = "create or replace function rowlock.claimer_lock() returns bool language plpgsql as $$ begin raise 'odd %', 1/0; end $$"
+        broken = (
+            "create or replace function rowlock.claimer_lock() returns bool language plpgsql as $$ begin"
+            " raise 'odd %', 1/0; end $$"
+        )
         cur.execute("select pg_get_functiondef('rowlock.claimer_lock'::regproc)")
         lock = cur.fetchone()[0]
         cur.execute(broken)
@@ -124,25 +156,43 @@ def test_a_claimer_that_fails_is_told_and_one_hiccup_is_not(bench: Bench, databa
         assert "The claimer of this database fails, so no run starts" in said
         assert "division by zero" in said
         entry = bench.dispatcher.state.sources["default/orders"]
-        assert [each.reason for each in bench.dispatcher.state.troubles_of_source(entry)[0]] == ["DutyFailing"]
-        wait_until(lambda: not cur.execute("select 1 from rowlock.duty_trouble") and cur.fetchone(), "the command line can read it", 10)
+        assert [each.reason for each in bench.dispatcher.state.troubles_of_source(entry)[0]] == [
+            "DutyFailing"
+        ]
+        wait_until(
+            lambda: not cur.execute("select 1 from rowlock.duty_trouble") and cur.fetchone(),
+            "the command line can read it",
+            10,
+        )
         told = CliRunner().invoke(rowlock, ["health"], env={"ROWLOCK_DATABASE_URL": database})
         assert (told.exit_code, "division by zero" in told.output) == (1, True)
-        assert "division by zero" in CliRunner().invoke(rowlock, ["why", "queue", "orders"], env={"ROWLOCK_DATABASE_URL": database}).output
+        assert (
+            "division by zero"
+            in CliRunner()
+            .invoke(rowlock, ["why", "queue", "orders"], env={"ROWLOCK_DATABASE_URL": database})
+            .output
+        )
         cur.execute(lock)
     all_done(database, 3)
     wait_until(lambda: not stopping(bench), "it is well", 30)
 
 
-@pytest.mark.parametrize(("duty", "function"), [("sweeper", "sweep_v1(int, bool)"), ("housekeeper", "retain_v1(int)")])
-def test_other_duties_that_fail_degrade_and_rows_flow(bench: Bench, database: str, duty: str, function: str) -> None:
+@pytest.mark.parametrize(
+    ("duty", "function"), [("sweeper", "sweep_v1(int, bool)"), ("housekeeper", "retain_v1(int)")]
+)
+def test_other_duties_that_fail_degrade_and_rows_flow(
+    bench: Bench, database: str, duty: str, function: str
+) -> None:
     with connect(database) as cur:
         cur.execute(f"alter function rowlock.{function} rename to gone")
         wait_until(lambda: duty in degrading(bench).get("DutyFailing", ""), "it is told", 30)
         assert stopping(bench) == {}
         add_orders(database, 1)
         all_done(database, 1)
-        cur.execute(f"alter function rowlock.gone{function[function.index('(') :]} rename to {function[: function.index('(')]}")
+        cur.execute(
+            f"alter function rowlock.gone{function[function.index('(') :]} rename to"
+            f" {function[: function.index('(')]}"
+        )
     wait_until(lambda: not degrading(bench), "it is well", 30)
 
 
@@ -169,7 +219,9 @@ def test_a_source_that_cannot_be_fed_for_an_unheard_of_reason_does_not_stop_the_
     ],
     ids=["its lock", "a table"],
 )
-def test_who_holds_up_a_migration_is_named(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, statement: str, what: str) -> None:
+def test_who_holds_up_a_migration_is_named(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, statement: str, what: str
+) -> None:
     from rowlock_operator.errors import GiveUp
     from rowlock_operator.rows import migrations
 
@@ -180,7 +232,10 @@ def test_who_holds_up_a_migration_is_named(postgres: PostgresServer, monkeypatch
     with session(url, statement) as holder:
         with pytest.raises(GiveUp) as refused:
             migrate(pool)
-        assert (refused.value.reason, f"process {holder.get_backend_pid()} (" in str(refused.value)) == ("LedgerLocked", True)
+        assert (refused.value.reason, f"process {holder.get_backend_pid()} (" in str(refused.value)) == (
+            "LedgerLocked",
+            True,
+        )
         assert what in str(refused.value)
     assert migrate(pool) == ["9999_later"]
     pool.close()

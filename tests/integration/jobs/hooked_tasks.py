@@ -59,7 +59,9 @@ def says(run: Run) -> dict[str, Any]:
 def ask_kept(run: Run) -> int:
     """By a connection that is made once a process."""
     if not _kept:
-        _kept.append(psycopg.connect(os.environ["ROWLOCK_DATABASE_URL"], application_name="kept", autocommit=True))
+        _kept.append(
+            psycopg.connect(os.environ["ROWLOCK_DATABASE_URL"], application_name="kept", autocommit=True)
+        )
     return int(_kept[0].execute("select pg_backend_pid()").fetchone()[0])
 
 

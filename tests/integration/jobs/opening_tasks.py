@@ -1,4 +1,6 @@
-"""A module of tasks that opens at import what its processes must not share: as many do. SHOP_OPENS says what."""
+"""A module of tasks that opens at import what its processes must not share: as many do. SHOP_OPENS says
+what.
+"""
 
 import os
 import signal
@@ -26,7 +28,11 @@ if "connection" in OPENS:
 if "file" in OPENS:
     lines = open(FOLDER / "lines")  # noqa: SIM115
 if "thread" in OPENS:
-    threading.Thread(target=lambda: [(beats.append(1.0), time.sleep(0.01)) for _ in range(100_000)], name="heart", daemon=True).start()
+    threading.Thread(
+        target=lambda: [(beats.append(1.0), time.sleep(0.01)) for _ in range(100_000)],
+        name="heart",
+        daemon=True,
+    ).start()
 if "nothing shared" in OPENS:
     log = open(FOLDER / "log", "a")  # noqa: SIM115
     null = open(os.devnull)  # noqa: SIM115

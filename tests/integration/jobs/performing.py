@@ -1,4 +1,6 @@
-"""Runs of the real ledger performed in this process: what the worker's child does with one run after another, without its parent."""
+"""Runs of the real ledger performed in this process: what the worker's child does with one run after another,
+without its parent.
+"""
 
 import json
 from collections.abc import Callable
@@ -62,7 +64,9 @@ class Performing:
         self.sql("select rowlock.round_v1(array(select id from rowlock.queue), array[100])")
         (started,) = self._fences.start([RunRef(RunId(run_id), 1)], runner=self._runner, token=TOKEN)
         session = TaskSession(self.pool)
-        answer = perform(started, Port(session, started.ref, TOKEN, lambda: False, lambda _: None), SoftLimit(600))
+        answer = perform(
+            started, Port(session, started.ref, TOKEN, lambda: False, lambda _: None), SoftLimit(600)
+        )
         del _registry[name]
         if isinstance(answer, Outcome):
             self._fences.finish([FinishedRun(started.ref, answer)], token=TOKEN)

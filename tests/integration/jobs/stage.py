@@ -1,4 +1,6 @@
-"""A small stage for worker tests: a ledger, a Redis, the operator's part played by its own SQL functions, and real workers."""
+"""A small stage for worker tests: a ledger, a Redis, the operator's part played by its own SQL functions, and
+real workers.
+"""
 
 import faulthandler
 import json
@@ -27,7 +29,10 @@ ROOT = Path(__file__).parents[3]
 Program = Callable[[], int]  # a process's whole life; its exit code
 QUEUE = "demo/jobs"
 RQ_QUEUE = "demo.jobs"
-ALL_TASKS = "noop,echo,hold,hold_checking,raises,soft,dies,big,strange_result,progresses,writes,thinks,serializable,reads,queries,effect,unregistered"
+ALL_TASKS = (
+    "noop,echo,hold,hold_checking,raises,soft,dies,big,strange_result,progresses,writes,thinks,serializable,"
+    "reads,queries,effect,unregistered"
+)
 
 
 class Stage:
@@ -36,7 +41,10 @@ class Stage:
         self.redis = redis.Redis.from_url(redis_url)
         self.journal = folder / "journal"
         self.workers: list[WorkerProcess] = []
-        retry = {c: {"limit": n, "backoff_seconds": 0.01, "max_backoff_seconds": 0.01} for c, n in (("infra", 5), ("app", 3), ("site", 5))}
+        retry = {
+            c: {"limit": n, "backoff_seconds": 0.01, "max_backoff_seconds": 0.01}
+            for c, n in (("infra", 5), ("app", 3), ("site", 5))
+        }
         self.sql("insert into rowlock.queue(name, retry) values (%s, %s)", QUEUE, json.dumps(retry))
         self.sql("create table written(run uuid, attempt int)")
 
@@ -45,12 +53,19 @@ class Stage:
             cursor.execute(statement, parameters or None)
             return list(cursor.fetchall()) if cursor.description else []
 
-    # -- the operator's part -------------------------------------------------------------------------------------------
+    # -- the operator's part
+    # -------------------------------------------------------------------------------------------
 
     def enqueue(self, task: str, count: int = 1, **args: Any) -> list[str]:
         """Runs in the ledger, pending."""
         args = {"journal": str(self.journal), **args}
-        rows = self.sql("select rowlock.enqueue_v1(%s, %s, %s)::text from generate_series(1, %s)", QUEUE, task, json.dumps(args), count)
+        rows = self.sql(
+            "select rowlock.enqueue_v1(%s, %s, %s)::text from generate_series(1, %s)",
+            QUEUE,
+            task,
+            json.dumps(args),
+            count,
+        )
         return [row[0] for row in rows]
 
     def dispatch(self, expected: int) -> list[str]:
@@ -59,7 +74,8 @@ class Stage:
 
         def enough() -> bool:
             rows = self.sql(
-                "select id::text, attempt from rowlock.round_v1(array(select id from rowlock.queue), array[%s]) where id is not null",
+                "select id::text, attempt from rowlock.round_v1(array(select id from rowlock.queue),"
+                " array[%s]) where id is not null",
                 100_000,
             )
             ids = [f"{run_id}-{attempt}" for run_id, attempt in rows]
@@ -77,7 +93,13 @@ class Stage:
             pipeline.sadd("rq:queues", f"rq:queue:{RQ_QUEUE}")
             for rq_id in ids:
                 at = utcformat(now())
-                fields: dict[str, Any] = {"created_at": at, "enqueued_at": at, "data": data, "origin": RQ_QUEUE, "description": rq_id}
+                fields: dict[str, Any] = {
+                    "created_at": at,
+                    "enqueued_at": at,
+                    "data": data,
+                    "origin": RQ_QUEUE,
+                    "description": rq_id,
+                }
                 fields |= {"timeout": 600, "result_ttl": 3600, "failure_ttl": 3600, "status": "queued"}
                 pipeline.hset(f"rq:job:{rq_id}", mapping=fields)
                 pipeline.rpush(f"rq:queue:{RQ_QUEUE}", rq_id)
@@ -92,7 +114,8 @@ class Stage:
     def sweep(self) -> int:
         return int(self.sql("select rowlock.sweep_v1()")[0][0])
 
-    # -- looking -------------------------------------------------------------------------------------------------------
+    # -- looking
+    # -------------------------------------------------------------------------------------------------------
 
     def look(self, run_id: str) -> dict[str, Any]:
         """The run as users see it."""
@@ -111,7 +134,9 @@ class Stage:
 
     def wait_ended(self, ids: list[str], deadline_seconds: float = 30) -> None:
         statement = "select count(*) from rowlock.done where id = any(%s::uuid[])"
-        wait_until(lambda: self.sql(statement, ids)[0][0] == len(ids), f"{len(ids)} runs ended", deadline_seconds)
+        wait_until(
+            lambda: self.sql(statement, ids)[0][0] == len(ids), f"{len(ids)} runs ended", deadline_seconds
+        )
 
     def notes(self, text: str = "") -> list[str]:
         """Lines that tasks wrote."""
@@ -123,7 +148,8 @@ class Stage:
         wait_until(lambda: len(self.notes(text)) >= count, f"{count} x {text!r} in the journal")
         return self.notes(text)[-1]
 
-    # -- workers -------------------------------------------------------------------------------------------------------
+    # -- workers
+    # -------------------------------------------------------------------------------------------------------
 
     def environment(self, **changes: str) -> dict[str, str]:
         environment = {
@@ -139,11 +165,21 @@ class Stage:
         return environment | {f"ROWLOCK_{name.upper()}": value for name, value in changes.items()}
 
     def worker(
-        self, command: str = "run", *, ready: bool = True, fresh: bool = False, program: "Program | None" = None, **changes: str
+        self,
+        command: str = "run",
+        *,
+        ready: bool = True,
+        fresh: bool = False,
+        program: "Program | None" = None,
+        **changes: str,
     ) -> "WorkerProcess":
-        """A worker in a process of its own, listening (where `ready`). `program` is run there instead of the command."""
+        """A worker in a process of its own, listening (where `ready`). `program` is run there instead of the
+        command.
+        """
         log = self.folder / f"worker-{len(self.workers)}.log"
-        worker = WorkerProcess(self.environment(**changes), log, program or (lambda: main([command])), command if fresh else None)
+        worker = WorkerProcess(
+            self.environment(**changes), log, program or (lambda: main([command])), command if fresh else None
+        )
         self.workers.append(worker)
         if ready:
             worker.wait_event("worker_started")
@@ -156,9 +192,13 @@ class Stage:
 
 
 class WorkerProcess:
-    """A session of its own: `program` in a fork of the test (which has everything imported), or a fresh interpreter's `fresh` command."""
+    """A session of its own: `program` in a fork of the test (which has everything imported), or a fresh
+    interpreter's `fresh` command.
+    """
 
-    def __init__(self, environment: dict[str, str], log: Path, program: "Program", fresh: str | None = None) -> None:
+    def __init__(
+        self, environment: dict[str, str], log: Path, program: "Program", fresh: str | None = None
+    ) -> None:
         self.log = log
         self._status: int | None = None
         sys.stdout.flush()
@@ -189,7 +229,9 @@ class WorkerProcess:
 
     def events(self, name: str = "") -> list[dict[str, Any]]:
         text = self.log.read_text() if self.log.exists() else ""
-        lines = [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+        lines = [
+            json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")
+        ]
         return [line for line in lines if not name or line.get("event") == name]
 
     def wait_event(self, name: str, count: int = 1, deadline_seconds: float = 20) -> dict[str, Any]:
@@ -231,8 +273,9 @@ class WorkerProcess:
 
 
 def _leave_sockets() -> None:
-    """A fork holds the test's sockets (to Redis, to servers that are gone), which a worker's process would not. Not closed: their
-    objects would close these numbers again, whoever has them by then."""
+    """A fork holds the test's sockets (to Redis, to servers that are gone), which a worker's process would
+    not. Not closed: their objects would close these numbers again, whoever has them by then.
+    """
     null = os.open(os.devnull, os.O_RDWR)
     for name in os.listdir("/proc/self/fd"):
         with suppress(OSError):

@@ -1,4 +1,6 @@
-"""Tasks that the tests run in real workers. What they did is written to a file or a table, so that a test can count it."""
+"""Tasks that the tests run in real workers. What they did is written to a file or a table, so that a test can
+count it.
+"""
 
 import contextlib
 import json
@@ -158,9 +160,12 @@ def writes(run: Run) -> dict[str, int]:
 
 
 _VALUES = """
-select timestamptz '2026-03-29 01:30:00+00' as at, timestamptz '2026-03-29 01:30:00+00'::text as at_text, timestamp '2026-12-01 23:00' as local,
-       date '2026-12-01' as day, interval '1 year 2 mons -3 days 04:05:06.789' as span, interval '90 minutes'::text as span_text,
-       decode('deadbeef', 'hex') as bytes, decode('deadbeef', 'hex')::text as bytes_text, (0.1 + 0.2)::float8 as ratio, (1.0 / 3)::float8::text as ratio_text
+select timestamptz '2026-03-29 01:30:00+00' as at, timestamptz '2026-03-29 01:30:00+00'::text as at_text,
+  timestamp '2026-12-01 23:00' as local,
+       date '2026-12-01' as day, interval '1 year 2 mons -3 days 04:05:06.789' as span,
+       interval '90 minutes'::text as span_text,
+       decode('deadbeef', 'hex') as bytes, decode('deadbeef', 'hex')::text as bytes_text,
+       (0.1 + 0.2)::float8 as ratio, (1.0 / 3)::float8::text as ratio_text
 """
 
 
@@ -175,7 +180,10 @@ def thinks(run: Run) -> dict[str, str]:
             for name, each in (("transaction", cursor), ("connection", other)):
                 each.execute(_VALUES)
                 names, row = [column.name for column in each.description], each.fetchone()
-                seen |= {f"{name} {of}": bytes(v).hex() if of == "bytes" else str(v) for of, v in zip(names, row, strict=True)}
+                seen |= {
+                    f"{name} {of}": bytes(v).hex() if of == "bytes" else str(v)
+                    for of, v in zip(names, row, strict=True)
+                }
             run.progress(done=1, total=2, note="half")
             _note(run, "wrote")
             _wait_for(run.args["release"])
@@ -202,10 +210,15 @@ def reads(run: Run) -> dict[str, Any]:
 
 @task("queries")
 def queries(run: Run) -> str:
-    """Writes, and waits in a statement at its first attempt; tidies up by another one where it is told of its soft limit."""
+    """Writes, and waits in a statement at its first attempt; tidies up by another one where it is told of its
+    soft limit.
+    """
     own = run.args.get("own")  # the address of a connection that the task opens by itself, as an ORM does
     try:
-        with psycopg2.connect(own) if own else contextlib.nullcontext() as mine, mine.cursor() if mine else run.transaction() as cursor:
+        with (
+            psycopg2.connect(own) if own else contextlib.nullcontext() as mine,
+            mine.cursor() if mine else run.transaction() as cursor,
+        ):
             cursor.execute("update held set by = %s", (run.attempt,))
             if run.attempt == 1:
                 _note(run, "waits")

@@ -19,7 +19,8 @@ def test_both_stores_are_reached_by_sockets(postgres: PostgresServer, tmp_path: 
     try:
         name = stage.database.rpartition("/")[2]
         worker = stage.worker(
-            database_url=f"postgresql://postgres@/{name}?host={postgres.folder}&port={postgres.port}", redis_url=f"unix://{socket}?db=0"
+            database_url=f"postgresql://postgres@/{name}?host={postgres.folder}&port={postgres.port}",
+            redis_url=f"unix://{socket}?db=0",
         )
         ids = stage.run("reads", 3)
         stage.wait_ended(ids)
@@ -32,10 +33,20 @@ def test_both_stores_are_reached_by_sockets(postgres: PostgresServer, tmp_path: 
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_a_sentinel_in_place_of_redis_is_refused_with_a_sentence(database: str, redis_url: str, tmp_path: Path, processes: str) -> None:
+def test_a_sentinel_in_place_of_redis_is_refused_with_a_sentence(
+    database: str, redis_url: str, tmp_path: Path, processes: str
+) -> None:
     port = free_port()
     (tmp_path / "sentinel.conf").touch()
-    command = [find_program("redis-server"), str(tmp_path / "sentinel.conf"), "--sentinel", "--port", str(port), "--dir", str(tmp_path)]
+    command = [
+        find_program("redis-server"),
+        str(tmp_path / "sentinel.conf"),
+        "--sentinel",
+        "--port",
+        str(port),
+        "--dir",
+        str(tmp_path),
+    ]
     sentinel = Server(command, tmp_path / "log")
     sentinel.start(lambda: port_open(port))
     stage = Stage(database, redis_url, tmp_path)

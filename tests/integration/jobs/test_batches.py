@@ -33,7 +33,9 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time enough, on a busy machine too, for the short runs in front to end and the slow one to begin; then the batch is broken up."""
+    """Time enough, on a busy machine too, for the short runs in front to end and the slow one to begin; then
+    the batch is broken up.
+    """
     monkeypatch.setattr(attempts, "PATIENCE_SECONDS", 2.0)
 
 
@@ -68,7 +70,11 @@ def test_short_runs_share_commits_and_round_trips(stage: Stage) -> None:
     turns = turns_so_far() - before
     assert turns < 400 / 8 * 2, f"{turns} turns for 400 runs"
     assert len(stage.notes("noop")) == 400
-    assert len(worker.events("run_started")) - len(worker.events("run_handed_back")) == len(worker.events("run_finished")) == 400
+    assert (
+        len(worker.events("run_started")) - len(worker.events("run_handed_back"))
+        == len(worker.events("run_finished"))
+        == 400
+    )
 
 
 @pytest.mark.usefixtures("eager", "unhurried")
@@ -83,7 +89,9 @@ def test_nobody_waits_behind_a_run_that_turns_out_slow(stage: Stage) -> None:
     stage.wait_ended(first)  # recorded before the slow one ends
     assert stage.look(slow)["state"] == "running"
     assert [stage.look(run)["state"] for run in others] == ["queued"] * 5
-    assert [entry.decode() for entry in stage.redis.lrange(f"rq:queue:{RQ_QUEUE}", 0, -1)] == [f"{run}-1" for run in others]
+    assert [entry.decode() for entry in stage.redis.lrange(f"rq:queue:{RQ_QUEUE}", 0, -1)] == [
+        f"{run}-1" for run in others
+    ]
     stage.worker()
     stage.wait_ended(others)
     assert stage.look(slow)["state"] == "running"
@@ -104,15 +112,21 @@ def test_a_child_that_dies_costs_only_the_run_it_had_begun(stage: Stage) -> None
     stage.wait_ended(before + after)
     assert len(worker.events("run_handed_back")) == 4
     found = [stage.look(run) for run in before + after]
-    assert {(run["state"], run["attempt"], run["infra_tries"], run["app_tries"]) for run in found} == {("succeeded", 1, 0, 0)}
+    assert {(run["state"], run["attempt"], run["infra_tries"], run["app_tries"]) for run in found} == {
+        ("succeeded", 1, 0, 0)
+    }
     wait_until(lambda: stage.look(deadly)["failure"], "the failure is recorded")
     assert (stage.look(deadly)["failure"]["reason"], stage.look(deadly)["infra_tries"]) == ("ChildKilled", 1)
     assert max(Counter(attempts_begun(stage, "noop")).values()) == 1
 
 
 @pytest.mark.usefixtures("eager", "unhurried")
-def test_without_permits_a_run_that_goes_back_begins_twice(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The negative twin: the child does not ask before it begins, so what the parent took back runs here and elsewhere."""
+def test_without_permits_a_run_that_goes_back_begins_twice(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative twin: the child does not ask before it begins, so what the parent took back runs here and
+    elsewhere.
+    """
     take = Permits.take
     monkeypatch.setattr(Permits, "take", lambda self: take(self) or True)
     monkeypatch.setattr(Permits, "take_back", lambda self: sum(take(self) for _ in range(LARGEST_BATCH)))
@@ -163,7 +177,9 @@ def test_a_result_that_cannot_be_stored_does_not_take_its_neighbours_with_it(sta
     stage.dispatch(5)
     stage.worker()
     stage.wait_ended([*good, bad, *more])
-    assert {(stage.look(run)["state"], stage.look(run)["attempt"]) for run in [*good, bad, *more]} == {("succeeded", 1)}
+    assert {(stage.look(run)["state"], stage.look(run)["attempt"]) for run in [*good, bad, *more]} == {
+        ("succeeded", 1)
+    }
     assert stage.look(bad)["result"]["remark"] == "ResultNotStorable"
 
 

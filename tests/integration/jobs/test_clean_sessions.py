@@ -45,9 +45,15 @@ def direct(database: str) -> Iterator[Performing]:
 # What a session can hold, and how somebody else would see it.
 LEAVES = {
     "setting": ("set work_mem = '77MB'", "select current_setting('work_mem')"),
-    "own setting": ("select set_config('app.tenant', 'customer A', false)", "select coalesce(current_setting('app.tenant', true), '')"),
+    "own setting": (
+        "select set_config('app.tenant', 'customer A', false)",
+        "select coalesce(current_setting('app.tenant', true), '')",
+    ),
     "search_path": ("set search_path = elsewhere", "select current_setting('search_path')"),
-    "read only": ("set session characteristics as transaction read only", "select current_setting('default_transaction_read_only')"),
+    "read only": (
+        "set session characteristics as transaction read only",
+        "select current_setting('default_transaction_read_only')",
+    ),
     "isolation": (
         "set session characteristics as transaction isolation level serializable",
         "select current_setting('default_transaction_isolation')",
@@ -55,12 +61,18 @@ LEAVES = {
     "time zone": ("set timezone = 'Asia/Kathmandu'", "select current_setting('timezone')"),
     "statement timeout": ("set statement_timeout = '77s'", "select current_setting('statement_timeout')"),
     "encoding": ("set client_encoding = 'LATIN1'", "select current_setting('client_encoding')"),
-    "temporary table": ("create temp table secrets as select 'of customer A' as s", "select to_regclass('pg_temp.secrets')::text"),
+    "temporary table": (
+        "create temp table secrets as select 'of customer A' as s",
+        "select to_regclass('pg_temp.secrets')::text",
+    ),
     "temporary function": (
         "create function pg_temp.f() returns int language sql as 'select 1'",
         "select to_regprocedure('pg_temp.f()')::text",
     ),
-    "advisory lock": ("select pg_advisory_lock_shared(77)", "select count(*) from pg_locks where locktype = 'advisory'"),
+    "advisory lock": (
+        "select pg_advisory_lock_shared(77)",
+        "select count(*) from pg_locks where locktype = 'advisory'",
+    ),
     "listening": ("listen news", "select count(*) from pg_listening_channels()"),
     "cursor": ("declare c cursor with hold for select 1", "select count(*) from pg_cursors where name = 'c'"),
     "sequence": ("select nextval('public.s')", "select lastval()"),
@@ -104,7 +116,9 @@ def test_a_session_is_clean_whatever_the_run_before_left_in_it(runs: Performing,
     assert runs.run(looks).result == before
 
 
-def test_without_the_reset_the_next_customer_sees_the_one_before(direct: Performing, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_reset_the_next_customer_sees_the_one_before(
+    direct: Performing, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The negative twin."""
 
     def leaves(run: Run) -> None:
@@ -136,7 +150,8 @@ def test_what_psycopg2_keeps_of_a_connection_is_new_for_each_run(runs: Performin
             for each in (connection, cursor.connection):
                 with each.cursor() as other:
                     other.execute(
-                        "select 'gr\u00fc\u00dfe'::text, current_setting('transaction_read_only'), current_setting('transaction_isolation')"
+                        "select 'gr\u00fc\u00dfe'::text, current_setting('transaction_read_only'),"
+                        " current_setting('transaction_isolation')"
                     )
                     found += [list(other.fetchone()), each.autocommit, list(each.notices), each.encoding]
         return found
@@ -147,18 +162,22 @@ def test_what_psycopg2_keeps_of_a_connection_is_new_for_each_run(runs: Performin
     assert runs.run(asks).result == clean * 2
 
 
-def test_a_session_that_somebody_else_left_behind_the_pooler_is_not_met(database: str, pgbouncer: PgBouncer) -> None:
+def test_a_session_that_somebody_else_left_behind_the_pooler_is_not_met(
+    database: str, pgbouncer: PgBouncer
+) -> None:
     runs = Performing(database, pgbouncer.url(database))
     runs.sql("create schema elsewhere; create table elsewhere.written(what text)")
     others = [psycopg2.connect(pgbouncer.url(database)) for _ in range(3)]
     for other in others:  # three server sessions, each held by an open transaction until all are spoiled
         other.cursor().execute(
-            "set search_path = elsewhere; set role pg_monitor; set default_transaction_read_only = on;"
-            "create temp table written(what text); select pg_advisory_lock_shared(77); set statement_timeout = 50"
+            "set search_path = elsewhere; set role pg_monitor; set default_transaction_read_only = on;create"
+            " temp table written(what text); select pg_advisory_lock_shared(77); set statement_timeout = 50"
         )
     for other in others:
         other.commit()
-    assert Ledger(FenceConnection(pgbouncer.url(database), "test")).hello(name="fences too", lease_seconds=1) > 0
+    assert (
+        Ledger(FenceConnection(pgbouncer.url(database), "test")).hello(name="fences too", lease_seconds=1) > 0
+    )
     assert runs.run(writes).state == "succeeded"
     assert runs.written == ["mine"]
     for other in others:
@@ -171,7 +190,8 @@ def writes(run: Run) -> None:
         cursor.execute("insert into written values ('mine')")
 
 
-# -- only the finish ends run.transaction() ----------------------------------------------------------------------------
+# -- only the finish ends run.transaction()
+# ----------------------------------------------------------------------------
 
 ENDINGS: dict[str, Callable[[Any], object]] = {
     "commit()": lambda cursor: cursor.connection.commit(),
@@ -188,13 +208,21 @@ ENDINGS: dict[str, Callable[[Any], object]] = {
     "bytes": lambda cursor: cursor.execute(b"/* now */ END"),
     "composed": lambda cursor: cursor.execute(SQL("rollback;") + SQL("begin")),
     "among others": lambda cursor: cursor.execute("select ';'; commit; begin; select 1"),
-    "executemany": lambda cursor: cursor.executemany("insert into written values (%s); commit", [("a",), ("b",)]),
-    "execute_batch": lambda cursor: psycopg2.extras.execute_batch(cursor, "insert into written values (%s); commit", [("a",), ("b",)]),
+    "executemany": lambda cursor: cursor.executemany(
+        "insert into written values (%s); commit", [("a",), ("b",)]
+    ),
+    "execute_batch": lambda cursor: psycopg2.extras.execute_batch(
+        cursor, "insert into written values (%s); commit", [("a",), ("b",)]
+    ),
     "prepare transaction": lambda cursor: cursor.execute("prepare transaction 'x'"),
     "another cursor": lambda cursor: cursor.connection.cursor().execute("commit"),
-    "another kind of cursor": lambda cursor: cursor.connection.cursor(cursor_factory=psycopg2.extras.DictCursor).execute("abort"),
+    "another kind of cursor": (
+        lambda cursor: cursor.connection.cursor(cursor_factory=psycopg2.extras.DictCursor).execute("abort")
+    ),
     "copy_expert": lambda cursor: cursor.copy_expert("commit; copy written to stdout", io.StringIO()),
-    "a value that is no value": lambda cursor: cursor.execute("select 1; %s", (psycopg2.extensions.AsIs("rollback"),)),
+    "a value that is no value": lambda cursor: cursor.execute(
+        "select 1; %s", (psycopg2.extensions.AsIs("rollback"),)
+    ),
     "a procedure": lambda cursor: cursor.execute("call commits()"),
 }
 
@@ -227,7 +255,9 @@ def test_what_a_task_may_do_in_its_transaction_it_may_do_as_before(runs: Perform
     def works(run: Run) -> list[Any]:
         with run.transaction() as cursor:
             cursor.execute("savepoint a; insert into written values ('undone'); rollback to a; release a")
-            psycopg2.extras.execute_values(cursor, "insert into written values %s", [("commit; ",), ("it's; end",)])
+            psycopg2.extras.execute_values(
+                cursor, "insert into written values %s", [("commit; ",), ("it's; end",)]
+            )
             cursor.copy_expert("copy written from stdin", io.StringIO("by copy\n"))
             cursor.executemany("insert into written values (%s)", [("one",), ("two",)])
             cursor.execute("select case when true then 'a' end; -- ; commit")
@@ -243,7 +273,8 @@ def test_what_a_task_may_do_in_its_transaction_it_may_do_as_before(runs: Perform
     assert runs.written == every
 
 
-# -- nothing of a run outlives it --------------------------------------------------------------------------------------
+# -- nothing of a run outlives it
+# --------------------------------------------------------------------------------------
 
 
 def test_a_generator_of_one_run_neither_spoils_nor_rolls_back_the_next(runs: Performing) -> None:
@@ -325,7 +356,12 @@ def test_a_statement_that_a_thread_left_running_holds_up_nobody(direct: Performi
             block.gen.close()
 
         threading.Thread(target=sleeps, daemon=True).start()
-        wait_until(lambda: direct.sql("select 1 from pg_stat_activity where query like '%sleep(600)' and state = 'active'"), "it sleeps")
+        wait_until(
+            lambda: direct.sql(
+                "select 1 from pg_stat_activity where query like '%sleep(600)' and state = 'active'"
+            ),
+            "it sleeps",
+        )
 
     began = time.monotonic()
     left = direct.run(leaves)
@@ -400,7 +436,9 @@ def test_a_lock_that_a_run_left_is_released_while_its_process_is_idle(database: 
     pool.close()
 
 
-def test_a_session_whose_reset_failed_is_lent_to_nobody(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_whose_reset_failed_is_lent_to_nobody(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pool = ConnectionPool(database)
     first = pool.lend()
     backend = _backend(first)
@@ -416,7 +454,9 @@ def test_a_session_whose_reset_failed_is_lent_to_nobody(database: str, monkeypat
     pool.close()
 
 
-def test_without_reading_its_answer_a_session_that_was_not_reset_would_be_lent(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_reading_its_answer_a_session_that_was_not_reset_would_be_lent(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The twin: psycopg2 drops the answers that it did not ask for, errors among them."""
     pool = ConnectionPool(database)
     first = pool.lend()

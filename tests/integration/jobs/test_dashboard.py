@@ -1,4 +1,6 @@
-"""rq-dashboard and django-rq, as their users open them, show our workers, queues and runs, also with one at work."""
+"""rq-dashboard and django-rq, as their users open them, show our workers, queues and runs, also with one at
+work.
+"""
 
 import json
 import subprocess

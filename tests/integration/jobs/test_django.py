@@ -1,4 +1,6 @@
-"""A Django application's connections outlive a restart of the database, and its writes commit with the outcome."""
+"""A Django application's connections outlive a restart of the database, and its writes commit with the
+outcome.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,12 +19,19 @@ class Shop(Stage):
 
     def environment(self, *, driver: str = "psycopg2", shop_url: str = "", **changes: str) -> dict[str, str]:
         mine = {"imports": "tests.integration.jobs.shop.tasks", "tasks": TASKS}
-        shop = {"DJANGO_SETTINGS_MODULE": "tests.integration.jobs.shop.settings", "SHOP_DRIVER": driver, "SHOP_DATABASE_URL": shop_url}
+        shop = {
+            "DJANGO_SETTINGS_MODULE": "tests.integration.jobs.shop.settings",
+            "SHOP_DRIVER": driver,
+            "SHOP_DATABASE_URL": shop_url,
+        }
         return super().environment(**{**mine, **changes}) | shop
 
     def restart_database(self) -> None:
         """As the application's connections see it."""
-        ended = "select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity where application_name = 'shop' and datname = current_database()"
+        ended = (
+            "select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity where application_name ="
+            " 'shop' and datname = current_database()"
+        )
         assert self.sql(ended)[0][0] >= 1
 
     def invoices(self) -> list[int]:
@@ -30,7 +39,10 @@ class Shop(Stage):
 
     def bill(self, count: int) -> list[dict[str, object]]:
         """So many runs, one after the other."""
-        return [self.wait_state(self.run("bill", number=number)[0], "succeeded", "dead") for number in range(count)]
+        return [
+            self.wait_state(self.run("bill", number=number)[0], "succeeded", "dead")
+            for number in range(count)
+        ]
 
 
 @pytest.fixture
@@ -52,11 +64,15 @@ def test_a_restart_of_the_database_costs_no_run(shop: Shop, worker: WorkerProces
     shop.sql("delete from invoice")
     after = shop.bill(4)
     assert [(run["state"], run["attempt"]) for run in after] == [("succeeded", 1)] * 4
-    assert {run["result"] for run in before + after} == {before[0]["result"]}, "all in one process, whose connection was kept"
+    assert {run["result"] for run in before + after} == {before[0]["result"]}, (
+        "all in one process, whose connection was kept"
+    )
     assert worker.events("child_changed") == []
 
 
-def test_without_the_hooks_every_later_run_of_the_process_is_lost(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_hooks_every_later_run_of_the_process_is_lost(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The negative twin: the workers of these tests are forks, so that the guard can be taken out of them."""
     monkeypatch.setattr(hooks, "call_before", lambda _run: None)
     monkeypatch.setattr(hooks, "call_after", lambda: None)
@@ -69,7 +85,9 @@ def test_without_the_hooks_every_later_run_of_the_process_is_lost(shop: Shop, mo
     assert [run["state"] for run in shop.bill(3)] == ["dead"] * 3
 
 
-def test_a_connection_that_ends_under_a_run_is_infra_and_the_next_attempt_has_another(shop: Shop, worker: WorkerProcess) -> None:
+def test_a_connection_that_ends_under_a_run_is_infra_and_the_next_attempt_has_another(
+    shop: Shop, worker: WorkerProcess
+) -> None:
     (run_id,) = shop.run("lose")
     shop.wait_state(run_id, "pending")
     shop.dispatch(1)
@@ -84,24 +102,35 @@ def test_a_transaction_that_a_task_left_open_is_not_the_next_ones(shop: Shop, wo
     assert (looked["atomic"], looked["invoices"]) == (False, 0)
 
 
-def test_writes_of_the_orm_and_of_run_transaction_commit_with_the_outcome(shop: Shop, worker: WorkerProcess) -> None:
+def test_writes_of_the_orm_and_of_run_transaction_commit_with_the_outcome(
+    shop: Shop, worker: WorkerProcess
+) -> None:
     (run_id,) = shop.run("bill_together", end="returns")
     assert shop.wait_state(run_id, "succeeded")["result"] == "returned"
     assert shop.invoices() == [1, 2]
     assert shop.wait_note("committed 1"), "on_commit functions are called after the commit"
 
 
-@pytest.mark.parametrize(("end", "state", "invoices"), [
-    ("raises", "dead", []), ("commits", "dead", []), ("a block fails", "succeeded", [1, 2]), ("a hook raises", "succeeded", [1, 2]),
-    ("forks", "succeeded", [1, 2]), ("a block is open", "dead", []),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("end", "state", "invoices"),
+    [
+        ("raises", "dead", []),
+        ("commits", "dead", []),
+        ("a block fails", "succeeded", [1, 2]),
+        ("a hook raises", "succeeded", [1, 2]),
+        ("forks", "succeeded", [1, 2]),
+        ("a block is open", "dead", []),
+    ],
+)
 def test_writes_share_the_fate_of_their_run(shop: Shop, end: str, state: str, invoices: list[int]) -> None:
     shop.sql("update rowlock.queue set retry = %s", '{"infra": {"limit": 0}, "app": {"limit": 0}}')
     worker = shop.worker()
     (run_id,) = shop.run("bill_together", end=end)
     assert shop.wait_state(run_id, "succeeded", "dead")["state"] == state
     assert shop.invoices() == invoices
-    assert shop.sql("select count(*) from rowlock.run where task = 'look'") == [(1 if state == "succeeded" else 0,)]
+    assert shop.sql("select count(*) from rowlock.run where task = 'look'") == [
+        (1 if state == "succeeded" else 0,)
+    ]
     assert len(worker.events("hook_failed")) == (end == "a hook raises")
     assert shop.wait_state(shop.run("look")[0], "succeeded")["result"]["atomic"] is False
 

@@ -1,4 +1,6 @@
-"""Databases whose encoding is not UTF8: what has the characters works, what lacks one is told, and no worker ends for a value."""
+"""Databases whose encoding is not UTF8: what has the characters works, what lacks one is told, and no worker
+ends for a value.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +36,9 @@ def test_characters_that_the_encoding_has_are_kept(odd: tuple[Stage, WorkerProce
     assert stage.wait_state(run_id, "succeeded")["result"] == {"said": "café ÿ ½", "more": "plain"}
 
 
-def test_a_result_that_the_encoding_cannot_hold_succeeds_with_a_remark(odd: tuple[Stage, WorkerProcess]) -> None:
+def test_a_result_that_the_encoding_cannot_hold_succeeds_with_a_remark(
+    odd: tuple[Stage, WorkerProcess],
+) -> None:
     stage, _ = odd
     (run_id,) = stage.run("says", odd=True)
     result = stage.wait_state(run_id, "succeeded")["result"]
@@ -42,7 +46,9 @@ def test_a_result_that_the_encoding_cannot_hold_succeeds_with_a_remark(odd: tupl
     assert "no equivalent in encoding" in result["message"]
 
 
-def test_such_a_result_does_not_take_the_writes_of_the_tasks_transaction_with_it(odd: tuple[Stage, WorkerProcess]) -> None:
+def test_such_a_result_does_not_take_the_writes_of_the_tasks_transaction_with_it(
+    odd: tuple[Stage, WorkerProcess],
+) -> None:
     stage, _ = odd
     (run_id,) = stage.run("writes_oddly")
     ended = stage.wait_state(run_id, "succeeded")
@@ -54,7 +60,13 @@ def test_such_a_result_does_not_take_the_writes_of_the_tasks_transaction_with_it
     ("kind", "state", "failure_class", "reason", "message"),
     [
         ("message", "pending", "app", "ValueError", r"cost: 5 \u20ac \u4e16\u754c"),
-        ("class", "pending", "app", r"\u041e\u0448\u0438\u0431\u043a\u0430", r"\u043f\u0440\u0438\u0432\u0435\u0442"),
+        (
+            "class",
+            "pending",
+            "app",
+            r"\u041e\u0448\u0438\u0431\u043a\u0430",
+            r"\u043f\u0440\u0438\u0432\u0435\u0442",
+        ),
         ("reason", "dead", "input", r"\u041d\u0435\u0432\u0435\u0440\u043d\u043e", r"5 \u20ac"),
         ("permanent", "dead", "app", "Permanent", r"\U0001f642"),
     ],

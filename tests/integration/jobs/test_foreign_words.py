@@ -1,4 +1,6 @@
-"""Whoever reaches Redis can push ids, publish commands and damage records: none of it ends a worker or keeps it from its runs."""
+"""Whoever reaches Redis can push ids, publish commands and damage records: none of it ends a worker or keeps
+it from its runs.
+"""
 
 import json
 from typing import Any
@@ -46,7 +48,10 @@ def test_an_id_that_is_none_is_dropped_with_a_word_by_the_worker_that_meets_it(s
 
 def test_an_id_written_in_another_way_does_not_start_a_run_that_nobody_holds(stage: Stage) -> None:
     (run_id,) = stage.enqueue("noop")
-    rows = stage.sql("select id::text, attempt from rowlock.round_v1(array(select id from rowlock.queue), array[9]) where id is not null")
+    rows = stage.sql(
+        "select id::text, attempt from rowlock.round_v1(array(select id from rowlock.queue), array[9]) where"
+        " id is not null"
+    )
     assert rows == [(run_id, 1)]
     worker = stage.worker()
     stage.push([f"{run_id}-01"])
@@ -60,7 +65,10 @@ def test_a_record_of_another_kind_costs_its_run_nothing(stage: Stage) -> None:
     """Somebody wrote a text where RQ's hash of the id should be."""
     stage.worker()
     ids = stage.enqueue("noop", 2)
-    rows = stage.sql("select id::text, attempt from rowlock.round_v1(array(select id from rowlock.queue), array[9]) where id is not null")
+    rows = stage.sql(
+        "select id::text, attempt from rowlock.round_v1(array(select id from rowlock.queue), array[9]) where"
+        " id is not null"
+    )
     for run_id, attempt in rows:
         stage.redis.set(f"rq:job:{run_id}-{attempt}", "not a hash")
         stage.redis.rpush(QUEUE_KEY, f"{run_id}-{attempt}")
@@ -89,7 +97,9 @@ MESSAGES: list[bytes | str] = [
 ]
 
 
-def test_a_message_that_is_no_command_is_told_and_the_next_one_is_obeyed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_that_is_no_command_is_told_and_the_next_one_is_obeyed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(wiring, "BEAT_SECONDS", 0.2)
     worker = stage.worker()
     (name,) = (key.decode().removeprefix("rq:worker:") for key in stage.redis.smembers("rq:workers"))
@@ -109,9 +119,25 @@ def test_a_message_that_is_no_command_is_told_and_the_next_one_is_obeyed(stage: 
 DAMAGED: dict[str, dict[str, Any]] = {
     "no date": {"created_at": "yesterday", "data": b"\x00", "status": "started"},
     "status unknown": {"created_at": "2026-01-01T00:00:00Z", "data": b"x", "status": "melted"},
-    "numbers": {"created_at": "2026-01-01T00:00:00Z", "data": b"x", "status": "started", "result_ttl": "soon", "timeout": "[]"},
-    "not UTF-8": {"created_at": "2026-01-01T00:00:00Z", "data": b"x", "status": b"\xff", "worker_name": b"\xff"},
-    "dependencies": {"created_at": "2026-01-01T00:00:00Z", "data": b"x", "status": "started", "dependency_ids": "{"},
+    "numbers": {
+        "created_at": "2026-01-01T00:00:00Z",
+        "data": b"x",
+        "status": "started",
+        "result_ttl": "soon",
+        "timeout": "[]",
+    },
+    "not UTF-8": {
+        "created_at": "2026-01-01T00:00:00Z",
+        "data": b"x",
+        "status": b"\xff",
+        "worker_name": b"\xff",
+    },
+    "dependencies": {
+        "created_at": "2026-01-01T00:00:00Z",
+        "data": b"x",
+        "status": "started",
+        "dependency_ids": "{",
+    },
     "no data": {"status": "started"},
     "callback": {
         "created_at": "2026-01-01T00:00:00Z",
@@ -126,7 +152,9 @@ DAMAGED: dict[str, dict[str, Any]] = {
 def test_damaged_records_that_maintenance_meets_neither_end_the_worker_nor_keep_the_others_from_it(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each is listed where RQ's maintenance looks: executions that lapsed, ids that a worker died with, ids that became ready."""
+    """Each is listed where RQ's maintenance looks: executions that lapsed, ids that a worker died with, ids
+    that became ready.
+    """
     monkeypatch.setattr(wiring, "BEAT_SECONDS", 0.2)
     monkeypatch.setattr(rq_worker, "MAINTENANCE_SECONDS", 0)
     for number, fields in enumerate(DAMAGED.values()):
@@ -140,7 +168,9 @@ def test_damaged_records_that_maintenance_meets_neither_end_the_worker_nor_keep_
     stage.redis.set(f"rq:deferred:{RQ_QUEUE}", "not a set")
     worker = stage.worker()
     worker.wait_event("rq_record_damaged", 2)
-    wait_until(lambda: b"gone" not in stage.redis.lrange(f"{QUEUE_KEY}:intermediate", 0, -1), "the others are tidied")
+    wait_until(
+        lambda: b"gone" not in stage.redis.lrange(f"{QUEUE_KEY}:intermediate", 0, -1), "the others are tidied"
+    )
     wait_until(lambda: not stage.redis.exists(f"rq:clean_registries:{RQ_QUEUE}"), "the lock is given back")
     stage.wait_ended(stage.run("noop", 3))
     assert worker.poll() is None

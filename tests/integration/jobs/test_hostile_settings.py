@@ -1,4 +1,6 @@
-"""A worker's sessions pin what they rely on: a role's or a database's own settings change neither outcomes nor values."""
+"""A worker's sessions pin what they rely on: a role's or a database's own settings change neither outcomes
+nor values.
+"""
 
 import dataclasses
 import time
@@ -25,7 +27,11 @@ LONGER_SECONDS = 1.5  # than each timeout of the role
 def busy_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     """Renewals, with the progress in them, come while the task's transaction is open."""
     lease = LeaseSettings(lease_seconds=10, renew_seconds=0.2)
-    monkeypatch.setattr(program, "load_settings", lambda environment: dataclasses.replace(load_settings(environment), lease=lease))
+    monkeypatch.setattr(
+        program,
+        "load_settings",
+        lambda environment: dataclasses.replace(load_settings(environment), lease=lease),
+    )
 
 
 def thought(stage: Stage, url: str) -> dict[str, Any]:
@@ -60,7 +66,9 @@ def test_a_task_that_writes_reports_progress_and_works_then_succeeds_at_once_wit
                 until = time.monotonic() + LONGER_SECONDS
                 wait_until(lambda until=until: time.monotonic() > until, "the server ended idle sessions")
                 stage.wait_ended(stage.run("noop", 5) + stage.run("writes", 2) + stage.run("effect", 2))
-                assert stage.sql("select count(*) from rowlock.done where state <> 'succeeded' or attempt > 1") == [(0,)]
+                assert stage.sql(
+                    "select count(*) from rowlock.done where state <> 'succeeded' or attempt > 1"
+                ) == [(0,)]
                 assert stage.workers[0].events("database_away") == []
         finally:
             stage.close()

@@ -22,7 +22,9 @@ def ask(stage: Stage, question: int = 0) -> dict[str, Any]:
     return found
 
 
-def test_each_run_gets_its_own_answer_over_a_connection_that_was_opened_at_import(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_run_gets_its_own_answer_over_a_connection_that_was_opened_at_import(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     worker = opening(stage, monkeypatch, "connection", processes="2")
     worker.wait_event("worker_started", 2)
     ids = [stage.run("asks", question=number)[0] for number in range(40)]
@@ -31,13 +33,17 @@ def test_each_run_gets_its_own_answer_over_a_connection_that_was_opened_at_impor
     backends = {each["pid"]: each["backend"] for each in found}
     assert len(set(backends.values())) == len(backends)
     told = worker.events("import_opened")
-    assert [(each["module"], each["imported_in"]) for each in told] == [("tests.integration.jobs.opening_tasks", "child")]
+    assert [(each["module"], each["imported_in"]) for each in told] == [
+        ("tests.integration.jobs.opening_tasks", "child")
+    ]
     assert told[0]["opened"] == f"a connection to port {stage.database.rsplit(':', 1)[1].split('/')[0]}"
     worker.terminate()
     assert worker.wait() == 0, "the process began anew, under its own number"
 
 
-def test_without_the_look_two_processes_share_the_connection(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_look_two_processes_share_the_connection(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The negative twin: the workers of these tests are forks, so that the guard can be taken out of them."""
     monkeypatch.setattr(imports, "_begin_anew", lambda: None)
     opening(stage, monkeypatch, "connection", tasks_per_child="1")
@@ -55,7 +61,9 @@ def test_files_and_threads_are_each_processs_own(stage: Stage, monkeypatch: pyte
 
 
 def test_what_may_be_shared_is_imported_once_for_all(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A log that is appended to, a device, a connection that is closed again; and the parent outlives its modules' alarms and signals."""
+    """A log that is appended to, a device, a connection that is closed again; and the parent outlives its
+    modules' alarms and signals.
+    """
     worker = opening(stage, monkeypatch, "nothing shared", tasks_per_child="1")
     assert [ask(stage)["parent"], ask(stage)["parent"]] == [worker.pid] * 2
     assert worker.events("import_opened") == []
@@ -63,7 +71,9 @@ def test_what_may_be_shared_is_imported_once_for_all(stage: Stage, monkeypatch: 
     assert worker.wait() == 0
 
 
-def test_a_process_that_cannot_import_this_time_costs_its_run_no_attempt(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_cannot_import_this_time_costs_its_run_no_attempt(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     worker = opening(stage, monkeypatch, "connection")
     (stage.folder / "down").touch()
     (run_id,) = stage.run("asks", question=1)

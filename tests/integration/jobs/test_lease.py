@@ -1,4 +1,6 @@
-"""The lease and the fences when the database's answer is lost, once before and once after the call was carried out."""
+"""The lease and the fences when the database's answer is lost, once before and once after the call was
+carried out.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +21,9 @@ pytestmark = pytest.mark.integration
 
 
 class UnreliableConnection(FenceConnection):
-    """The real connection; the answer of the next call that mentions `word` is lost, after it was carried out or instead of that."""
+    """The real connection; the answer of the next call that mentions `word` is lost, after it was carried out
+    or instead of that.
+    """
 
     word, carried_out = "", True
 
@@ -56,16 +60,27 @@ def claimed(stage: Stage) -> RunRef:
     return ref
 
 
-def test_a_start_that_happened_and_was_not_answered_is_handed_back(stage: Stage, connection: UnreliableConnection, lease: Lease) -> None:
+def test_a_start_that_happened_and_was_not_answered_is_handed_back(
+    stage: Stage, connection: UnreliableConnection, lease: Lease
+) -> None:
     ref = claimed(stage)
     connection.word, connection.carried_out = "cycle_v1", True
     assert not lease.cycle((), [ref]).started
     found = stage.look(ref.id)
-    assert (found["state"], found["attempt"], found["infra_tries"], found["app_tries"]) == ("pending", 2, 1, 0)
+    assert (found["state"], found["attempt"], found["infra_tries"], found["app_tries"]) == (
+        "pending",
+        2,
+        1,
+        0,
+    )
 
 
-def test_without_handing_it_back_such_a_run_stays_running_in_nobodys_hands(stage: Stage, connection: UnreliableConnection) -> None:
-    """The negative twin: asking the start fence again under the same lease says no, and the sweep sees a living runner."""
+def test_without_handing_it_back_such_a_run_stays_running_in_nobodys_hands(
+    stage: Stage, connection: UnreliableConnection
+) -> None:
+    """The negative twin: asking the start fence again under the same lease says no, and the sweep sees a
+    living runner.
+    """
     ref, ledger = claimed(stage), Ledger(connection)
     runner = ledger.hello(name="twin", lease_seconds=10)
     token = RunnerToken(str(uuid4()))
@@ -75,7 +90,9 @@ def test_without_handing_it_back_such_a_run_stays_running_in_nobodys_hands(stage
     assert stage.look(ref.id)["state"] == "running"
 
 
-def test_a_start_that_did_not_happen_is_asked_again_and_costs_nothing(stage: Stage, connection: UnreliableConnection, lease: Lease) -> None:
+def test_a_start_that_did_not_happen_is_asked_again_and_costs_nothing(
+    stage: Stage, connection: UnreliableConnection, lease: Lease
+) -> None:
     ref = claimed(stage)
     connection.word, connection.carried_out = "cycle_v1", False
     (started,) = lease.cycle((), [ref]).started
@@ -101,7 +118,9 @@ def test_a_finish_that_was_not_answered_counts_once(
     assert stage.look(following.id)["state"] == ("pending" if carried_out else "running")
 
 
-def test_a_refused_start_of_a_runner_that_was_given_up_is_asked_again_under_a_new_lease(stage: Stage, lease: Lease) -> None:
+def test_a_refused_start_of_a_runner_that_was_given_up_is_asked_again_under_a_new_lease(
+    stage: Stage, lease: Lease
+) -> None:
     ref = claimed(stage)
     before = lease.take()
     stage.sql("update rowlock.runner set dead = true where id > 0")
@@ -122,7 +141,9 @@ def test_progress_that_cannot_be_stored_does_not_cost_the_lease(stage: Stage, le
     stage.sql("update rowlock.runner set lease_until = clock_timestamp() + interval '1 second' where id > 0")
     lease._renew_at = 0.0
     lease.renew((ref.id, '{"note": "a\\u0000b"}'))
-    assert stage.sql("select lease_until > clock_timestamp() + interval '9 seconds' from rowlock.runner where id > 0") == [(True,)]
+    assert stage.sql(
+        "select lease_until > clock_timestamp() + interval '9 seconds' from rowlock.runner where id > 0"
+    ) == [(True,)]
 
 
 REFUSED = {
@@ -131,14 +152,18 @@ REFUSED = {
     "a number out of range": Outcome("succeeded", result="1e999999"),
     "half a surrogate pair": Outcome("succeeded", result='"\ud800"'),
     "a NUL character": Outcome("succeeded", result='"\x00"'),
-    "a failure that cannot be read": Outcome("failed", failure='{"class": "site", "permanent": "maybe"}', failure_class="site", reason="X"),
+    "a failure that cannot be read": Outcome(
+        "failed", failure='{"class": "site", "permanent": "maybe"}', failure_class="site", reason="X"
+    ),
     "a delay beyond all calendars": Outcome(
         "failed", failure='{"class": "site", "after_seconds": 1e300}', failure_class="site", reason="X"
     ),
 }
 
 
-def test_an_outcome_that_the_ledger_refuses_is_recorded_with_a_note_and_its_neighbours_are_recorded(stage: Stage, lease: Lease) -> None:
+def test_an_outcome_that_the_ledger_refuses_is_recorded_with_a_note_and_its_neighbours_are_recorded(
+    stage: Stage, lease: Lease
+) -> None:
     refs = [claimed(stage) for _ in range(len(REFUSED) + 2)]
     assert len(lease.cycle((), refs).started) == len(refs)
     outcomes = [succeeded({"first": 1}), *REFUSED.values(), succeeded({"last": 1})]
@@ -147,7 +172,9 @@ def test_an_outcome_that_the_ledger_refuses_is_recorded_with_a_note_and_its_neig
     found = [stage.look(ref.id) for ref in refs]
     assert (found[0]["result"], found[-1]["result"]) == ({"first": 1}, {"last": 1})
     assert {row["result"]["remark"] for row in found[1:6]} == {"ResultNotStorable"}
-    assert {(row["failure"]["class"], row["failure"]["reason"], row["site_tries"]) for row in found[6:8]} == {("site", "X", 1)}
+    assert {(row["failure"]["class"], row["failure"]["reason"], row["site_tries"]) for row in found[6:8]} == {
+        ("site", "X", 1)
+    }
 
 
 def test_a_rule_of_the_database_that_holds_up_one_outcome_does_not_hold_up_its_neighbours(
@@ -188,7 +215,9 @@ def test_a_rule_that_stays_and_is_about_the_result_leaves_a_remark_and_lets_the_
     assert stage.look(refs[1].id)["result"] == {"n": 1}
 
 
-def test_an_outcome_whose_note_is_refused_too_ends_its_runner_and_not_the_worker(stage: Stage, lease: Lease) -> None:
+def test_an_outcome_whose_note_is_refused_too_ends_its_runner_and_not_the_worker(
+    stage: Stage, lease: Lease
+) -> None:
     """A run that is running under our lease and in nobody's hands would never end."""
     bad, good = claimed(stage), claimed(stage)
     before = lease.take()

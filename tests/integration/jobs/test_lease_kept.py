@@ -1,4 +1,6 @@
-"""What is done is not done again because its outcome has to wait: the lease is renewed beside every call that waits."""
+"""What is done is not done again because its outcome has to wait: the lease is renewed beside every call that
+waits.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -25,10 +27,16 @@ LONGER_SECONDS = 5.0  # than the lease, and than one try of a fence
 
 @pytest.fixture(autouse=True)
 def short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers of these tests are forks: their lease lapses after three seconds of silence, and a try of a fence lasts as long."""
+    """Workers of these tests are forks: their lease lapses after three seconds of silence, and a try of a
+    fence lasts as long.
+    """
     lease = LeaseSettings(lease_seconds=LEASE_SECONDS, renew_seconds=0.5)
-    monkeypatch.setattr(program, "load_settings", lambda environment: replace(load_settings(environment), lease=lease))
-    monkeypatch.setattr(wiring, "FenceConnection", partial(FenceConnection, statement_timeout_ms=int(TRY_SECONDS * 1000)))
+    monkeypatch.setattr(
+        program, "load_settings", lambda environment: replace(load_settings(environment), lease=lease)
+    )
+    monkeypatch.setattr(
+        wiring, "FenceConnection", partial(FenceConnection, statement_timeout_ms=int(TRY_SECONDS * 1000))
+    )
 
 
 @contextmanager
@@ -51,8 +59,13 @@ def waiting_ddl(stage: Stage) -> Iterator[None]:
     with held(stage, "select count(*) from rowlock.done"):
         wait_until(lambda: alters.poll() == psycopg2.extensions.POLL_OK, "the second session is open")
         alters.cursor().execute("alter table rowlock.done add column noted text")
-        waits = "select true from pg_stat_activity where wait_event_type = 'Lock' and query like 'alter table%%'"
-        wait_until(lambda: alters.poll() != psycopg2.extensions.POLL_OK and stage.sql(waits), "it waits for the reader")
+        waits = (
+            "select true from pg_stat_activity where wait_event_type = 'Lock' and query like 'alter table%%'"
+        )
+        wait_until(
+            lambda: alters.poll() != psycopg2.extensions.POLL_OK and stage.sql(waits),
+            "it waits for the reader",
+        )
         yield
         alters.close()
 
@@ -87,7 +100,9 @@ def test_an_outcome_that_waits_is_taken_once_and_nothing_runs_twice(stage: Stage
         release.touch()
         stage.wait_note("end")
         others_go_on(stage, LONGER_SECONDS)
-        assert stage.sql("select state, attempt from rowlock.active where id = %s", run_id) == [("running", 1)]
+        assert stage.sql("select state, attempt from rowlock.active where id = %s", run_id) == [
+            ("running", 1)
+        ]
     found = stage.wait_state(run_id, "succeeded")
     assert (found["attempt"], found["infra_tries"], found["result"]) == (1, 0, "released")
     assert len(stage.notes("begin")) == 1
@@ -109,19 +124,25 @@ def test_without_the_renewals_beside_it_runs_twice(stage: Stage, monkeypatch: py
 
 
 def test_a_handful_that_waits_and_the_run_at_work_beside_it_run_once(stage: Stage) -> None:
-    """Those that ended early are recorded in one try while the long one runs: that try may not cost its lease."""
+    """Those that ended early are recorded in one try while the long one runs: that try may not cost its
+    lease.
+    """
     release = stage.folder / "go"
     stage.worker()
     stage.wait_ended(stage.run("noop", 40))  # short ones: the worker takes several at once from now on
     stage.worker()
     with held(stage, "lock table rowlock.done in share mode"):
-        ids = stage.enqueue("noop", 3) + stage.enqueue("hold", release=str(release)) + stage.enqueue("noop", 3)
+        ids = (
+            stage.enqueue("noop", 3) + stage.enqueue("hold", release=str(release)) + stage.enqueue("noop", 3)
+        )
         stage.dispatch(7)
         stage.wait_note("begin")
         others_go_on(stage, LONGER_SECONDS)
         release.touch()
     stage.wait_ended(ids)
-    assert {(stage.look(each)["state"], stage.look(each)["infra_tries"]) for each in ids} == {("succeeded", 0)}
+    assert {(stage.look(each)["state"], stage.look(each)["infra_tries"]) for each in ids} == {
+        ("succeeded", 0)
+    }
     assert len(stage.notes("begin")) == 1
     assert len(stage.notes("noop")) == 46
 

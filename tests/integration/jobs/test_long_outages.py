@@ -48,7 +48,9 @@ def _alive(stage: Stage) -> str | None:
     return read_alive(stage.folder / "alive")
 
 
-def test_a_worker_takes_runs_again_after_an_hour_without_redis(database: str, own_redis: RedisServer, tmp_path: Path) -> None:
+def test_a_worker_takes_runs_again_after_an_hour_without_redis(
+    database: str, own_redis: RedisServer, tmp_path: Path
+) -> None:
     stage = Stage(database, own_redis.url, tmp_path)
     try:
         worker = _patient_worker(stage)
@@ -89,7 +91,9 @@ def test_an_hour_without_redis_and_postgresql_costs_no_outcome_and_no_later_run(
 
 
 def test_connections_that_break_again_and_again_use_nothing_up(stage: Stage) -> None:
-    """An idle timeout, a failover, a CLIENT KILL, so often in a worker's life; redis-py's pool allows a hundred connections."""
+    """An idle timeout, a failover, a CLIENT KILL, so often in a worker's life; redis-py's pool allows a
+    hundred connections.
+    """
     worker = _patient_worker(stage)
 
     def cut() -> bool:
@@ -103,7 +107,9 @@ def test_connections_that_break_again_and_again_use_nothing_up(stage: Stage) -> 
     wait_until(lambda: _alive(stage) == "working", "the alive file says so")
 
 
-def test_a_pod_that_waits_for_a_store_lives_and_is_not_ready(database: str, own_redis: RedisServer, tmp_path: Path) -> None:
+def test_a_pod_that_waits_for_a_store_lives_and_is_not_ready(
+    database: str, own_redis: RedisServer, tmp_path: Path
+) -> None:
     stage = Stage(database, own_redis.url, tmp_path)
 
     def probe(command: str) -> int:

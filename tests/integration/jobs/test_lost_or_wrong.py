@@ -1,4 +1,6 @@
-"""A lost connection to the ledger's database is the platform's failure; a mistake in the use of one is the task's."""
+"""A lost connection to the ledger's database is the platform's failure; a mistake in the use of one is the
+task's.
+"""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -65,12 +67,16 @@ def asks_another_database_while_it_has_ours(run: Run) -> None:
 
 def raises_what_a_foreign_server_said(run: Run) -> None:
     with run.connection() as connection, connection.cursor() as cursor:
-        cursor.execute("do $$ begin raise exception 'could not establish connection' using errcode = '08001'; end $$")
+        cursor.execute(
+            "do $$ begin raise exception 'could not establish connection' using errcode = '08001'; end $$"
+        )
 
 
 def is_shut_down_elsewhere(run: Run) -> None:
     with run.transaction() as cursor:
-        cursor.execute("do $$ begin raise exception 'the other one is shutting down' using errcode = '57P01'; end $$")
+        cursor.execute(
+            "do $$ begin raise exception 'the other one is shutting down' using errcode = '57P01'; end $$"
+        )
 
 
 def begins_an_effect(run: Run, effect: Any) -> None:
@@ -102,15 +108,22 @@ WRONG: dict[str, Callable[[Run], Any]] = {
 
 def test_a_mistake_of_the_task_is_its_own_failure_and_not_the_databases(runs: Performing) -> None:
     found = {what: runs.run(function).failure for what, function in WRONG.items()}
-    assert {what: failure["class"] if failure else None for what, failure in found.items()} == dict.fromkeys(WRONG, "app")
+    assert {what: failure["class"] if failure else None for what, failure in found.items()} == dict.fromkeys(
+        WRONG, "app"
+    )
     assert [what for what, failure in found.items() if failure and not failure["message"]] == []
     assert runs.run(lambda run: run.begin_effect(Odd("mail")) and run.end_effect()).state == "succeeded"
 
 
 def cut(runs: Performing) -> None:
     """The server ends the sessions of tasks, as a restart or a failover does."""
-    runs.sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rowlock-task%'")
-    wait_until(lambda: not runs.sql("select 1 from pg_stat_activity where application_name like 'rowlock-task%'"), "they are gone")
+    runs.sql(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rowlock-task%'"
+    )
+    wait_until(
+        lambda: not runs.sql("select 1 from pg_stat_activity where application_name like 'rowlock-task%'"),
+        "they are gone",
+    )
 
 
 def loses_it(run: Run, runs: Performing, way: str) -> None:
@@ -146,9 +159,18 @@ def loses_it(run: Run, runs: Performing, way: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "way", ["transaction", "connection", "swallowed and used again", "an error of the task's own from it", "in the middle of a rollback"]
+    "way",
+    [
+        "transaction",
+        "connection",
+        "swallowed and used again",
+        "an error of the task's own from it",
+        "in the middle of a rollback",
+    ],
 )
-def test_a_lost_connection_is_the_platforms_failure_however_the_task_meets_it(runs: Performing, way: str) -> None:
+def test_a_lost_connection_is_the_platforms_failure_however_the_task_meets_it(
+    runs: Performing, way: str
+) -> None:
     failure = runs.run(partial(loses_it, runs=runs, way=way)).failure
     assert failure is not None
     assert (failure["class"], failure["reason"]) == ("infra", "DatabaseAway")
@@ -173,10 +195,14 @@ def test_a_database_that_cannot_be_reached_at_all_is_the_platforms_failure(datab
 
 
 @pytest.mark.parametrize("way", ["direct", "pgbouncer"])
-def test_what_the_finish_is_refused_for_is_told_from_a_loss(database: str, pgbouncer: PgBouncer, way: str) -> None:
+def test_what_the_finish_is_refused_for_is_told_from_a_loss(
+    database: str, pgbouncer: PgBouncer, way: str
+) -> None:
     runs = Performing(database, pgbouncer.url(database) if way == "pgbouncer" else "")
     refused = {
-        "a deferred constraint": "create temp table t(a int unique deferrable initially deferred); insert into t values (1), (1)",
+        "a deferred constraint": (
+            "create temp table t(a int unique deferrable initially deferred); insert into t values (1), (1)"
+        ),
         "read only": "set transaction read only",
         "aborted": "savepoint a; rollback to a; set local statement_timeout = 0",
     }

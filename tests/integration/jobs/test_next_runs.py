@@ -30,7 +30,10 @@ def chained(stage: Stage) -> Iterator[Stage]:
 
 def waiting(stage: Stage) -> list[tuple[str, object]]:
     return [
-        (task, args) for task, args in stage.sql("select task, args from rowlock.run where state = 'pending' and attempt = 1 order by task")
+        (task, args)
+        for task, args in stage.sql(
+            "select task, args from rowlock.run where state = 'pending' and attempt = 1 order by task"
+        )
     ]
 
 
@@ -49,7 +52,9 @@ def test_a_task_that_fails_leaves_no_next_run(chained: Stage) -> None:
 
 
 def test_a_key_that_is_active_gives_no_second_run(chained: Stage) -> None:
-    (active,) = chained.sql("select rowlock.enqueue_v1(%s, 'echo', '{}', 'k', p_due => now() + interval '1 hour')::text", QUEUE)[0]
+    (active,) = chained.sql(
+        "select rowlock.enqueue_v1(%s, 'echo', '{}', 'k', p_due => now() + interval '1 hour')::text", QUEUE
+    )[0]
     (first,) = chained.run("nexts", next="echo", key="k")
     assert chained.wait_state(first, "succeeded")["result"] is None
     assert chained.look(active)["state"] == "pending"
@@ -59,7 +64,11 @@ def test_values_of_known_kinds_are_arguments_and_others_fail_the_run_at_once(cha
     (first,) = chained.run("nexts", next="echo", odd="kinds")
     following = chained.wait_state(first, "succeeded")["result"]
     chained.dispatch(1)
-    assert chained.wait_state(following, "succeeded")["result"]["args"] == {"price": "1.10", "on": "2026-01-02", "nan": "NaN"}
+    assert chained.wait_state(following, "succeeded")["result"]["args"] == {
+        "price": "1.10",
+        "on": "2026-01-02",
+        "nan": "NaN",
+    }
     (second,) = chained.run("nexts", next="echo", odd="object")
     wait_until(lambda: chained.look(second)["failure"], "it failed")
     failure = chained.look(second)["failure"]
@@ -68,9 +77,14 @@ def test_values_of_known_kinds_are_arguments_and_others_fail_the_run_at_once(cha
 
 @pytest.mark.parametrize(
     ("args", "words"),
-    [({"next": "echo", "queue": "demo/other"}, "is not known to the ledger"), ({"next": "x" * 300}, "longer than 200 bytes")],
+    [
+        ({"next": "echo", "queue": "demo/other"}, "is not known to the ledger"),
+        ({"next": "x" * 300}, "longer than 200 bytes"),
+    ],
 )
-def test_what_the_ledger_refuses_fails_the_run_with_its_sentence(chained: Stage, args: dict[str, str], words: str) -> None:
+def test_what_the_ledger_refuses_fails_the_run_with_its_sentence(
+    chained: Stage, args: dict[str, str], words: str
+) -> None:
     (first,) = chained.run("nexts", **args)
     wait_until(lambda: chained.look(first)["failure"], "it failed")
     failure = chained.look(first)["failure"]

@@ -1,4 +1,6 @@
-"""Redis and PostgreSQL go away under a busy worker; pods end under load. Nothing is lost, nothing runs twice."""
+"""Redis and PostgreSQL go away under a busy worker; pods end under load. Nothing is lost, nothing runs
+twice.
+"""
 
 import os
 import random
@@ -17,7 +19,9 @@ from tests.services.redis import RedisServer
 pytestmark = pytest.mark.integration
 
 
-def test_a_run_that_succeeds_while_redis_is_away_is_recorded_as_succeeded(database: str, own_redis: RedisServer, tmp_path: Path) -> None:
+def test_a_run_that_succeeds_while_redis_is_away_is_recorded_as_succeeded(
+    database: str, own_redis: RedisServer, tmp_path: Path
+) -> None:
     stage = Stage(database, own_redis.url, tmp_path)
     try:
         worker = stage.worker()
@@ -36,7 +40,9 @@ def test_a_run_that_succeeds_while_redis_is_away_is_recorded_as_succeeded(databa
         stage.close()
 
 
-def test_a_worker_that_starts_before_redis_waits_for_it(database: str, own_redis: RedisServer, tmp_path: Path) -> None:
+def test_a_worker_that_starts_before_redis_waits_for_it(
+    database: str, own_redis: RedisServer, tmp_path: Path
+) -> None:
     own_redis.kill()
     stage = Stage(database, own_redis.url, tmp_path)
     try:
@@ -62,7 +68,9 @@ def test_flushall_under_a_run_changes_nothing_for_the_run(stage: Stage) -> None:
     assert not stage.redis.exists(f"rq:job:{run_id}-1")
 
 
-def test_a_database_that_restarts_under_runs_loses_no_outcome(own_postgres: PostgresServer, redis_url: str, tmp_path: Path) -> None:
+def test_a_database_that_restarts_under_runs_loses_no_outcome(
+    own_postgres: PostgresServer, redis_url: str, tmp_path: Path
+) -> None:
     """The outcome of a run that ends while the database is away is kept and recorded when it is back."""
     stage = Stage(own_postgres.new_database(), redis_url, tmp_path)
     try:
@@ -79,18 +87,27 @@ def test_a_database_that_restarts_under_runs_loses_no_outcome(own_postgres: Post
         found = stage.wait_state(run_id, "succeeded")
         assert found["attempt"] == 1
         worker.wait_event("database_back")
-        wait_until(lambda: stage.sql("select count(*) from rowlock.done where state = 'succeeded'")[0][0] == 6, "all six succeeded", 30)
+        wait_until(
+            lambda: stage.sql("select count(*) from rowlock.done where state = 'succeeded'")[0][0] == 6,
+            "all six succeeded",
+            30,
+        )
         assert len(stage.notes("noop")) == 5
     finally:
         stage.close()
 
 
 def test_backends_killed_under_load_lose_nothing_and_strand_nothing(stage: Stage) -> None:
-    """Replies of cycle_v1 are lost at random moments: a start that may have happened must not stay running under a living lease."""
+    """Replies of cycle_v1 are lost at random moments: a start that may have happened must not stay running
+    under a living lease.
+    """
     for _ in range(2):
         stage.worker()
     ids = stage.run("noop", 400)
-    kill = "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name like 'rowlock-worker%%'"
+    kill = (
+        "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name like"
+        " 'rowlock-worker%%'"
+    )
     done = "select count(*) from rowlock.done where id = any(%s::uuid[]) and state = 'succeeded'"
 
     def finished() -> bool:
@@ -99,7 +116,8 @@ def test_backends_killed_under_load_lose_nothing_and_strand_nothing(stage: Stage
             [
                 f"{i}-{a}"
                 for i, a in stage.sql(
-                    "select id::text, attempt from rowlock.round_v1(array(select id from rowlock.queue), array[1000]) where id is not null"
+                    "select id::text, attempt from rowlock.round_v1(array(select id from rowlock.queue),"
+                    " array[1000]) where id is not null"
                 )
             ]
         )
@@ -111,7 +129,9 @@ def test_backends_killed_under_load_lose_nothing_and_strand_nothing(stage: Stage
 
 
 def test_redis_connections_cut_under_load_lose_nothing_and_strand_nothing(stage: Stage) -> None:
-    """A turn whose reply was lost is settled by the worker's own set of executions: its claim is run, its ending recorded once."""
+    """A turn whose reply was lost is settled by the worker's own set of executions: its claim is run, its
+    ending recorded once.
+    """
     ids = stage.run("noop", 300)
     worker = stage.worker()
     for cut in range(20):
@@ -124,7 +144,9 @@ def test_redis_connections_cut_under_load_lose_nothing_and_strand_nothing(stage:
     assert worker.wait() == 0
     assert stage.redis.zcard(f"rq:finished:{RQ_QUEUE}") == len(ids)
     assert stage.redis.keys("rq:execution:*") == []
-    assert int(stage.redis.hget(f"rq:worker:{worker.events('worker_started')[0]['worker']}", "successful_job_count")) == len(ids)
+    assert int(
+        stage.redis.hget(f"rq:worker:{worker.events('worker_started')[0]['worker']}", "successful_job_count")
+    ) == len(ids)
 
 
 def test_an_id_taken_while_the_database_is_away_goes_back_when_the_worker_must_end(
@@ -184,11 +206,14 @@ def test_sigterm_under_load_strands_nothing_in_thirty_tries(stage: Stage) -> Non
 
 def test_sigterm_lets_the_current_run_finish(stage: Stage) -> None:
     worker = stage.worker()
-    (first, second) = stage.run("hold", 2, release=str(stage.folder / "go"))
+    first, second = stage.run("hold", 2, release=str(stage.folder / "go"))
     stage.wait_note("begin")
     worker.terminate()
     wait_until(
-        lambda: stage.sql("select lease_until > clock_timestamp() + interval '9 seconds' from rowlock.runner where id > 0")[0][0], "renewed"
+        lambda: stage.sql(
+            "select lease_until > clock_timestamp() + interval '9 seconds' from rowlock.runner where id > 0"
+        )[0][0],
+        "renewed",
     )
     assert worker.poll() is None
     (stage.folder / "go").touch()
@@ -203,11 +228,19 @@ def test_a_run_that_may_not_finish_is_killed_and_retried_at_once(stage: Stage, a
     child = int(stage.wait_note("begin").split()[2])
     worker.terminate()
     if again:
-        wait_until(lambda: not worker.send(signal.SIGTERM) and worker.poll() is not None, "ended after a second SIGTERM")
+        wait_until(
+            lambda: not worker.send(signal.SIGTERM) and worker.poll() is not None,
+            "ended after a second SIGTERM",
+        )
     assert worker.wait() == 0
     assert not process_exists(child)
     found = stage.look(run_id)
-    assert (found["state"], found["attempt"], found["infra_tries"], found["app_tries"]) == ("pending", 2, 1, 0)
+    assert (found["state"], found["attempt"], found["infra_tries"], found["app_tries"]) == (
+        "pending",
+        2,
+        1,
+        0,
+    )
 
 
 def test_many_idle_workers_wake_one_by_one_and_run_each_id_once(stage: Stage) -> None:

@@ -1,4 +1,6 @@
-"""RQ's own tools see this worker and its runs as they see RQ's: the records a stock worker leaves are compared with ours."""
+"""RQ's own tools see this worker and its runs as they see RQ's: the records a stock worker leaves are
+compared with ours.
+"""
 
 import os
 import signal
@@ -67,8 +69,14 @@ def records(stage: Stage, rq_id: str) -> dict[str, Any]:
         "failed": redis.zcard(f"rq:failed:{RQ_QUEUE}"),
         "started": redis.zcard(f"rq:wip:{RQ_QUEUE}"),
         "queued": redis.llen(f"rq:queue:{RQ_QUEUE}"),
-        "leftovers": sorted(k.decode() for k in redis.keys("*execution*")) + redis.lrange(f"rq:queue:{RQ_QUEUE}:intermediate", 0, -1),
-        "counts": sorted((k, v) for key in redis.keys("rq:worker:*") for k, v in redis.hgetall(key).items() if k.decode() in worker),
+        "leftovers": sorted(k.decode() for k in redis.keys("*execution*"))
+        + redis.lrange(f"rq:queue:{RQ_QUEUE}:intermediate", 0, -1),
+        "counts": sorted(
+            (k, v)
+            for key in redis.keys("rq:worker:*")
+            for k, v in redis.hgetall(key).items()
+            if k.decode() in worker
+        ),
     }
 
 
@@ -86,7 +94,10 @@ def test_a_run_leaves_the_same_records_as_with_stock_rq(stage: Stage, case: str)
         else:
             worker = stage.worker(soft_seconds="0.3")
             rq_id = f"{run_id}-1"
-            wait_until(lambda r=rq_id: stage.redis.hget(f"rq:job:{r}", "status") in (b"finished", b"failed"), "recorded in RQ")
+            wait_until(
+                lambda r=rq_id: stage.redis.hget(f"rq:job:{r}", "status") in (b"finished", b"failed"),
+                "recorded in RQ",
+            )
             worker.terminate()
             assert worker.wait() == 0
         found.append((records(stage, f"{run_id}-1"), stage.look(run_id)["state"]))
@@ -102,7 +113,12 @@ def test_a_killed_child_is_a_failed_job_without_leftovers(stage: Stage) -> None:
     (run_id,) = stage.run("dies", how="kill")
     wait_until(lambda: stage.redis.hget(f"rq:job:{run_id}-1", "status") == b"failed", "recorded in RQ")
     found = records(stage, f"{run_id}-1")
-    assert (found["failed"], found["started"], found["leftovers"], found["result"]) == (1, 0, [], [{"type": b"2"}])
+    assert (found["failed"], found["started"], found["leftovers"], found["result"]) == (
+        1,
+        0,
+        [],
+        [{"type": b"2"}],
+    )
     exc_info = Job.fetch(f"{run_id}-1", connection=stage.redis).latest_result().exc_string
     assert exc_info == "infra ChildKilled"
 
@@ -114,10 +130,17 @@ def test_rq_lists_the_worker_and_what_it_does(stage: Stage) -> None:
     stage.wait_note("begin")
     queue = Queue(RQ_QUEUE, connection=stage.redis)
     (seen,) = Worker.all(queue=queue)
-    assert (seen.pid, seen.queue_names(), seen.get_state(), seen.get_current_job_id()) == (worker.pid, [RQ_QUEUE], "busy", f"{run_id}-1")
+    assert (seen.pid, seen.queue_names(), seen.get_state(), seen.get_current_job_id()) == (
+        worker.pid,
+        [RQ_QUEUE],
+        "busy",
+        f"{run_id}-1",
+    )
     assert queue.started_job_registry.get_job_ids() == [f"{run_id}-1"]
     program = Path(sys.executable).with_name("rq")
-    listing = subprocess.run([program, "info", "-u", stage.redis_url, "-R"], capture_output=True, text=True, check=True, timeout=30).stdout
+    listing = subprocess.run(
+        [program, "info", "-u", stage.redis_url, "-R"], capture_output=True, text=True, check=True, timeout=30
+    ).stdout
     assert f"{RQ_QUEUE}" in listing
     assert "1 executing, 0 finished, 0 failed" in listing
     assert f"{seen.name} " in listing
@@ -157,9 +180,14 @@ def test_rq_suspend_holds_the_queue_back_and_loses_nothing(stage: Stage) -> None
     stage.redis.set("rq:suspended", 1)
     ids = stage.run("noop", 3)
     queue = f"rq:queue:{RQ_QUEUE}"
-    wait_until(lambda: stage.redis.hget(stage.redis.smembers("rq:workers").pop(), "state") == b"suspended", "shown as suspended")
+    wait_until(
+        lambda: stage.redis.hget(stage.redis.smembers("rq:workers").pop(), "state") == b"suspended",
+        "shown as suspended",
+    )
     # The worker that waited took one id, saw the suspension, and put it back at the head.
-    wait_until(lambda: stage.redis.lrange(queue, 0, -1) == [f"{i}-1".encode() for i in ids], "all back in order")
+    wait_until(
+        lambda: stage.redis.lrange(queue, 0, -1) == [f"{i}-1".encode() for i in ids], "all back in order"
+    )
     assert stage.notes() == []
     stage.redis.delete("rq:suspended")
     stage.wait_ended(ids)

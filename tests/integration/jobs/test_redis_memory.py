@@ -29,12 +29,16 @@ def _work_off(url: str, status: str, count: int) -> list[str]:
     ids = [f"{uuid4()}-1" for _ in range(count)]
     operator = RedisQueues(url)
     client = redis.Redis.from_url(url)
-    transport = Transport(client, rq_queue="default.orders", worker_name="orders-7d9f7c6b9d-abcde.7.abcdef", rq_time=rq_time)
+    transport = Transport(
+        client, rq_queue="default.orders", worker_name="orders-7d9f7c6b9d-abcde.7.abcdef", rq_time=rq_time
+    )
     try:
         operator.push("default/orders", ids, hard_seconds=60)
         claims = transport.turn([], want=16)
         while claims:
-            claims = transport.turn([Ending(claim, status, 0.01, "app ValueError") for claim in claims], want=16)
+            claims = transport.turn(
+                [Ending(claim, status, 0.01, "app ValueError") for claim in claims], want=16
+            )
     finally:
         transport.close()
         client.close()
@@ -42,8 +46,12 @@ def _work_off(url: str, status: str, count: int) -> list[str]:
     return ids
 
 
-@pytest.mark.parametrize(("status", "registry"), [("finished", "finished"), ("failed", "failed"), ("stopped", "failed")])
-def test_of_a_queue_the_last_ended_runs_are_kept_and_no_more(status: str, registry: str, own_redis: RedisServer) -> None:
+@pytest.mark.parametrize(
+    ("status", "registry"), [("finished", "finished"), ("failed", "failed"), ("stopped", "failed")]
+)
+def test_of_a_queue_the_last_ended_runs_are_kept_and_no_more(
+    status: str, registry: str, own_redis: RedisServer
+) -> None:
     with redis.Redis.from_url(own_redis.url) as client:
         _work_off(own_redis.url, status, 50)  # scripts are loaded, buffers are there
         client.delete(*client.keys("rq:[jfr]*"))
@@ -57,7 +65,10 @@ def test_of_a_queue_the_last_ended_runs_are_kept_and_no_more(status: str, regist
         # What docs/tuning.md counts with: 2 kB a kept run, so 1 MB of each kind.
         assert _used(client) - before < KEPT * 2_000
         last = Job.fetch(ids[-1], connection=client)
-        assert (last.get_status(), last.latest_result().type.value) == (status, 1 if status == "finished" else 2)
+        assert (last.get_status(), last.latest_result().type.value) == (
+            status,
+            1 if status == "finished" else 2,
+        )
 
 
 def test_a_waiting_run_takes_less_than_a_kilobyte(own_redis: RedisServer) -> None:
@@ -68,11 +79,14 @@ def test_a_waiting_run_takes_less_than_a_kilobyte(own_redis: RedisServer) -> Non
         ids = [f"{uuid4()}-1" for _ in range(1000)]
         operator.push("default/orders", ids, hard_seconds=60)
         assert (_used(client) - before) / 1000 < 1_000
-        assert client.object("encoding", f"rq:job:{ids[0]}") == b"listpack"  # a value above 64 bytes would double it
+        # a value above 64 bytes would double it
+        assert client.object("encoding", f"rq:job:{ids[0]}") == b"listpack"
         operator.close()
 
 
-def test_whatever_the_operator_and_a_worker_wrote_goes_by_itself_once_nobody_comes(own_redis: RedisServer) -> None:
+def test_whatever_the_operator_and_a_worker_wrote_goes_by_itself_once_nobody_comes(
+    own_redis: RedisServer,
+) -> None:
     """A WorkQueue that is deleted leaves nothing in Redis for ever but its name."""
     _work_off(own_redis.url, "finished", 20)
     _work_off(own_redis.url, "failed", 20)
@@ -101,7 +115,9 @@ def test_a_long_list_of_an_earlier_version_is_worked_off_in_turns(own_redis: Red
         assert client.zcard("rq:finished:default.orders") == KEPT
 
 
-def test_a_full_redis_stops_no_worker_from_taking_what_is_there(database: str, own_redis: RedisServer, tmp_path: Path) -> None:
+def test_a_full_redis_stops_no_worker_from_taking_what_is_there(
+    database: str, own_redis: RedisServer, tmp_path: Path
+) -> None:
     stage = Stage(database, own_redis.url, tmp_path)
     try:
         waiting = stage.run("noop", 60) + stage.run("raises", error="Permanent")

@@ -1,4 +1,6 @@
-"""The file of an address changes under a living worker, as the kubelet changes a mounted Secret: the worker follows."""
+"""The file of an address changes under a living worker, as the kubelet changes a mounted Secret: the worker
+follows.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,7 +76,8 @@ def test_a_worker_whose_password_was_changed_says_so_and_goes_on_with_the_new_on
 
 
 def test_a_run_that_needs_a_new_connection_amid_a_rotation_waits_and_does_not_fail(rotated: Rotated) -> None:
-    worker = rotated.worker_by_files(tasks_per_child="1")  # the parent stays logged in; each child logs in anew
+    # the parent stays logged in; each child logs in anew
+    worker = rotated.worker_by_files(tasks_per_child="1")
     rotated.wait_ended(rotated.run("reads"))
     rotated.set_password("new-hunter2")
     (run_id,) = rotated.run("reads")
@@ -84,7 +87,14 @@ def test_a_run_that_needs_a_new_connection_amid_a_rotation_waits_and_does_not_fa
     assert (ended["attempt"], ended["infra_tries"]) == (1, 0)
 
 
-SPOILED = (None, "", "postgresql://app:hun/ter2@127.0.0.1/x", "host='h", "postgresql://h/d?async=1", "postgresql://h/d?sslmode=hunter2")
+SPOILED = (
+    None,
+    "",
+    "postgresql://app:hun/ter2@127.0.0.1/x",
+    "host='h",
+    "postgresql://h/d?async=1",
+    "postgresql://h/d?sslmode=hunter2",
+)
 
 
 def test_a_file_that_is_spoiled_for_a_while_ends_no_worker(rotated: Rotated) -> None:
@@ -116,6 +126,10 @@ def test_a_worker_follows_a_new_password_of_redis(rotated: Rotated) -> None:
     worker.wait_event("redis_back")
     rotated.wait_ended(rotated.run("noop"))
     rotated.redis.delete(f"rq:worker:{worker.events('worker_started')[0]['worker']}")
-    wait_until(lambda: rotated.redis.keys("rq:worker:*"), "RQ's records are written with the new password, too", 15)
-    wait_until(lambda: rotated.redis.pubsub_channels("rq:pubsub:*"), "the worker listens for RQ's commands again", 25)
+    wait_until(
+        lambda: rotated.redis.keys("rq:worker:*"), "RQ's records are written with the new password, too", 15
+    )
+    wait_until(
+        lambda: rotated.redis.pubsub_channels("rq:pubsub:*"), "the worker listens for RQ's commands again", 25
+    )
     assert "hunter2" not in worker.log.read_text()

@@ -1,4 +1,5 @@
-"""docs/rq.md tells the truth: RQ's own tools are used on a running installation, each line of its table is what is seen.
+"""docs/rq.md tells the truth: RQ's own tools are used on a running installation, each line of its table is
+what is seen.
 
 One dispatcher, one worker and one Redis for all lines; each line makes runs of its own.
 """
@@ -109,7 +110,9 @@ class Installation(Stage):
 
     def age(self, rq_id: str) -> None:
         """As if it had been claimed some minutes ago."""
-        self.sql("update rowlock.active set claimed_at = claimed_at - interval '200 s' where id = %s", rq_id[:36])
+        self.sql(
+            "update rowlock.active set claimed_at = claimed_at - interval '200 s' where id = %s", rq_id[:36]
+        )
 
     def wait_listed_again(self, rq_id: str) -> None:
         """What Redis lost is pushed again once its claim is some seconds old."""
@@ -297,7 +300,9 @@ def enqueue(stage: Installation) -> str:
 
 @tries("`rq cron` with such a function")
 def cron(stage: Installation) -> str:
-    (stage.folder / "periodic.py").write_text(f"import time\nfrom rq import cron\ncron.register(time.sleep, {RQ_QUEUE!r}, interval=600)\n")
+    (stage.folder / "periodic.py").write_text(
+        f"import time\nfrom rq import cron\ncron.register(time.sleep, {RQ_QUEUE!r}, interval=600)\n"
+    )
     process = stage.rq_process("cron", str(stage.folder / "periodic.py"))
     registry = stage.queue.failed_job_registry
     before = set(registry.get_job_ids())

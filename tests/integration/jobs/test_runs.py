@@ -33,19 +33,34 @@ def test_a_child_serves_several_runs_and_is_renewed_after_tasks_per_child(warm: 
     pids = [line.split()[2] for line in warm.notes("echo")]
     # The first child of this worker serves three, the second three, the third one.
     assert [pids.count(pid) for pid in dict.fromkeys(pids)] == [3, 3, 1]
-    wait_until(lambda: not any(process_exists(int(pid)) for pid in dict.fromkeys(pids[:6])), "the old children have ended")
+    wait_until(
+        lambda: not any(process_exists(int(pid)) for pid in dict.fromkeys(pids[:6])),
+        "the old children have ended",
+    )
 
 
 @pytest.mark.parametrize(
     ("error", "failure", "tries"),
     [
         ("Retry", {"class": "app", "reason": "Retry", "message": "again", "after_seconds": 77.0}, (0, 1, 0)),
-        ("Permanent", {"class": "app", "reason": "Permanent", "message": "never", "permanent": True}, (0, 1, 0)),
+        (
+            "Permanent",
+            {"class": "app", "reason": "Permanent", "message": "never", "permanent": True},
+            (0, 1, 0),
+        ),
         ("InputError", {"class": "input", "reason": "NoText", "message": "the row is wrong"}, (0, 0, 0)),
-        ("SiteError", {"class": "site", "reason": "TooMany", "message": "slow down", "after_seconds": 5.0}, (0, 0, 1)),
+        (
+            "SiteError",
+            {"class": "site", "reason": "TooMany", "message": "slow down", "after_seconds": 5.0},
+            (0, 0, 1),
+        ),
         ("NeedsReauth", {"class": "site", "reason": "NeedsReauth", "permanent": True}, (0, 0, 1)),
         ("MemoryError", {"class": "infra", "reason": "MemoryError"}, (1, 0, 0)),
-        ("ValueError", {"class": "app", "reason": "ValueError", "message": "secret-looking \ufffd ? text"}, (0, 1, 0)),
+        (
+            "ValueError",
+            {"class": "app", "reason": "ValueError", "message": "secret-looking \ufffd ? text"},
+            (0, 1, 0),
+        ),
     ],
 )
 def test_an_error_of_the_task_reaches_the_ledger_as_its_class(
@@ -109,7 +124,10 @@ def test_the_hard_limit_kills_a_task_that_ignores_the_soft_one(warm: Stage) -> N
     (run_id,) = warm.run("soft", ignore=True)
     pid = int(warm.wait_note("soft limit seen").split()[2])
     wait_until(lambda: warm.look(run_id)["failure"], "failed")
-    assert (warm.look(run_id)["failure"]["class"], warm.look(run_id)["failure"]["reason"]) == ("app", "HardTimeLimit")
+    assert (warm.look(run_id)["failure"]["class"], warm.look(run_id)["failure"]["reason"]) == (
+        "app",
+        "HardTimeLimit",
+    )
     assert not process_exists(pid)
 
 
@@ -182,7 +200,9 @@ def test_a_child_never_outlives_its_parent(stage: Stage) -> None:
     wait_until(lambda: not process_exists(child), "the kernel killed the child")
 
 
-def test_a_worker_killed_with_its_child_costs_an_infra_retry_and_its_late_finish_is_refused(stage: Stage) -> None:
+def test_a_worker_killed_with_its_child_costs_an_infra_retry_and_its_late_finish_is_refused(
+    stage: Stage,
+) -> None:
     first = stage.worker()
     (run_id,) = stage.run("hold", release=str(stage.folder / "go"))
     stage.wait_note("begin")
@@ -191,13 +211,19 @@ def test_a_worker_killed_with_its_child_costs_an_infra_retry_and_its_late_finish
     stage.sql("update rowlock.runner set lease_until = clock_timestamp() where id > 0")  # ten seconds pass
     assert stage.sweep() == 1
     found = stage.look(run_id)
-    assert (found["state"], found["attempt"], found["infra_tries"], found["app_tries"]) == ("pending", 2, 1, 0)
+    assert (found["state"], found["attempt"], found["infra_tries"], found["app_tries"]) == (
+        "pending",
+        2,
+        1,
+        0,
+    )
     (stage.folder / "go").touch()
     stage.worker()
     stage.dispatch(1)
     stage.wait_state(run_id, "succeeded")
     late = (
-        "select * from rowlock.finish_v1(array[%s]::uuid[], array[1], %s, array['succeeded'], array[null]::jsonb[], array[null]::jsonb[])"
+        "select * from rowlock.finish_v1(array[%s]::uuid[], array[1], %s, array['succeeded'],"
+        " array[null]::jsonb[], array[null]::jsonb[])"
     )
     assert stage.sql(late, run_id, token) == []
 
@@ -229,11 +255,17 @@ def test_the_start_fence_runs_a_doubled_id_once(stage: Stage) -> None:
 def test_without_the_start_fence_a_doubled_id_runs_twice(stage: Stage) -> None:
     """The negative twin: the same test with a fence that lets everything through sees the duplicates."""
     journal = str(stage.journal).replace("'", "''")
-    stage.sql(f"""
-      create or replace function rowlock.start_v1(p_ids uuid[], p_attempts int[], p_runner bigint, p_token uuid)
-      returns table(id uuid, attempt int, task text, args jsonb, queue text, source_key text, tries int) language sql security definer as $$
-        with a as (update rowlock.active r set state = 'running', token = p_token, runner = p_runner where r.id = any(p_ids) returning r.id)
-        select w.id, w.attempt, 'noop', jsonb_build_object('journal', '{journal}'), 'demo/jobs', null, 0 from unnest(p_ids, p_attempts) w(id, attempt) $$""")
+    stage.sql(
+        f"""
+      create or replace function rowlock.start_v1(p_ids uuid[], p_attempts int[], p_runner bigint,
+        p_token uuid)
+      returns table(id uuid, attempt int, task text, args jsonb, queue text, source_key text,
+      tries int) language sql security definer as $$
+        with a as (update rowlock.active r set state = 'running', token = p_token, runner = p_runner
+          where r.id = any(p_ids) returning r.id)
+        select w.id, w.attempt, 'noop', jsonb_build_object('journal', '{journal}'), 'demo/jobs', null, 0
+          from unnest(p_ids, p_attempts) w(id, attempt) $$"""
+    )
     ids = stage.run("noop", 20)
     stage.push([f"{run_id}-1" for run_id in ids])
     for _ in range(2):
@@ -255,7 +287,9 @@ def test_once_runs_its_attempt_and_only_that_one(stage: Stage) -> None:
     stage.sql("update rowlock.queue set mode = 'Jobs'")
     stage.dispatch(2)
     for run_id in (good, bad, good):  # the third is stale by now
-        worker = stage.worker("once", ready=False, fresh=good == run_id, redis_url="", run_id=run_id, attempt="1")
+        worker = stage.worker(
+            "once", ready=False, fresh=good == run_id, redis_url="", run_id=run_id, attempt="1"
+        )
         assert worker.wait() == 0, worker.log.read_text()
     assert stage.look(good)["state"] == "succeeded"
     assert stage.look(bad)["failure"]["reason"] == "ValueError"

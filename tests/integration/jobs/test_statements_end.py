@@ -1,4 +1,6 @@
-"""A statement of a task ends with its task: when its process is killed, when the worker is, and at the soft limit."""
+"""A statement of a task ends with its task: when its process is killed, when the worker is, and at the soft
+limit.
+"""
 
 import psycopg2
 import pytest
@@ -10,7 +12,10 @@ from tests.services.pgbouncer import PgBouncer
 from tests.services.process import wait_until
 
 pytestmark = pytest.mark.integration
-AT_WORK = "select pid from pg_stat_activity where query like 'select pg_sleep(600)%' and state = 'active' and datname = current_database()"
+AT_WORK = (
+    "select pid from pg_stat_activity where query like 'select pg_sleep(600)%' and state = 'active' and"
+    " datname = current_database()"
+)
 
 
 @pytest.fixture(params=["direct", "pgbouncer"])
@@ -62,10 +67,13 @@ def test_without_its_end_the_statement_of_a_killed_task_goes_on_and_starves_the_
     stage.worker(database_url=url, soft_seconds="1", hard_seconds="1")
     run_id = waiting(stage)
     stage.dispatch(1)
-    wait_until(lambda: (stage.look(run_id)["failure"] or {}).get("attempt") == 2, "the retry was killed as well")
+    wait_until(
+        lambda: (stage.look(run_id)["failure"] or {}).get("attempt") == 2, "the retry was killed as well"
+    )
     assert stage.sql(AT_WORK) != []
     stage.sql(
-        "select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep(600)%%' and pid <> pg_backend_pid()"
+        "select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep(600)%%' and"
+        " pid <> pg_backend_pid()"
     )
 
 
@@ -80,7 +88,10 @@ def test_the_soft_limit_reaches_a_statement_and_kills_no_process(stage: Stage, u
     stage.worker(database_url=url, soft_seconds="1", hard_seconds="60")
     run_id = waiting(stage)
     wait_until(lambda: stage.look(run_id)["failure"], "it ended", 15)
-    assert (stage.look(run_id)["failure"]["class"], stage.look(run_id)["failure"]["reason"]) == ("app", "SoftTimeLimit")
+    assert (stage.look(run_id)["failure"]["class"], stage.look(run_id)["failure"]["reason"]) == (
+        "app",
+        "SoftTimeLimit",
+    )
     stage.dispatch(1)
     stage.wait_state(run_id, "succeeded")
     assert stage.workers[0].events("child_ended") == [], "nobody was killed for it"
@@ -91,7 +102,10 @@ def test_the_soft_limit_reaches_a_statement_on_a_connection_of_the_tasks_own(sta
     stage.worker(soft_seconds="1", hard_seconds="60")
     run_id = waiting(stage, own=stage.database)
     wait_until(lambda: stage.look(run_id)["failure"], "it ended", 15)
-    assert (stage.look(run_id)["failure"]["class"], stage.look(run_id)["failure"]["reason"]) == ("app", "SoftTimeLimit")
+    assert (stage.look(run_id)["failure"]["class"], stage.look(run_id)["failure"]["reason"]) == (
+        "app",
+        "SoftTimeLimit",
+    )
     assert stage.workers[0].events("child_ended") == [], "nobody was killed for it"
 
 

@@ -22,7 +22,10 @@ def test_writes_become_visible_together_with_the_finish(stage: Stage) -> None:
     assert stage.wait_state(run_id, "succeeded")["result"] == {"written": 1}
     assert written(stage, run_id) == 1
     # One transaction wrote both rows.
-    same = "select w.xmin::text = d.xmin::text from written w join rowlock.done d on d.id = w.run where w.run = %s"
+    same = (
+        "select w.xmin::text = d.xmin::text from written w join rowlock.done d on d.id = w.run where w.run"
+        " = %s"
+    )
     assert stage.sql(same, run_id) == [(True,)]
 
 
@@ -47,7 +50,9 @@ def test_a_task_that_raises_leaves_no_writes(stage: Stage) -> None:
     assert written(stage, run_id) == 0
 
 
-def test_a_swallowed_error_inside_the_transaction_fails_the_run_instead_of_losing_its_writes(stage: Stage) -> None:
+def test_a_swallowed_error_inside_the_transaction_fails_the_run_instead_of_losing_its_writes(
+    stage: Stage,
+) -> None:
     stage.worker()
     (run_id,) = stage.run("writes", swallow=True)
     wait_until(lambda: stage.look(run_id)["failure"], "failed")
@@ -61,7 +66,9 @@ def test_a_fork_that_comes_back_neither_commits_nor_rolls_back_what_its_parent_w
     stage.worker()
     for ending, count in (({}, 1), ({"raise": True}, 0)):
         (run_id,) = stage.run("writes", fork=True, **ending)
-        found = wait_until(lambda run_id=run_id: stage.look(run_id)["result"] or stage.look(run_id)["failure"], "it ended")
+        found = wait_until(
+            lambda run_id=run_id: stage.look(run_id)["result"] or stage.look(run_id)["failure"], "it ended"
+        )
         assert found == {"written": 1} if count else found["reason"] == "Retry"
         assert written(stage, run_id) == count
 
@@ -93,7 +100,7 @@ def test_an_effect_that_ended_leaves_an_ordinary_run(stage: Stage) -> None:
 def test_a_canceled_run_may_not_begin_an_effect(stage: Stage) -> None:
     stage.worker()
     release = stage.folder / "go"
-    (first, second) = stage.enqueue("hold", release=str(release)) + stage.enqueue("effect")
+    first, second = stage.enqueue("hold", release=str(release)) + stage.enqueue("effect")
     stage.dispatch(2)
     stage.wait_note("begin")
     stage.sql("update rowlock.active set cancel = 'Canceled' where id = %s", second)

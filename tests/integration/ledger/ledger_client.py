@@ -1,4 +1,6 @@
-"""A thin way to speak to the ledger in tests: one runner with a token, and the functions as the contract names them."""
+"""A thin way to speak to the ledger in tests: one runner with a token, and the functions as the contract
+names them.
+"""
 
 import json
 import uuid
@@ -15,7 +17,8 @@ class LedgerClient:
         self.connection.autocommit = True
         self.token = str(uuid.uuid4())
         self.queue_id = self.value(
-            "insert into rowlock.queue(name, mode, retry) values (%s, %s, %s) on conflict (name) do update set mode = excluded.mode returning id",
+            "insert into rowlock.queue(name, mode, retry) values (%s, %s, %s) on conflict (name) do update"
+            " set mode = excluded.mode returning id",
             QUEUE,
             mode,
             json.dumps(retry or {}),
@@ -34,18 +37,36 @@ class LedgerClient:
     def hello(self, lease_seconds: float = 10) -> int:
         return int(self.value("select rowlock.hello_v1('test', %s)", lease_seconds))
 
-    def enqueue(self, *, key: str | None = None, fairness_key: str = "", limits: list[str] | None = None, priority: int = 0) -> str:
+    def enqueue(
+        self,
+        *,
+        key: str | None = None,
+        fairness_key: str = "",
+        limits: list[str] | None = None,
+        priority: int = 0,
+    ) -> str:
         return self.value(
-            "select rowlock.enqueue_v1(%s, 't', '{}', %s, %s, %s, %s)::text", QUEUE, key, priority, fairness_key, limits or []
+            "select rowlock.enqueue_v1(%s, 't', '{}', %s, %s, %s, %s)::text",
+            QUEUE,
+            key,
+            priority,
+            fairness_key,
+            limits or [],
         )
 
     def claim(self, n: int = 100) -> list[str]:
         return [
             row[0]
-            for row in self.rows("select id::text from rowlock.round_v1(array[%s], array[%s]) where id is not null", self.queue_id, n)
+            for row in self.rows(
+                "select id::text from rowlock.round_v1(array[%s], array[%s]) where id is not null",
+                self.queue_id,
+                n,
+            )
         ]
 
-    def start(self, run: str, attempt: int = 1, *, runner: int | None = None, token: str | None = None) -> bool:
+    def start(
+        self, run: str, attempt: int = 1, *, runner: int | None = None, token: str | None = None
+    ) -> bool:
         return bool(
             self.rows(
                 "select 1 from rowlock.start_v1(array[%s::uuid], array[%s], %s, %s::uuid)",
@@ -57,10 +78,17 @@ class LedgerClient:
         )
 
     def finish(
-        self, run: str, attempt: int = 1, *, outcome: str = "succeeded", failure: dict[str, Any] | None = None, token: str | None = None
+        self,
+        run: str,
+        attempt: int = 1,
+        *,
+        outcome: str = "succeeded",
+        failure: dict[str, Any] | None = None,
+        token: str | None = None,
     ) -> str | None:
         return self.value(
-            "select state from rowlock.finish_v1(array[%s::uuid], array[%s], %s::uuid, array[%s], array[null::jsonb], array[%s::jsonb])",
+            "select state from rowlock.finish_v1(array[%s::uuid], array[%s], %s::uuid, array[%s],"
+            " array[null::jsonb], array[%s::jsonb])",
             run,
             attempt,
             token or self.token,
@@ -77,7 +105,10 @@ class LedgerClient:
 
     def lapse(self) -> None:
         """This client's runner stops renewing."""
-        self.rows("update rowlock.runner set lease_until = clock_timestamp() - interval '1 s' where id = %s", self.runner)
+        self.rows(
+            "update rowlock.runner set lease_until = clock_timestamp() - interval '1 s' where id = %s",
+            self.runner,
+        )
 
     def sweep(self, *, slow: bool = False) -> int:
         return int(self.value("select rowlock.sweep_v1(1000, %s)", slow))

@@ -33,9 +33,13 @@ def shifted(database: str, shift: Callable[[str], None]) -> Iterator[LedgerClien
 
 
 @pytest.mark.parametrize("by", ["2 h", "10 days", "5 min", "3 years"])
-def test_what_was_stamped_ahead_goes_on_when_the_clock_is_back(shift: Callable[[str], None], shifted: LedgerClient, by: str) -> None:
+def test_what_was_stamped_ahead_goes_on_when_the_clock_is_back(
+    shift: Callable[[str], None], shifted: LedgerClient, by: str
+) -> None:
     ledger = shifted
-    ledger.rows("select rowlock.set_limit_v1('one', 1, null, null), rowlock.set_limit_v1('pace', null, 100, 1)")
+    ledger.rows(
+        "select rowlock.set_limit_v1('one', 1, null, null), rowlock.set_limit_v1('pace', null, 100, 1)"
+    )
     early = [ledger.enqueue(limits=["one:a"]) for _ in range(2)]
     failing, ending = ledger.running(), ledger.running(fairness_key="x")
     ledger.claim()
@@ -49,7 +53,9 @@ def test_what_was_stamped_ahead_goes_on_when_the_clock_is_back(shift: Callable[[
     assert len(set(taken) & set(paced)) == 1
     held = ledger.enqueue(fairness_key="later")
     wish = ledger.value(
-        "select rowlock.enqueue_v1('default/q', 't', p_due => pg_catalog.clock_timestamp() + interval '1 day' + %s)::text", by
+        "select rowlock.enqueue_v1('default/q', 't', p_due => pg_catalog.clock_timestamp() + interval '1 day'"
+        " + %s)::text",
+        by,
     )
     shift("0")
     ledger.rows("select rowlock.relane_v1()")
@@ -61,17 +67,37 @@ def test_what_was_stamped_ahead_goes_on_when_the_clock_is_back(shift: Callable[[
 
     wait_until(all_taken, "what waited is handed out", 3)
     assert (
-        25 < ledger.value("select extract(epoch from due - pg_catalog.clock_timestamp()) from rowlock.active where id = %s", failing) < 31
+        25
+        < ledger.value(
+            "select extract(epoch from due - pg_catalog.clock_timestamp()) from rowlock.active where id = %s",
+            failing,
+        )
+        < 31
     )
-    assert ledger.value("select due > pg_catalog.clock_timestamp() + interval '1 day' from rowlock.active where id = %s", wish)
-    assert ledger.value("select lease_until < pg_catalog.clock_timestamp() + interval '12 s' from rowlock.runner where id = %s", runner)
-    assert ledger.value("select count(*) from rowlock.active where claimed_at > pg_catalog.clock_timestamp()") == 0
-    ledger.rows("select rowlock.cancel_v1(array[%s]::uuid[])", [r for r in early if ledger.field(r, "claimed_at")][0])
+    assert ledger.value(
+        "select due > pg_catalog.clock_timestamp() + interval '1 day' from rowlock.active where id = %s", wish
+    )
+    assert ledger.value(
+        "select lease_until < pg_catalog.clock_timestamp() + interval '12 s' from rowlock.runner where id"
+        " = %s",
+        runner,
+    )
+    assert (
+        ledger.value("select count(*) from rowlock.active where claimed_at > pg_catalog.clock_timestamp()")
+        == 0
+    )
+    ledger.rows(
+        "select rowlock.cancel_v1(array[%s]::uuid[])", [r for r in early if ledger.field(r, "claimed_at")][0]
+    )
     assert set(ledger.claim()) & set(early), "the one behind the limit comes when its place is free"
 
 
-def test_without_the_repair_it_waits_as_long_as_the_clock_was_ahead(shift: Callable[[str], None], shifted: LedgerClient) -> None:
-    shifted.rows("create or replace function rowlock.mend_clock() returns bool language sql as 'select false'")
+def test_without_the_repair_it_waits_as_long_as_the_clock_was_ahead(
+    shift: Callable[[str], None], shifted: LedgerClient
+) -> None:
+    shifted.rows(
+        "create or replace function rowlock.mend_clock() returns bool language sql as 'select false'"
+    )
     shift("2 h")
     run = shifted.enqueue()
     shifted.claim(0)
@@ -89,10 +115,19 @@ def test_what_was_told_while_no_operator_led_is_found_by_the_runs_ids(ledger: Le
         "(lpad(to_hex((extract(epoch from clock_timestamp() + '2 h') * 1000)::bigint), 12, '0')"
         " || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid"
     )
-    ledger.rows(f"update rowlock.active set id = {new_id}, due = due + {ahead}, created_at = created_at + {ahead} where id = %s", run)
-    ledger.rows(f"update rowlock.inbox set due = due + {ahead}; update rowlock.clock set latest = clock_timestamp() - interval '1 h'")
+    ledger.rows(
+        f"update rowlock.active set id = {new_id}, due = due + {ahead}, created_at = created_at + {ahead}"
+        " where id = %s",
+        run,
+    )
+    ledger.rows(
+        f"update rowlock.inbox set due = due + {ahead}; update rowlock.clock set latest = clock_timestamp() -"
+        " interval '1 h'"
+    )
     assert ledger.claim() == []
-    ledger.rows("update rowlock.clock set latest = clock_timestamp() - interval '1 h'; select rowlock.relane_v1()")
+    ledger.rows(
+        "update rowlock.clock set latest = clock_timestamp() - interval '1 h'; select rowlock.relane_v1()"
+    )
     assert len(ledger.claim()) == 1
 
 

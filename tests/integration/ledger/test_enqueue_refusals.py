@@ -1,4 +1,6 @@
-"""What a caller may not ask for is refused in the caller's own statement, with a sentence and a remedy; what it may ask for stays as it was."""
+"""What a caller may not ask for is refused in the caller's own statement, with a sentence and a remedy; what
+it may ask for stays as it was.
+"""
 
 import threading
 from typing import Any
@@ -51,7 +53,9 @@ def test_it_is_refused_and_nothing_is_left_of_it(ledger: LedgerClient, subtests:
             assert refused.value.pgcode == "RW002"
             assert said in str(refused.value)
             assert len(str(refused.value)) < 2_000
-            assert ledger.rows("select (select count(*) from rowlock.active) + (select count(*) from rowlock.inbox)") == [(0,)]
+            assert ledger.rows(
+                "select (select count(*) from rowlock.active) + (select count(*) from rowlock.inbox)"
+            ) == [(0,)]
     well = ledger.enqueue(limits=["site:a"])
     assert ledger.claim() == [well]
 
@@ -63,7 +67,10 @@ def test_what_is_odd_and_within_its_bounds_runs(ledger: LedgerClient) -> None:
         for words in (
             "p_key => (select string_agg(md5(i::text), '') from generate_series(1, 62) i)",
             "p_fairness_key => (select string_agg(md5(i::text), '') from generate_series(1, 250) i)",
-            "p_limits => array['site:' || (select string_agg(md5(i::text), '') from generate_series(1, 249) i)]",
+            (
+                "p_limits => array['site:' || (select string_agg(md5(i::text), '') from generate_series(1,"
+                " 249) i)]"
+            ),
             "p_limits => array['site:a', 'site:a', 'site:']",
             "p_limits => null, p_args => null, p_due => null",
             "p_due => now() - interval '99 years'",
@@ -85,7 +92,9 @@ def test_a_limit_without_a_rule_is_refused_with_those_there_are(ledger: LedgerCl
 
 
 def test_the_guard_off_a_misspelled_limit_limits_nothing(ledger: LedgerClient) -> None:
-    ledger.rows("create or replace function rowlock.check_limits(p_limits text[]) returns void language sql as ''")
+    ledger.rows(
+        "create or replace function rowlock.check_limits(p_limits text[]) returns void language sql as ''"
+    )
     for _ in range(10):
         ledger.enqueue(limits=["per-custommer:7"])
     assert len(ledger.claim()) == 10
@@ -114,11 +123,15 @@ def test_an_unknown_queue_is_refused_with_the_remedy_also_among_thousands(ledger
 def test_a_run_waits_for_a_queue_that_its_caller_expects(ledger: LedgerClient) -> None:
     run = ledger.value("select rowlock.enqueue_v1('default/later', 't', p_wait_for_queue => true)::text")
     assert ledger.claim() == []
-    assert ledger.rows("select deleted, expected from rowlock.queue where name = 'default/later'") == [(True, True)]
+    assert ledger.rows("select deleted, expected from rowlock.queue where name = 'default/later'") == [
+        (True, True)
+    ]
     with pytest.raises(psycopg2.Error) as refused:  # whoever does not expect it is told as before
         ledger.rows("select rowlock.enqueue_v1('default/later', 't')")
     assert refused.value.pgcode == "RW001"
-    assert ledger.value("select rowlock.enqueue_v1('default/later', 't', p_wait_for_queue => true)") is not None
+    assert (
+        ledger.value("select rowlock.enqueue_v1('default/later', 't', p_wait_for_queue => true)") is not None
+    )
     for never in ("Default/Later", "no-slash", "a/b/c", "default/" + "x" * 500):
         with pytest.raises(psycopg2.Error) as refused:
             ledger.rows("select rowlock.enqueue_v1(%s, 't', p_wait_for_queue => true)", never)
@@ -126,7 +139,9 @@ def test_a_run_waits_for_a_queue_that_its_caller_expects(ledger: LedgerClient) -
     assert ledger.state(run) == "pending"
 
 
-def test_two_who_expect_the_same_queue_do_not_wait_for_each_other_for_long(ledger: LedgerClient, database: str) -> None:
+def test_two_who_expect_the_same_queue_do_not_wait_for_each_other_for_long(
+    ledger: LedgerClient, database: str
+) -> None:
     ledger.connection.autocommit = False
     ledger.rows("select rowlock.enqueue_v1('default/later', 't', p_wait_for_queue => true)")
     refused: list[str | None] = []
@@ -157,4 +172,6 @@ def test_a_deleted_queue_takes_runs_and_says_so(ledger: LedgerClient) -> None:
     ledger.rows("update rowlock.queue set changed_at = now() - interval '20 days'")
     assert ledger.value(f"select rowlock.enqueue_v1('{QUEUE}', 't', p_wait_for_queue => true)") is not None
     assert "".join(ledger.connection.notices) == ""
-    assert ledger.value("select changed_at > now() - interval '1 hour' from rowlock.queue"), "it is asked for: its runs are kept"
+    assert ledger.value("select changed_at > now() - interval '1 hour' from rowlock.queue"), (
+        "it is asked for: its runs are kept"
+    )

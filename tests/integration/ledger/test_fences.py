@@ -89,7 +89,9 @@ def test_a_begun_effect_is_never_repeated(ledger: LedgerClient) -> None:
     assert ledger.field(run, "failure->>'effect'") == "post comment"
 
 
-def test_a_begun_effect_of_a_run_that_is_being_canceled_is_unknown_when_its_runner_is_lost(ledger: LedgerClient) -> None:
+def test_a_begun_effect_of_a_run_that_is_being_canceled_is_unknown_when_its_runner_is_lost(
+    ledger: LedgerClient,
+) -> None:
     run = ledger.running()
     assert ledger.value("select rowlock.begin_effect_v1(%s, 1, %s, 'post comment')", run, ledger.token)
     ledger.value("select rowlock.cancel_v1(array[%s]::uuid[])", run)
@@ -115,26 +117,39 @@ def test_losing_the_runner_leaves_the_tasks_own_budget_untouched(ledger: LedgerC
     run = ledger.running()
     ledger.lapse()
     ledger.sweep()
-    assert ledger.rows("select infra_tries, app_tries, site_tries, attempt from rowlock.run where id = %s", run) == [(1, 0, 0, 2)]
+    assert ledger.rows(
+        "select infra_tries, app_tries, site_tries, attempt from rowlock.run where id = %s", run
+    ) == [(1, 0, 0, 2)]
     assert ledger.field(run, "failure->>'reason'") == "RunnerLost"
 
 
 @pytest.mark.parametrize(("failure_class", "tries"), [("app", 3), ("site", 5), ("infra", 5)])
-def test_each_class_spends_its_own_budget_and_then_the_run_is_dead(ledger: LedgerClient, failure_class: str, tries: int) -> None:
+def test_each_class_spends_its_own_budget_and_then_the_run_is_dead(
+    ledger: LedgerClient, failure_class: str, tries: int
+) -> None:
     run = ledger.running()
     for attempt in range(1, tries + 1):
         assert ledger.finish(run, attempt, outcome="failed", failure={"class": failure_class}) == "pending"
         ledger.make_due()
         assert ledger.claim() == [run]
         assert ledger.start(run, attempt + 1)
-    assert ledger.finish(run, tries + 1, outcome="failed", failure={"class": failure_class, "reason": "Boom"}) == "dead"
+    assert (
+        ledger.finish(run, tries + 1, outcome="failed", failure={"class": failure_class, "reason": "Boom"})
+        == "dead"
+    )
     assert ledger.field(run, "failure->>'reason'") == "Boom"
 
 
 def test_a_failure_may_say_when_to_come_back(ledger: LedgerClient) -> None:
     run = ledger.running()
     ledger.finish(run, outcome="failed", failure={"class": "site", "after_seconds": 120})
-    assert 115 < ledger.value("select extract(epoch from due - clock_timestamp()) from rowlock.active where id = %s", run) < 121
+    assert (
+        115
+        < ledger.value(
+            "select extract(epoch from due - clock_timestamp()) from rowlock.active where id = %s", run
+        )
+        < 121
+    )
 
 
 def test_a_key_is_active_once_and_free_again_after_its_end(ledger: LedgerClient) -> None:
@@ -169,12 +184,16 @@ def test_cancel_reaches_a_running_run_at_its_next_renewal(ledger: LedgerClient) 
     alive, cancel = ledger.rows("select alive, cancel::text[] from rowlock.renew_v1(%s)", ledger.runner)[0]
     assert alive
     assert cancel == [run]
-    assert not ledger.value("select rowlock.begin_effect_v1(%s, 1, %s, 'post')", run, ledger.token), "nothing is begun after a cancel"
+    assert not ledger.value("select rowlock.begin_effect_v1(%s, 1, %s, 'post')", run, ledger.token), (
+        "nothing is begun after a cancel"
+    )
     assert ledger.finish(run, outcome="canceled") == "canceled"
     assert ledger.field(run, "failure->>'reason'") == "UserAsked"
 
 
-def test_a_claim_of_an_uncommitted_enqueue_is_impossible_and_a_late_commit_is_found(database: str, ledger: LedgerClient) -> None:
+def test_a_claim_of_an_uncommitted_enqueue_is_impossible_and_a_late_commit_is_found(
+    database: str, ledger: LedgerClient
+) -> None:
     slow = LedgerClient(database)
     slow.connection.autocommit = False
     late = slow.enqueue()
@@ -208,7 +227,8 @@ def test_a_release_counted_twice_breaks_the_limit(ledger: LedgerClient) -> None:
     ledger.start(first[0])
     ledger.finish(first[0])
     ledger.rows(
-        "insert into rowlock.inbox select lane, queue_id, priority, fairness_key, limits, null, 0, 1 from rowlock.active where claimed_at is not null limit 1"
+        "insert into rowlock.inbox select lane, queue_id, priority, fairness_key, limits, null, 0, 1 from"
+        " rowlock.active where claimed_at is not null limit 1"
     )
     ledger.claim()
     assert ledger.value("select count(*) from rowlock.active where claimed_at is not null") > 2
@@ -270,10 +290,16 @@ def test_an_unknown_queue_is_refused_with_the_known_names(ledger: LedgerClient) 
 
 def test_large_arguments_come_back_whole(ledger: LedgerClient) -> None:
     run = ledger.value(
-        "select rowlock.enqueue_v1('default/q', 't', jsonb_build_object('text', (select string_agg(md5(i::text), '') from generate_series(1, 500) i)))::text"
+        "select rowlock.enqueue_v1('default/q', 't', jsonb_build_object('text', (select"
+        " string_agg(md5(i::text), '') from generate_series(1, 500) i)))::text"
     )
     ledger.claim()
-    args = ledger.rows("select args from rowlock.start_v1(array[%s::uuid], array[1], %s, %s::uuid)", run, ledger.runner, ledger.token)[0][0]
+    args = ledger.rows(
+        "select args from rowlock.start_v1(array[%s::uuid], array[1], %s, %s::uuid)",
+        run,
+        ledger.runner,
+        ledger.token,
+    )[0][0]
     assert len(args["text"]) == 16000
     assert ledger.value("select count(*) from rowlock.active where args is null") == 1
 

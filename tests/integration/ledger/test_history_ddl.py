@@ -20,7 +20,10 @@ pytestmark = pytest.mark.integration
 
 READERS = {
     "a forgotten psql": "select count(*) from rowlock.run",
-    "pg_dump": "lock table rowlock.done, rowlock.active, rowlock.inbox, rowlock.lane, rowlock.bucket in access share mode",
+    "pg_dump": (
+        "lock table rowlock.done, rowlock.active, rowlock.inbox, rowlock.lane, rowlock.bucket in access share"
+        " mode"
+    ),
     "vacuum of a partition": "lock table rowlock.done_{today} in share update exclusive mode",
     "vacuum of the history": "lock table rowlock.done in share update exclusive mode",
 }
@@ -53,15 +56,18 @@ def partitions(ledger: LedgerClient) -> int:
 def forget_days(ledger: LedgerClient, after: int = 0) -> None:
     """As if nobody had made partitions for the days after today + `after`."""
     for (part,) in ledger.rows(
-        "select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'rowlock.done'::regclass"
-        " and c.relname > 'done_' || to_char(clock_timestamp() at time zone 'UTC' + make_interval(days => %s), 'YYYYMMDD')",
+        "select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent ="
+        " 'rowlock.done'::regclass and c.relname > 'done_' || to_char(clock_timestamp() at time zone 'UTC' +"
+        " make_interval(days => %s), 'YYYYMMDD')",
         after,
     ):
         ledger.rows(f"drop table rowlock.{part}")
 
 
 @pytest.mark.parametrize("reader", [r for r in READERS if r != "vacuum of the history"])
-def test_partitions_are_made_while_others_read_and_finishes_go_on(database: str, ledger: LedgerClient, pool: Pool, reader: str) -> None:
+def test_partitions_are_made_while_others_read_and_finishes_go_on(
+    database: str, ledger: LedgerClient, pool: Pool, reader: str
+) -> None:
     forget_days(ledger)
     run = ledger.running()
     with holding(database, READERS[reader]):
@@ -73,9 +79,12 @@ def test_partitions_are_made_while_others_read_and_finishes_go_on(database: str,
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_partitions_go_when_nobody_reads_and_nothing_waits_till_then(database: str, ledger: LedgerClient, pool: Pool, reader: str) -> None:
+def test_partitions_go_when_nobody_reads_and_nothing_waits_till_then(
+    database: str, ledger: LedgerClient, pool: Pool, reader: str
+) -> None:
     ledger.rows(
-        "create table rowlock.done_20200101 partition of rowlock.done for values from ('2020-01-01 00:00+00') to ('2020-01-02 00:00+00')"
+        "create table rowlock.done_20200101 partition of rowlock.done for values from ('2020-01-01 00:00+00')"
+        " to ('2020-01-02 00:00+00')"
     )
     before, run = partitions(ledger), ledger.running()
     with holding(database, READERS[reader].replace("{today}", "20200101")):
@@ -88,7 +97,9 @@ def test_partitions_go_when_nobody_reads_and_nothing_waits_till_then(database: s
     assert partitions(ledger) == before - 1
 
 
-def test_a_lock_that_forbids_new_partitions_is_told_by_name_when_days_are_short(database: str, ledger: LedgerClient, pool: Pool) -> None:
+def test_a_lock_that_forbids_new_partitions_is_told_by_name_when_days_are_short(
+    database: str, ledger: LedgerClient, pool: Pool
+) -> None:
     forget_days(ledger, after=5)
     housekeeper = Housekeeper(Ledger(pool), HousekeeperSettings())
     with holding(database, READERS["vacuum of the history"]):
@@ -96,7 +107,12 @@ def test_a_lock_that_forbids_new_partitions_is_told_by_name_when_days_are_short(
     forget_days(ledger, after=1)
     with (
         holding(database, READERS["vacuum of the history"]),
-        pytest.raises(RetryLater, match=r"places for only 1 days after today.*process \d+ \(user postgres, application forgotten psql"),
+        pytest.raises(
+            RetryLater,
+            match=(
+                r"places for only 1 days after today.*process \d+ \(user postgres, application forgotten psql"
+            ),
+        ),
     ):
         housekeeper.run_once()
     housekeeper.run_once()
@@ -112,18 +128,25 @@ def test_a_table_that_was_detached_is_attached_again(ledger: LedgerClient, pool:
 
 
 @pytest.mark.parametrize(("kept", "when"), [("< ", "past"), ("> ", "future")])
-def test_a_run_ends_also_on_a_day_for_which_there_is_no_partition(ledger: LedgerClient, pool: Pool, kept: str, when: str) -> None:
+def test_a_run_ends_also_on_a_day_for_which_there_is_no_partition(
+    ledger: LedgerClient, pool: Pool, kept: str, when: str
+) -> None:
     """As if the clock had gone ten days forward, or back."""
     bad, good = ledger.running(), ledger.running()
     for (part,) in ledger.rows(
-        "select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'rowlock.done'::regclass"
-        f" and not c.relname {kept} 'done_' || to_char(clock_timestamp() at time zone 'UTC', 'YYYYMMDD')"
+        "select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent ="
+        f" 'rowlock.done'::regclass and not c.relname {kept} 'done_' || to_char(clock_timestamp() at time"
+        " zone 'UTC', 'YYYYMMDD')"
     ):
         ledger.rows(f"drop table rowlock.{part}")
     assert ledger.finish(good) == "succeeded"
     assert ledger.finish(bad, outcome="failed", failure={"class": "input"}) == "dead"
-    ended = ledger.rows("select extract(epoch from finished_at - clock_timestamp()) from rowlock.run order by finished_at")
-    assert all(-172800 < e[0] < 0 if when == "past" else 0 < e[0] < 86400 for e in ended), "the nearest moment there is a place for"
+    ended = ledger.rows(
+        "select extract(epoch from finished_at - clock_timestamp()) from rowlock.run order by finished_at"
+    )
+    assert all(-172800 < e[0] < 0 if when == "past" else 0 < e[0] < 86400 for e in ended), (
+        "the nearest moment there is a place for"
+    )
     Ledger(pool).retain()
     assert partitions(ledger) > 0, "what looks past to a doubtful clock is kept"
     assert Ledger(pool).days_ahead() == -1
@@ -131,10 +154,15 @@ def test_a_run_ends_also_on_a_day_for_which_there_is_no_partition(ledger: Ledger
     assert Ledger(pool).days_ahead() == 8
     other = ledger.running()
     ledger.finish(other)
-    assert ledger.value("select abs(extract(epoch from finished_at - clock_timestamp())) < 60 from rowlock.run where id = %s", other)
+    assert ledger.value(
+        "select abs(extract(epoch from finished_at - clock_timestamp())) < 60 from rowlock.run where id = %s",
+        other,
+    )
 
 
-def test_a_migration_waits_for_a_blink_says_for_whom_and_comes_through_later(postgres: PostgresServer) -> None:
+def test_a_migration_waits_for_a_blink_says_for_whom_and_comes_through_later(
+    postgres: PostgresServer,
+) -> None:
     url = postgres.new_database(ledger=False)
     older = [(version, text) for version, text in ledger_files() if version < "0013"]
     with connect(url) as cur:

@@ -1,4 +1,6 @@
-"""What a pod said of its end is joined to the runs that it held, whether it was told before their runners' leases had lapsed or after."""
+"""What a pod said of its end is joined to the runs that it held, whether it was told before their runners'
+leases had lapsed or after.
+"""
 
 import json
 from typing import Any
@@ -9,24 +11,35 @@ from tests.integration.ledger.ledger_client import QUEUE, LedgerClient
 
 pytestmark = pytest.mark.integration
 
-OUT_OF_MEMORY = {"class": "infra", "reason": "OutOfMemory", "message": "the container ran out of memory (limit 256Mi): raise it"}
+OUT_OF_MEMORY = {
+    "class": "infra",
+    "reason": "OutOfMemory",
+    "message": "the container ran out of memory (limit 256Mi): raise it",
+}
 EVICTED = {"class": "infra", "reason": "Evicted", "message": "The node was low on resource: memory. "}
 
 
 class Pod(LedgerClient):
     """A worker process in a pod: its runner bears the pod's name."""
 
-    def __init__(self, url: str, name: str, *, lease_seconds: float = 10, retry: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, url: str, name: str, *, lease_seconds: float = 10, retry: dict[str, Any] | None = None
+    ) -> None:
         self.name, self.lease_seconds = name, lease_seconds
         super().__init__(url, retry=retry)
 
     def hello(self, lease_seconds: float | None = None) -> int:
-        return int(self.value("select rowlock.hello_v1(%s, %s)", f"{self.name}.{id(self) % 1000}.0a1b2c", self.lease_seconds))
+        return int(
+            self.value(
+                "select rowlock.hello_v1(%s, %s)", f"{self.name}.{id(self) % 1000}.0a1b2c", self.lease_seconds
+            )
+        )
 
     def dies(self, seconds_ago: float = 11) -> None:
         """It spoke last so long ago."""
         self.rows(
-            "update rowlock.runner set lease_until = clock_timestamp() + make_interval(secs => lease_seconds - %s) where id = %s",
+            "update rowlock.runner set lease_until = clock_timestamp() + make_interval(secs => lease_seconds"
+            " - %s) where id = %s",
             seconds_ago,
             self.runner,
         )
@@ -35,8 +48,18 @@ class Pod(LedgerClient):
         assert self.value("select alive from rowlock.renew_v1(%s, %s)", self.runner, self.lease_seconds)
 
 
-def tell(ledger: LedgerClient, host: str, failure: dict[str, Any], container: str = "containerd://1", queue: str = QUEUE) -> int:
-    return int(ledger.value("select rowlock.tell_end_v1(%s, %s, %s, %s)", queue, host, container, json.dumps(failure)))
+def tell(
+    ledger: LedgerClient,
+    host: str,
+    failure: dict[str, Any],
+    container: str = "containerd://1",
+    queue: str = QUEUE,
+) -> int:
+    return int(
+        ledger.value(
+            "select rowlock.tell_end_v1(%s, %s, %s, %s)", queue, host, container, json.dumps(failure)
+        )
+    )
 
 
 def reason(ledger: LedgerClient, run: str) -> tuple[str, str]:
@@ -57,7 +80,11 @@ def test_the_pods_story_is_the_runs_failure_whoever_comes_first(database: str, f
         assert reason(pod, run)[0] == "RunnerLost"
         assert tell(pod, pod.name, OUT_OF_MEMORY) == 1
     assert reason(pod, run) == ("OutOfMemory", OUT_OF_MEMORY["message"])
-    assert (pod.field(run, "failure->>'attempt'"), pod.state(run), pod.field(run, "infra_tries")) == ("1", "pending", 1)
+    assert (pod.field(run, "failure->>'attempt'"), pod.state(run), pod.field(run, "infra_tries")) == (
+        "1",
+        "pending",
+        1,
+    )
     assert pod.field(run, "failure->>'worker'").startswith("q-worker-1.")
     assert tell(pod, pod.name, {**OUT_OF_MEMORY, "reason": "Other"}) == 0, "told once"
     assert reason(pod, run)[0] == "OutOfMemory"
@@ -120,7 +147,10 @@ def test_a_container_that_was_started_again_in_the_same_pod_is_another(database:
     after.renews()
     before.dies()
     assert after.sweep() == 1
-    assert reason(after, old) == ("OutOfMemory", OUT_OF_MEMORY["message"]), "and the other one's run is not named"
+    assert reason(after, old) == (
+        "OutOfMemory",
+        OUT_OF_MEMORY["message"],
+    ), "and the other one's run is not named"
     assert after.state(new) == "running"
     # It is cut off later: nobody says why, and what was told before does not concern it.
     after.rows("update rowlock.host_end set told_at = told_at - interval '30 s'")
@@ -198,7 +228,12 @@ def test_a_later_failure_is_not_overwritten(database: str) -> None:
     other = Pod(database, "q-worker-2")
     assert other.claim() == [run]
     assert other.start(run, attempt=2)
-    assert other.finish(run, 2, outcome="failed", failure={"class": "app", "reason": "ValueError", "message": "no"}) == "pending"
+    assert (
+        other.finish(
+            run, 2, outcome="failed", failure={"class": "app", "reason": "ValueError", "message": "no"}
+        )
+        == "pending"
+    )
     assert tell(pod, pod.name, EVICTED, "") == 0
     assert reason(pod, run) == ("ValueError", "no")
 
@@ -210,7 +245,11 @@ def test_a_node_that_falls_silent_again_is_told_again(database: str) -> None:
         run = pod.running()
         tell(pod, pod.name, lost, "")
         pod.dies(0)
-        pod.rows("update rowlock.runner set lease_until = clock_timestamp() - interval '1 ms', lease_seconds = 1 where id = %s", pod.runner)
+        pod.rows(
+            "update rowlock.runner set lease_until = clock_timestamp() - interval '1 ms', lease_seconds = 1"
+            " where id = %s",
+            pod.runner,
+        )
         pod.rows("update rowlock.host_end set told_at = clock_timestamp()")
         pod.sweep()
         assert reason(pod, run)[0] == "NodeLost", number

@@ -11,16 +11,22 @@ pytestmark = pytest.mark.integration
 
 
 def put(
-    ledger: LedgerClient, *, limits: list[Any] | None = None, due: str = "now", queue_id: int | None = None, fairness_key: str = ""
+    ledger: LedgerClient,
+    *,
+    limits: list[Any] | None = None,
+    due: str = "now",
+    queue_id: int | None = None,
+    fairness_key: str = "",
 ) -> str:
     """A run as it may stand in the tables, whatever the functions for callers refuse."""
     queue = queue_id or ledger.queue_id
     return str(
         ledger.value(
-            "with run as (insert into rowlock.active(id, lane, due, queue_id, fairness_key, limits, task, args)"
-            " values (rowlock.new_id(), rowlock.lane_of(%s, 0::smallint, %s, %s), %s, %s, %s, %s, 't', '{}') returning *),"
-            " event as (insert into rowlock.inbox(lane, queue_id, priority, fairness_key, limits, due, n)"
-            " select lane, queue_id, priority, fairness_key, limits, due, 1 from run) select id::text from run",
+            "with run as (insert into rowlock.active(id, lane, due, queue_id, fairness_key, limits, task,"
+            " args) values (rowlock.new_id(), rowlock.lane_of(%s, 0::smallint, %s, %s), %s, %s, %s, %s, 't',"
+            " '{}') returning *), event as (insert into rowlock.inbox(lane, queue_id, priority, fairness_key,"
+            " limits, due, n) select lane, queue_id, priority, fairness_key, limits, due, 1 from run) select"
+            " id::text from run",
             *(queue, fairness_key, limits, due, queue, fairness_key, limits),
         )
     )
@@ -39,7 +45,9 @@ def test_a_run_that_is_set_aside_leaves_the_active_ones(ledger: LedgerClient, ou
             ("dead", "input", "The run cannot be read.")
         ]
     else:
-        assert ledger.rows("select reason, message, run->>'id' from rowlock.aside") == [("Indigestible", "The run cannot be read.", run)]
+        assert ledger.rows("select reason, message, run->>'id' from rowlock.aside") == [
+            ("Indigestible", "The run cannot be read.", run)
+        ]
     ledger.claim()
     assert ledger.value("select running from rowlock.bucket") == 0, "its place under the limit is free again"
     assert not ledger.value("select rowlock.set_aside(%s, 'Indigestible', 'again')", run)
@@ -58,7 +66,9 @@ def test_keys_of_limits_may_be_of_any_length(ledger: LedgerClient) -> None:
     odd = [f"site:{long}", f"site:{long}!", long, "site:", ":", "site:" + "é" * 5000]
     runs = {put(ledger, limits=[name]) for name in odd for _ in range(2)} | {put(ledger)}
     first = set(ledger.claim())
-    assert len(first) == 9, "one of each key of the limit, both of the two names that are no limit's, and the free one"
+    assert len(first) == 9, (
+        "one of each key of the limit, both of the two names that are no limit's, and the free one"
+    )
     assert len(runs - first) == 4
 
 
@@ -68,7 +78,10 @@ HEALTHY = 20
 def others(ledger: LedgerClient) -> set[str]:
     """Runs of another queue and of this one that have nothing to do with the odd one."""
     other = ledger.value("insert into rowlock.queue(name) values ('default/other') returning id")
-    return {put(ledger, queue_id=other if i % 2 else None, fairness_key=f"k{i % 5}", limits=[f"site:{i % 3}"]) for i in range(HEALTHY)}
+    return {
+        put(ledger, queue_id=other if i % 2 else None, fairness_key=f"k{i % 5}", limits=[f"site:{i % 3}"])
+        for i in range(HEALTHY)
+    }
 
 
 def all_claimed(ledger: LedgerClient, rounds: int = 6) -> set[str]:
@@ -76,19 +89,24 @@ def all_claimed(ledger: LedgerClient, rounds: int = 6) -> set[str]:
         row[0]
         for _ in range(rounds)
         for row in ledger.rows(
-            "select r.id::text from rowlock.round_v1((select array_agg(id) from rowlock.queue), array[100, 100]) r where r.id is not null"
+            "select r.id::text from rowlock.round_v1((select array_agg(id) from rowlock.queue), array[100,"
+            " 100]) r where r.id is not null"
         )
     }
 
 
 def test_a_null_among_the_limits_ends_its_own_run_and_no_other(ledger: LedgerClient) -> None:
     healthy = others(ledger)
-    odd = [put(ledger, limits=[None]), put(ledger, limits=["site:1", None]), put(ledger, limits=[None, "new:1"])]
+    odd = [
+        put(ledger, limits=[None]),
+        put(ledger, limits=["site:1", None]),
+        put(ledger, limits=[None, "new:1"]),
+    ]
     assert all_claimed(ledger, 1) == healthy
     for run in odd:
-        assert ledger.rows("select state, failure->>'class', failure->>'reason' from rowlock.run where id = %s", run) == [
-            ("dead", "input", "RunRefused")
-        ]
+        assert ledger.rows(
+            "select state, failure->>'class', failure->>'reason' from rowlock.run where id = %s", run
+        ) == [("dead", "input", "RunRefused")]
         assert "null value" in ledger.field(run, "failure->>'message'")
     assert ledger.value("select count(*) from rowlock.inbox") == 0
     assert all_claimed(ledger, 2) == set()
@@ -116,7 +134,9 @@ def test_an_absurd_due_stops_nobody(ledger: LedgerClient, due: str) -> None:
     past = due in ("-infinity", "4700-01-01 BC")
     assert all_claimed(ledger) == healthy | ({odd, shared} if past else set())
     assert ledger.value("select rowlock.relane_v1()") >= 0
-    assert ledger.rows("select sum(waiting), bool_and(isfinite(oldest)) from rowlock.depth_v1()")[0][0] == (0 if past else 2)
+    assert ledger.rows("select sum(waiting), bool_and(isfinite(oldest)) from rowlock.depth_v1()")[0][0] == (
+        0 if past else 2
+    )
 
 
 def test_a_run_that_no_claim_can_take_is_set_aside_alone(ledger: LedgerClient) -> None:
@@ -124,7 +144,9 @@ def test_a_run_that_no_claim_can_take_is_set_aside_alone(ledger: LedgerClient) -
     odd = put(ledger, fairness_key="k1", limits=["site:1"])
     ledger.rows("alter table rowlock.active add check (state = 'pending' or id <> %s)", odd)
     assert all_claimed(ledger, 2) == healthy
-    assert ledger.rows("select state, failure->>'class' from rowlock.run where id = %s", odd) == [("dead", "input")]
+    assert ledger.rows("select state, failure->>'class' from rowlock.run where id = %s", odd) == [
+        ("dead", "input")
+    ]
 
 
 def test_without_halving_one_such_run_stops_every_queue(ledger: LedgerClient) -> None:
@@ -164,7 +186,9 @@ def test_lines_and_limits_that_were_spoilt_are_mended(ledger: LedgerClient, harm
 
 
 @pytest.mark.parametrize("duty", ["sweep", "slow sweep", "unqueue", "cancel"])
-def test_a_duty_that_meets_a_run_which_cannot_be_given_back_sets_it_aside_and_goes_on(ledger: LedgerClient, duty: str) -> None:
+def test_a_duty_that_meets_a_run_which_cannot_be_given_back_sets_it_aside_and_goes_on(
+    ledger: LedgerClient, duty: str
+) -> None:
     bad, good = take(ledger, duty, "bad"), take(ledger, duty, "good")
     spoil(ledger)
     assert run_duty(ledger, duty, [bad, good]) == 2
@@ -179,7 +203,10 @@ def test_a_duty_that_meets_a_run_which_cannot_be_given_back_sets_it_aside_and_go
 
 def test_budgets_that_cannot_be_read_concern_the_runs_of_their_own_queue(ledger: LedgerClient) -> None:
     """Whoever wrote them: the definition refuses them, the table does not."""
-    other = ledger.value('insert into rowlock.queue(name, retry) values (\'default/other\', \'{"infra": {"limit": "many"}}\') returning id')
+    other = ledger.value(
+        'insert into rowlock.queue(name, retry) values (\'default/other\', \'{"infra": {"limit": "many"}}\')'
+        " returning id"
+    )
     bad, good = put(ledger, queue_id=other), ledger.running()
     ledger.rows("select * from rowlock.round_v1(array[%s], array[1])", other)
     assert ledger.start(bad)

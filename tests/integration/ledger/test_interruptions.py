@@ -9,7 +9,16 @@ from tests.integration.ledger.ledger_client import LedgerClient
 
 pytestmark = pytest.mark.integration
 
-DISRUPTIONS = ("Evicted", "Preempted", "NodeLost", "NodeShutdown", "Terminated", "Disrupted", "PodDeleted", "JobSuspended")
+DISRUPTIONS = (
+    "Evicted",
+    "Preempted",
+    "NodeLost",
+    "NodeShutdown",
+    "Terminated",
+    "Disrupted",
+    "PodDeleted",
+    "JobSuspended",
+)
 WITHOUT_A_CAUSE = ("OutOfMemory", "Killed", "PodLost", "RunnerLost", "KubeJobGone", "PodFailed")
 TRIES = "infra_tries, app_tries, site_tries"
 
@@ -23,7 +32,11 @@ def failed(ledger: LedgerClient, run: str, attempt: int, reason: str, **more: An
 
 
 def wait_seconds(ledger: LedgerClient, run: str) -> float:
-    return float(ledger.value("select extract(epoch from due - clock_timestamp()) from rowlock.active where id = %s", run))
+    return float(
+        ledger.value(
+            "select extract(epoch from due - clock_timestamp()) from rowlock.active where id = %s", run
+        )
+    )
 
 
 def postpone(ledger: LedgerClient, run: str, attempt: int, reason: str = "Unschedulable") -> str | None:
@@ -32,7 +45,9 @@ def postpone(ledger: LedgerClient, run: str, attempt: int, reason: str = "Unsche
 
 
 @pytest.mark.parametrize("reason", DISRUPTIONS)
-def test_ten_disruptions_in_a_row_leave_the_run_waiting_longer_each_time_and_use_no_try(ledger: LedgerClient, reason: str) -> None:
+def test_ten_disruptions_in_a_row_leave_the_run_waiting_longer_each_time_and_use_no_try(
+    ledger: LedgerClient, reason: str
+) -> None:
     run, waits = ledger.enqueue(), []
     for attempt in range(1, 11):
         assert failed(ledger, run, attempt, reason) == "pending"
@@ -57,8 +72,13 @@ def test_disruptions_between_do_not_give_the_budget_back(ledger: LedgerClient) -
     assert (attempt, states[-1]) == (18, "dead")
 
 
-@pytest.mark.parametrize("retry", [{"infra": {"limit": 0}}, {"infra": {"limit": 0, "backoff_seconds": 0, "max_backoff_seconds": 0}}])
-def test_whatever_the_queue_allows_a_disruption_is_tried_again_and_not_at_once(ledger: LedgerClient, retry: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "retry",
+    [{"infra": {"limit": 0}}, {"infra": {"limit": 0, "backoff_seconds": 0, "max_backoff_seconds": 0}}],
+)
+def test_whatever_the_queue_allows_a_disruption_is_tried_again_and_not_at_once(
+    ledger: LedgerClient, retry: dict[str, Any]
+) -> None:
     ledger.rows("update rowlock.queue set retry = %s", json.dumps(retry))
     run = ledger.enqueue()
     for attempt in range(1, 4):
@@ -85,7 +105,9 @@ def test_an_effect_that_was_begun_stays_unknown_after_a_disruption(ledger: Ledge
 def test_who_asked_to_cancel_is_obeyed_at_a_disruption(ledger: LedgerClient) -> None:
     run = ledger.running()
     ledger.rows("select rowlock.cancel_v1(array[%s::uuid])", run)
-    assert ledger.finish(run, outcome="failed", failure={"class": "infra", "reason": "Preempted"}) == "canceled"
+    assert (
+        ledger.finish(run, outcome="failed", failure={"class": "infra", "reason": "Preempted"}) == "canceled"
+    )
 
 
 @pytest.fixture
@@ -97,9 +119,13 @@ def launching(ledger: LedgerClient) -> str:
     return run
 
 
-def test_an_attempt_that_never_started_is_closed_and_its_run_waits_without_a_try(ledger: LedgerClient, launching: str) -> None:
+def test_an_attempt_that_never_started_is_closed_and_its_run_waits_without_a_try(
+    ledger: LedgerClient, launching: str
+) -> None:
     assert postpone(ledger, launching, 1) == "pending"
-    assert ledger.rows(f"select state, attempt, {TRIES}, failure->>'reason' from rowlock.run") == [("pending", 2, 0, 0, 0, "Unschedulable")]
+    assert ledger.rows(f"select state, attempt, {TRIES}, failure->>'reason' from rowlock.run") == [
+        ("pending", 2, 0, 0, 0, "Unschedulable")
+    ]
     ledger.make_due()
     assert ledger.claim() == [launching]
     assert not ledger.start(launching, 1), "a pod of the first attempt that comes late"
@@ -107,7 +133,9 @@ def test_an_attempt_that_never_started_is_closed_and_its_run_waits_without_a_try
     assert ledger.finish(launching, 2) == "succeeded"
 
 
-def test_an_attempt_that_has_started_meanwhile_is_not_given_back(ledger: LedgerClient, launching: str) -> None:
+def test_an_attempt_that_has_started_meanwhile_is_not_given_back(
+    ledger: LedgerClient, launching: str
+) -> None:
     assert ledger.start(launching)
     assert postpone(ledger, launching, 1) is None
     assert ledger.finish(launching) == "succeeded"
@@ -141,7 +169,10 @@ def test_the_ledger_tells_which_runs_are_interrupted_again_and_again(ledger: Led
     run = ledger.enqueue()
     ledger.rows("set enable_seqscan = off")
     plan = "\n".join(
-        row[0] for row in ledger.rows("explain select queue_id, count(*) from rowlock.active where interruptions > 2 group by 1")
+        row[0]
+        for row in ledger.rows(
+            "explain select queue_id, count(*) from rowlock.active where interruptions > 2 group by 1"
+        )
     )
     assert "active_interrupted" in plan
     for attempt in range(1, 4):

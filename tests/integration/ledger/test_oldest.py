@@ -11,7 +11,9 @@ pytestmark = pytest.mark.integration
 
 
 def told(database: str, ledger: LedgerClient) -> set[float | None]:
-    """Seconds by the metric, by `rowlock info`, by it with few rights, and by `rowlock health`; one value where they agree to a second."""
+    """Seconds by the metric, by `rowlock info`, by it with few rights, and by `rowlock health`; one value
+    where they agree to a second.
+    """
     ledger.claim(0)
     pool = Pool(database)
     try:
@@ -46,13 +48,17 @@ def test_a_run_for_another_day_is_not_waiting(database: str, ledger: LedgerClien
 
 
 @pytest.mark.parametrize("due", ["-infinity", "1970-01-01", "4700-01-01 BC"])
-def test_who_asks_for_a_moment_long_past_waits_since_asking(database: str, ledger: LedgerClient, due: str) -> None:
+def test_who_asks_for_a_moment_long_past_waits_since_asking(
+    database: str, ledger: LedgerClient, due: str
+) -> None:
     ledger.enqueue()
     ledger.rows("update rowlock.active set due = %s; update rowlock.inbox set due = %s", due, due)
     assert told(database, ledger) == {0}
 
 
-def test_a_line_whose_old_runs_have_ended_waits_since_its_first_due_one(database: str, ledger: LedgerClient) -> None:
+def test_a_line_whose_old_runs_have_ended_waits_since_its_first_due_one(
+    database: str, ledger: LedgerClient
+) -> None:
     ledger.rows("select rowlock.set_limit_v1('site', 1, null, null)")
     first, second = ledger.enqueue(limits=["site:a"]), ledger.enqueue(limits=["site:a"])
     assert ledger.claim() == [first]
@@ -60,7 +66,11 @@ def test_a_line_whose_old_runs_have_ended_waits_since_its_first_due_one(database
     ledger.start(first)
     ledger.finish(first)
     assert ledger.claim(0) == []
-    ledger.rows("update rowlock.active set created_at = created_at - interval '70 s', due = due - interval '70 s' where id = %s", second)
+    ledger.rows(
+        "update rowlock.active set created_at = created_at - interval '70 s', due = due - interval '70 s'"
+        " where id = %s",
+        second,
+    )
     assert told(database, ledger) == {7}
 
 
@@ -73,7 +83,9 @@ def test_a_run_that_was_handed_out_waits_until_it_starts(database: str, ledger: 
     assert told(database, ledger) == {None}
 
 
-def test_a_line_whose_counter_is_wrong_has_no_oldest_and_is_mended(database: str, ledger: LedgerClient) -> None:
+def test_a_line_whose_counter_is_wrong_has_no_oldest_and_is_mended(
+    database: str, ledger: LedgerClient
+) -> None:
     ledger.finish(ledger.running())
     ledger.claim()
     ledger.rows("update rowlock.lane set pending = 3, floor = clock_timestamp() - interval '20 h'")
@@ -90,9 +102,18 @@ def test_floors_follow_the_runs_so_that_few_lines_need_a_look(database: str, led
     ledger.claim()
     ledger.rows("update rowlock.lane set floor = '2001-01-01' where fairness_key <> 'c79'")
     ledger.rows(
-        "update rowlock.active set due = clock_timestamp() + interval '1 h' where due is not null and fairness_key <> 'c79';"
-        "update rowlock.active set due = due - interval '90 s', created_at = created_at - interval '90 s' where fairness_key = 'c79';"
-        "update rowlock.lane set floor = floor - interval '90 s' where fairness_key = 'c79'"
+        "update rowlock.active set due = clock_timestamp() + interval '1 h' where due is not null and"
+        " fairness_key <> 'c79';update rowlock.active set due = due - interval '90 s', created_at ="
+        " created_at - interval '90 s' where fairness_key = 'c79';update rowlock.lane set floor = floor -"
+        " interval '90 s' where fairness_key = 'c79'"
     )
     ledger.rows("select rowlock.relane_v1()")
-    assert round(ledger.value("select extract(epoch from clock_timestamp() - since)::float8 from rowlock.oldest_due()") / 10) == 9
+    assert (
+        round(
+            ledger.value(
+                "select extract(epoch from clock_timestamp() - since)::float8 from rowlock.oldest_due()"
+            )
+            / 10
+        )
+        == 9
+    )

@@ -11,20 +11,26 @@ from tests.services.rows import BareRunner, create_orders, dispatching, order_pl
 pytestmark = pytest.mark.integration
 
 WITHOUT_IDENTITY = """
-    select c.relname from pg_class c where c.relnamespace::regnamespace::text !~ '^(pg_|information_schema)' and c.relkind in ('r', 'p') and c.relpersistence = 'p'
+    select c.relname from pg_class c
+     where c.relnamespace::regnamespace::text !~ '^(pg_|information_schema)' and c.relkind in ('r', 'p')
+     and c.relpersistence = 'p'
        and not (c.relreplident in ('f', 'i') or (c.relreplident = 'd' and exists (
              select from pg_index i where i.indrelid = c.oid and i.indisprimary)))
      order by 1"""
 
 
-def test_every_table_of_ours_has_an_identity_also_one_of_tomorrow(database: str, ledger: LedgerClient) -> None:
+def test_every_table_of_ours_has_an_identity_also_one_of_tomorrow(
+    database: str, ledger: LedgerClient
+) -> None:
     migrate_domain(database)
     ledger.rows("select rowlock.partitions_v1(20)")
     assert ledger.value("select count(*) from pg_inherits where inhparent = 'rowlock.done'::regclass") == 22
     assert ledger.rows(WITHOUT_IDENTITY) == []
 
 
-def test_without_an_identity_the_same_publication_stops_the_claimer(database: str, ledger: LedgerClient) -> None:
+def test_without_an_identity_the_same_publication_stops_the_claimer(
+    database: str, ledger: LedgerClient
+) -> None:
     ledger.rows("alter table rowlock.inbox replica identity default")
     assert ledger.rows(WITHOUT_IDENTITY) == [("inbox",)]
     ledger.rows("create publication p for all tables")
@@ -33,10 +39,15 @@ def test_without_an_identity_the_same_publication_stops_the_claimer(database: st
         ledger.claim()
 
 
-def test_rows_run_retry_and_are_forgotten_beside_a_publication_of_all_tables(database: str, redis_url: str) -> None:
+def test_rows_run_retry_and_are_forgotten_beside_a_publication_of_all_tables(
+    database: str, redis_url: str
+) -> None:
     create_orders(database, rows=5)
     with connect(database) as cur:
-        cur.execute("create publication p for all tables with (publish_via_partition_root = true); create publication q for all tables")
+        cur.execute(
+            "create publication p for all tables with (publish_via_partition_root = true); create publication"
+            " q for all tables"
+        )
     failed: list[object] = []
 
     def work(args: dict[str, object]) -> None:
@@ -67,7 +78,13 @@ def test_every_function_that_updates_or_deletes_works_beside_it(ledger: LedgerCl
     assert ledger.rows("select rowlock.requeue_v1(array[%s]::uuid[])", dead)
     ledger.rows("select rowlock.set_aside(%s, 'Odd', 'odd')", waiting)
     ledger.rows("select rowlock.cancel_waiting_v1(%s)", QUEUE)
-    for call in ("relane_v1()", "drop_limits_v1('site', '{}')", "forget_v1()", "retain_v1()", "partitions_v1()"):
+    for call in (
+        "relane_v1()",
+        "drop_limits_v1('site', '{}')",
+        "forget_v1()",
+        "retain_v1()",
+        "partitions_v1()",
+    ):
         ledger.rows(f"select rowlock.{call}")
     assert ledger.value("select rowlock.purge_v1(%s, '{dead,canceled}')", QUEUE) == 4
     ledger.rows("update rowlock.queue set suspended = true; delete from rowlock.runner where id > 0")

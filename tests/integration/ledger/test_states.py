@@ -61,17 +61,27 @@ ACTIONS: dict[str, Callable[[LedgerClient, str, str], object]] = {
     "start_v1": lambda ledger, run, to: ledger.start(run),
     "finish_v1": finish,
     "sweep_v1": sweep,
-    "hand_back_v1": lambda ledger, run, to: ledger.rows("select rowlock.hand_back_v1(array[%s::uuid], array[1], %s)", run, ledger.token),
-    "unqueue_v1": lambda ledger, run, to: ledger.rows("select rowlock.unqueue_v1(array[%s::uuid], array[1])", run),
+    "hand_back_v1": lambda ledger, run, to: ledger.rows(
+        "select rowlock.hand_back_v1(array[%s::uuid], array[1], %s)", run, ledger.token
+    ),
+    "unqueue_v1": lambda ledger, run, to: ledger.rows(
+        "select rowlock.unqueue_v1(array[%s::uuid], array[1])", run
+    ),
     "postpone_v1": lambda ledger, run, to: ledger.rows("select rowlock.postpone_v1(%s, 1, '{}')", run),
-    "pass_over_v1": lambda ledger, run, to: ledger.rows("select rowlock.pass_over_v1(array[%s::uuid], array[1], 30)", run),
+    "pass_over_v1": lambda ledger, run, to: ledger.rows(
+        "select rowlock.pass_over_v1(array[%s::uuid], array[1], 30)", run
+    ),
     "cancel_v1": lambda ledger, run, to: ledger.rows("select rowlock.cancel_v1(array[%s::uuid])", run),
     "requeue_v1": lambda ledger, run, to: ledger.rows("select rowlock.requeue_v1(array[%s::uuid])", run),
 }
 
 
-@pytest.mark.parametrize(("source", "target", "function"), EDGES, ids=[f"{a} to {b} by {f}" for a, b, f in EDGES])
-def test_every_edge_of_the_table_is_what_the_ledger_does(ledger: LedgerClient, source: str, target: str, function: str) -> None:
+@pytest.mark.parametrize(
+    ("source", "target", "function"), EDGES, ids=[f"{a} to {b} by {f}" for a, b, f in EDGES]
+)
+def test_every_edge_of_the_table_is_what_the_ledger_does(
+    ledger: LedgerClient, source: str, target: str, function: str
+) -> None:
     if source == "-":
         assert ledger.state(ledger.enqueue()) == target
         return
@@ -84,7 +94,8 @@ def test_every_edge_of_the_table_is_what_the_ledger_does(ledger: LedgerClient, s
 
 def test_the_table_names_exactly_the_states_the_database_accepts(ledger: LedgerClient) -> None:
     checks = ledger.rows(
-        "select pg_get_constraintdef(oid) from pg_constraint where conrelid in ('rowlock.active'::regclass, 'rowlock.done'::regclass) and contype = 'c'"
+        "select pg_get_constraintdef(oid) from pg_constraint where conrelid in ('rowlock.active'::regclass,"
+        " 'rowlock.done'::regclass) and contype = 'c'"
     )
     accepted = {state for (text,) in checks if "state" in text for state in re.findall(r"'(\w+)'", text)}
     assert {state for edge in EDGES for state in edge[:2]} - {"-"} == accepted

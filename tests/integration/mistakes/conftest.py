@@ -28,9 +28,17 @@ def own_redis() -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="session")
 def shop(
-    kube_control_plane: KubeControlPlane, own_postgres: PostgresServer, own_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
+    kube_control_plane: KubeControlPlane,
+    own_postgres: PostgresServer,
+    own_redis: RedisServer,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Stage]:
-    room = OperatorRoom(kube_control_plane, own_postgres.new_database(ledger=False), own_redis.url, tmp_path_factory.mktemp("shop"))
+    room = OperatorRoom(
+        kube_control_plane,
+        own_postgres.new_database(ledger=False),
+        own_redis.url,
+        tmp_path_factory.mktemp("shop"),
+    )
     try:
         yield Stage(room)
     finally:

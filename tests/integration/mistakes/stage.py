@@ -1,4 +1,6 @@
-"""A running installation that every test of this folder makes its mistakes in, beside a source that is well."""
+"""A running installation that every test of this folder makes its mistakes in, beside a source that is
+well.
+"""
 
 import json
 from typing import Any
@@ -10,8 +12,13 @@ from tests.services.process import wait_until
 from tests.services.rows import add_orders, create_orders
 
 ROLE = "keeper"  # the operator's login: no superuser, so that rights mean something
-QUEUE = work_queue("orders", imports=["tests.services.journal_tasks"], tasks=["count", "fails"], scaling={"max": 1})
-TABLE = "create table {}(id bigint primary key, amount numeric default 1, status text not null default 'new', error text)"
+QUEUE = work_queue(
+    "orders", imports=["tests.services.journal_tasks"], tasks=["count", "fails"], scaling={"max": 1}
+)
+TABLE = (
+    "create table {}(id bigint primary key, amount numeric default 1, status text not null default 'new',"
+    " error text)"
+)
 PATIENCE_SECONDS = 60.0  # two loaded cores
 
 
@@ -35,7 +42,13 @@ class Stage:
 
     def source(self, name: str, **spec: Any) -> Manifest:
         """A RowSource on the table of its own name."""
-        given = {"workQueueRef": {"name": "orders"}, "table": name, "task": "count", "columns": ["id"], "statusColumn": STATUS_COLUMN}
+        given = {
+            "workQueueRef": {"name": "orders"},
+            "table": name,
+            "task": "count",
+            "columns": ["id"],
+            "statusColumn": STATUS_COLUMN,
+        }
         return row_source(name.replace("_", "-"), **{**given, **spec})
 
     def table(self, name: str, *, rows: int = 2, ddl: str = TABLE) -> None:
@@ -53,7 +66,11 @@ class Stage:
 
         def there() -> bool:
             seen.update(self.room.condition("RowSource", name.replace("_", "-"), type_))
-            return seen.get("status") == bad and seen["reason"] == reason and all(word in seen["message"] for word in words)
+            return (
+                seen.get("status") == bad
+                and seen["reason"] == reason
+                and all(word in seen["message"] for word in words)
+            )
 
         try:
             wait_until(there, f"{name} says {reason} with {words}", PATIENCE_SECONDS)
@@ -64,7 +81,9 @@ class Stage:
     def well(self, name: str) -> None:
         """Its conditions have nothing to complain of."""
         for type_, status in (("Ready", "True"), ("Degraded", "False")):
-            self.room.wait_condition("RowSource", name.replace("_", "-"), type_, status=status, deadline_seconds=PATIENCE_SECONDS)
+            self.room.wait_condition(
+                "RowSource", name.replace("_", "-"), type_, status=status, deadline_seconds=PATIENCE_SECONDS
+            )
 
     def succeeded(self, name: str) -> int:
         query = "select count(*) from rowlock.run where source = %s and state = 'succeeded'"
@@ -103,7 +122,13 @@ class Stage:
     def others_are_served(self) -> None:
         """Rows of the healthy source flow now."""
         add_orders(self.room.url, 3)
-        wait_until(lambda: not self.sql("select from orders where status <> 'done'"), "the healthy source goes on", 20)
+        wait_until(
+            lambda: not self.sql("select from orders where status <> 'done'"),
+            "the healthy source goes on",
+            20,
+        )
 
     def log_lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.operator.log.read_text().splitlines() if line.startswith("{")]
+        return [
+            json.loads(line) for line in self.operator.log.read_text().splitlines() if line.startswith("{")
+        ]

@@ -1,4 +1,6 @@
-"""The twins: what one bad row, one row without a key and one locked table do to all others where nothing guards against them."""
+"""The twins: what one bad row, one row without a key and one locked table do to all others where nothing
+guards against them.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +16,15 @@ from rowlock_operator.rows.source_table import Inspection, SourcePlan
 from tests.services.operator import counted_for
 from tests.services.postgres import connect
 from tests.services.process import wait_until
-from tests.services.rows import Bench, add_orders, create_orders, dispatching, order_plan, run_states, statuses
+from tests.services.rows import (
+    Bench,
+    add_orders,
+    create_orders,
+    dispatching,
+    order_plan,
+    run_states,
+    statuses,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -38,7 +48,9 @@ def test_one_refused_row_is_left_out(bench: Bench, database: str) -> None:
     wait_until(lambda: statuses(database) == {"queued": 9, "new": 1}, "the other nine are taken")
 
 
-def test_without_isolation_one_refused_row_holds_up_all(bench: Bench, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_isolation_one_refused_row_holds_up_all(
+    bench: Bench, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(refused, "MOST", 0)
     refuse_one_of_ten(database)
     bench.source()
@@ -49,7 +61,9 @@ def test_without_isolation_one_refused_row_holds_up_all(bench: Bench, database: 
 
 def row_without_key(bench: Bench, url: str) -> None:
     with connect(url) as cursor:
-        cursor.execute("create table keyless(id int unique, amount int, status text default 'new', error text)")
+        cursor.execute(
+            "create table keyless(id int unique, amount int, status text default 'new', error text)"
+        )
         cursor.execute("insert into keyless(id) values (null)")
     bench.source(order_plan(name="default/keyless", table="keyless"))
 
@@ -59,12 +73,15 @@ def test_a_row_without_a_key_is_not_run(bench: Bench, database: str) -> None:
     assert counted_for(2, lambda: sum(run_states(database).values())) == 0
 
 
-def test_without_the_guard_a_row_without_a_key_is_run_again_and_again(bench: Bench, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_guard_a_row_without_a_key_is_run_again_and_again(
+    bench: Bench, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def blind(of: pool.Pool, plan: SourcePlan) -> Inspection:
         return replace(inspect(of, plan), nullable_key=False, sorts=False)  # as with rows enough for an index
 
     monkeypatch.setattr(dispatch_database, "inspect", blind)
-    monkeypatch.setattr(Source, "_why_unmarked", lambda self, there, status: None)  # a second guard: such a row cannot be marked
+    # a second guard: such a row cannot be marked
+    monkeypatch.setattr(Source, "_why_unmarked", lambda self, there, status: None)
     row_without_key(bench, database)
     wait_until(lambda: sum(run_states(database).values()) > 3, "one row is many runs")
 
@@ -90,7 +107,9 @@ def test_a_locked_table_holds_up_no_other(bench: Bench, database: str) -> None:
         holder.close()
 
 
-def test_without_patience_a_locked_table_holds_up_the_others(bench: Bench, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_patience_a_locked_table_holds_up_the_others(
+    bench: Bench, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pool, "_PATIENCE", "select 1")
     holder = lock_one_table(bench, database)
     try:

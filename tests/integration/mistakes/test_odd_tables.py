@@ -12,7 +12,8 @@ def test_reserved_words_quotes_percent_signs_and_braces_in_names(stage: Stage) -
     stage.sql('create schema "50 % off"')
     stage.sql('grant usage on schema "50 % off" to keeper')
     stage.sql(
-        """create table "50 % off"."sel""ect's {0} %s"("order" int primary key, "Wert in %" int default 7, "it's {x}" text default 'new', "user" text,
+        """create table "50 % off"."sel""ect's {0} %s"("order" int primary key, "Wert in %" int default 7,
+             "it's {x}" text default 'new', "user" text,
              "from" text default 'a')"""
     )
     stage.sql("""grant select, update on "50 % off"."sel""ect's {0} %s" to keeper""")
@@ -29,7 +30,9 @@ def test_reserved_words_quotes_percent_signs_and_braces_in_names(stage: Stage) -
         limits=[{"name": "each", "key": "Wert in %", "concurrency": 5}],
     )
     stage.flows("odd_names")
-    assert stage.arguments("odd_names") == [{"order": number, "Wert in %": 7, "it's {x}": "new"} for number in (1, 2)]
+    assert stage.arguments("odd_names") == [
+        {"order": number, "Wert in %": 7, "it's {x}": "new"} for number in (1, 2)
+    ]
     table, column = """"50 %% off"."sel""ect's {0} %%s\"""", '"it\'s {x}"'
     stage.written(table, column=column)
     stage.well("odd_names")
@@ -79,7 +82,10 @@ def test_every_type_of_column_becomes_an_argument(stage: Stage) -> None:
     stage.sql("create domain positive as int check (value > 0)")
     stage.sql("create type pair as (a int, b text)")
     columns = ", ".join(f"{name} {type_}" for name, (type_, _, _) in ODD.items())
-    stage.sql(f"create table odd_types(id int primary key, {columns}, status text not null default 'new', error text)")
+    stage.sql(
+        f"create table odd_types(id int primary key, {columns}, status text not null default 'new', error"
+        " text)"
+    )
     values = ", ".join(value for _, value, _ in ODD.values())
     stage.sql(f"insert into odd_types(id, {', '.join(ODD)}) values (1, {values})")
     stage.create("odd_types", columns=list(ODD))
@@ -90,8 +96,15 @@ def test_every_type_of_column_becomes_an_argument(stage: Stage) -> None:
 
 @pytest.mark.parametrize(
     ("type_", "first"),
-    [("smallint", "1"), ("uuid", "gen_random_uuid()"), ("text", "'a''b % \U0001f600'"), ("char(12)", "'x'"), ("varchar(9)", "''"), ("numeric", "'NaN'")],
-)  # fmt: skip
+    [
+        ("smallint", "1"),
+        ("uuid", "gen_random_uuid()"),
+        ("text", "'a''b % \U0001f600'"),
+        ("char(12)", "'x'"),
+        ("varchar(9)", "''"),
+        ("numeric", "'NaN'"),
+    ],
+)
 def test_a_key_of_every_supported_type_gets_its_outcome(stage: Stage, type_: str, first: str) -> None:
     name = f"key_{type_.split('(')[0]}"
     stage.sql(f"create table {name}(id {type_} primary key, status text not null default 'new', error text)")
@@ -117,19 +130,34 @@ def test_rows_without_a_key_are_left_alone_told_and_taken_once_they_have_one(sta
 
 def test_a_value_of_100_megabytes_is_left_alone_and_told_and_holds_up_no_other(stage: Stage) -> None:
     stage.table(
-        "huge", rows=5, ddl="create table {}(id int primary key, body text default 'x', status text not null default 'new', error text)"
+        "huge",
+        rows=5,
+        ddl=(
+            "create table {}(id int primary key, body text default 'x', status text not null default 'new',"
+            " error text)"
+        ),
     )
     stage.sql("update huge set body = repeat('rowlock ', 13107200) where id = 3")
     stage.create("huge", columns=["id", "body"])
     stage.settled("huge", {number: "new" if number == 3 else "done" for number in range(1, 6)})
-    stage.told("huge", "RowsLeftOut", "1 with more than 1024 KiB in one of body", "let the task read it", type_="Degraded")
+    stage.told(
+        "huge",
+        "RowsLeftOut",
+        "1 with more than 1024 KiB in one of body",
+        "let the task read it",
+        type_="Degraded",
+    )
     stage.room.change("RowSource", "huge", columns=["id"])
     stage.settled("huge", dict.fromkeys(range(1, 6), "done"))
     stage.well("huge")
 
 
 def test_a_value_of_nearly_a_megabyte_is_taken(stage: Stage) -> None:
-    stage.table("large", rows=0, ddl="create table {}(id int primary key, body text, status text not null default 'new', error text)")
+    stage.table(
+        "large",
+        rows=0,
+        ddl="create table {}(id int primary key, body text, status text not null default 'new', error text)",
+    )
     stage.sql("insert into large(id, body) values (1, repeat('x', 1048576))")
     stage.create("large", columns=["body"])
     stage.flows("large", 1)
@@ -137,16 +165,25 @@ def test_a_value_of_nearly_a_megabyte_is_taken(stage: Stage) -> None:
 
 
 def test_an_error_longer_than_its_column_is_cut(stage: Stage) -> None:
-    stage.table("short_error", rows=1, ddl="create table {}(id int primary key, status text not null default 'new', error varchar(9))")
+    stage.table(
+        "short_error",
+        rows=1,
+        ddl="create table {}(id int primary key, status text not null default 'new', error varchar(9))",
+    )
     stage.create("short_error", task="fails", columns=None, args={"permanent": "id"})
     stage.settled("short_error", {1: "error"})
     assert stage.sql("select error from short_error") == [("no such c",)]
 
 
 def test_a_partitioned_table_whose_key_is_unique(stage: Stage) -> None:
-    stage.sql("create table parts(id int primary key, status text not null default 'new', error text) partition by hash (id)")
+    stage.sql(
+        "create table parts(id int primary key, status text not null default 'new', error text) partition by"
+        " hash (id)"
+    )
     for number in range(3):
-        stage.sql(f"create table parts_{number} partition of parts for values with (modulus 3, remainder {number})")
+        stage.sql(
+            f"create table parts_{number} partition of parts for values with (modulus 3, remainder {number})"
+        )
     stage.sql("insert into parts(id) select generate_series(1, 30)")
     stage.create("parts")
     stage.settled("parts", dict.fromkeys(range(1, 31), "done"))
@@ -165,7 +202,10 @@ def test_a_view_with_a_trigger_instead_of_an_update(stage: Stage) -> None:
     stage.sql("create table right_half(id int primary key, price int)")
     stage.sql("insert into right_half select i, 10 * i from generate_series(1, 2) i")
     stage.sql("grant select, update on right_half to keeper")
-    stage.sql("create view joined as select l.id, r.price, l.status, l.error from left_half l join right_half r using (id)")
+    stage.sql(
+        "create view joined as select l.id, r.price, l.status, l.error from left_half l join right_half r"
+        " using (id)"
+    )
     stage.sql(
         "create function set_left() returns trigger language plpgsql as $$ begin"
         " update left_half set status = new.status, error = new.error where id = new.id; return new; end $$"

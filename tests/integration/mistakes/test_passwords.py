@@ -1,4 +1,6 @@
-"""Two dozen odd passwords, in every place that reads an address: percent-encoded they all work, as they are nothing of them is seen."""
+"""Two dozen odd passwords, in every place that reads an address: percent-encoded they all work, as they are
+nothing of them is seen.
+"""
 
 import json
 import os
@@ -49,7 +51,9 @@ def guarded_postgres() -> Iterator[PostgresServer]:
     server.stop()
 
 
-def test_every_password_logs_in_where_it_is_percent_encoded_or_quoted(guarded_postgres: PostgresServer) -> None:
+def test_every_password_logs_in_where_it_is_percent_encoded_or_quoted(
+    guarded_postgres: PostgresServer,
+) -> None:
     pool = Pool(guarded_postgres.url())
     for password in ODD_PASSWORDS.values():
         password = password[:500]  # what PostgreSQL takes at most
@@ -57,7 +61,10 @@ def test_every_password_logs_in_where_it_is_percent_encoded_or_quoted(guarded_po
         url = guarded_postgres.url(user=f"odd:{escaped(password)}")
         assert Pool(url).rows("who", "select current_user") == [("odd",)], password
         connect_worker(url, "test").close()
-        words = f"host=127.0.0.1 port={guarded_postgres.port} user=odd dbname=postgres password={quoted(password)}"
+        words = (
+            f"host=127.0.0.1 port={guarded_postgres.port} user=odd dbname=postgres"
+            f" password={quoted(password)}"
+        )
         assert Pool(words).rows("who", "select current_user") == [("odd",)], password
     pool.close()
 
@@ -65,7 +72,9 @@ def test_every_password_logs_in_where_it_is_percent_encoded_or_quoted(guarded_po
 def test_every_password_of_redis_logs_in_where_it_is_percent_encoded(own_redis: RedisServer) -> None:
     with redis.Redis.from_url(own_redis.url) as client:
         for password in ODD_PASSWORDS.values():
-            client.execute_command("ACL", "SETUSER", "odd", "reset", "on", f">{password}", "~*", "&*", "+@all")
+            client.execute_command(
+                "ACL", "SETUSER", "odd", "reset", "on", f">{password}", "~*", "&*", "+@all"
+            )
             url = own_redis.url.replace("//", f"//odd:{escaped(password)}@")
             assert RedisQueues(url).lost("default/none", []) == set()
             assert connect_redis(url).ping(), password
@@ -76,19 +85,36 @@ def test_every_password_of_redis_logs_in_where_it_is_percent_encoded(own_redis: 
 def test_commands_tell_the_remedy_and_nothing_of_the_address(
     password: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    database, transport = f"postgresql://app:{password}@db.example:5432/shop", f"redis://:{password}@db.example:6379/0"
+    database, transport = (
+        f"postgresql://app:{password}@db.example:5432/shop",
+        f"redis://:{password}@db.example:6379/0",
+    )
     said = []
     for words in (["runs"], ["health", "-o", "json"], ["info"]):
-        result = CliRunner().invoke(rowlock, words, env={"ROWLOCK_DATABASE_URL": database, "ROWLOCK_DATABASE_URL_FILE": ""})
+        result = CliRunner().invoke(
+            rowlock, words, env={"ROWLOCK_DATABASE_URL": database, "ROWLOCK_DATABASE_URL_FILE": ""}
+        )
         assert result.exit_code == 1, result.output
         said.append(result.output + repr(result.exception))
-    for name, value in {"QUEUE": "default/orders", "TICK": "t", "TICK_SCHEDULE": "s", "TICK_TASK": "t", "DATABASE_URL": database}.items():
+    for name, value in {
+        "QUEUE": "default/orders",
+        "TICK": "t",
+        "TICK_SCHEDULE": "s",
+        "TICK_TASK": "t",
+        "DATABASE_URL": database,
+    }.items():
         monkeypatch.setenv(f"ROWLOCK_{name}", value)
     for command in ("run", "once", "migrate", "tick"):
         assert worker_command.main([command]) == 2
         said.append("".join(capfd.readouterr()))
     with pytest.raises(rowlock_jobs.errors.SettingsError) as refused:
-        load_settings({"ROWLOCK_QUEUE": "a/b", "ROWLOCK_DATABASE_URL": "postgresql://h/d", "ROWLOCK_REDIS_URL": transport})
+        load_settings(
+            {
+                "ROWLOCK_QUEUE": "a/b",
+                "ROWLOCK_DATABASE_URL": "postgresql://h/d",
+                "ROWLOCK_REDIS_URL": transport,
+            }
+        )
     said.append(str(refused.value))
     assert [text for text in said if REMEDY not in text] == []
     assert not any(shows(text) for text in said)
@@ -98,11 +124,19 @@ def test_commands_tell_the_remedy_and_nothing_of_the_address(
 def test_scripts_of_the_chart_tell_the_remedy_and_nothing_of_the_address(name: str, tmp_path: Path) -> None:
     (tmp_path / "database").write_text(f"postgresql://app:{ODD_PASSWORDS[name]}@db.example:5432/shop\n")
     (tmp_path / "redis").write_text(f"redis://:{ODD_PASSWORDS[name]}@db.example:6379/0\n")
-    files = {"ROWLOCK_DATABASE_URL_FILE": str(tmp_path / "database"), "ROWLOCK_REDIS_URL_FILE": str(tmp_path / "redis")}
+    files = {
+        "ROWLOCK_DATABASE_URL_FILE": str(tmp_path / "database"),
+        "ROWLOCK_REDIS_URL_FILE": str(tmp_path / "redis"),
+    }
     for script in ("wait_for_database.py", "check_installation.py"):
         command = [sys.executable, "-c", (CHART_FILES / script).read_text()]
         done = subprocess.run(
-            command, env={**os.environ, **files, "ROWLOCK_OPERATOR_URL": ""}, capture_output=True, text=True, timeout=60, check=False
+            command,
+            env={**os.environ, **files, "ROWLOCK_OPERATOR_URL": ""},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         assert (done.returncode, REMEDY in done.stdout + done.stderr) == (1, True), done.stdout + done.stderr
         assert not shows(done.stdout + done.stderr)
@@ -113,25 +147,41 @@ def test_nothing_that_the_operator_says_anywhere_holds_a_part_of_an_address(
     log_format: str, kube_control_plane: KubeControlPlane, own_postgres: PostgresServer, tmp_path: Path
 ) -> None:
     room = OperatorRoom(
-        kube_control_plane, own_postgres.new_database(ledger=False), f"redis://:{ODD_PASSWORDS['slash']}@127.0.0.1:1/0", tmp_path
+        kube_control_plane,
+        own_postgres.new_database(ledger=False),
+        f"redis://:{ODD_PASSWORDS['slash']}@127.0.0.1:1/0",
+        tmp_path,
     )
     try:
         for number, password in enumerate(ODD_PASSWORDS.values()):
-            urls = {"url": f"postgresql://app:{password}@127.0.0.1:1/shop", "workerUrl": f"postgresql://app:{password}@127.0.0.1:1/shop"}
+            urls = {
+                "url": f"postgresql://app:{password}@127.0.0.1:1/shop",
+                "workerUrl": f"postgresql://app:{password}@127.0.0.1:1/shop",
+            }
             room.secret(f"odd{number}", **urls)
-            room.create(work_queue(f"odd{number}", tasks=["count"], databaseRef={"secretName": f"odd{number}"}))
+            room.create(
+                work_queue(f"odd{number}", tasks=["count"], databaseRef={"secretName": f"odd{number}"})
+            )
         room.create(work_queue("redis", tasks=["count"]))
         operator = room.operator(rowlock_log_format=log_format)
         for number, password in enumerate(ODD_PASSWORDS.values()):
             reason = "SecretMalformed" if must_be_escaped(password) else "DatabaseUnreachable"
-            room.wait_condition("WorkQueue", f"odd{number}", status="False", reason=reason, deadline_seconds=TOLD_SECONDS)
+            room.wait_condition(
+                "WorkQueue", f"odd{number}", status="False", reason=reason, deadline_seconds=TOLD_SECONDS
+            )
         room.sql("select rowlock.enqueue_v1(%s, 'count')", f"{room.namespace}/redis")
-        told = room.wait_condition("WorkQueue", "redis", status="False", reason="SecretMalformed", deadline_seconds=TOLD_SECONDS)
+        told = room.wait_condition(
+            "WorkQueue", "redis", status="False", reason="SecretMalformed", deadline_seconds=TOLD_SECONDS
+        )
         assert REMEDY in told["message"]
         assert operator.alive
         path = f"/apis/rowlock.dev/v1alpha1/namespaces/{room.namespace}/workqueues"
         events = f"/api/v1/namespaces/{room.namespace}/events"
-        wait_until(lambda: "SecretMalformed" in json.dumps(room.must("GET", events)), "events are written", TOLD_SECONDS)
+        wait_until(
+            lambda: "SecretMalformed" in json.dumps(room.must("GET", events)),
+            "events are written",
+            TOLD_SECONDS,
+        )
         seen = {
             "objects": json.dumps(room.must("GET", path), ensure_ascii=False),
             "events": json.dumps(room.must("GET", events), ensure_ascii=False),

@@ -1,4 +1,6 @@
-"""What is wrong with the Secret, the login or the servers of one WorkQueue: told without a password, others served, mended without a restart."""
+"""What is wrong with the Secret, the login or the servers of one WorkQueue: told without a password, others
+served, mended without a restart.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,12 +32,18 @@ def mortal_postgres() -> Iterator[PostgresServer]:
 def with_queue(stage: Stage, name: str, url: str, *, worker_url: str = "") -> None:
     """A WorkQueue of its own Secret, a table of the same name with two rows, and its source."""
     stage.room.secret(name, url=url, workerUrl=worker_url or url)
-    stage.room.create(work_queue(name, imports=["tests.services.journal_tasks"], tasks=["count"], databaseRef={"secretName": name}))
+    stage.room.create(
+        work_queue(
+            name, imports=["tests.services.journal_tasks"], tasks=["count"], databaseRef={"secretName": name}
+        )
+    )
     stage.create(name, workQueueRef={"name": name})
 
 
 def told(stage: Stage, name: str, reason: str, *words: str) -> None:
-    message = stage.room.wait_condition("WorkQueue", name, status="False", reason=reason, deadline_seconds=TOLD_SECONDS)["message"]
+    message = stage.room.wait_condition(
+        "WorkQueue", name, status="False", reason=reason, deadline_seconds=TOLD_SECONDS
+    )["message"]
     assert all(word in message for word in words), message
 
 
@@ -59,21 +67,37 @@ def test_a_url_that_cannot_be_read_is_told_without_showing_it(stage: Stage) -> N
     with_queue(stage, "badurl", "postgres:/app:hunter2@db/shop")
     told(stage, "badurl", "SecretMalformed", "postgresql://USER:PASSWORD@HOST", "%40 for @")
     stage.room.secret("badurl", url="postgresql://app:hunter2@of@127.0.0.1/shop", workerUrl="x")
-    wait_until(lambda: "more than one @" in stage.room.condition("WorkQueue", "badurl")["message"], "the @ is told", TOLD_SECONDS)
-    shown = stage.operator.log.read_text() + str(stage.room.get("WorkQueue", "badurl")) + str(stage.room.get("RowSource", "badurl"))
+    wait_until(
+        lambda: "more than one @" in stage.room.condition("WorkQueue", "badurl")["message"],
+        "the @ is told",
+        TOLD_SECONDS,
+    )
+    shown = (
+        stage.operator.log.read_text()
+        + str(stage.room.get("WorkQueue", "badurl"))
+        + str(stage.room.get("RowSource", "badurl"))
+    )
     assert "hunter2" not in shown, NO_SOURCE
     stage.room.secret("badurl", url=stage.room.url, workerUrl=stage.room.url)
     stage.room.wait_condition("WorkQueue", "badurl", status="True", deadline_seconds=TOLD_SECONDS)
 
 
-def test_a_wrong_password_is_told_and_rows_flow_once_the_secret_holds_the_right_one(stage: Stage, own_postgres: PostgresServer) -> None:
+def test_a_wrong_password_is_told_and_rows_flow_once_the_secret_holds_the_right_one(
+    stage: Stage, own_postgres: PostgresServer
+) -> None:
     stage.sql("create role careful login superuser password 'the-right-word'")
     rules = own_postgres.folder / "data" / "pg_hba.conf"
     rules.write_text(f"host all careful 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
     stage.sql("select pg_reload_conf()")
     table_of(stage.room.url, "careful")
     with_queue(stage, "careful", stage.room.url.replace("postgres@", "careful:not-the-word@"))
-    told(stage, "careful", "WrongCredentials", "password authentication failed", "Correct the login in the Secret")
+    told(
+        stage,
+        "careful",
+        "WrongCredentials",
+        "password authentication failed",
+        "Correct the login in the Secret",
+    )
     assert "not-the-word" not in stage.operator.log.read_text() + str(stage.room.get("WorkQueue", "careful"))
     stage.others_are_served()
     right = stage.room.url.replace("postgres@", "careful:the-right-word@")
@@ -97,7 +121,9 @@ def test_rows_flow_through_pgbouncer_in_transaction_mode(stage: Stage, own_postg
         bouncer.stop()
 
 
-def test_a_database_that_is_away_at_the_start_and_later_holds_up_no_other(stage: Stage, mortal_postgres: PostgresServer) -> None:
+def test_a_database_that_is_away_at_the_start_and_later_holds_up_no_other(
+    stage: Stage, mortal_postgres: PostgresServer
+) -> None:
     url = mortal_postgres.new_database(ledger=False)
     table_of(url, "away")
     mortal_postgres.kill()
@@ -125,11 +151,19 @@ def test_a_redis_that_is_away_at_the_start_is_told_and_recovered_from(
     try:
         create_orders(room.url, rows=10)
         room.create(QUEUE)
-        room.create(row_source("orders", workQueueRef={"name": "orders"}, task="count", statusColumn=STATUS_COLUMN))
+        room.create(
+            row_source("orders", workQueueRef={"name": "orders"}, task="count", statusColumn=STATUS_COLUMN)
+        )
         operator = room.operator()
-        condition = room.wait_condition("WorkQueue", "orders", status="False", reason="RedisUnreachable", deadline_seconds=TOLD_SECONDS)
+        condition = room.wait_condition(
+            "WorkQueue", "orders", status="False", reason="RedisUnreachable", deadline_seconds=TOLD_SECONDS
+        )
         assert "Runs stay in the database" in condition["message"]
-        warnings = [line for line in operator.log.read_text().splitlines() if '"warning"' in line and "redis" in line.lower()]
+        warnings = [
+            line
+            for line in operator.log.read_text().splitlines()
+            if '"warning"' in line and "redis" in line.lower()
+        ]
         assert len(warnings) < 10, warnings
         assert "Traceback" not in operator.log.read_text()
         server.start()

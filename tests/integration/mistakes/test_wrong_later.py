@@ -72,10 +72,14 @@ def test_one_outcome_that_is_refused_holds_up_no_other(stage: Stage) -> None:
 
 def test_one_row_that_a_trigger_refuses_holds_up_no_other(stage: Stage) -> None:
     stage.sql(
-        "create function not_this_one() returns trigger language plpgsql as $$ begin raise exception 'row % is closed', new.id; end $$"
+        "create function not_this_one() returns trigger language plpgsql as $$ begin raise exception 'row %"
+        " is closed', new.id; end $$"
     )
     stage.table("refuses_one", rows=20)
-    stage.sql("create trigger closed before update on refuses_one for each row when (new.id = 2) execute function not_this_one()")
+    stage.sql(
+        "create trigger closed before update on refuses_one for each row when (new.id = 2) execute function"
+        " not_this_one()"
+    )
     stage.create("refuses_one")
     stage.settled("refuses_one", {number: "new" if number == 2 else "done" for number in range(1, 21)})
     stage.told("refuses_one", "RowsLeftOut", "id 2", "row 2 is closed", type_="Degraded")
@@ -85,7 +89,10 @@ def test_one_row_that_a_trigger_refuses_holds_up_no_other(stage: Stage) -> None:
 
 
 def test_a_trigger_that_refuses_every_row_is_the_sources_trouble(stage: Stage) -> None:
-    stage.sql("create function closed() returns trigger language plpgsql as $$ begin raise exception 'the books are closed'; end $$")
+    stage.sql(
+        "create function closed() returns trigger language plpgsql as $$ begin raise exception 'the books are"
+        " closed'; end $$"
+    )
     stage.table("refuses_all", rows=50)
     stage.sql("create trigger closed before update on refuses_all for each row execute function closed()")
     stage.create("refuses_all")
@@ -96,8 +103,13 @@ def test_a_trigger_that_refuses_every_row_is_the_sources_trouble(stage: Stage) -
 
 
 def test_a_value_that_json_cannot_hold_holds_up_no_other(stage: Stage) -> None:
-    stage.sql("create table nul_in_json(id int primary key, body json, status text not null default 'new', error text)")
-    stage.sql("insert into nul_in_json(id, body) select i, json_build_object('n', i) from generate_series(1, 10) i")
+    stage.sql(
+        "create table nul_in_json(id int primary key, body json, status text not null default 'new', error"
+        " text)"
+    )
+    stage.sql(
+        "insert into nul_in_json(id, body) select i, json_build_object('n', i) from generate_series(1, 10) i"
+    )
     stage.sql("""update nul_in_json set body = '{"n": "a\\u0000b"}' where id = 4""")
     stage.create("nul_in_json", columns=["id", "body"])
     stage.settled("nul_in_json", {number: "new" if number == 4 else "done" for number in range(1, 11)})
@@ -142,7 +154,10 @@ def test_a_row_that_its_user_holds_is_left_until_it_is_free(stage: Stage) -> Non
 def test_a_status_column_whose_type_changes(stage: Stage) -> None:
     begun(stage, "changes_type")
     stage.sql("create type phase as enum ('new', 'queued', 'done', 'error')")
-    stage.sql("alter table changes_type alter column status drop default, alter column status type phase using status::phase")
+    stage.sql(
+        "alter table changes_type alter column status drop default, alter column status type phase using"
+        " status::phase"
+    )
     stage.sql("insert into changes_type(id, status) values (3, 'new')")
     stage.settled("changes_type", {1: "done", 2: "done", 3: "done"})
     stage.well("changes_type")

@@ -33,7 +33,9 @@ async def wrapped(run: Run) -> str:
 
 @task("waits")
 async def waits(run: Run) -> Any:
-    """In one of the ways in which a coroutine waits, and notices its end in one of the ways in which it can."""
+    """In one of the ways in which a coroutine waits, and notices its end in one of the ways in which it
+    can.
+    """
     note = functools.partial(_note, run.args["note"])
     note("begun")
     try:

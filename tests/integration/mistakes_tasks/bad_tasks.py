@@ -72,7 +72,9 @@ def describe(_run: Run) -> dict[str, Any]:
         "sockets": len(sockets()),
         "files_limit": resource.getrlimit(resource.RLIMIT_NOFILE),
         "timers": [signal.getitimer(timer)[0] for timer in (signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)],
-        "handlers": [str(signal.getsignal(number)) for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGHUP)],
+        "handlers": [
+            str(signal.getsignal(number)) for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGHUP)
+        ],
         "context": CUSTOMER.get(),
         "precision": decimal.getcontext().prec,
         "recursion": sys.getrecursionlimit(),
@@ -453,7 +455,12 @@ def outlives(run: Run) -> str:
         while not Path(run.args["release"]).exists():
             time.sleep(0.01)
         said = []
-        for use in (run.transaction, run.connection, lambda: run.begin_effect("late"), lambda: run.progress(done=1)):
+        for use in (
+            run.transaction,
+            run.connection,
+            lambda: run.begin_effect("late"),
+            lambda: run.progress(done=1),
+        ):
             try:
                 use()
             except StaleAttempt as error:

@@ -14,7 +14,9 @@ from tests.services.process import wait_until
 
 
 class BadStage(Stage):
-    """A stage whose workers know the tasks of `bad_tasks`. Each test has a worker of its own, so that nothing bad is left for the next one."""
+    """A stage whose workers know the tasks of `bad_tasks`. Each test has a worker of its own, so that nothing
+    bad is left for the next one.
+    """
 
     def environment(self, **changes: str) -> dict[str, str]:
         mine = {"imports": "tests.integration.mistakes_tasks.bad_tasks", "tasks": ",".join(NAMES)}
@@ -53,7 +55,9 @@ def worker(stage: BadStage) -> WorkerProcess:
 
 
 def grown_bytes(pid: int) -> int:
-    """How much a worker held at most beyond what it was forked with: this process, which has whatever the tests before needed."""
+    """How much a worker held at most beyond what it was forked with: this process, which has whatever the
+    tests before needed.
+    """
     return memory_bytes(pid) - memory_bytes(os.getpid(), "VmRSS")
 
 

@@ -14,7 +14,9 @@ from tests.services.rows import dispatching, order_plan
 pytestmark = pytest.mark.integration
 
 
-def test_a_task_that_is_not_allowed_is_refused_with_the_place_to_allow_it(stage: BadStage, worker: WorkerProcess) -> None:
+def test_a_task_that_is_not_allowed_is_refused_with_the_place_to_allow_it(
+    stage: BadStage, worker: WorkerProcess
+) -> None:
     (run_id,) = stage.run("no_such_task")
     failure = stage.wait_state(run_id, "dead")["failure"]
     assert (failure["class"], failure["reason"]) == ("input", "TaskNotAllowed")
@@ -38,7 +40,9 @@ def test_enqueue_takes_nothing_but_named_arguments(stage: BadStage, args: str) -
     assert stage.sql("select count(*) from rowlock.run") == [(0,)]
 
 
-@pytest.mark.parametrize("args", ["{'a': 1}", '{"a": NaN}', '{"a": "\\u0000"}', "{"], ids=["quotes", "NaN", "NUL", "cut off"])
+@pytest.mark.parametrize(
+    "args", ["{'a': 1}", '{"a": NaN}', '{"a": "\\u0000"}', "{"], ids=["quotes", "NaN", "NUL", "cut off"]
+)
 def test_what_is_no_json_is_refused_where_it_is_written(stage: BadStage, args: str) -> None:
     with pytest.raises(psycopg2.DataError):
         stage.sql("select rowlock.enqueue_v1(%s, 'echo_args', %s::jsonb)", QUEUE, args)
@@ -60,12 +64,24 @@ def test_odd_arguments_arrive_as_they_were_given(stage: BadStage, worker: Worker
     stage.the_next_run_is_well(worker)
 
 
-@pytest.mark.parametrize("value", ["1" + "0" * 5000, "[" * 3000 + "]" * 3000], ids=["a number of 5001 digits", "3000 brackets deep"])
-def test_arguments_that_python_cannot_read_are_wrong_input_and_not_tried_again(stage: BadStage, worker: WorkerProcess, value: str) -> None:
-    [(run_id,)] = stage.sql("select rowlock.enqueue_v1(%s, 'echo_args', %s::jsonb)::text", QUEUE, f'{{"a": {value}}}')
+@pytest.mark.parametrize(
+    "value",
+    ["1" + "0" * 5000, "[" * 3000 + "]" * 3000],
+    ids=["a number of 5001 digits", "3000 brackets deep"],
+)
+def test_arguments_that_python_cannot_read_are_wrong_input_and_not_tried_again(
+    stage: BadStage, worker: WorkerProcess, value: str
+) -> None:
+    [(run_id,)] = stage.sql(
+        "select rowlock.enqueue_v1(%s, 'echo_args', %s::jsonb)::text", QUEUE, f'{{"a": {value}}}'
+    )
     stage.dispatch(1)
     found = stage.wait_state(run_id, "dead")
-    assert (found["failure"]["class"], found["failure"]["reason"], found["attempt"]) == ("input", "ArgsNotReadable", 1)
+    assert (found["failure"]["class"], found["failure"]["reason"], found["attempt"]) == (
+        "input",
+        "ArgsNotReadable",
+        1,
+    )
     stage.the_next_run_is_well(worker)
 
 
@@ -90,20 +106,30 @@ VALUES = {
 }
 
 
-def test_row_values_of_any_type_reach_the_task_as_json(database: str, redis_url: str, stage: BadStage) -> None:
+def test_row_values_of_any_type_reach_the_task_as_json(
+    database: str, redis_url: str, stage: BadStage
+) -> None:
     def quoted(name: str) -> str:
         return '"' + name.replace('"', '""') + '"'
 
     columns = ", ".join(f"{quoted(name)} {kind}" for name, (kind, _, _) in VALUES.items())
     with connect(database) as cursor:
-        cursor.execute(f"create table orders(id int primary key, status text not null default 'new', error text, {columns})")
+        cursor.execute(
+            "create table orders(id int primary key, status text not null default 'new', error text,"
+            f" {columns})"
+        )
         cursor.execute("create index on orders(id) where status = 'new'")
-        cursor.execute(f"insert into orders values (1, 'new', null, {', '.join(value for _, value, _ in VALUES.values())})")
+        cursor.execute(
+            "insert into orders values (1, 'new', null,"
+            f" {', '.join(value for _, value, _ in VALUES.values())})"
+        )
     with dispatching(database, redis_url) as bench:
         stage.worker(queue="default/orders")
         bench.source(order_plan(task="echo_args", arguments=tuple((name, name) for name in VALUES)))
         [(run_id,)] = _one_run(stage)
-        assert stage.wait_state(run_id, "succeeded")["result"] == {name: value for name, (_, _, value) in VALUES.items()}
+        assert stage.wait_state(run_id, "succeeded")["result"] == {
+            name: value for name, (_, _, value) in VALUES.items()
+        }
 
 
 def _one_run(stage: Stage) -> list[tuple[str]]:

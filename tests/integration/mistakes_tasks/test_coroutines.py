@@ -17,7 +17,10 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def worker(stage: BadStage) -> WorkerProcess:
     return stage.worker(
-        imports="tests.integration.mistakes_tasks.async_tasks", tasks=",".join(NAMES), soft_seconds="0.4", hard_seconds="2.5"
+        imports="tests.integration.mistakes_tasks.async_tasks",
+        tasks=",".join(NAMES),
+        soft_seconds="0.4",
+        hard_seconds="2.5",
     )
 
 
@@ -39,7 +42,11 @@ def test_a_coroutine_is_awaited_however_it_is_wrapped(stage: BadStage) -> None:
 @pytest.mark.usefixtures("worker")
 def test_what_a_coroutine_raises_is_its_failure(stage: BadStage) -> None:
     failure = stage.fails("waits", how="raises", note=str(note(stage)))
-    assert (failure["class"], failure["reason"], failure["message"]) == ("app", "ValueError", "in a coroutine")
+    assert (failure["class"], failure["reason"], failure["message"]) == (
+        "app",
+        "ValueError",
+        "in a coroutine",
+    )
     assert "raise ValueError" in failure["traceback"]
     failure = stage.fails("waits", how="cancels itself", note=str(note(stage)))
     assert (failure["class"], failure["reason"]) == ("app", "CancelledError")
@@ -58,7 +65,11 @@ def test_the_soft_limit_reaches_a_coroutine_wherever_it_waits(stage: BadStage, w
 
 
 def test_a_canceled_coroutine_ends_where_it_waits(stage: BadStage) -> None:
-    worker = stage.worker(imports="tests.integration.mistakes_tasks.async_tasks", tasks=",".join(NAMES), cancel_grace_seconds="30")
+    worker = stage.worker(
+        imports="tests.integration.mistakes_tasks.async_tasks",
+        tasks=",".join(NAMES),
+        cancel_grace_seconds="30",
+    )
     (run_id,) = stage.run("waits", how="gather", note=str(note(stage)))
     wait_until(lambda: lines(stage), "it has begun")
     stage.sql("select rowlock.cancel_v1(array[%s]::uuid[])", run_id)
@@ -68,7 +79,9 @@ def test_a_canceled_coroutine_ends_where_it_waits(stage: BadStage) -> None:
 
 
 @pytest.mark.parametrize(("how", "lost"), [("handler", True), ("timer", True), ("puts back", False)])
-def test_a_soft_limit_that_a_library_took_for_itself_is_told(stage: BadStage, worker: WorkerProcess, how: str, lost: bool) -> None:
+def test_a_soft_limit_that_a_library_took_for_itself_is_told(
+    stage: BadStage, worker: WorkerProcess, how: str, lost: bool
+) -> None:
     assert stage.works("takes_the_alarm", how=how) == "done"
     stage.works("wrapped")
     assert len(worker.events("soft_limit_lost")) == int(lost)

@@ -34,7 +34,9 @@ def test_whatever_is_raised_is_the_tasks_failure_and_the_worker_goes_on(
     stage.the_next_run_is_well(worker)
 
 
-def test_a_message_of_10_mb_is_cut_and_hides_neither_the_place_nor_the_error(stage: BadStage, worker: WorkerProcess) -> None:
+def test_a_message_of_10_mb_is_cut_and_hides_neither_the_place_nor_the_error(
+    stage: BadStage, worker: WorkerProcess
+) -> None:
     failure = stage.fails("raises_badly", what="10 MB message")
     assert failure["message"] == "m" * 1000
     assert len(failure["traceback"]) <= 8000
@@ -45,7 +47,9 @@ def test_a_message_of_10_mb_is_cut_and_hides_neither_the_place_nor_the_error(sta
 
 
 @pytest.mark.parametrize(
-    ("what", "seconds"), [("no number of seconds", None), ("seconds as text", None), ("endless seconds", 366 * 86400)], ids=str
+    ("what", "seconds"),
+    [("no number of seconds", None), ("seconds as text", None), ("endless seconds", 366 * 86400)],
+    ids=str,
 )
 def test_a_wish_to_wait_that_is_no_time_span_does_not_end_the_worker(
     stage: BadStage, worker: WorkerProcess, what: str, seconds: float | None

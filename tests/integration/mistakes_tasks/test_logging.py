@@ -17,7 +17,10 @@ def test_a_worker_is_heard_through_any_logging_configuration(stage: BadStage, lo
     worker.terminate()
     assert worker.wait() == 0
     said = worker.log.read_text()
-    assert [said.count(event) for event in ("worker_started", "run_started", "run_finished", "worker_stopping", "worker_stopped")] == [
+    assert [
+        said.count(event)
+        for event in ("worker_started", "run_started", "run_finished", "worker_stopping", "worker_stopped")
+    ] == [
         1,
         7,
         7,

@@ -22,7 +22,14 @@ def test_a_task_that_writes_100_mb_succeeds_and_a_tenth_of_it_is_kept(stage: Bad
 
 @pytest.mark.parametrize(
     "what",
-    ["sys.stdout", "sys.stdout closed", "descriptor 1 closed", "descriptor 1 replaced", "half a line", "binary noise"],
+    [
+        "sys.stdout",
+        "sys.stdout closed",
+        "descriptor 1 closed",
+        "descriptor 1 replaced",
+        "half a line",
+        "binary noise",
+    ],
 )
 def test_a_task_that_spoils_its_standard_streams_succeeds_and_the_next_run_is_heard(
     stage: BadStage, worker: WorkerProcess, what: str

@@ -1,4 +1,6 @@
-"""Tasks that end their process, leave processes behind, eat memory or do not stop: what it costs, and that the worker lives."""
+"""Tasks that end their process, leave processes behind, eat memory or do not stop: what it costs, and that
+the worker lives.
+"""
 
 import json
 import os
@@ -59,7 +61,11 @@ def test_an_answer_of_another_shape_fails_its_run_and_the_worker_goes_on(stage: 
 def test_a_result_that_is_no_json_at_all_leaves_a_remark_and_is_not_asked_for_ever(stage: BadStage) -> None:
     worker = stage.worker()
     for text in ("{", "[" * 50_000 + "]" * 50_000):
-        (run_id,) = stage.run("ends", how="an answer in the channel", answer=json.dumps(["done", 0, "succeeded", text, None, "", ""]))
+        (run_id,) = stage.run(
+            "ends",
+            how="an answer in the channel",
+            answer=json.dumps(["done", 0, "succeeded", text, None, "", ""]),
+        )
         found = stage.wait_state(run_id, "succeeded")
         assert found["result"]["remark"] == "ResultNotStorable"
     stage.the_next_run_is_well(worker)
@@ -71,7 +77,9 @@ def test_a_task_finds_no_socket_but_the_channel(stage: BadStage, worker: WorkerP
     assert stage.works("describe")["sockets"] == 1
 
 
-def test_what_is_said_between_two_runs_is_neither_ones_failure(stage: BadStage, worker: WorkerProcess) -> None:
+def test_what_is_said_between_two_runs_is_neither_ones_failure(
+    stage: BadStage, worker: WorkerProcess
+) -> None:
     note, release = stage.folder / "note", stage.folder / "go"
     stage.works("whispers", note=str(note), release=str(release))
     before = stage.works("describe")["pid"]
@@ -89,7 +97,9 @@ def test_an_exit_of_a_thread_is_no_exit_of_the_task(stage: BadStage, worker: Wor
 
 
 @pytest.mark.parametrize("what", ["fork", "program", "zombie", "fork that exits properly"])
-def test_processes_left_behind_disturb_nobody_and_end_with_the_process_of_the_tasks(stage: BadStage, what: str) -> None:
+def test_processes_left_behind_disturb_nobody_and_end_with_the_process_of_the_tasks(
+    stage: BadStage, what: str
+) -> None:
     worker = stage.worker(tasks_per_child="3")
     left = stage.works("leaves", what=what)
     stage.the_next_run_is_well(worker)
@@ -112,7 +122,9 @@ def test_a_daemon_that_left_its_process_group_disturbs_nobody(stage: BadStage) -
 
 
 @pytest.mark.parametrize("pieces", ["large", "small"])
-def test_memory_up_to_the_limit_is_the_platforms_failure_and_the_parent_stays_small(stage: BadStage, pieces: str) -> None:
+def test_memory_up_to_the_limit_is_the_platforms_failure_and_the_parent_stays_small(
+    stage: BadStage, pieces: str
+) -> None:
     worker = stage.worker()
     failure = stage.fails("eats", pieces=pieces, bytes=600_000_000)
     assert (failure["class"], failure["reason"]) == ("infra", "MemoryError")
@@ -121,7 +133,9 @@ def test_memory_up_to_the_limit_is_the_platforms_failure_and_the_parent_stays_sm
 
 
 @pytest.mark.parametrize("how", ["ignores SIGTERM", "blocks signals", "swallows everything", "is deep in C"])
-def test_a_task_that_does_not_stop_is_killed_at_its_hard_limit(stage: BadStage, worker: WorkerProcess, how: str) -> None:
+def test_a_task_that_does_not_stop_is_killed_at_its_hard_limit(
+    stage: BadStage, worker: WorkerProcess, how: str
+) -> None:
     before = stage.works("describe")["pid"]
     failure = stage.fails("stays", how=how)
     assert (failure["class"], failure["reason"]) == ("app", "HardTimeLimit")

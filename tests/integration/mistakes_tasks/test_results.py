@@ -1,4 +1,6 @@
-"""A result that cannot be kept leaves a remark in its place; it never fills the memory of the worker or the ledger."""
+"""A result that cannot be kept leaves a remark in its place; it never fills the memory of the worker or the
+ledger.
+"""
 
 import pytest
 
@@ -19,7 +21,9 @@ def test_a_result_of_100_mb_leaves_a_remark_and_no_memory_behind(stage: BadStage
     stage.the_next_run_is_well(worker)
     assert stage.works("describe")["pid"] == before, "the process of the tasks is not worn out by it"
     assert grown_bytes(worker.pid) < 60_000_000, "the parent never held it"
-    assert stage.sql("select pg_total_relation_size('rowlock.done') < 10000000 or count(*) > 0 from rowlock.done") == [(True,)]
+    assert stage.sql(
+        "select pg_total_relation_size('rowlock.done') < 10000000 or count(*) > 0 from rowlock.done"
+    ) == [(True,)]
 
 
 @pytest.mark.parametrize(
@@ -46,10 +50,15 @@ def test_dates_numbers_ids_and_bytes_in_a_result_look_as_they_do_in_arguments(st
     """What a row holds comes back as it was given."""
     stage.worker()
     (row,) = stage.sql(
-        """select to_jsonb(t) from (select timestamptz '2026-01-02 03:04:05+00' as at, date '2026-01-02' as on, 'NaN'::float8 as nan,
+        """select to_jsonb(t) from (select timestamptz '2026-01-02 03:04:05+00' as at,
+          date '2026-01-02' as on, 'NaN'::float8 as nan,
            '\\x00ff'::bytea as raw, '01a206a9-693f-7ce0-93cb-cfb87fa51e52'::uuid as id) t""",
     )
-    assert stage.works("returns", what="all kinds") == row[0] | {"set": [1, 2], "price": "1.10", "color": "red"}
+    assert stage.works("returns", what="all kinds") == row[0] | {
+        "set": [1, 2],
+        "price": "1.10",
+        "color": "red",
+    }
 
 
 def test_writes_stay_where_the_result_beside_them_cannot_be_kept(stage: BadStage) -> None:
@@ -61,7 +70,9 @@ def test_writes_stay_where_the_result_beside_them_cannot_be_kept(stage: BadStage
 
 
 @pytest.mark.parametrize("what", ["a generator", "a lazy map"])
-def test_a_result_that_would_have_to_run_first_is_no_success(stage: BadStage, worker: WorkerProcess, what: str) -> None:
+def test_a_result_that_would_have_to_run_first_is_no_success(
+    stage: BadStage, worker: WorkerProcess, what: str
+) -> None:
     failure = stage.fails("returns", what=what)
     assert (failure["class"], failure["reason"], failure["permanent"]) == ("app", "NothingRan", True)
     assert "loop over it in the task" in failure["message"]

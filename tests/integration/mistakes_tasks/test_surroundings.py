@@ -39,12 +39,18 @@ CHANGES = {
 UNDONE = ("context variable", "decimal", "timers", "asyncio.run", "garbage", "warnings", "logging.disable")
 
 
-def test_the_next_run_has_a_new_process_and_its_author_is_told(stage: BadStage, worker: WorkerProcess) -> None:
+def test_the_next_run_has_a_new_process_and_its_author_is_told(
+    stage: BadStage, worker: WorkerProcess
+) -> None:
     before, told, met = stage.works("describe"), {}, {}
     for number, what in enumerate(CHANGES, 1):
         assert stage.works("spoils", what=what, path=str(stage.folder / "gone")) == "spoiled"
         after = stage.works("describe")
-        met |= {f"{what}: {name}": value for name, value in after.items() if value != before[name] and name != "pid"}
+        met |= {
+            f"{what}: {name}": value
+            for name, value in after.items()
+            if value != before[name] and name != "pid"
+        }
         met |= {f"{what}: same process": after["pid"]} if after["pid"] == before["pid"] else {}
         told[what] = worker.wait_event("child_changed", number)["changed"]
         before = after
@@ -62,7 +68,9 @@ def test_what_nobody_can_miss_is_undone_and_the_process_stays(stage: BadStage, w
     assert worker.events("child_changed") == []
 
 
-def test_a_run_that_seeds_the_random_generator_does_not_tell_the_next_ones_numbers(stage: BadStage, worker: WorkerProcess) -> None:
+def test_a_run_that_seeds_the_random_generator_does_not_tell_the_next_ones_numbers(
+    stage: BadStage, worker: WorkerProcess
+) -> None:
     drawn = [stage.works("draws", seed=7) for _ in range(3)]
     assert len(set(drawn)) == 3
     assert random.Random(7).random() not in drawn
@@ -78,7 +86,9 @@ def test_the_exit_handlers_of_a_replaced_process_run(stage: BadStage, worker: Wo
     assert worker.events("child_ended") == []
 
 
-def test_an_exit_handler_that_hangs_holds_up_nobody_and_is_killed_and_told(stage: BadStage, worker: WorkerProcess) -> None:
+def test_an_exit_handler_that_hangs_holds_up_nobody_and_is_killed_and_told(
+    stage: BadStage, worker: WorkerProcess
+) -> None:
     pid = stage.works("at_exit", note=str(stage.folder / "note"), first="hangs")
     stage.the_next_run_is_well(worker)
     assert worker.wait_event("child_ended")["reason"] == "ExitHandlersTooLong"
@@ -106,7 +116,9 @@ def test_a_run_that_changes_nothing_keeps_its_process(stage: BadStage, worker: W
     assert worker.events("child_changed") == []
 
 
-def test_without_the_look_the_next_customer_sees_the_variable_of_the_one_before(stage: BadStage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_look_the_next_customer_sees_the_variable_of_the_one_before(
+    stage: BadStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The negative twin: workers of these tests are forks, so the guard can be taken out of them."""
     monkeypatch.setattr(Surroundings, "changed", lambda _self: [])
     stage.worker()
@@ -114,7 +126,9 @@ def test_without_the_look_the_next_customer_sees_the_variable_of_the_one_before(
     assert stage.works("describe")["variable"] == "of the customer before"
 
 
-def test_a_thread_that_outlives_its_task_cannot_use_the_run_any_more(stage: BadStage, worker: WorkerProcess) -> None:
+def test_a_thread_that_outlives_its_task_cannot_use_the_run_any_more(
+    stage: BadStage, worker: WorkerProcess
+) -> None:
     note, release = stage.folder / "note", stage.folder / "go"
     assert stage.works("outlives", note=str(note), release=str(release)) == "returned"
     assert stage.works("describe")["threads"] == 2, "it is there beside the next run"
@@ -122,6 +136,9 @@ def test_a_thread_that_outlives_its_task_cannot_use_the_run_any_more(stage: BadS
     stage.works("describe")
     worker.wait_event("run_finished", 3)
     wait_until(note.exists, "the thread tried")
-    wait_until(lambda: note.read_text() == "StaleAttempt,StaleAttempt,StaleAttempt,StaleAttempt", "it was refused each time")
+    wait_until(
+        lambda: note.read_text() == "StaleAttempt,StaleAttempt,StaleAttempt,StaleAttempt",
+        "it was refused each time",
+    )
     worker.terminate()
     assert worker.wait() == 0, "a thread that never ends keeps no worker from ending"

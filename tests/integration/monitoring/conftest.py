@@ -23,7 +23,9 @@ def llm() -> Iterator[llm_standin.Running]:
 
 
 @pytest.fixture
-def stage(database: str, redis_url: str, tmp_path: Path, site: site_standin.Site, llm: llm_standin.Running) -> Iterator[MonitoringStage]:
+def stage(
+    database: str, redis_url: str, tmp_path: Path, site: site_standin.Site, llm: llm_standin.Running
+) -> Iterator[MonitoringStage]:
     made = MonitoringStage(database, redis_url, tmp_path, site, llm)
     yield made
     made.close()

@@ -1,11 +1,13 @@
-"""Imported by a worker besides its tasks: kills the process at each step of a task, once each, or leaves begin_effect out.
+"""Imported by a worker besides its tasks: kills the process at each step of a task, once each, or leaves
+begin_effect out.
 
-`ROWLOCK_TEST_CRASH_TASKS`: tasks that die, comma-separated; `ROWLOCK_TEST_CRASH_STEPS`: words of the steps that count (empty: all of them);
-`ROWLOCK_TEST_CRASH_JOURNAL`: a file with the steps that somebody died at already; `ROWLOCK_TEST_CRASH_WHOM`: child, or worker (its parent, too);
-`ROWLOCK_TEST_NO_EFFECT`: begin_effect says yes and records nothing. `ROWLOCK_TEST_NO_GATE`: requests wait for nobody.
-`ROWLOCK_TEST_LATE`: a POST has reached the site, and its answer comes a minute later.
-`ROWLOCK_TEST_BLIND`: the site shows a comment later than anybody looks.
-A step is a moment before or after a statement, a request to the site or the model, an effect or the commit of the finish.
+`ROWLOCK_TEST_CRASH_TASKS`: tasks that die, comma-separated; `ROWLOCK_TEST_CRASH_STEPS`: words of the steps
+that count (empty: all of them); `ROWLOCK_TEST_CRASH_JOURNAL`: a file with the steps that somebody died at
+already; `ROWLOCK_TEST_CRASH_WHOM`: child, or worker (its parent, too); `ROWLOCK_TEST_NO_EFFECT`: begin_effect
+says yes and records nothing. `ROWLOCK_TEST_NO_GATE`: requests wait for nobody. `ROWLOCK_TEST_LATE`: a POST
+has reached the site, and its answer comes a minute later. `ROWLOCK_TEST_BLIND`: the site shows a comment
+later than anybody looks. A step is a moment before or after a statement, a request to the site or the model,
+an effect or the commit of the finish.
 """
 
 import fcntl
@@ -32,7 +34,9 @@ _now = {"task": ""}
 
 def _arrive(step: str) -> None:
     words = os.environ.get("ROWLOCK_TEST_CRASH_STEPS", "").split(",")
-    if _now["task"] not in os.environ["ROWLOCK_TEST_CRASH_TASKS"].split(",") or not any(word in step for word in words):
+    if _now["task"] not in os.environ["ROWLOCK_TEST_CRASH_TASKS"].split(",") or not any(
+        word in step for word in words
+    ):
         return
     line = f"{_now['task']}: {step}"
     with open(os.environ["ROWLOCK_TEST_CRASH_JOURNAL"], "a+", encoding="utf-8") as journal:
@@ -94,7 +98,10 @@ if "ROWLOCK_TEST_NO_EFFECT" in os.environ:
     Ledger.begin_effect = lambda self, *_, **__: True  # type: ignore[method-assign]
 if "ROWLOCK_TEST_LATE" in os.environ:
     _post = Fetcher.post
-    Fetcher.post = lambda self, path, fields, *, referer: (_post(self, path, fields, referer=referer), time.sleep(60))[0]  # type: ignore[method-assign]
+    Fetcher.post = lambda self, path, fields, *, referer: (
+        _post(self, path, fields, referer=referer),
+        time.sleep(60),
+    )[0]  # type: ignore[method-assign]
 if "ROWLOCK_TEST_NO_GATE" in os.environ:
     SiteGate.pass_ = lambda self: None  # type: ignore[method-assign]
 if "ROWLOCK_TEST_BLIND" in os.environ:

@@ -22,7 +22,11 @@ def prepare(url: str) -> str:
     """The domain tables and the queues of the chart, in a database that has the ledger."""
     migrate(url)
     for queue in QUEUES:
-        sql(url, "insert into rowlock.queue(name, retry) values (%s, '{}') on conflict do nothing", f"{NAMESPACE}/{queue}")
+        sql(
+            url,
+            "insert into rowlock.queue(name, retry) values (%s, '{}') on conflict do nothing",
+            f"{NAMESPACE}/{queue}",
+        )
     return url
 
 
@@ -40,7 +44,15 @@ def process(**changes: Any) -> dict[str, Any]:
         "article_limit": 20,
         "max_duration_minutes": 60,
         "settings": {},
-        "logins": [{"id": str(uuid4()), "name": "ada", "username_encrypted": "u", "password_encrypted": "p", "credentials_hash": "1"}],
+        "logins": [
+            {
+                "id": str(uuid4()),
+                "name": "ada",
+                "username_encrypted": "u",
+                "password_encrypted": "p",
+                "credentials_hash": "1",
+            }
+        ],
         "prompts": [{"id": str(uuid4()), "name": "kind", "system_prompt": "", "template": "{article_title}"}],
         "llm": {"id": str(uuid4()), "provider": "openai", "model": "small", "api_key_encrypted": None},
     } | changes
@@ -61,7 +73,9 @@ def started(url: str, wanted: dict[str, Any]) -> str:
 
 
 def article(url: str, wanted: dict[str, Any], number: str = "1", **columns: Any) -> list[str]:
-    """The rows of one article, as a discovery writes them: one for each login and prompt. Returns their ids."""
+    """The rows of one article, as a discovery writes them: one for each login and prompt. Returns their
+    ids.
+    """
     ids = []
     for login in wanted["logins"]:
         for prompt in wanted["prompts"]:
@@ -73,6 +87,14 @@ def article(url: str, wanted: dict[str, Any], number: str = "1", **columns: Any)
             } | columns
             names = ", ".join(values)
             places = ", ".join(["%s"] * len(values))
-            ids.append(str(sql(url, f"insert into ai_comments({names}) values ({places}) returning id", *values.values())[0][0]))
+            ids.append(
+                str(
+                    sql(
+                        url,
+                        f"insert into ai_comments({names}) values ({places}) returning id",
+                        *values.values(),
+                    )[0][0]
+                )
+            )
     sql(url, "select monitoring.mark_runnable(%s)", wanted["id"])
     return ids

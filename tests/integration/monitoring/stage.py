@@ -1,4 +1,6 @@
-"""The whole pipeline on loopback: ledger and domain, the chart's queues and sources, real worker processes, the stand-in site and model."""
+"""The whole pipeline on loopback: ledger and domain, the chart's queues and sources, real worker processes,
+the stand-in site and model.
+"""
 
 import base64
 import hashlib
@@ -28,17 +30,30 @@ from tests.standins.llm import Running as RunningLlm
 from tests.standins.site import Site
 
 NAMESPACE = "default"
-RETRY = {each: {"limit": 3, "backoff_seconds": 0.3, "max_backoff_seconds": 1.0} for each in ("app", "site")} | {
-    "infra": {"limit": 100, "backoff_seconds": 0.05, "max_backoff_seconds": 0.1}
-}
-FAST = [{"name": "per-login", "key": "mymoment_login_id", "concurrency": 1, "rate": {"count": 100, "perSeconds": 1}}]
+RETRY = {
+    each: {"limit": 3, "backoff_seconds": 0.3, "max_backoff_seconds": 1.0} for each in ("app", "site")
+} | {"infra": {"limit": 100, "backoff_seconds": 0.05, "max_backoff_seconds": 0.1}}
+FAST = [
+    {
+        "name": "per-login",
+        "key": "mymoment_login_id",
+        "concurrency": 1,
+        "rate": {"count": 100, "perSeconds": 1},
+    }
+]
 
 
 class MonitoringStage:
     """Everything started here is ended by `close`, by process id."""
 
     def __init__(
-        self, url: str, redis_url: str, folder: Path, site: Site, llm: RunningLlm, posting: list[dict[str, Any]] | None = None
+        self,
+        url: str,
+        redis_url: str,
+        folder: Path,
+        site: Site,
+        llm: RunningLlm,
+        posting: list[dict[str, Any]] | None = None,
     ) -> None:
         """`posting`: other limits of the posting source."""
         self.url, self.redis_url, self.folder, self.site, self.llm = url, redis_url, folder, site, llm
@@ -50,8 +65,14 @@ class MonitoringStage:
         self._tasks: dict[str, list[str]] = {}
         self._imports: dict[str, list[str]] = {}
         queues = RedisQueues(redis_url)
-        settings = DispatchSettings(sweeper=SweeperSettings(every_seconds=0.2, stale_seconds=0.5, relane_seconds=1.0, slow_seconds=2.0))
-        self.dispatcher = DatabaseDispatcher(url, lambda: queues, settings, launch=lambda dispatcher, queue, claims: None)
+        settings = DispatchSettings(
+            sweeper=SweeperSettings(
+                every_seconds=0.2, stale_seconds=0.5, relane_seconds=1.0, slow_seconds=2.0
+            )
+        )
+        self.dispatcher = DatabaseDispatcher(
+            url, lambda: queues, settings, launch=lambda dispatcher, queue, claims: None
+        )
         self.dispatcher.migrate()
         self._register(posting or FAST)
         self.dispatcher.start()
@@ -66,12 +87,16 @@ class MonitoringStage:
                 self._tasks[name] = list(parsed[name].spec.tasks)
                 self._imports[name] = list(parsed[name].spec.imports)
                 entry = QueueEntry(0, f"{NAMESPACE}/{name}", False, False, 600)
-                ids[name] = self.dispatcher.register_queue(entry, retry=RETRY, succeeded_seconds=3600, dead_seconds=86400).queue_id
+                ids[name] = self.dispatcher.register_queue(
+                    entry, retry=RETRY, succeeded_seconds=3600, dead_seconds=86400
+                ).queue_id
         for manifest in pipeline(posting=posting):
             if manifest["kind"] == "RowSource":
                 source = parse_row_source(manifest)
                 queue = source.spec.work_queue_ref.name
-                plan, rules = plan_of(source, check_source(source, parsed[queue], default_database_secret="rowlock-database"))
+                plan, rules = plan_of(
+                    source, check_source(source, parsed[queue], default_database_secret="rowlock-database")
+                )
                 self.dispatcher.register_source(plan, rules, queue_id=ids[queue], suspended=False)
 
     # -- workers
@@ -175,24 +200,38 @@ class MonitoringStage:
     def count(self, status: str = "", process: str = "") -> int:
         """Comment rows, of one status."""
         where = "(%s = '' or status = %s) and (%s = '' or monitoring_process_id::text = %s)"
-        return int(self.sql(f"select count(*) from ai_comments where {where}", status, status, process, process)[0][0])
+        return int(
+            self.sql(f"select count(*) from ai_comments where {where}", status, status, process, process)[0][
+                0
+            ]
+        )
 
     def wait_count(self, status: str, count: int, deadline_seconds: float = 40) -> None:
         try:
-            wait_until(lambda: self.count(status) >= count, f"{count} comments are {status}", deadline_seconds)
+            wait_until(
+                lambda: self.count(status) >= count, f"{count} comments are {status}", deadline_seconds
+            )
         except AssertionError as error:
-            seen = self.sql("select status, approval, count(*), max(error_message) from ai_comments group by 1, 2")
+            seen = self.sql(
+                "select status, approval, count(*), max(error_message) from ai_comments group by 1, 2"
+            )
             runs = self.sql("select task, state, count(*), max(failure::text) from rowlock.run group by 1, 2")
             raise AssertionError(f"{error}; rows {seen}; runs {runs}") from None
 
     def approve(self, *ids: str, by: str = "ada") -> int:
         """All that wait, or these."""
-        wanted = list(ids) or [str(i) for (i,) in self.sql("select id from ai_comments where status = 'generated'")]
+        wanted = list(ids) or [
+            str(i) for (i,) in self.sql("select id from ai_comments where status = 'generated'")
+        ]
         return len(self.sql("select monitoring.decide_v1(%s::uuid[], 'approved', %s)", wanted, by))
 
     def run_task(self, queue: str, task: str, **args: Any) -> str:
         """A task by its known name, as a user enqueues it; returns the run's id."""
-        return str(self.sql("select rowlock.enqueue_v1(%s, %s, %s)", f"{NAMESPACE}/{queue}", task, json.dumps(args))[0][0])
+        return str(
+            self.sql("select rowlock.enqueue_v1(%s, %s, %s)", f"{NAMESPACE}/{queue}", task, json.dumps(args))[
+                0
+            ][0]
+        )
 
     def outcome(self, run: str, deadline_seconds: float = 30) -> tuple[str, Any, Any]:
         """(state, result, failure) once it has ended."""
@@ -214,7 +253,9 @@ class MonitoringStage:
 def secret_words() -> dict[str, str]:
     """What must be found nowhere: name -> words, plain and as they may be encoded."""
     words = {"password": "pw-ada", "key": "key-of-the-model", "encryption": KEY}
-    return words | {f"{name} in base64": base64.b64encode(word.encode()).decode() for name, word in words.items()}
+    return words | {
+        f"{name} in base64": base64.b64encode(word.encode()).decode() for name, word in words.items()
+    }
 
 
 def process_id() -> int:

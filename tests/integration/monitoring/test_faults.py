@@ -15,7 +15,11 @@ POST = "post_comments_for_process"
 
 def requests(stage: MonitoringStage, method: str, path: str) -> list[dict[str, Any]]:
     """The site's own log."""
-    return [request for request in stage.site.requests if request["method"] == method and request["path"].startswith(path)]
+    return [
+        request
+        for request in stage.site.requests
+        if request["method"] == method and request["path"].startswith(path)
+    ]
 
 
 def comment_posts(stage: MonitoringStage) -> int:
@@ -67,13 +71,17 @@ def test_a_comment_whose_answer_was_lost_is_found_on_the_page(stage: MonitoringS
     assert found == "true"
 
 
-def test_a_comment_that_nobody_can_see_after_a_lost_answer_is_unknown_and_posted_by_a_person_only(stage: MonitoringStage) -> None:
+def test_a_comment_that_nobody_can_see_after_a_lost_answer_is_unknown_and_posted_by_a_person_only(
+    stage: MonitoringStage,
+) -> None:
     generated(stage, article_limit=1)
     stage.site.fault(drop_before_post=1)
     stage.approve()
     stage.wait_count("unknown", 1)
     assert "answer" in error(stage)
-    ((shown,),) = stage.sql("select counts->>'unknown' from monitoring.status_v1(array(select id from monitoring_processes))")
+    ((shown,),) = stage.sql(
+        "select counts->>'unknown' from monitoring.status_v1(array(select id from monitoring_processes))"
+    )
     assert shown == "1"
     wait_until(lambda: active(stage, POST) == 0, "nothing repeats it", 10)
     assert comment_posts(stage) == 1
@@ -121,10 +129,16 @@ def test_sessions_that_end_in_the_middle_cost_one_login_each(stage: MonitoringSt
 
 
 def test_comments_of_a_process_that_may_not_post_any_more_wait_for_a_person(stage: MonitoringStage) -> None:
-    """Changed to generate-only while they were approved by the process itself: neither posted nor taken again and again."""
+    """Changed to generate-only while they were approved by the process itself: neither posted nor taken again
+    and again.
+    """
     generated(stage)
     stage.sql("update ai_comments set approval = 'approved', approved_by = 'process', approved_at = now()")
-    wait_until(lambda: stage.sql("select distinct status, approval from ai_comments") == [("generated", "waiting")], "they wait again", 20)
+    wait_until(
+        lambda: stage.sql("select distinct status, approval from ai_comments") == [("generated", "waiting")],
+        "they wait again",
+        20,
+    )
     wait_until(lambda: active(stage, POST) == 0, "no run is left", 10)
     assert stage.posted() == []
     assert stage.sql("select count(*) from rowlock.done where task = %s", POST) == [(3,)]
@@ -133,12 +147,17 @@ def test_comments_of_a_process_that_may_not_post_any_more_wait_for_a_person(stag
 # -- logins
 
 
-def test_a_wrong_password_is_tried_three_times_in_all_and_then_a_person_is_asked(stage: MonitoringStage) -> None:
+def test_a_wrong_password_is_tried_three_times_in_all_and_then_a_person_is_asked(
+    stage: MonitoringStage,
+) -> None:
     wanted = stage.wanted(logins=("ada", "ben"))
     wanted["logins"][0] = stage.login("ada", "not the password")
     stage.start(wanted)
     stage.work()
-    tries = "select state, failed_logins, extract(epoch from next_login_at - now())::int from mymoment_logins where name = 'ada'"
+    tries = (
+        "select state, failed_logins, extract(epoch from next_login_at - now())::int from mymoment_logins"
+        " where name = 'ada'"
+    )
 
     def wrong() -> int:
         return int(stage.site.wrong["ada"])
@@ -157,11 +176,15 @@ def test_a_wrong_password_is_tried_three_times_in_all_and_then_a_person_is_asked
     another_look(stage)
     another_look(stage)
     assert wrong() == 3, "a login that needs a person was tried"
-    assert stage.sql("select needs_reauth from monitoring.status_v1(array(select id from monitoring_processes))") == [(["ada"],)]
+    assert stage.sql(
+        "select needs_reauth from monitoring.status_v1(array(select id from monitoring_processes))"
+    ) == [(["ada"],)]
     apply(stage.url, wanted | {"logins": [stage.login("ada"), wanted["logins"][1]]})
     another_look(stage)
     wait_until(
-        lambda: stage.sql("select count(*) from mymoment_sessions where is_active") == [(2,)], "the corrected Secret counts at once", 30
+        lambda: stage.sql("select count(*) from mymoment_sessions where is_active") == [(2,)],
+        "the corrected Secret counts at once",
+        30,
     )
 
 
@@ -169,12 +192,18 @@ def test_a_locked_login_needs_a_person_at_once(stage: MonitoringStage) -> None:
     stage.site.fault(locked=["ada"])
     stage.start(stage.wanted())
     stage.work()
-    wait_until(lambda: stage.sql("select state from mymoment_logins") == [("needs_reauth",)], "a person is asked", 20)
+    wait_until(
+        lambda: stage.sql("select state from mymoment_logins") == [("needs_reauth",)], "a person is asked", 20
+    )
     ((message,),) = stage.sql("select last_error from mymoment_logins")
     assert "locked" in message
     assert login_posts(stage) == 1
     failed = ("failed", "NeedsReauth")
-    wait_until(lambda: stage.sql("select status, status_reason from monitoring_processes") == [failed], "it fails without any login", 20)
+    wait_until(
+        lambda: stage.sql("select status, status_reason from monitoring_processes") == [failed],
+        "it fails without any login",
+        20,
+    )
 
 
 # -- the site
@@ -190,7 +219,11 @@ def test_nobody_sends_while_the_site_asks_everybody_to_wait(stage: MonitoringSta
     stage.wait_count("posted", 6)
     (refused,) = [request["at"] for request in stage.site.requests if request["status"] == 429]
     # A request that was on its way when the answer came is nobody's fault.
-    early = [request["at"] - refused for request in stage.site.requests if refused + 0.5 < request["at"] < refused + 3.9]
+    early = [
+        request["at"] - refused
+        for request in stage.site.requests
+        if refused + 0.5 < request["at"] < refused + 3.9
+    ]
     assert early == [], "requests within the time that the site asked for"
     check_posted(stage)
     check_agreed(stage)
@@ -230,6 +263,10 @@ def test_an_article_that_was_deleted_meanwhile_fails_alone(stage: MonitoringStag
     stage.site.fault(canned={"/article/5/": {"status": 404}})
     stage.work()
     stage.start(stage.wanted(logins=("ada", "ben"), prompts=2, article_limit=2))
-    wait_until(lambda: statuses(stage) == {"failed": 4, "generated": 4}, "its rows fail, the others go on", 30)
-    assert stage.sql("select distinct mymoment_article_id from ai_comments where status = 'failed'") == [("5",)]
+    wait_until(
+        lambda: statuses(stage) == {"failed": 4, "generated": 4}, "its rows fail, the others go on", 30
+    )
+    assert stage.sql("select distinct mymoment_article_id from ai_comments where status = 'failed'") == [
+        ("5",)
+    ]
     assert "deleted" in error(stage)

@@ -20,7 +20,9 @@ def journal(stage: MonitoringStage) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def crashing(stage: MonitoringStage, queue: str, *tasks: str, steps: str = "", **changes: str) -> RunningWorker:
+def crashing(
+    stage: MonitoringStage, queue: str, *tasks: str, steps: str = "", **changes: str
+) -> RunningWorker:
     """A worker that dies at each of these steps once."""
     imports = ",".join([*stage.imports(queue), "tests.integration.monitoring.crashing"])
     told = {
@@ -47,7 +49,9 @@ def test_posting_killed_at_each_step_posts_each_comment_once(stage: MonitoringSt
     died = journal(stage)
     assert {f"{POST}: {when} {POST_REQUEST}" for when in ("before", "after")} <= set(died)
     assert {
-        f"{POST}: {when} {step}" for when in ("before", "after") for step in ("begin_effect", "posting_begins", "posted", "finish")
+        f"{POST}: {when} {step}"
+        for when in ("before", "after")
+        for step in ("begin_effect", "posting_begins", "posted", "finish")
     } <= set(died)
     check_posted(stage)
     check_agreed(stage)
@@ -61,8 +65,16 @@ def test_writing_killed_at_each_step_loses_no_comment(stage: MonitoringStage) ->
         worker.wait_ready()
     wait_until(lambda: statuses(stage) == {"generated": 12} and active(stage) == 0, "all are generated", 60)
     died = journal(stage)
-    assert {f"{tasks[0]}: before GET /article/N/", f"{tasks[0]}: after prepared", f"{tasks[0]}: before finish"} <= set(died), died
-    assert {f"{tasks[1]}: after asking the model", f"{tasks[1]}: after generated", f"{tasks[1]}: after finish"} <= set(died), died
+    assert {
+        f"{tasks[0]}: before GET /article/N/",
+        f"{tasks[0]}: after prepared",
+        f"{tasks[0]}: before finish",
+    } <= set(died), died
+    assert {
+        f"{tasks[1]}: after asking the model",
+        f"{tasks[1]}: after generated",
+        f"{tasks[1]}: after finish",
+    } <= set(died), died
     assert stage.posted() == []
 
 
@@ -78,8 +90,14 @@ def test_starting_discovering_and_stopping_killed_at_each_step_go_on(stage: Moni
         worker.wait_ready()
     identity = stage.start(stage.wanted(article_limit=2))
     fetched = {"generating": 2}  # claimed for a queue that has no worker here
-    wait_until(lambda: statuses(stage) == fetched and active(stage, *tasks) == 0, "the articles are found and fetched", 60)
-    assert stage.sql("select discovery_state, next_discovery_at > now() from monitoring_processes") == [("idle", True)]
+    wait_until(
+        lambda: statuses(stage) == fetched and active(stage, *tasks) == 0,
+        "the articles are found and fetched",
+        60,
+    )
+    assert stage.sql("select discovery_state, next_discovery_at > now() from monitoring_processes") == [
+        ("idle", True)
+    ]
     stage.sql("select monitoring.stop_v1(%s, 'stopped', 'Stopped')", identity)
     wait_until(lambda: active(stage, *tasks) == 0, "the stop is through", 30)
     died = journal(stage)
@@ -95,12 +113,20 @@ def test_starting_discovering_and_stopping_killed_at_each_step_go_on(stage: Moni
     assert stage.sql("select count(*) from rowlock.run where state in ('dead', 'unknown')") == [(0,)]
 
 
-def test_a_worker_killed_with_its_parent_around_the_post_leaves_nothing_behind(stage: MonitoringStage) -> None:
-    stage.start(stage.wanted(logins=("ada", "ben", "cleo"), article_limit=1))  # a login posts one at a time: all three at once
+def test_a_worker_killed_with_its_parent_around_the_post_leaves_nothing_behind(
+    stage: MonitoringStage,
+) -> None:
+    # a login posts one at a time: all three at once
+    stage.start(stage.wanted(logins=("ada", "ben", "cleo"), article_limit=1))
     stage.work()
     stage.wait_count("generated", 3)
     stage.workers.pop(1).stop()
-    dying = [crashing(stage, "comments", POST, steps=f"{POST_REQUEST},before finish", rowlock_test_crash_whom="worker") for _ in range(3)]
+    dying = [
+        crashing(
+            stage, "comments", POST, steps=f"{POST_REQUEST},before finish", rowlock_test_crash_whom="worker"
+        )
+        for _ in range(3)
+    ]
     for worker in dying:
         worker.wait_ready()
     stage.approve()
@@ -109,14 +135,18 @@ def test_a_worker_killed_with_its_parent_around_the_post_leaves_nothing_behind(s
     assert len(stage.posted()) == 2, "one of them died before its POST"
     stage.work("comments")
     assert requeue(stage, "unknown") == 3
-    wait_until(lambda: statuses(stage) == {"posted": 3}, "each was looked up, and posted where it was not there", 30)
+    wait_until(
+        lambda: statuses(stage) == {"posted": 3}, "each was looked up, and posted where it was not there", 30
+    )
     check_posted(stage)
     check_agreed(stage)
 
 
 @pytest.mark.parametrize("effect", ["begun", "off"])
 def test_a_crash_after_the_post_posts_twice_without_begin_effect(stage: MonitoringStage, effect: str) -> None:
-    """The site shows comments late, so that looking at the page saves nobody: with the effect begun the row is unknown, without it there are two comments."""
+    """The site shows comments late, so that looking at the page saves nobody: with the effect begun the row
+    is unknown, without it there are two comments.
+    """
     stage.start(stage.wanted(article_limit=1))
     stage.work("monitoring", "sessions")
     changes = {"rowlock_test_blind": "1"} | ({"rowlock_test_no_effect": "1"} if effect == "off" else {})
@@ -149,9 +179,19 @@ def test_a_soft_limit_in_the_middle_of_a_post_is_no_reason_to_post_again(stage: 
     """The site shows comments late: looking at the page would not save it."""
     generated_one(stage)
     imports = ",".join([*stage.imports("comments"), "tests.integration.monitoring.crashing"])
-    stage.worker("comments", rowlock_imports=imports, rowlock_test_late="1", rowlock_test_blind="1", rowlock_soft_seconds="4").wait_ready()
+    stage.worker(
+        "comments",
+        rowlock_imports=imports,
+        rowlock_test_late="1",
+        rowlock_test_blind="1",
+        rowlock_soft_seconds="4",
+    ).wait_ready()
     stage.approve()
-    wait_until(lambda: statuses(stage) == {"unknown": 1} and active(stage, POST) == 0, "nobody knows what became of it", 30)
+    wait_until(
+        lambda: statuses(stage) == {"unknown": 1} and active(stage, POST) == 0,
+        "nobody knows what became of it",
+        30,
+    )
     assert len(stage.posted()) == 1
     ((reason,),) = stage.sql("select failure->>'reason' from rowlock.done where state = 'unknown'")
     assert reason == "SoftTimeLimit"

@@ -34,11 +34,18 @@ def in_redis(url: str) -> str:
 
 def in_tables(stage: MonitoringStage, *schemas: str) -> str:
     """Every row of every table as text; bytes as text, too."""
-    tables = stage.sql("select format('%%I.%%I', schemaname, tablename) from pg_tables where schemaname = any(%s)", list(schemas))
-    return "\n".join(str(row) for (table,) in tables for (row,) in stage.sql(f"select t::text from {table} t"))
+    tables = stage.sql(
+        "select format('%%I.%%I', schemaname, tablename) from pg_tables where schemaname = any(%s)",
+        list(schemas),
+    )
+    return "\n".join(
+        str(row) for (table,) in tables for (row,) in stage.sql(f"select t::text from {table} t")
+    )
 
 
-def test_no_secret_is_found_anywhere_after_a_run_with_failures(stage: MonitoringStage, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_secret_is_found_anywhere_after_a_run_with_failures(
+    stage: MonitoringStage, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     for fault in ("error", "refused", "broken_body", "unauthorized"):
         stage.llm.llm.add_fault(fault, 1)
@@ -49,13 +56,20 @@ def test_no_secret_is_found_anywhere_after_a_run_with_failures(stage: Monitoring
     identity = stage.start(wanted)
 
     def written() -> bool:
-        for _ in stage.sql("update monitoring_processes set generation_stopped = null where generation_stopped is not null returning 1"):
+        for _ in stage.sql(
+            "update monitoring_processes set generation_stopped = null where generation_stopped is not null"
+            " returning 1"
+        ):
             stage.sql("select monitoring.mark_runnable(%s)", identity)
         return stage.count("generated") == 6
 
     wait_until(written, "all comments are written, after the model has refused some", 40)
     assert {400, 401, 500} <= {entry["status"] for entry in stage.llm.llm.log}
-    wait_until(lambda: stage.sql("select failed_logins from mymoment_logins where name = 'ben'") == [(1,)], "ben is refused", 20)
+    wait_until(
+        lambda: stage.sql("select failed_logins from mymoment_logins where name = 'ben'") == [(1,)],
+        "ben is refused",
+        20,
+    )
     stage.site.fault(drop_after_post=1, expire_before_post=1, error_after_post=1, refuse_comments=None)
     stage.approve()
     stage.wait_count("posted", 5)
@@ -66,7 +80,10 @@ def test_no_secret_is_found_anywhere_after_a_run_with_failures(stage: Monitoring
     cookies = [*stage.site.sessions]
     assert cookies
     words |= {f"cookie {n}": cookie for n, cookie in enumerate(cookies)}
-    words |= {f"cookie {n} in base64": base64.b64encode(cookie.encode()).decode().rstrip("=") for n, cookie in enumerate(cookies)}
+    words |= {
+        f"cookie {n} in base64": base64.b64encode(cookie.encode()).decode().rstrip("=")
+        for n, cookie in enumerate(cookies)
+    }
     logs = "\n".join(worker.log.read_text() for worker in stage.workers) + "\n" + caplog.text
     places = {
         "Redis": in_redis(stage.redis_url),

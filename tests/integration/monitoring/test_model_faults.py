@@ -1,4 +1,6 @@
-"""What a model may do: what concerns one comment fails it, what concerns all of them stops the asking until somebody acts."""
+"""What a model may do: what concerns one comment fails it, what concerns all of them stops the asking until
+somebody acts.
+"""
 
 from typing import Any
 
@@ -19,12 +21,16 @@ def asked(stage: MonitoringStage) -> int:
 
 
 def last_error(stage: MonitoringStage) -> str:
-    ((found,),) = stage.sql("select last_error from monitoring.status_v1(array(select id from monitoring_processes))")
+    ((found,),) = stage.sql(
+        "select last_error from monitoring.status_v1(array(select id from monitoring_processes))"
+    )
     return str(found)
 
 
 def another_look(stage: MonitoringStage) -> None:
-    """A discovery from begin to end, and a health check: both offer rows of running processes to the sources."""
+    """A discovery from begin to end, and a health check: both offer rows of running processes to the
+    sources.
+    """
     ((before,),) = stage.sql("select count(*) from rowlock.done where task = 'periodic_monitoring_check'")
     stage.sql("update monitoring_processes set next_discovery_at = now()")
     looks = "select count(*) from rowlock.done where task = 'periodic_monitoring_check'"
@@ -32,8 +38,12 @@ def another_look(stage: MonitoringStage) -> None:
     stage.sql("select monitoring.mark_runnable(id) from monitoring_processes")
 
 
-@pytest.mark.parametrize(("fault", "reason"), [("unauthorized", "LlmKeyInvalid"), ("quota", "LlmQuotaExhausted")])
-def test_what_concerns_every_comment_is_asked_once_and_goes_on_after_a_change(stage: MonitoringStage, fault: str, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "reason"), [("unauthorized", "LlmKeyInvalid"), ("quota", "LlmQuotaExhausted")]
+)
+def test_what_concerns_every_comment_is_asked_once_and_goes_on_after_a_change(
+    stage: MonitoringStage, fault: str, reason: str
+) -> None:
     stage.llm.llm.add_fault(fault, None)
     stage.work()
     wanted = stage.wanted(prompts=2)
@@ -62,7 +72,18 @@ def test_a_model_that_asks_to_wait_is_asked_later(stage: MonitoringStage) -> Non
 
 
 def test_answers_that_cannot_be_used_are_asked_for_again(stage: MonitoringStage) -> None:
-    faults = ("broken_json", "placeholder", "too_short", "repetitive", "empty", "refusal", "broken_body", "html_page", "drop", "error")
+    faults = (
+        "broken_json",
+        "placeholder",
+        "too_short",
+        "repetitive",
+        "empty",
+        "refusal",
+        "broken_body",
+        "html_page",
+        "drop",
+        "error",
+    )
     for fault in faults:
         stage.llm.llm.add_fault(fault, 1)
     stage.work()
@@ -72,7 +93,9 @@ def test_answers_that_cannot_be_used_are_asked_for_again(stage: MonitoringStage)
     assert {entry["fault"] for entry in stage.llm.llm.log} == {*faults, None}
 
 
-def test_a_model_that_never_writes_anything_usable_fails_the_comment_with_a_reason(stage: MonitoringStage) -> None:
+def test_a_model_that_never_writes_anything_usable_fails_the_comment_with_a_reason(
+    stage: MonitoringStage,
+) -> None:
     stage.llm.llm.add_fault("too_short", None)
     stage.work()
     stage.start(stage.wanted(article_limit=1))
@@ -83,7 +106,9 @@ def test_a_model_that_never_writes_anything_usable_fails_the_comment_with_a_reas
 
 
 @pytest.mark.parametrize("limit", ["comments", "tokens"])
-def test_a_budget_that_is_spent_stops_the_asking_and_a_larger_one_goes_on(stage: MonitoringStage, limit: str) -> None:
+def test_a_budget_that_is_spent_stops_the_asking_and_a_larger_one_goes_on(
+    stage: MonitoringStage, limit: str
+) -> None:
     def limited(comments: int, tokens: int) -> dict[str, Any]:
         settings = wanted["settings"] | ({"max_comments": comments} if limit == "comments" else {})
         model = wanted["llm"]["settings"] | ({"max_total_tokens": tokens} if limit == "tokens" else {})

@@ -17,7 +17,14 @@ from tests.standins.llm import Running as RunningLlm
 from tests.standins.site import Site
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
-SLOWLY = [{"name": "per-login", "key": "mymoment_login_id", "concurrency": 1, "rate": {"count": 2, "perSeconds": 4, "burst": 1}}]
+SLOWLY = [
+    {
+        "name": "per-login",
+        "key": "mymoment_login_id",
+        "concurrency": 1,
+        "rate": {"count": 2, "perSeconds": 4, "burst": 1},
+    }
+]
 
 
 def mean_rate(stage: MonitoringStage) -> float:
@@ -37,11 +44,17 @@ def test_all_workers_together_keep_the_pace_of_a_site(stage: MonitoringStage, ga
         worker.wait_ready()
     stage.site.add_articles({"count": 24, "classes": [12]})
     stage.start(
-        stage.wanted(logins=("ada", "ben"), article_limit=20, settings={"requests_per_second": rate, "discovery_interval_seconds": 60})
+        stage.wanted(
+            logins=("ada", "ben"),
+            article_limit=20,
+            settings={"requests_per_second": rate, "discovery_interval_seconds": 60},
+        )
     )
     wait_until(lambda: statuses(stage).get("generating", 0) == 40, "all articles are fetched", 60)
     if gate == "off":
-        articles = sorted(request["at"] for request in stage.site.requests if request["path"].startswith("/article/"))
+        articles = sorted(
+            request["at"] for request in stage.site.requests if request["path"].startswith("/article/")
+        )
         assert (len(articles) - 1) / (articles[-1] - articles[0]) > rate * 1.3, (
             "the pace was kept without the gate: this test shows nothing"
         )
@@ -53,21 +66,31 @@ def test_all_workers_together_keep_the_pace_of_a_site(stage: MonitoringStage, ga
 
 
 @pytest.fixture
-def slow_posting(database: str, redis_url: str, tmp_path: Path, site: Site, llm: RunningLlm) -> Iterator[MonitoringStage]:
+def slow_posting(
+    database: str, redis_url: str, tmp_path: Path, site: Site, llm: RunningLlm
+) -> Iterator[MonitoringStage]:
     made = MonitoringStage(database, redis_url, tmp_path, site, llm, posting=SLOWLY)
     yield made
     made.close()
 
 
 def test_after_a_wait_that_the_site_asked_for_requests_come_one_by_one_again(database: str) -> None:
-    """Those who waited for their turn when everybody was told to wait: without new turns all of them would come at once."""
+    """Those who waited for their turn when everybody was told to wait: without new turns all of them would
+    come at once.
+    """
     run = LedgerAttempt(database, enqueue(database, "any", {})).run
     url = prepare(database)
     wanted = process()
     identity, left, rate = started(url, wanted), [], 4
 
     def go() -> None:
-        SiteGate(run, process_id=identity, site="site.example", login_id=wanted["logins"][0]["id"], requests_per_second=rate).pass_()
+        SiteGate(
+            run,
+            process_id=identity,
+            site="site.example",
+            login_id=wanted["logins"][0]["id"],
+            requests_per_second=rate,
+        ).pass_()
         left.append(time.monotonic())
 
     threads = [threading.Thread(target=go) for _ in range(7)]
@@ -84,16 +107,22 @@ def test_after_a_wait_that_the_site_asked_for_requests_come_one_by_one_again(dat
     assert after[-1] - after[0] > (len(after) - 1) / rate - 0.4, "they came at once"
 
 
-def test_a_login_comments_at_its_own_pace_and_another_does_not_wait_for_it(slow_posting: MonitoringStage) -> None:
+def test_a_login_comments_at_its_own_pace_and_another_does_not_wait_for_it(
+    slow_posting: MonitoringStage,
+) -> None:
     stage = slow_posting
     stage.start(stage.wanted(logins=("ada", "ben")))
     stage.work("monitoring", "comments", "comments", "sessions")
     stage.wait_count("generated", 6)
     stage.approve()
     stage.wait_count("posted", 6)
-    times = {name: [each["at"] for each in stage.posted() if each["login"] == name] for name in ("ada", "ben")}
+    times = {
+        name: [each["at"] for each in stage.posted() if each["login"] == name] for name in ("ada", "ben")
+    }
     for name, at in times.items():
-        assert at[2] - at[0] > 3, f"{name} posted three comments in {at[2] - at[0]:.1f} s; two in four seconds are allowed"
+        assert at[2] - at[0] > 3, (
+            f"{name} posted three comments in {at[2] - at[0]:.1f} s; two in four seconds are allowed"
+        )
     assert abs(times["ada"][0] - times["ben"][0]) < 3, "one login waited for the other"
     check_posted(stage)
 
@@ -115,10 +144,15 @@ def test_a_login_is_used_by_no_more_runs_at_once_than_allowed(stage: MonitoringS
     wait_until(done, "all are posted", 60)
     assert most == allowed
     check_posted(stage)
-    wait_until(lambda: stage.sql("select count(*) from monitoring.login_use") == [(0,)], "the last run gave its login back")
+    wait_until(
+        lambda: stage.sql("select count(*) from monitoring.login_use") == [(0,)],
+        "the last run gave its login back",
+    )
 
 
-def test_a_second_process_starts_within_ten_seconds_while_the_first_one_floods(stage: MonitoringStage) -> None:
+def test_a_second_process_starts_within_ten_seconds_while_the_first_one_floods(
+    stage: MonitoringStage,
+) -> None:
     stage.site.add_articles({"count": 90, "classes": [12]})
     stage.work("monitoring", "monitoring", "comments", "sessions")
     pace = {"requests_per_second": 4}
@@ -128,7 +162,14 @@ def test_a_second_process_starts_within_ten_seconds_while_the_first_one_floods(s
     stage.start(stage.wanted(logins=("cleo",), name="second", owner="other", settings=pace))
 
     def first_article() -> float:
-        return min((r["at"] for r in stage.site.requests if r["login"] == "cleo" and r["path"].startswith("/article/")), default=0)
+        return min(
+            (
+                r["at"]
+                for r in stage.site.requests
+                if r["login"] == "cleo" and r["path"].startswith("/article/")
+            ),
+            default=0,
+        )
 
     wait_until(first_article, "the second one fetches an article", 40)
     waiting = stage.count("discovered") + stage.count("preparing")

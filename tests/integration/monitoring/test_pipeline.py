@@ -1,4 +1,6 @@
-"""From a started process to comments on the site, through the ledger, real workers, and the site's own log."""
+"""From a started process to comments on the site, through the ledger, real workers, and the site's own
+log.
+"""
 
 import pytest
 
@@ -9,7 +11,9 @@ from tests.services.process import wait_until
 pytestmark = pytest.mark.integration
 
 
-def test_a_process_finds_articles_writes_comments_and_posts_those_that_were_approved(stage: MonitoringStage) -> None:
+def test_a_process_finds_articles_writes_comments_and_posts_those_that_were_approved(
+    stage: MonitoringStage,
+) -> None:
     stage.work()
     stage.start(stage.wanted(logins=("ada", "ben"), prompts=2))
     stage.wait_count("generated", 2 * 2 * 3)
@@ -20,10 +24,13 @@ def test_a_process_finds_articles_writes_comments_and_posts_those_that_were_appr
     assert len(stage.posted()) == 2
     rows = dict(
         stage.sql(
-            "select c.mymoment_comment_id, l.name from ai_comments c join mymoment_logins l on l.id = c.mymoment_login_id where c.status = 'posted'"
+            "select c.mymoment_comment_id, l.name from ai_comments c join mymoment_logins l on l.id ="
+            " c.mymoment_login_id where c.status = 'posted'"
         )
     )
-    assert {str(comment["id"]): comment["login"] for comment in stage.posted()} == rows, "each in its own login's name"
+    assert {str(comment["id"]): comment["login"] for comment in stage.posted()} == rows, (
+        "each in its own login's name"
+    )
     assert all(DISCLOSURE in comment["text"] for comment in stage.posted())
 
 
@@ -31,10 +38,14 @@ def test_a_process_that_may_posts_by_itself(stage: MonitoringStage) -> None:
     stage.work()
     stage.start(stage.wanted(generate_only=False))
     stage.wait_count("posted", 3)
-    assert sorted(comment["article"] for comment in stage.posted()) == sorted({comment["article"] for comment in stage.posted()})
+    assert sorted(comment["article"] for comment in stage.posted()) == sorted(
+        {comment["article"] for comment in stage.posted()}
+    )
 
 
-def test_articles_that_appear_while_it_runs_are_found_and_one_fetch_serves_all_rows(stage: MonitoringStage) -> None:
+def test_articles_that_appear_while_it_runs_are_found_and_one_fetch_serves_all_rows(
+    stage: MonitoringStage,
+) -> None:
     stage.work()
     stage.start(stage.wanted(logins=("ada", "ben"), prompts=2, article_limit=20))
     stage.wait_count("generated", 2 * 2 * 3)
@@ -42,7 +53,9 @@ def test_articles_that_appear_while_it_runs_are_found_and_one_fetch_serves_all_r
     stage.sql("update monitoring_processes set next_discovery_at = now()")
     stage.wait_count("generated", 2 * 2 * 5)
     fetches = [request for request in stage.site.requests if request["path"].startswith("/article/")]
-    assert len(fetches) == len({request["path"] for request in fetches}), "an article was fetched more than once"
+    assert len(fetches) == len({request["path"] for request in fetches}), (
+        "an article was fetched more than once"
+    )
     assert stage.sql("select sum(full_logins) from mymoment_logins") == [(2,)], "one full login a login"
 
 
@@ -57,11 +70,18 @@ def test_a_stopped_process_sends_nothing_more_and_goes_on_where_it_was(stage: Mo
     assert stage.count("generated") < 12, "there is work left to stop"
     stage.sql("select monitoring.stop_v1(%s, 'stopped', 'Stopped')", identity)
     stopped = stage.sql("select extract(epoch from stopped_at)::float8 from monitoring_processes")[0][0]
-    active = "select count(*) from rowlock.active where task in ('periodic_monitoring_check', 'prepare_article_content', 'generate_comments_for_process')"
+    active = (
+        "select count(*) from rowlock.active where task in ('periodic_monitoring_check',"
+        " 'prepare_article_content', 'generate_comments_for_process')"
+    )
     wait_until(lambda: stage.sql(active) == [(0,)], "its runs have ended", 30)
     last = max(request["at"] for request in stage.site.requests)
     assert last - stopped < 5, f"a request {last - stopped:.1f} s after the stop"
-    wait_until(lambda: stage.count("preparing") == stage.count("generating") == 0, "the rows are back where they were", 10)
+    wait_until(
+        lambda: stage.count("preparing") == stage.count("generating") == 0,
+        "the rows are back where they were",
+        10,
+    )
     before = stage.count()
     stage.llm.llm.faults.clear()
     stage.start(wanted)

@@ -14,7 +14,10 @@ ACTIVE = "select count(*) from mymoment_sessions where is_active"
 
 
 def login_posts(stage: MonitoringStage) -> int:
-    return sum(request["method"] == "POST" and request["path"] == "/accounts/login/" for request in stage.site.requests)
+    return sum(
+        request["method"] == "POST" and request["path"] == "/accounts/login/"
+        for request in stage.site.requests
+    )
 
 
 def test_a_login_logs_in_once_whatever_workers_use_it_and_restart(stage: MonitoringStage) -> None:
@@ -30,7 +33,10 @@ def test_a_login_logs_in_once_whatever_workers_use_it_and_restart(stage: Monitor
     stage.wait_count("posted", 9)
     stage.wait_count("generated", 4)
     assert login_posts(stage) == 2
-    assert stage.sql("select name, full_logins from mymoment_logins order by name") == [("ada", 1), ("ben", 1)]
+    assert stage.sql("select name, full_logins from mymoment_logins order by name") == [
+        ("ada", 1),
+        ("ben", 1),
+    ]
     check_posted(stage)
     check_agreed(stage)
 
@@ -58,7 +64,9 @@ def test_a_session_outlives_a_process_while_another_one_uses_its_login(stage: Mo
     first = stage.start(stage.wanted(logins=("ada",), article_limit=1))
     second = stage.start(stage.wanted(logins=("ada",), name="second", article_limit=1))
     stage.wait_count("generated", 2)
-    ended = "select count(*) from rowlock.done where task = 'terminate_process_sessions' and state = 'succeeded'"
+    ended = (
+        "select count(*) from rowlock.done where task = 'terminate_process_sessions' and state = 'succeeded'"
+    )
     stage.sql("select monitoring.stop_v1(%s, 'stopped', 'Stopped')", first)
     wait_until(lambda: stage.sql(ended) == [(1,)], "the first one is stopped", 20)
     assert stage.sql(ACTIVE) == [(1,)]
@@ -75,10 +83,17 @@ def test_a_new_key_takes_over_everything_while_the_workers_go_on(stage: Monitori
     old, new = stage.keys.read_text().strip(), Fernet.generate_key().decode()
     stage.keys.write_text(f"{new}\n{old}\n")
     _, result, _ = stage.outcome(stage.run_task("sessions", "rotate_credentials"))
-    assert (result["encrypted_anew"], result["unreadable"]) == (7, 0), "two names, two passwords, two sessions, one key of the model"
-    tokens = stage.sql("select username_encrypted from mymoment_logins union all select password_encrypted from mymoment_logins")
+    assert (result["encrypted_anew"], result["unreadable"]) == (
+        7,
+        0,
+    ), "two names, two passwords, two sessions, one key of the model"
+    tokens = stage.sql(
+        "select username_encrypted from mymoment_logins union all select password_encrypted from"
+        " mymoment_logins"
+    )
     tokens += stage.sql(
-        "select session_data_encrypted from mymoment_sessions union all select api_key_encrypted from llm_provider_configurations"
+        "select session_data_encrypted from mymoment_sessions union all select api_key_encrypted from"
+        " llm_provider_configurations"
     )
     clear = [Fernet(new).decrypt(token.encode()).decode() for (token,) in tokens]
     assert {"ada", "pw-ada", "pw-ben", "key-of-the-model"} <= set(clear)

@@ -50,7 +50,9 @@ def said(task: str, process: str) -> dict[str, Any]:
         "rotate_credentials": {"encrypted_anew": 0, "unreadable": 0},
         "check_process_timeouts": {"ended": []},
         "health_check_monitoring_processes": {"status": "healthy", "processes": {"running": 1}},
-        "system_maintenance": {"asked_for": ["cleanup_expired_sessions", "cleanup_old_session_records", "cleanup_old_articles"]},
+        "system_maintenance": {
+            "asked_for": ["cleanup_expired_sessions", "cleanup_old_session_records", "cleanup_old_articles"]
+        },
     }[task]
 
 
@@ -76,7 +78,9 @@ def test_every_task_runs_by_its_known_name_on_its_queue(stage: MonitoringStage, 
     ending = ("terminate_process_sessions", "stop_monitoring_process")
     every = [(queue, task) for queue, tasks in QUEUES.items() for task in tasks]
     answers = {}
-    for queue, task in [each for each in every if each[1] not in ending] + [each for name in ending for each in every if each[1] == name]:
+    for queue, task in [each for each in every if each[1] not in ending] + [
+        each for name in ending for each in every if each[1] == name
+    ]:
         run = stage.run_task("celery" if default else queue, task, **arguments(task, process, comment))
         answers[task] = stage.outcome(run)
     wrong = {
@@ -100,15 +104,27 @@ def test_what_a_schedule_asks_for_really_happens(stage: MonitoringStage) -> None
     checked = "select result from rowlock.done where task = 'health_check_sessions'"
     wait_until(lambda: stage.sql(checked), "the sessions are looked at", 20)
     assert stage.sql(checked) == [({"valid": 2, "closed": 0, "unanswered": 0},)]
-    stage.sql("update mymoment_sessions set expires_at = now() where mymoment_login_id = (select min(id::text)::uuid from mymoment_logins)")
-    stage.sql("update ai_comments set created_at = now() - interval '400 days' where id = (select min(id::text)::uuid from ai_comments)")
+    stage.sql(
+        "update mymoment_sessions set expires_at = now() where mymoment_login_id = (select"
+        " min(id::text)::uuid from mymoment_logins)"
+    )
+    stage.sql(
+        "update ai_comments set created_at = now() - interval '400 days' where id = (select"
+        " min(id::text)::uuid from ai_comments)"
+    )
     stage.sql("update monitoring_processes set started_at = now() - interval '61 minutes'")
     _, result, _ = stage.outcome(stage.run_task("timeouts", "check_process_timeouts"))
     assert len(result["ended"]) == 1
-    assert stage.sql("select status, status_reason from monitoring_processes") == [("completed", "DurationReached")]
+    assert stage.sql("select status, status_reason from monitoring_processes") == [
+        ("completed", "DurationReached")
+    ]
     stage.outcome(stage.run_task("scheduler", "system_maintenance"))
     wait_until(lambda: stage.count() == 1, "the old row is deleted", 20)
-    wait_until(lambda: stage.sql("select count(*) from mymoment_sessions where is_active") == [(0,)], "the sessions are closed", 20)
+    wait_until(
+        lambda: stage.sql("select count(*) from mymoment_sessions where is_active") == [(0,)],
+        "the sessions are closed",
+        20,
+    )
 
 
 def test_a_task_of_another_queue_is_refused_with_a_reason(stage: MonitoringStage) -> None:

@@ -29,7 +29,10 @@ def test_an_answer_comes_with_what_it_cost(client: LlmClient, endpoint: Running)
     assert "«Bo»" in reply.text
     assert (reply.finish, reply.declined) == ("stop", False)
     logged = endpoint.llm.log[0]["usage"]
-    assert (reply.usage.prompt_tokens, reply.usage.completion_tokens) == (logged["prompt_tokens"], logged["completion_tokens"])
+    assert (reply.usage.prompt_tokens, reply.usage.completion_tokens) == (
+        logged["prompt_tokens"],
+        logged["completion_tokens"],
+    )
     assert (reply.usage.model, reply.usage.requests, reply.usage.estimated) == ("stand-in", 1, False)
 
 
@@ -56,7 +59,9 @@ def test_an_endpoint_that_tells_no_tokens_is_not_free(client: LlmClient, endpoin
     ],
     ids=lambda value: value["name"] if isinstance(value, dict) else "",
 )
-def test_what_no_retry_can_help_is_permanent(client: LlmClient, endpoint: Running, fault: dict[str, object], reason: str) -> None:
+def test_what_no_retry_can_help_is_permanent(
+    client: LlmClient, endpoint: Running, fault: dict[str, object], reason: str
+) -> None:
     endpoint.llm.add_fault(**fault)  # type: ignore[arg-type]
     error = failure(client)
     assert isinstance(error, Permanent)
@@ -90,10 +95,15 @@ def test_a_bad_moment_is_the_sites_and_is_asked_only_once(
 def test_an_endless_answer_is_not_read_to_its_end(make_client: MakeClient, endpoint: Running) -> None:
     endpoint.llm.add_fault("comment", content="schön " * 20_000)
     error = failure(make_client(max_response_bytes=100_000))
-    assert (error.reason, str(error)) == ("LlmAnswerBroken", "the endpoint's answer is longer than 100,000 bytes")
+    assert (error.reason, str(error)) == (
+        "LlmAnswerBroken",
+        "the endpoint's answer is longer than 100,000 bytes",
+    )
 
 
-def test_an_endpoint_that_is_silent_is_given_up_after_the_timeout(make_client: MakeClient, endpoint: Running) -> None:
+def test_an_endpoint_that_is_silent_is_given_up_after_the_timeout(
+    make_client: MakeClient, endpoint: Running
+) -> None:
     endpoint.llm.add_fault("slow", seconds=60)
     error = failure(make_client(timeout_seconds=0.5))
     assert (error.failure_class, error.reason) == ("site", "LlmTimeout")
@@ -131,7 +141,9 @@ def test_what_an_endpoint_refuses_is_left_out_and_remembered(
     assert [entry[field] for entry in endpoint.llm.log] == [*values, values[-1]]
 
 
-def test_a_reasoning_model_gets_its_own_name_of_the_limit_and_no_temperature(client: LlmClient, endpoint: Running) -> None:
+def test_a_reasoning_model_gets_its_own_name_of_the_limit_and_no_temperature(
+    client: LlmClient, endpoint: Running
+) -> None:
     endpoint.llm.add_fault("no_temperature", times=None)
     endpoint.llm.add_fault("no_max_tokens", times=None)
     assert client.ask(MESSAGES).finish == "stop"
@@ -149,7 +161,9 @@ def test_a_bad_minute_costs_no_structured_output_for_later(client: LlmClient, en
     assert endpoint.llm.log[-1]["form"] == "json_schema"
 
 
-def test_a_private_address_is_asked_only_where_it_is_allowed(make_client: MakeClient, endpoint: Running) -> None:
+def test_a_private_address_is_asked_only_where_it_is_allowed(
+    make_client: MakeClient, endpoint: Running
+) -> None:
     error = failure(make_client(allow_private=False))
     assert (error.reason, error.permanent) == ("AddressRefused", True)
     assert len(endpoint.llm.log) == 0
@@ -170,7 +184,10 @@ def test_a_name_is_looked_up_once_and_the_checked_address_is_the_one_that_is_rea
 
     client = make_client(base_url=f"http://llm.example:{endpoint.port}/v1")
     with monkeypatch.context() as patch:
-        patch.setattr("rowlock_jobs.work.monitoring.addresses.socket.getaddrinfo", lambda host, *a, **k: real_or(lookup, host, *a, **k))
+        patch.setattr(
+            "rowlock_jobs.work.monitoring.addresses.socket.getaddrinfo",
+            lambda host, *a, **k: real_or(lookup, host, *a, **k),
+        )
         client.ask(MESSAGES)
     assert looked_up == ["llm.example"]
     assert len(endpoint.llm.log) == 1

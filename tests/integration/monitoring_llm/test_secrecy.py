@@ -15,7 +15,19 @@ pytestmark = pytest.mark.integration
 
 MESSAGES: list[Message] = [{"role": "user", "content": "comment_content"}]
 FAULTS = [
-    *({"name": name} for name in ("unauthorized", "forbidden", "gemini_key", "rate_limit", "error", "drop", "broken_body", "html_page")),
+    *(
+        {"name": name}
+        for name in (
+            "unauthorized",
+            "forbidden",
+            "gemini_key",
+            "rate_limit",
+            "error",
+            "drop",
+            "broken_body",
+            "html_page",
+        )
+    ),
     {"name": "refused", "times": None},
     {"name": "error", "status": 503},
     {"name": "error", "status": 418},
@@ -52,7 +64,9 @@ def test_a_wrong_key_is_not_shown_either(make_client: MakeClient) -> None:
 
 
 @pytest.mark.parametrize("broken", [f"{KEY}\nx", f"{KEY} x", f"{KEY}é", f"{KEY}\x00"])
-def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(make_client: MakeClient, broken: str) -> None:
+def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(
+    make_client: MakeClient, broken: str
+) -> None:
     with pytest.raises(TaskError) as caught:
         make_client(key=broken)
     assert caught.value.reason == "LlmKeyInvalid"
@@ -72,7 +86,9 @@ def test_the_stand_in_itself_logs_no_key(client: LlmClient, endpoint: Running) -
     assert not shows_key(str(list(endpoint.llm.log)))
 
 
-def test_the_danger_is_real_the_librarys_own_error_shows_what_the_endpoint_repeats(client: LlmClient, endpoint: Running) -> None:
+def test_the_danger_is_real_the_librarys_own_error_shows_what_the_endpoint_repeats(
+    client: LlmClient, endpoint: Running
+) -> None:
     """The negative twin: without the translation, the same failure would carry the key into the ledger."""
     import openai
 

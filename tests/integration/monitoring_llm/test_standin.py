@@ -20,16 +20,25 @@ class Program:
         self.port, self.log = port, log
 
     def call(self, method: str, path: str, body: object = None, key: str = "key-1") -> tuple[int, object]:
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method, headers={"Authorization": f"Bearer {key}"})
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}", method=method, headers={"Authorization": f"Bearer {key}"}
+        )
         try:
-            with urllib.request.urlopen(request, None if body is None else json.dumps(body).encode(), timeout=20) as answer:
+            with urllib.request.urlopen(
+                request, None if body is None else json.dumps(body).encode(), timeout=20
+            ) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, json.load(error)
 
     def chat(self, text: str = "hallo", key: str = "key-1") -> tuple[int, dict]:
-        status, body = self.call("POST", "/v1/chat/completions", {"model": "a", "messages": [{"role": "user", "content": text}]}, key)
+        status, body = self.call(
+            "POST",
+            "/v1/chat/completions",
+            {"model": "a", "messages": [{"role": "user", "content": text}]},
+            key,
+        )
         assert isinstance(body, dict)
         return status, body
 
@@ -61,7 +70,10 @@ def test_it_answers_in_openais_words_and_writes_down_what_was_asked(program: Pro
 
 
 def test_it_knows_its_models_and_keys(program: Program) -> None:
-    assert program.call("GET", "/v1/models")[1] == {"object": "list", "data": [{"id": m, "object": "model"} for m in ("a", "b")]}
+    assert program.call("GET", "/v1/models")[1] == {
+        "object": "list",
+        "data": [{"id": m, "object": "model"} for m in ("a", "b")],
+    }
     assert program.chat(key="other")[0] == 401
 
 

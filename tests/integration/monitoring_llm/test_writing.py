@@ -13,11 +13,17 @@ from tests.standins.llm import Running
 
 pytestmark = pytest.mark.integration
 
-ARTICLE = PromptValues(article_title="Bo im Schnee", article_content="Mein Hund Bo mag Schnee.", article_author="Lea")
+ARTICLE = PromptValues(
+    article_title="Bo im Schnee", article_content="Mein Hund Bo mag Schnee.", article_author="Lea"
+)
 RULES = CommentRules()
 
 
-def prompt(system: str = "Du gibst Kindern Rückmeldung.", template: str = "{article_title}: {article_content}", **caps: int) -> Prompt:
+def prompt(
+    system: str = "Du gibst Kindern Rückmeldung.",
+    template: str = "{article_title}: {article_content}",
+    **caps: int,
+) -> Prompt:
     return build_prompt(system, template, ARTICLE, Caps(**caps))
 
 
@@ -29,7 +35,9 @@ def paid(endpoint: Running) -> int:
     return endpoint.llm.totals["prompt_tokens"] + endpoint.llm.totals["completion_tokens"]
 
 
-def test_an_article_becomes_a_comment_with_disclosure_reasoning_and_price(client: LlmClient, endpoint: Running) -> None:
+def test_an_article_becomes_a_comment_with_disclosure_reasoning_and_price(
+    client: LlmClient, endpoint: Running
+) -> None:
     meter = Meter()
     written = write(client, meter)
     assert written.comment.html.startswith(f"<p>{DEFAULT_PREFIX} ")
@@ -49,11 +57,17 @@ def test_the_article_travels_as_data_in_the_users_message_only(client: LlmClient
 
 
 def test_what_was_cut_off_for_the_model_is_told(client: LlmClient) -> None:
-    assert write(client, made=prompt(content=10)).cut == ("article_content: the first 10 of 24 characters were given to the model",)
+    assert write(client, made=prompt(content=10)).cut == (
+        "article_content: the first 10 of 24 characters were given to the model",
+    )
 
 
-@pytest.mark.parametrize("fault", ["broken_json", "too_short", "repetitive", "placeholder", "refusal", "empty"])
-def test_a_first_answer_that_cannot_be_posted_is_repaired_once_within_the_run(client: LlmClient, endpoint: Running, fault: str) -> None:
+@pytest.mark.parametrize(
+    "fault", ["broken_json", "too_short", "repetitive", "placeholder", "refusal", "empty"]
+)
+def test_a_first_answer_that_cannot_be_posted_is_repaired_once_within_the_run(
+    client: LlmClient, endpoint: Running, fault: str
+) -> None:
     endpoint.llm.add_fault(fault)
     meter = Meter()
     written = write(client, meter)
@@ -85,12 +99,19 @@ def test_a_second_one_ends_the_run_which_the_ledger_retries_and_both_are_paid_fo
     with pytest.raises(LlmAnswerUnusable, match="gave no usable comment in two answers") as caught:
         write(client, meter)
     error = caught.value
-    assert (error.failure_class, error.reason, error.why, error.permanent) == ("app", "LlmAnswerUnusable", why, False)
+    assert (error.failure_class, error.reason, error.why, error.permanent) == (
+        "app",
+        "LlmAnswerUnusable",
+        why,
+        False,
+    )
     assert len(endpoint.llm.log) == meter.usage.requests == 2
     assert meter.usage.tokens == paid(endpoint)
 
 
-def test_an_answer_that_was_cut_off_names_the_setting_and_is_not_asked_for_again(client: LlmClient, endpoint: Running) -> None:
+def test_an_answer_that_was_cut_off_names_the_setting_and_is_not_asked_for_again(
+    client: LlmClient, endpoint: Running
+) -> None:
     endpoint.llm.add_fault("cut")
     meter = Meter()
     with pytest.raises(LlmAnswerUnusable, match=r"cut off after 2,000 tokens.*raise llm\.max_tokens"):
@@ -106,7 +127,9 @@ def test_a_content_filter_concerns_the_article(client: LlmClient, endpoint: Runn
     assert caught.value.reason == "LlmContentRefused"
 
 
-def test_a_failing_repair_still_tells_what_the_first_answer_cost(client: LlmClient, endpoint: Running) -> None:
+def test_a_failing_repair_still_tells_what_the_first_answer_cost(
+    client: LlmClient, endpoint: Running
+) -> None:
     endpoint.llm.add_fault("too_short")
     endpoint.llm.add_fault("rate_limit")
     meter = Meter()
@@ -129,19 +152,31 @@ def test_a_run_that_was_canceled_asks_nothing_more(client: LlmClient, endpoint: 
     assert len(endpoint.llm.log) == 1
 
 
-def test_plain_text_of_a_model_without_structured_output_becomes_a_comment(client: LlmClient, endpoint: Running) -> None:
-    endpoint.llm.add_fault("says", content="<think>Hm.</think>Dein Hund Bo scheint den Winter zu lieben, das hast du schön erzählt!")
+def test_plain_text_of_a_model_without_structured_output_becomes_a_comment(
+    client: LlmClient, endpoint: Running
+) -> None:
+    endpoint.llm.add_fault(
+        "says",
+        content="<think>Hm.</think>Dein Hund Bo scheint den Winter zu lieben, das hast du schön erzählt!",
+    )
     written = write(client)
-    assert written.comment.text == f"{DEFAULT_PREFIX} Dein Hund Bo scheint den Winter zu lieben, das hast du schön erzählt!"
+    assert (
+        written.comment.text
+        == f"{DEFAULT_PREFIX} Dein Hund Bo scheint den Winter zu lieben, das hast du schön erzählt!"
+    )
     assert written.reasoning == "Hm."
 
 
 def test_markup_and_scripts_of_the_model_do_not_reach_the_site(client: LlmClient, endpoint: Running) -> None:
     text = (
-        f"<p>{DEFAULT_PREFIX}</p><p>Dein Hund Bo scheint den Winter zu lieben <script>alert(1)</script> <i onclick=x>sehr</i> &lt;b&gt;</p>"
+        f"<p>{DEFAULT_PREFIX}</p><p>Dein Hund Bo scheint den Winter zu lieben <script>alert(1)</script> <i"
+        " onclick=x>sehr</i> &lt;b&gt;</p>"
     )
     endpoint.llm.add_fault("comment", content=text)
-    assert write(client).comment.html == f"<p>{DEFAULT_PREFIX} Dein Hund Bo scheint den Winter zu lieben sehr &lt;b&gt;</p>"
+    assert (
+        write(client).comment.html
+        == f"<p>{DEFAULT_PREFIX} Dein Hund Bo scheint den Winter zu lieben sehr &lt;b&gt;</p>"
+    )
 
 
 def test_the_same_article_gets_the_same_comment_from_the_stand_in(client: LlmClient) -> None:

@@ -26,7 +26,9 @@ def fetch(site: Site, gate: CountingGate) -> Iterator[Callable[..., Fetcher]]:
     """Makes a Fetcher for the stand-in, or for another base URL."""
     with ExitStack() as stack:
         yield lambda base_url=None, cookies=None, **more: stack.enter_context(
-            Fetcher(base_url or site.url, gate, cookies, **{"allow_private": True, "timeout_seconds": 10, **more})
+            Fetcher(
+                base_url or site.url, gate, cookies, **{"allow_private": True, "timeout_seconds": 10, **more}
+            )
         )
 
 

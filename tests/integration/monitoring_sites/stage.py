@@ -69,4 +69,8 @@ def told(error: BaseException) -> str:
 
 def posts(site: Site) -> list[str]:
     """The paths of all forms that the site was sent, logins aside."""
-    return [entry["path"] for entry in site.requests if entry["method"] == "POST" and entry["path"] != "/accounts/login/"]
+    return [
+        entry["path"]
+        for entry in site.requests
+        if entry["method"] == "POST" and entry["path"] != "/accounts/login/"
+    ]

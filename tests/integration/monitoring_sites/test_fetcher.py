@@ -55,16 +55,30 @@ def answer(body: bytes, *headers: str) -> Callable[[socket.socket], None]:
     return lambda connection: connection.sendall(head.encode() + b"\r\n\r\n" + body)
 
 
-def test_the_gate_is_asked_before_each_request_also_before_each_hop_of_a_redirect(site: Site, gate: CountingGate, fetch: Fetch) -> None:
-    site.fault(canned={"/a/": {"status": 302, "headers": {"Location": "\\b\\"}}, "/b/": {"status": 301, "headers": {"Location": "/"}}})
+def test_the_gate_is_asked_before_each_request_also_before_each_hop_of_a_redirect(
+    site: Site, gate: CountingGate, fetch: Fetch
+) -> None:
+    site.fault(
+        canned={
+            "/a/": {"status": 302, "headers": {"Location": "\\b\\"}},
+            "/b/": {"status": 301, "headers": {"Location": "/"}},
+        }
+    )
     assert fetch().get("/a/").path == "/"
     assert [entry["path"] for entry in site.requests] == ["/a/", "/b/", "/"]
     assert gate.passed == 3
 
 
 @pytest.mark.parametrize("hops", [0, 1, 2])
-def test_once_the_gate_is_closed_no_request_leaves(hops: int, site: Site, gate: CountingGate, fetch: Fetch) -> None:
-    site.fault(canned={"/a/": {"status": 302, "headers": {"Location": "/b/"}}, "/b/": {"status": 302, "headers": {"Location": "/"}}})
+def test_once_the_gate_is_closed_no_request_leaves(
+    hops: int, site: Site, gate: CountingGate, fetch: Fetch
+) -> None:
+    site.fault(
+        canned={
+            "/a/": {"status": 302, "headers": {"Location": "/b/"}},
+            "/b/": {"status": 302, "headers": {"Location": "/"}},
+        }
+    )
     gate.close_after(hops)
     with pytest.raises(Stopped):
         fetch().get("/a/")
@@ -78,14 +92,21 @@ def test_a_page_behind_a_redirect_is_read(status: int, site: Site, fetch: Fetch)
 
 
 def test_five_redirects_are_followed_and_not_a_sixth(site: Site, fetch: Fetch) -> None:
-    site.fault(canned={f"/{n}/": {"status": 302, "headers": {"Location": f"/{n - 1}/" if n > 1 else "/"}} for n in range(1, 7)})
+    site.fault(
+        canned={
+            f"/{n}/": {"status": 302, "headers": {"Location": f"/{n - 1}/" if n > 1 else "/"}}
+            for n in range(1, 7)
+        }
+    )
     assert fetch().get("/5/").path == "/"
     before = len(site.requests)
     assert failure(lambda: fetch().get("/6/")).reason == "BadRedirect"
     assert len(site.requests) - before == 6
 
 
-def test_a_redirect_to_another_host_is_refused_and_the_other_host_never_asked(site: Site, fetch: Fetch) -> None:
+def test_a_redirect_to_another_host_is_refused_and_the_other_host_never_asked(
+    site: Site, fetch: Fetch
+) -> None:
     with running() as other:
         site.fault(canned={"/a/": {"status": 302, "headers": {"Location": f"{other.url}/"}}})
         error = failure(lambda: fetch().get("/a/"))
@@ -94,8 +115,12 @@ def test_a_redirect_to_another_host_is_refused_and_the_other_host_never_asked(si
         assert other.requests == []
 
 
-@pytest.mark.parametrize("base_url", ["http://127.0.0.1:{port}", "http://localhost:{port}", "http://[::ffff:127.0.0.1]:{port}"])
-def test_a_private_address_is_refused_before_anything_is_sent(base_url: str, site: Site, fetch: Fetch) -> None:
+@pytest.mark.parametrize(
+    "base_url", ["http://127.0.0.1:{port}", "http://localhost:{port}", "http://[::ffff:127.0.0.1]:{port}"]
+)
+def test_a_private_address_is_refused_before_anything_is_sent(
+    base_url: str, site: Site, fetch: Fetch
+) -> None:
     port = site.url.rpartition(":")[2]
     with pytest.raises(AddressRefused):
         fetch(base_url.format(port=port), allow_private=False).get("/")
@@ -165,7 +190,9 @@ def test_each_status_has_its_error(status: int, kind: type, reason: str, site: S
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_a_form_that_is_answered_by_a_server_error_may_have_been_taken(status: int, site: Site, fetch: Fetch) -> None:
+def test_a_form_that_is_answered_by_a_server_error_may_have_been_taken(
+    status: int, site: Site, fetch: Fetch
+) -> None:
     site.fault(canned={"/form/": {"status": status}})
     assert type(failure(lambda: fetch().post("/form/", {"a": "b"}, referer=site.url))) is PostUnknown
     assert len(site.requests) == 1
@@ -221,14 +248,18 @@ def test_an_answer_that_only_drips_is_cut_off(fetch: Fetch) -> None:
     ],
     ids=["plain", "packed", "broken", "not asked for"],
 )
-def test_an_answer_that_is_too_large_or_cannot_be_unpacked_is_refused(body: bytes, headers: tuple, reason: str, fetch: Fetch) -> None:
+def test_an_answer_that_is_too_large_or_cannot_be_unpacked_is_refused(
+    body: bytes, headers: tuple, reason: str, fetch: Fetch
+) -> None:
     with raw_server(answer(body, *headers)) as url:
         assert failure(lambda: fetch(url, max_bytes=1000).get()).reason == reason
 
 
 def test_a_packed_answer_is_unpacked_and_read_in_its_charset(fetch: Fetch) -> None:
     body = gzip.compress("schön".encode("latin-1"))
-    with raw_server(answer(body, "Content-Encoding: gzip", "Content-Type: text/html; charset=iso-8859-1")) as url:
+    with raw_server(
+        answer(body, "Content-Encoding: gzip", "Content-Type: text/html; charset=iso-8859-1")
+    ) as url:
         assert fetch(url).get().text == "schön"
 
 
@@ -262,15 +293,21 @@ def test_the_site_is_told_honestly_who_asks(site: Site, fetch: Fetch) -> None:
     assert agent.endswith("(+https://school.example/robots)")
 
 
-@pytest.mark.parametrize("base_url", ["ftp://m.example", "m.example", "https://", "https://ada:s3cret@m.example", "http://"])
-def test_a_base_url_that_cannot_be_meant_is_refused_without_being_quoted(base_url: str, gate: CountingGate) -> None:
+@pytest.mark.parametrize(
+    "base_url", ["ftp://m.example", "m.example", "https://", "https://ada:s3cret@m.example", "http://"]
+)
+def test_a_base_url_that_cannot_be_meant_is_refused_without_being_quoted(
+    base_url: str, gate: CountingGate
+) -> None:
     with pytest.raises(InputError) as raised:
         Fetcher(base_url, gate)
     assert raised.value.reason == "BadBaseUrl"
     assert "s3cret" not in str(raised.value)
 
 
-def test_the_libraries_log_no_header_even_where_everything_is_logged(site: Site, fetch: Fetch, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_libraries_log_no_header_even_where_everything_is_logged(
+    site: Site, fetch: Fetch, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.DEBUG):
         fetch().get("/accounts/login/")
     assert [record for record in caplog.records if record.name.startswith(("httpx", "httpcore"))] == []

@@ -10,7 +10,16 @@ from rowlock_jobs.work.monitoring.sites.errors import PostUnknown, RefusedBySite
 from rowlock_jobs.work.monitoring.sites.fetcher import Fetcher
 from rowlock_jobs.work.monitoring.sites.mymoment import driver as mymoment
 from rowlock_jobs.work.monitoring.sites.page import Page
-from tests.integration.monitoring_sites.stage import PREFIX, STUDENTS, CountingGate, Stopped, Visitor, disclosed, failure, posts
+from tests.integration.monitoring_sites.stage import (
+    PREFIX,
+    STUDENTS,
+    CountingGate,
+    Stopped,
+    Visitor,
+    disclosed,
+    failure,
+    posts,
+)
 from tests.services.process import wait_until
 from tests.standins.site import Site
 
@@ -21,7 +30,9 @@ FORM = "/article/1/comment/"
 
 
 @pytest.mark.parametrize("hidden", [True, False], ids=["hidden", "for everybody"])
-def test_a_comment_appears_once_under_the_right_login(hidden: bool, site: Site, gate: CountingGate, visit: Visit) -> None:
+def test_a_comment_appears_once_under_the_right_login(
+    hidden: bool, site: Site, gate: CountingGate, visit: Visit
+) -> None:
     visitor = visit("ben")
     before = gate.passed
     receipt = visitor.driver.comment("1", disclosed("Schön & gut, <strong>Lia</strong>!"), hidden=hidden)
@@ -38,13 +49,20 @@ def test_a_text_without_disclosure_does_not_reach_the_site(plain: str, site: Sit
     driver = visit().driver
     with pytest.raises(AttributeError):  # a driver can only post what is in a DisclosedText
         driver.comment("1", plain, hidden=False)  # type: ignore[arg-type]
-    assert failure(lambda: driver.comment("1", DisclosedText(plain, PREFIX), hidden=False)).reason == "NotDisclosed"
+    assert (
+        failure(lambda: driver.comment("1", DisclosedText(plain, PREFIX), hidden=False)).reason
+        == "NotDisclosed"
+    )
     assert posts(site) == []
 
 
-def test_the_same_words_of_three_logins_are_three_comments_with_their_own_ids(site: Site, visit: Visit) -> None:
+def test_the_same_words_of_three_logins_are_three_comments_with_their_own_ids(
+    site: Site, visit: Visit
+) -> None:
     names = ("ada", "ben", "frau.huber")
-    ids = {name: visit(name).driver.comment("1", disclosed("Schön!"), hidden=False).comment_id for name in names}
+    ids = {
+        name: visit(name).driver.comment("1", disclosed("Schön!"), hidden=False).comment_id for name in names
+    }
     assert {comment["login"]: str(comment["id"]) for comment in site.comment_log} == ids
     look = visit("ada").driver
     assert {name: look.find_comment("1", f"{PREFIX} Schön!", STUDENTS[name]) for name in names} == ids
@@ -80,7 +98,9 @@ def test_the_same_words_of_two_logins_at_the_same_moment_keep_their_own_ids(
     ],
     ids=["dropped after", "500 after", "dropped before", "502 before", "broken redirect", "unknown page"],
 )
-def test_an_answer_that_was_lost_is_unknown_and_a_look_at_the_article_decides(fault: dict, posted: bool, site: Site, visit: Visit) -> None:
+def test_an_answer_that_was_lost_is_unknown_and_a_look_at_the_article_decides(
+    fault: dict, posted: bool, site: Site, visit: Visit
+) -> None:
     driver = visit().driver
     site.fault(**fault)
     assert type(failure(lambda: driver.comment("1", disclosed("Schön!"), hidden=False))) is PostUnknown
@@ -90,16 +110,22 @@ def test_an_answer_that_was_lost_is_unknown_and_a_look_at_the_article_decides(fa
     assert (found is not None) == posted == bool(site.comment_log)
 
 
-def test_a_comment_that_is_answered_too_late_is_unknown_although_it_was_posted(site: Site, visit: Visit) -> None:
+def test_a_comment_that_is_answered_too_late_is_unknown_although_it_was_posted(
+    site: Site, visit: Visit
+) -> None:
     visitor = visit(timeout_seconds=1)
     real = visitor.fetcher.post
     visitor.fetcher.post = lambda *a, **k: (site.fault(slow_seconds=3), real(*a, **k))[1]  # type: ignore[method-assign]
-    assert type(failure(lambda: visitor.driver.comment("1", disclosed("Schön!"), hidden=False))) is PostUnknown
+    assert (
+        type(failure(lambda: visitor.driver.comment("1", disclosed("Schön!"), hidden=False))) is PostUnknown
+    )
     wait_until(lambda: site.comment_log, "the site has taken the comment")
     assert posts(site) == [FORM]
 
 
-def test_twin_a_post_that_is_repeated_by_itself_is_two_comments(site: Site, visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_twin_a_post_that_is_repeated_by_itself_is_two_comments(
+    site: Site, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a retrying HTTP client would do: the danger that "never repeated" keeps away."""
     once = Fetcher.post
 
@@ -116,7 +142,9 @@ def test_twin_a_post_that_is_repeated_by_itself_is_two_comments(site: Site, visi
     assert [comment["text"] for comment in site.comment_log] == [disclosed("Schön!").text] * 2
 
 
-def test_a_session_that_ends_between_form_and_post_has_surely_posted_nothing(site: Site, visit: Visit) -> None:
+def test_a_session_that_ends_between_form_and_post_has_surely_posted_nothing(
+    site: Site, visit: Visit
+) -> None:
     driver = visit().driver
     site.fault(expire_before_post=1)
     assert type(failure(lambda: driver.comment("1", disclosed("Schön!"), hidden=False))) is SessionExpired
@@ -134,7 +162,9 @@ def test_twin_a_redirect_to_the_login_taken_for_success_loses_the_comment(
 
 
 @pytest.mark.parametrize("words", ["Der Kommentar ist zu lang.", "Keine <Links>!"])
-def test_a_refused_comment_is_told_in_the_sites_words_although_the_answer_is_a_200(words: str, site: Site, visit: Visit) -> None:
+def test_a_refused_comment_is_told_in_the_sites_words_although_the_answer_is_a_200(
+    words: str, site: Site, visit: Visit
+) -> None:
     driver = visit().driver
     site.fault(refuse_comments=words)
     error = failure(lambda: driver.comment("1", disclosed("Schön!"), hidden=False))
@@ -145,7 +175,9 @@ def test_a_refused_comment_is_told_in_the_sites_words_although_the_answer_is_a_2
     assert site.comment_log == []
 
 
-def test_the_same_words_of_somebody_else_do_not_make_a_refused_comment_a_posted_one(site: Site, visit: Visit) -> None:
+def test_the_same_words_of_somebody_else_do_not_make_a_refused_comment_a_posted_one(
+    site: Site, visit: Visit
+) -> None:
     visit("ben").driver.comment("1", disclosed("Schön!"), hidden=False)
     driver = visit("ada").driver
     site.fault(refuse_comments="Nein.")
@@ -165,8 +197,12 @@ def test_a_comment_that_is_slowed_down_was_not_taken(site: Site, gate: CountingG
     assert driver.comment("1", disclosed("Schön!"), hidden=False).comment_id
 
 
-@pytest.mark.parametrize(("further", "sent"), [(0, 0), (1, 0)], ids=["before the form", "between form and POST"])
-def test_a_stop_before_the_post_keeps_the_comment_back(further: int, sent: int, site: Site, gate: CountingGate, visit: Visit) -> None:
+@pytest.mark.parametrize(
+    ("further", "sent"), [(0, 0), (1, 0)], ids=["before the form", "between form and POST"]
+)
+def test_a_stop_before_the_post_keeps_the_comment_back(
+    further: int, sent: int, site: Site, gate: CountingGate, visit: Visit
+) -> None:
     driver = visit().driver
     before = len(site.requests)
     gate.close_after(further)
@@ -176,7 +212,9 @@ def test_a_stop_before_the_post_keeps_the_comment_back(further: int, sent: int, 
     assert posts(site) == []
 
 
-def test_a_stop_after_the_post_does_not_make_the_comment_unsaid(site: Site, gate: CountingGate, visit: Visit) -> None:
+def test_a_stop_after_the_post_does_not_make_the_comment_unsaid(
+    site: Site, gate: CountingGate, visit: Visit
+) -> None:
     driver = visit().driver
     gate.close_after(2)
     receipt = driver.comment("1", disclosed("Schön!"), hidden=False)
@@ -184,7 +222,9 @@ def test_a_stop_after_the_post_does_not_make_the_comment_unsaid(site: Site, gate
     assert len(site.comment_log) == 1
 
 
-@pytest.mark.parametrize("fault", [{"expire_sessions": True}, {"changed_layout": True}, {"errors": {"times": 1}}])
+@pytest.mark.parametrize(
+    "fault", [{"expire_sessions": True}, {"changed_layout": True}, {"errors": {"times": 1}}]
+)
 def test_whatever_goes_wrong_before_the_post_no_post_is_sent(fault: dict, site: Site, visit: Visit) -> None:
     driver = visit().driver
     site.fault(**fault)
@@ -197,13 +237,20 @@ def test_a_hidden_comment_is_found_by_its_own_login(site: Site, visit: Visit) ->
     driver = visit("ada").driver
     site.fault(drop_after_post=1)
     failure(lambda: driver.comment("1", disclosed("Nur für dich."), hidden=True))
-    assert driver.find_comment("1", disclosed("Nur für dich.").text, "Ada Frei") == str(site.comment_log[0]["id"])
+    assert driver.find_comment("1", disclosed("Nur für dich.").text, "Ada Frei") == str(
+        site.comment_log[0]["id"]
+    )
     assert visit("ben").driver.find_comment("1", disclosed("Nur für dich.").text, "Ada Frei") is None
 
 
-def test_after_a_change_of_layout_a_look_does_not_claim_that_the_comment_is_missing(site: Site, visit: Visit) -> None:
+def test_after_a_change_of_layout_a_look_does_not_claim_that_the_comment_is_missing(
+    site: Site, visit: Visit
+) -> None:
     driver = visit().driver
     site.fault(drop_after_post=1)
     failure(lambda: driver.comment("1", disclosed("Schön!"), hidden=False))
     site.fault(changed_layout=True)
-    assert failure(lambda: driver.find_comment("1", disclosed("Schön!").text, "Ada Frei")).reason == "LayoutChanged"
+    assert (
+        failure(lambda: driver.find_comment("1", disclosed("Schön!").text, "Ada Frei")).reason
+        == "LayoutChanged"
+    )

@@ -12,7 +12,14 @@ from rowlock_jobs.work.monitoring.sites.driver import open_site
 from rowlock_jobs.work.monitoring.sites.errors import SessionExpired
 from rowlock_jobs.work.monitoring.sites.fetcher import Fetcher
 from rowlock_jobs.work.monitoring.sites.values import ArticleFilter, Credentials
-from tests.integration.monitoring_sites.stage import STUDENTS, CountingGate, Visitor, failure, password_of, told
+from tests.integration.monitoring_sites.stage import (
+    STUDENTS,
+    CountingGate,
+    Visitor,
+    failure,
+    password_of,
+    told,
+)
 from tests.standins.site import Site
 
 pytestmark = pytest.mark.integration
@@ -28,13 +35,19 @@ def test_a_login_takes_three_requests_of_which_one_is_a_form(
 ) -> None:
     site.fault(straight_redirects=redirects == "straight")
     visitor = visit(name)
-    assert [(entry["method"], entry["login"]) for entry in site.requests] == [("GET", None), ("POST", None), ("GET", name)]
+    assert [(entry["method"], entry["login"]) for entry in site.requests] == [
+        ("GET", None),
+        ("POST", None),
+        ("GET", name),
+    ]
     assert gate.passed == 3
     assert visitor.driver.logged_in()
     assert visitor.driver.can_comment
 
 
-def test_a_session_is_restored_from_its_cookies_without_a_login(site: Site, visit: Visit, fetch: Fetch) -> None:
+def test_a_session_is_restored_from_its_cookies_without_a_login(
+    site: Site, visit: Visit, fetch: Fetch
+) -> None:
     stored = visit("ben").fetcher.cookies.to_json()
     before = len(site.requests)
     restored = open_site("mymoment", fetch(cookies=Cookies.from_json(stored)))
@@ -59,7 +72,9 @@ def test_cookies_of_a_session_that_has_ended_are_no_login(site: Site, visit: Vis
     ],
     ids=["discover", "article", "find_comment"],
 )
-def test_a_session_that_ends_is_told_by_each_call_and_a_new_login_mends_it(call: Callable, site: Site, visit: Visit) -> None:
+def test_a_session_that_ends_is_told_by_each_call_and_a_new_login_mends_it(
+    call: Callable, site: Site, visit: Visit
+) -> None:
     visitor = visit()
     call(visitor.driver)
     site.fault(expire_sessions=["ada"])
@@ -88,7 +103,10 @@ def test_after_a_failed_login_nobody_is_logged_in_as_the_one_before(site: Site, 
 
 def test_a_password_that_was_changed_at_the_site_needs_a_person(site: Site, fetch: Fetch) -> None:
     site.fault(wrong_password=["ada"])
-    assert type(failure(lambda: open_site("mymoment", fetch()).login(Credentials("ada", "pw-ada")))) is NeedsReauth
+    assert (
+        type(failure(lambda: open_site("mymoment", fetch()).login(Credentials("ada", "pw-ada"))))
+        is NeedsReauth
+    )
 
 
 def test_a_login_that_the_site_has_locked_is_told_apart(site: Site, fetch: Fetch) -> None:
@@ -109,7 +127,9 @@ def test_a_login_that_the_site_has_locked_is_told_apart(site: Site, fetch: Fetch
         ({"canned": {"/": {"body": "<h1>Willkommen</h1>"}}}, "LayoutChanged"),
     ],
 )
-def test_a_login_that_fails_for_the_sites_reasons_is_no_wrong_password(fault: dict, reason: str, site: Site, fetch: Fetch) -> None:
+def test_a_login_that_fails_for_the_sites_reasons_is_no_wrong_password(
+    fault: dict, reason: str, site: Site, fetch: Fetch
+) -> None:
     site.fault(**fault)
     error = failure(lambda: open_site("mymoment", fetch()).login(Credentials("ada", "pw-ada")))
     assert not isinstance(error, NeedsReauth)
@@ -120,7 +140,13 @@ def test_a_login_that_fails_for_the_sites_reasons_is_no_wrong_password(fault: di
 
 @pytest.mark.parametrize(
     ("name", "tab", "classes"),
-    [("ada", None, {12}), ("ben", None, {12, 13}), ("ben", "13", {13}), ("frau.huber", None, {12, 13}), ("frau.huber", "12", {12})],
+    [
+        ("ada", None, {12}),
+        ("ben", None, {12, 13}),
+        ("ben", "13", {13}),
+        ("frau.huber", None, {12, 13}),
+        ("frau.huber", "12", {12}),
+    ],
 )
 def test_a_login_finds_the_articles_of_its_tab_newest_first(
     name: str, tab: str | None, classes: set[int], site: Site, visit: Visit
@@ -133,7 +159,9 @@ def test_a_login_finds_the_articles_of_its_tab_newest_first(
 
 def test_the_site_filters_by_category_and_task(site: Site, visit: Visit) -> None:
     refs = visit().driver.discover(ArticleFilter(category=9, limit=200))
-    assert {ref.id for ref in refs} == {str(a.id) for a in site.articles.values() if a.category == 9 and a.classroom == 12}
+    assert {ref.id for ref in refs} == {
+        str(a.id) for a in site.articles.values() if a.category == 9 and a.classroom == 12
+    }
     assert refs
     refs = visit().driver.discover(ArticleFilter(task=10, limit=200))
     assert {site.articles[int(ref.id)].task for ref in refs} == {10}
@@ -146,7 +174,9 @@ def test_a_tab_of_another_class_is_an_error_and_not_all_articles(name: str, visi
     assert error.reason == "UnknownTab"
 
 
-def test_twenty_articles_are_found_where_nothing_else_is_said_and_a_new_one_is_first(site: Site, visit: Visit) -> None:
+def test_twenty_articles_are_found_where_nothing_else_is_said_and_a_new_one_is_first(
+    site: Site, visit: Visit
+) -> None:
     visitor = visit("ben")
     assert len(visitor.driver.discover(ArticleFilter())) == 20
     (new,) = site.add_articles({"title": "Ganz <neu>", "classroom": 13, "at": "2027-01-01T10:00:00+00:00"})
@@ -156,16 +186,27 @@ def test_twenty_articles_are_found_where_nothing_else_is_said_and_a_new_one_is_f
 
 def test_an_article_is_read_as_it_was_written(site: Site, visit: Visit) -> None:
     (number,) = site.add_articles(
-        {"title": "Mein <Berg>", "author": "Lia Rossi", "paragraphs": ["Ein & zwei.", "Drei."], "category": 5, "task": 13}
+        {
+            "title": "Mein <Berg>",
+            "author": "Lia Rossi",
+            "paragraphs": ["Ein & zwei.", "Drei."],
+            "category": 5,
+            "task": 13,
+        }
     )
     article = visit().driver.article(str(number))
-    assert (article.title, article.author, article.text) == ("Mein <Berg>", "Lia Rossi", "Ein & zwei.\n\nDrei.")
+    assert (article.title, article.author, article.text) == (
+        "Mein <Berg>",
+        "Lia Rossi",
+        "Ein & zwei.\n\nDrei.",
+    )
     assert (article.category_id, article.category, article.task) == (5, "Erklären", "Ein Abenteuer")
     assert article.published_at is not None
 
 
 @pytest.mark.parametrize(
-    ("article_id", "reason"), [("9999", "NotFound"), ("../accounts", "BadArticleId"), ("١٢", "BadArticleId"), ("", "BadArticleId")]
+    ("article_id", "reason"),
+    [("9999", "NotFound"), ("../accounts", "BadArticleId"), ("١٢", "BadArticleId"), ("", "BadArticleId")],
 )
 def test_an_article_that_is_not_there_is_the_rows_fault(article_id: str, reason: str, visit: Visit) -> None:
     error = failure(lambda: visit().driver.article(article_id))
@@ -180,9 +221,13 @@ def test_an_article_of_another_class_is_not_there_for_this_login(site: Site, vis
 
 @pytest.mark.parametrize("name", ["ada", "frau.huber"])
 @pytest.mark.parametrize(
-    "call", [lambda driver: driver.discover(ArticleFilter()), lambda driver: driver.article("1")], ids=["discover", "article"]
+    "call",
+    [lambda driver: driver.discover(ArticleFilter()), lambda driver: driver.article("1")],
+    ids=["discover", "article"],
 )
-def test_a_changed_layout_is_told_with_what_is_missing(call: Callable, name: str, site: Site, visit: Visit) -> None:
+def test_a_changed_layout_is_told_with_what_is_missing(
+    call: Callable, name: str, site: Site, visit: Visit
+) -> None:
     driver = visit(name).driver
     site.fault(changed_layout=True)
     error = failure(lambda: call(driver))
@@ -190,7 +235,9 @@ def test_a_changed_layout_is_told_with_what_is_missing(call: Callable, name: str
     assert " has no " in str(error)
 
 
-@pytest.mark.parametrize("fault", [{"errors": {"times": 2}}, {"rate_limit": {"times": 2, "retry_after": 3}}, {"slow_seconds": 2}])
+@pytest.mark.parametrize(
+    "fault", [{"errors": {"times": 2}}, {"rate_limit": {"times": 2, "retry_after": 3}}, {"slow_seconds": 2}]
+)
 def test_no_request_is_repeated_by_itself(fault: dict, site: Site, visit: Visit) -> None:
     driver = visit(timeout_seconds=0.5).driver
     before = len(site.requests)

@@ -21,7 +21,11 @@ from tests.standins.site import Config, Login
 
 pytestmark = pytest.mark.integration
 
-CONFIG = {"seed": 3, "articles_per_class": 2, "logins": [{"name": "dora", "password": "pw-dora", "student": "Dora Graf", "classes": [38]}]}
+CONFIG = {
+    "seed": 3,
+    "articles_per_class": 2,
+    "logins": [{"name": "dora", "password": "pw-dora", "student": "Dora Graf", "classes": [38]}],
+}
 
 
 @pytest.fixture
@@ -52,12 +56,16 @@ def program(tmp_path: Path) -> Iterator[str]:
 def control(url: str, what: str, value: Any = None) -> Any:
     """Reads, or writes where a value is given."""
     with httpx.Client(base_url=url, trust_env=False) as client:
-        answer = client.get(f"/_control/{what}") if value is None else client.post(f"/_control/{what}", json=value)
+        answer = (
+            client.get(f"/_control/{what}") if value is None else client.post(f"/_control/{what}", json=value)
+        )
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-def test_it_runs_alone_and_tells_what_happened_over_http_and_in_a_file(program: str, fetch: Callable[..., Fetcher], tmp_path: Path) -> None:
+def test_it_runs_alone_and_tells_what_happened_over_http_and_in_a_file(
+    program: str, fetch: Callable[..., Fetcher], tmp_path: Path
+) -> None:
     driver = open_site("mymoment", fetch(program))
     driver.login(Credentials("dora", "pw-dora"))
     assert len(driver.discover(ArticleFilter())) == 2
@@ -75,7 +83,9 @@ def test_it_runs_alone_and_tells_what_happened_over_http_and_in_a_file(program: 
     assert [entry["status"] for entry in log["requests"]] == [200, 302, 200, 200, 200, 200, 302, 200, 500]
     assert control(program, f"log?since={log['next']}")["requests"] == []
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-    assert [line["path"] for line in lines if line["kind"] == "request"] == [entry["path"] for entry in log["requests"]]
+    assert [line["path"] for line in lines if line["kind"] == "request"] == [
+        entry["path"] for entry in log["requests"]
+    ]
     assert [line["text"] for line in lines if line["kind"] == "comment"] == [disclosed("Schön!").text]
     assert "pw-dora" not in (tmp_path / "log").read_text() + json.dumps(log)
 
@@ -96,14 +106,22 @@ def test_the_same_seed_writes_the_same_articles() -> None:
 
 
 def test_many_logins_are_configured_as_json() -> None:
-    config = Config.from_json('{"logins": [{"name": "x", "password": "y", "student": "Z", "classes": [1, 2]}], "session_seconds": 9}')
+    config = Config.from_json(
+        '{"logins": [{"name": "x", "password": "y", "student": "Z", "classes": [1, 2]}],'
+        ' "session_seconds": 9}'
+    )
     assert config.logins == (Login("x", "y", "Z", (1, 2)),)
     assert config.session_seconds == 9
 
 
 @pytest.mark.parametrize(
     ("cookies", "form", "referer"),
-    [({}, "{token}", True), ({"csrftoken": "a" * 32}, "{token}", True), (None, "", True), (None, "{token}", False)],
+    [
+        ({}, "{token}", True),
+        ({"csrftoken": "a" * 32}, "{token}", True),
+        (None, "", True),
+        (None, "{token}", False),
+    ],
     ids=["no cookie", "another cookie", "no token", "no referer"],
 )
 def test_a_form_without_its_csrf_token_cookie_and_referer_is_forbidden(

@@ -1,4 +1,6 @@
-"""One control plane with controllers, one PostgreSQL and one Redis for this folder, because its tests stop and freeze them."""
+"""One control plane with controllers, one PostgreSQL and one Redis for this folder, because its tests stop
+and freeze them.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""A worker pod that its node evicts is told of and cleared away; there is no kubelet, so the test writes what one would write."""
+"""A worker pod that its node evicts is told of and cleared away; there is no kubelet, so the test writes what
+one would write.
+"""
 
 from typing import Any
 
@@ -42,7 +44,9 @@ def test_an_evicted_pod_is_told_and_then_cleared_away(room: OperatorRoom) -> Non
     told: Any = room.wait_condition("WorkQueue", "orders", "Degraded", status="True", reason="Evicted")
     assert SENTENCE.strip() in told["message"]
     assert room.condition("WorkQueue", "orders")["status"] == "True", "another pod takes its place"
-    wait_until(lambda: names(room) and pod not in names(room), "the evicted pod is gone, another is there", 40)
+    wait_until(
+        lambda: names(room) and pod not in names(room), "the evicted pod is gone, another is there", 40
+    )
     room.wait_condition("WorkQueue", "orders", "Degraded", status="False", reason="Healthy")
 
 

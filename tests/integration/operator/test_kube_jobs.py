@@ -1,6 +1,7 @@
 """Exit queues: each outcome of a pod is told in the user's table.
 
-There is no kubelet: the test writes what a kubelet would write into the status of the pods that the real job controller makes.
+There is no kubelet: the test writes what a kubelet would write into the status of the pods that the real job
+controller makes.
 """
 
 import time
@@ -18,7 +19,11 @@ from tests.services.rows import create_orders, statuses
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 SOURCE = row_source(
-    "orders", workQueueRef={"name": "resize"}, task="resize", columns=["id", "amount", "customer"], statusColumn=STATUS_COLUMN
+    "orders",
+    workQueueRef={"name": "resize"},
+    task="resize",
+    columns=["id", "amount", "customer"],
+    statusColumn=STATUS_COLUMN,
 )
 RETRY = {name: {"limit": 1, "backoffSeconds": 1, "maxBackoffSeconds": 1} for name in ("infra", "app", "site")}
 
@@ -54,10 +59,20 @@ def running() -> dict[str, Any]:
 
 
 def ended(code: int, message: str = "", reason: str = "Error") -> dict[str, Any]:
-    return {"terminated": {"exitCode": code, "reason": reason, "message": message, "startedAt": now(), "finishedAt": now()}}
+    return {
+        "terminated": {
+            "exitCode": code,
+            "reason": reason,
+            "message": message,
+            "startedAt": now(),
+            "finishedAt": now(),
+        }
+    }
 
 
-def wait_state(room: OperatorRoom, state: str, deadline_seconds: float = 20) -> tuple[int, Any, dict[str, Any]]:
+def wait_state(
+    room: OperatorRoom, state: str, deadline_seconds: float = 20
+) -> tuple[int, Any, dict[str, Any]]:
     """Waits until the one run is in this state: (attempt, result, failure)."""
     wait_until(lambda: [run[1] for run in room.runs()] == [state], f"the run is {state}", deadline_seconds)
     _, _, attempt, result, failure = room.runs()[0]
@@ -80,8 +95,16 @@ def test_exit_code_one_is_retried_as_the_tasks_failure_and_then_dead(room: Opera
     for attempt in (1, 2):
         room.kubelet_writes(pod_of(room, attempt), "Failed", ended(1, "no such picture"))
     attempt, _, failure = wait_state(room, "dead")
-    assert (attempt, failure["class"], failure["reason"], failure["message"]) == (2, "app", "ExitCode", "no such picture")
-    wait_until(lambda: room.sql("select status, error from orders") == [("error", "no such picture")], "the row is told why")
+    assert (attempt, failure["class"], failure["reason"], failure["message"]) == (
+        2,
+        "app",
+        "ExitCode",
+        "no such picture",
+    )
+    wait_until(
+        lambda: room.sql("select status, error from orders") == [("error", "no such picture")],
+        "the row is told why",
+    )
     condition = room.wait_condition("WorkQueue", "resize", "Degraded", status="True", reason="DeadLetters")
     assert "requeue" in condition["message"]
 
@@ -97,9 +120,9 @@ def test_exit_code_65_is_wrong_input_and_not_retried(room: OperatorRoom) -> None
 def test_a_pod_out_of_memory_is_the_platforms_failure(room: OperatorRoom) -> None:
     room.kubelet_writes(pod_of(room), "Failed", ended(137, reason="OOMKilled"))
     pod = pod_of(room, 2)
-    assert room.sql("select infra_tries, app_tries, failure->>'class', failure->>'reason' from rowlock.run") == [
-        (1, 0, "infra", "OutOfMemory")
-    ]
+    assert room.sql(
+        "select infra_tries, app_tries, failure->>'class', failure->>'reason' from rowlock.run"
+    ) == [(1, 0, "infra", "OutOfMemory")]
     room.kubelet_writes(pod, "Succeeded", ended(0))
     wait_state(room, "succeeded")
 
@@ -112,15 +135,23 @@ def test_a_kube_job_deleted_by_hand_while_it_runs_is_the_platforms_failure(room:
     options = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
     room.must("DELETE", f"/apis/batch/v1/namespaces/{room.namespace}/jobs/{name}", options)
     pod_of(room, 2)
-    assert room.sql("select infra_tries, failure->>'class', failure->>'reason' from rowlock.run") == [(1, "infra", "KubeJobGone")]
+    assert room.sql("select infra_tries, failure->>'class', failure->>'reason' from rowlock.run") == [
+        (1, "infra", "KubeJobGone")
+    ]
 
 
 @pytest.mark.usefixtures("operator")
-def test_a_kube_job_deleted_by_hand_before_it_ran_is_made_again_as_the_same_attempt(room: OperatorRoom) -> None:
+def test_a_kube_job_deleted_by_hand_before_it_ran_is_made_again_as_the_same_attempt(
+    room: OperatorRoom,
+) -> None:
     pod_of(room)
     before = uids(room)
     (name,) = before
-    room.must("DELETE", f"/apis/batch/v1/namespaces/{room.namespace}/jobs/{name}", {"propagationPolicy": "Background"})
+    room.must(
+        "DELETE",
+        f"/apis/batch/v1/namespaces/{room.namespace}/jobs/{name}",
+        {"propagationPolicy": "Background"},
+    )
     wait_until(lambda: uids(room).keys() == before.keys() and uids(room) != before, "it is made again", 20)
     assert [(state, attempt) for _, state, attempt, _, _ in room.runs()] == [("launching", 1)]
 
@@ -152,7 +183,9 @@ def test_an_operator_that_was_away_reads_what_became_of_a_pod_meanwhile(room: Op
 def test_of_a_pod_that_was_gone_before_anybody_looked_its_kubelet_says_whether_it_was_asked_to_end(
     room: OperatorRoom, operator: OperatorProcess, killed: bool, code: int
 ) -> None:
-    """Drained while no operator was there: its program obeyed, and its kube job is complete, or has failed by the exit code."""
+    """Drained while no operator was there: its program obeyed, and its kube job is complete, or has failed by
+    the exit code.
+    """
     pod = pod_of(room)
     room.kubelet_writes(pod, "Running", running())
     wait_state(room, "running")
@@ -168,7 +201,11 @@ def test_of_a_pod_that_was_gone_before_anybody_looked_its_kubelet_says_whether_i
         room.must("POST", f"/api/v1/namespaces/{room.namespace}/events", event)
     room.kubelet_writes(pod, "Failed" if code else "Succeeded", ended(code))
     ends = {"Complete", "Failed"}
-    wait_until(lambda: ends & {each["type"] for each in room.kube_jobs()[0]["status"].get("conditions", [])}, "its kube job ends", 30)
+    wait_until(
+        lambda: ends & {each["type"] for each in room.kube_jobs()[0]["status"].get("conditions", [])},
+        "its kube job ends",
+        30,
+    )
     room.must("DELETE", f"/api/v1/namespaces/{room.namespace}/pods/{pod}")
     wait_until(lambda: not room.pods(), "its pod is gone", 20)
     room.operator(ready=False)

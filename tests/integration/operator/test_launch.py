@@ -13,7 +13,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 SEED = 7
 SOURCE = row_source(
-    "orders", workQueueRef={"name": "resize"}, task="resize", columns=["id", "amount", "customer"], statusColumn=STATUS_COLUMN
+    "orders",
+    workQueueRef={"name": "resize"},
+    task="resize",
+    columns=["id", "amount", "customer"],
+    statusColumn=STATUS_COLUMN,
 )
 
 
@@ -41,7 +45,11 @@ def test_a_hundred_rows_are_a_hundred_kube_jobs_through_kills_and_edits(room: Op
     room.operator()
     room.leader()
     room.change("WorkQueue", "resize", limits={"softSeconds": 100, "hardSeconds": 200}, parallelism=120)
-    wait_until(lambda: room.get("WorkQueue", "resize")["status"].get("observedGeneration") == 2, "the edit was seen", 30)
+    wait_until(
+        lambda: room.get("WorkQueue", "resize")["status"].get("observedGeneration") == 2,
+        "the edit was seen",
+        30,
+    )
     # Longer than the launcher takes to miss a kube job (3 s) and to look again (2 s).
     assert counted_for(8, lambda: len(room.kube_jobs())) == 0
     assert one_for_each_run(room) == first
@@ -50,7 +58,9 @@ def test_a_hundred_rows_are_a_hundred_kube_jobs_through_kills_and_edits(room: Op
 
 @pytest.mark.slow
 def test_an_operator_killed_at_any_moment_of_the_launch_makes_no_second_kube_job(room: OperatorRoom) -> None:
-    """Five operators, each killed after a random number of the hundred kube jobs was made; the sixth makes the rest."""
+    """Five operators, each killed after a random number of the hundred kube jobs was made; the sixth makes
+    the rest.
+    """
     create_orders(room.url, rows=100)
     room.create(exit_queue("resize", parallelism=100))
     room.create(SOURCE)

@@ -1,4 +1,6 @@
-"""Two replicas of the operator as processes: one leads, the other one goes on, and no row notices more than a pause."""
+"""Two replicas of the operator as processes: one leads, the other one goes on, and no row notices more than a
+pause.
+"""
 
 import time
 

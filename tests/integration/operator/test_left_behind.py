@@ -1,4 +1,6 @@
-"""Children of a WorkQueue that was deleted with orphan: the next WorkQueue of that name owns them, and takes them with it."""
+"""Children of a WorkQueue that was deleted with orphan: the next WorkQueue of that name owns them, and takes
+them with it.
+"""
 
 from typing import Any
 
@@ -35,7 +37,9 @@ def test_what_was_left_behind_is_owned_by_the_next_of_its_name_and_goes_with_it(
     jobs = exit_queue("resize", rowDelivery="Secret")
     for manifest in (QUEUE, changed, jobs):
         room.create(manifest)
-    room.create(row_source("orders", workQueueRef={"name": "resize"}, task="resize", statusColumn=STATUS_COLUMN))
+    room.create(
+        row_source("orders", workQueueRef={"name": "resize"}, task="resize", statusColumn=STATUS_COLUMN)
+    )
     stranger = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -43,13 +47,18 @@ def test_what_was_left_behind_is_owned_by_the_next_of_its_name_and_goes_with_it(
         "spec": {
             "replicas": 0,
             "selector": {"matchLabels": {"app": "x"}},
-            "template": {"metadata": {"labels": {"app": "x"}}, "spec": {"containers": [{"name": "x", "image": "x:1"}]}},
+            "template": {
+                "metadata": {"labels": {"app": "x"}},
+                "spec": {"containers": [{"name": "x", "image": "x:1"}]},
+            },
         },
     }
     taken = room.must("POST", DEPLOYMENTS.format(room.namespace), stranger)
     room.create(work_queue("taken", imports=["a"], tasks=["count"]))
     room.operator(ready=False)
-    wait_until(lambda: set(children(room, DEPLOYMENTS)) == {"orders-worker", "changed-worker"}, "two Deployments", 60)
+    wait_until(
+        lambda: set(children(room, DEPLOYMENTS)) == {"orders-worker", "changed-worker"}, "two Deployments", 60
+    )
     wait_until(lambda: children(room, JOBS) and children(room, SECRETS), "a kube job and its Secret", 40)
     told = room.wait_condition("WorkQueue", "taken", status="False", reason="ChildRefused")
     assert "taken-worker" in told["message"]
@@ -58,16 +67,37 @@ def test_what_was_left_behind_is_owned_by_the_next_of_its_name_and_goes_with_it(
     for name in ("orders", "changed", "resize"):
         deleted(room, "workqueues", name, propagationPolicy="Orphan")
     assert owners(children(room, DEPLOYMENTS)["orders-worker"]) == []
-    made = {name: room.create(manifest)["metadata"]["uid"] for name, manifest in (("orders", QUEUE), ("resize", jobs))}
+    made = {
+        name: room.create(manifest)["metadata"]["uid"]
+        for name, manifest in (("orders", QUEUE), ("resize", jobs))
+    }
     room.create(exit_queue("changed"))
-    wait_until(lambda: owners(children(room, DEPLOYMENTS)["orders-worker"]) == [made["orders"]], "it is owned anew", 40)
-    wait_until(lambda: [owners(m) for m in children(room, JOBS).values()] == [[made["resize"]]], "its kube job, too", 40)
-    assert {m["uid"] for m in children(room, JOBS).values()} == {m["uid"] for m in before.values()}, "and it was not made anew"
-    wait_until(lambda: set(children(room, DEPLOYMENTS)) == {"orders-worker"}, "a queue of mode Jobs has no workers", 40)
+    wait_until(
+        lambda: owners(children(room, DEPLOYMENTS)["orders-worker"]) == [made["orders"]],
+        "it is owned anew",
+        40,
+    )
+    wait_until(
+        lambda: [owners(m) for m in children(room, JOBS).values()] == [[made["resize"]]],
+        "its kube job, too",
+        40,
+    )
+    assert {m["uid"] for m in children(room, JOBS).values()} == {m["uid"] for m in before.values()}, (
+        "and it was not made anew"
+    )
+    wait_until(
+        lambda: set(children(room, DEPLOYMENTS)) == {"orders-worker"},
+        "a queue of mode Jobs has no workers",
+        40,
+    )
 
     for name in ("orders", "resize", "taken"):
         deleted(room, "workqueues", name)
     for resource in (DEPLOYMENTS, JOBS, SECRETS):
-        wait_until(lambda r=resource: children(room, r) == {}, f"{resource} are gone with their WorkQueue", 40)
+        wait_until(
+            lambda r=resource: children(room, r) == {}, f"{resource} are gone with their WorkQueue", 40
+        )
     left = room.must("GET", f"{DEPLOYMENTS.format(room.namespace)}/taken-worker")["metadata"]
-    assert (left["uid"], left["generation"]) == (taken["metadata"]["uid"], 1), "a stranger's was never touched"
+    assert (left["uid"], left["generation"]) == (taken["metadata"]["uid"], 1), (
+        "a stranger's was never touched"
+    )

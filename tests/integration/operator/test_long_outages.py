@@ -1,4 +1,6 @@
-"""The API server away for longer than a lease, or silent: what a replica may not notice is what its probe must tell."""
+"""The API server away for longer than a lease, or silent: what a replica may not notice is what its probe
+must tell.
+"""
 
 import os
 import time
@@ -16,7 +18,8 @@ from tests.services.rows import add_orders, statuses
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(420)]
 # Three minutes of silence as `make proof` has them; else every bound of it a twelfth.
 SHORTER = 1 if os.environ.get("ROWLOCK_LONG_TESTS") else 12
-# A stream counts as silent after 180 s of them. The short form begins up to one reopening (70 s) into them: it opens streams that often.
+# A stream counts as silent after 180 s of them. The short form begins up to one reopening (70 s) into them:
+# it opens streams that often.
 LEAST = 170 if SHORTER == 1 else (180 - 70) / SHORTER
 SHORT_SILENCE = f"""
 import functools
@@ -40,7 +43,9 @@ kopf_watch.watch_only_settings = watch_only_settings
 """
 
 
-def test_after_an_outage_longer_than_the_lease_the_operator_leads_again(flowing: OperatorRoom, plane: KubeControlPlane) -> None:
+def test_after_an_outage_longer_than_the_lease_the_operator_leads_again(
+    flowing: OperatorRoom, plane: KubeControlPlane
+) -> None:
     flowing.leader()
     plane.stop_api_server()
     try:
@@ -62,7 +67,9 @@ def test_rows_flow_on_while_the_lease_cannot_be_renewed_and_one_operator_leads_a
         wait_until(lambda: not leader.leads(), "it gave its leadership up", 30)
         add_orders(flowing.url, 20)
         wait_until(lambda: statuses(flowing.url) == {"done": 40}, "rows flow without a leader", 20)
-        assert leader.page("/livez")[0] == 200, "an API server that is away is no reason to restart the operator"
+        assert leader.page("/livez")[0] == 200, (
+            "an API server that is away is no reason to restart the operator"
+        )
     finally:
         plane.start_api_server()
     flowing.leader()
@@ -71,7 +78,9 @@ def test_rows_flow_on_while_the_lease_cannot_be_renewed_and_one_operator_leads_a
     every_row_ran_once(flowing, 60)
 
 
-def test_a_leader_that_was_frozen_past_its_lease_dispatches_no_longer_beside_its_successor(flowing: OperatorRoom) -> None:
+def test_a_leader_that_was_frozen_past_its_lease_dispatches_no_longer_beside_its_successor(
+    flowing: OperatorRoom,
+) -> None:
     """The other side of the same coin: a rival ends what a lost Lease alone does not."""
     first = flowing.leader()
     second = flowing.operator()
@@ -86,8 +95,12 @@ def test_a_leader_that_was_frozen_past_its_lease_dispatches_no_longer_beside_its
     every_row_ran_once(flowing, 40)
 
 
-def test_a_silent_api_server_stops_no_row_and_restarts_nobody(make_flowing: Callable[..., OperatorRoom], plane: KubeControlPlane) -> None:
-    """Nothing answers, nothing is refused: told by readiness and not by liveness, because a restart would only stop the rows."""
+def test_a_silent_api_server_stops_no_row_and_restarts_nobody(
+    make_flowing: Callable[..., OperatorRoom], plane: KubeControlPlane
+) -> None:
+    """Nothing answers, nothing is refused: told by readiness and not by liveness, because a restart would
+    only stop the rows.
+    """
     flowing = make_flowing(SHORT_SILENCE)
     operator = flowing.leader()
     plane.freeze_api_server()
@@ -106,6 +119,10 @@ def test_a_silent_api_server_stops_no_row_and_restarts_nobody(make_flowing: Call
     assert took > LEAST, "sooner would call a healthy operator unready"
     assert operator.page("/livez")[0] == 200
     wait_until(lambda: operator.page("/readyz")[0] == 200, "it is ready again", 90)
-    flowing.create(row_source("more", workQueueRef={"name": "orders"}, task="count", columns=["id"], pending="amount < 6"))
+    flowing.create(
+        row_source(
+            "more", workQueueRef={"name": "orders"}, task="count", columns=["id"], pending="amount < 6"
+        )
+    )
     flowing.wait_condition("RowSource", "more", status="True", deadline_seconds=90)
     assert operator.page("/livez")[0] == 200

@@ -1,4 +1,6 @@
-"""What users get wrong: each mistake is a condition with its reason and what to do, while a healthy source beside it goes on."""
+"""What users get wrong: each mistake is a condition with its reason and what to do, while a healthy source
+beside it goes on.
+"""
 
 import pytest
 
@@ -15,7 +17,9 @@ QUEUE = work_queue("orders", imports=["tests.services.journal_tasks"], tasks=["c
 
 
 def source(name: str = "orders", **spec: object) -> Manifest:
-    return row_source(name, **{"workQueueRef": {"name": "orders"}, "task": "count", "statusColumn": STATUS_COLUMN, **spec})
+    return row_source(
+        name, **{"workQueueRef": {"name": "orders"}, "task": "count", "statusColumn": STATUS_COLUMN, **spec}
+    )
 
 
 MISTAKES: list[tuple[str, dict[str, object], str, str]] = [
@@ -44,7 +48,11 @@ def test_each_mistake_is_told_with_its_remedy_and_a_healthy_source_goes_on(room:
     for number, (what, _, reason, word) in enumerate(MISTAKES):
         try:
             condition = room.wait_condition(
-                "RowSource", f"wrong-{number}", status="False", reason=reason, deadline_seconds=20 if not wrong else 3
+                "RowSource",
+                f"wrong-{number}",
+                status="False",
+                reason=reason,
+                deadline_seconds=20 if not wrong else 3,
             )
         except AssertionError as error:
             wrong.append(f"{what}: {error}")
@@ -71,12 +79,16 @@ def test_a_missing_secret_and_a_wrong_key_are_told_and_seen_to_be_mended(room: O
     assert "create it" in condition["message"]
     wait_until(lambda: statuses(room.url) == {"done": 10}, "the healthy queue goes on", 30)
     room.secret("nowhere", url=room.url)
-    wait_until(lambda: "workerUrl" in room.condition("WorkQueue", "lost")["message"], "the missing key is named", 30)
+    wait_until(
+        lambda: "workerUrl" in room.condition("WorkQueue", "lost")["message"], "the missing key is named", 30
+    )
     room.secret("nowhere", url=room.url, workerUrl=room.url)
     room.wait_condition("WorkQueue", "lost", status="True")
 
 
-def test_a_wrong_password_is_told_without_the_password(room: OperatorRoom, own_postgres: PostgresServer) -> None:
+def test_a_wrong_password_is_told_without_the_password(
+    room: OperatorRoom, own_postgres: PostgresServer
+) -> None:
     create_orders(room.url, rows=10)
     asks_for_password(own_postgres, "careful")
     wrong = room.url.replace("postgres@", "careful:not-the-word@")
@@ -89,7 +101,9 @@ def test_a_wrong_password_is_told_without_the_password(room: OperatorRoom, own_p
     condition = room.wait_condition("WorkQueue", "locked", status="False", reason="WrongCredentials")
     assert "Secret" in condition["message"]
     wait_until(lambda: statuses(room.url) == {"done": 10}, "the healthy queue goes on", 30)
-    assert "not-the-word" not in condition["message"] + operator.log.read_text() + "".join(str(room.get("WorkQueue", "locked")))
+    assert "not-the-word" not in condition["message"] + operator.log.read_text() + "".join(
+        str(room.get("WorkQueue", "locked"))
+    )
 
 
 def asks_for_password(server: PostgresServer, user: str) -> None:
@@ -125,7 +139,14 @@ def test_a_wrong_setting_ends_the_operator_with_a_sentence(room: OperatorRoom) -
 
 def test_a_quiet_installation_writes_nothing(room: OperatorRoom) -> None:
     create_orders(room.url, rows=50)
-    room.create(work_queue("orders", imports=["tests.services.journal_tasks"], tasks=["count"], scaling={"max": 1, "cooldownSeconds": 0}))
+    room.create(
+        work_queue(
+            "orders",
+            imports=["tests.services.journal_tasks"],
+            tasks=["count"],
+            scaling={"max": 1, "cooldownSeconds": 0},
+        )
+    )
     room.create(source())
     room.create(source("wrong", table="public.odrers"))
     room.operator(ready=False, otherwise=LOOKS_AGAIN)
@@ -136,13 +157,22 @@ def test_a_quiet_installation_writes_nothing(room: OperatorRoom) -> None:
     wait_until(lambda: counted_for(1, room.status_writes) == 0, "the last of those writes was counted", 60)
     assert counted_for(12, room.status_writes) == 0
     add_orders(room.url, 1)
-    wait_until(lambda: room.get("RowSource", "orders").get("status", {}).get("done") == 51, "the twin: work is written", 20)
+    wait_until(
+        lambda: room.get("RowSource", "orders").get("status", {}).get("done") == 51,
+        "the twin: work is written",
+        20,
+    )
 
 
 def at_rest(room: OperatorRoom, *, done: int) -> bool:
-    """Nothing waits, the worker that the operator asked for is gone again: no figure has a reason to move. A pause between two writes does
-    not say that: on a busy machine the ledger is counted every few seconds only."""
-    queue, rows = room.get("WorkQueue", "orders").get("status", {}), room.get("RowSource", "orders").get("status", {})
+    """Nothing waits, the worker that the operator asked for is gone again: no figure has a reason to move. A
+    pause between two writes does not say that: on a busy machine the ledger is counted every few seconds
+    only.
+    """
+    queue, rows = (
+        room.get("WorkQueue", "orders").get("status", {}),
+        room.get("RowSource", "orders").get("status", {}),
+    )
     figures = {name: queue.get(name) for name in ("backlog", "running", "desiredReplicas", "replicas")}
     progressing = room.condition("WorkQueue", "orders", "Progressing").get("reason")
     return (

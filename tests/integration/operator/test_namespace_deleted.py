@@ -1,4 +1,6 @@
-"""A namespace is deleted under the operator, with everything in it: the others go on, nobody shouts, and its runs do not wait for ever."""
+"""A namespace is deleted under the operator, with everything in it: the others go on, nobody shouts, and its
+runs do not wait for ever.
+"""
 
 import pytest
 
@@ -13,15 +15,31 @@ GUEST_TABLE = "create table guests(id int primary key, status text not null defa
 
 
 def guest_of(room: OperatorRoom) -> str:
-    """Another namespace with a WorkQueue of Kubernetes Jobs and a table of its own: one run is launched, one waits."""
+    """Another namespace with a WorkQueue of Kubernetes Jobs and a table of its own: one run is launched, one
+    waits.
+    """
     guest = f"{room.namespace}-guest"
-    room.must("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": guest}})
+    room.must(
+        "POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": guest}}
+    )
     home, room.namespace = room.namespace, guest
     try:
         room.secret("rowlock-database", url=room.url, workerUrl=room.url)
-        wait_until(lambda: room.plane.request("GET", f"/api/v1/namespaces/{guest}/serviceaccounts/default")[0] == 200, "its account", 30)
+        wait_until(
+            lambda: (
+                room.plane.request("GET", f"/api/v1/namespaces/{guest}/serviceaccounts/default")[0] == 200
+            ),
+            "its account",
+            30,
+        )
         room.create(exit_queue("resize", parallelism=1, history={"deadSeconds": 3600}))
-        spec = {"workQueueRef": {"name": "resize"}, "task": "resize", "table": "guests", "columns": ["id"], "statusColumn": STATUS_COLUMN}
+        spec = {
+            "workQueueRef": {"name": "resize"},
+            "task": "resize",
+            "table": "guests",
+            "columns": ["id"],
+            "statusColumn": STATUS_COLUMN,
+        }
         room.create(row_source("guests", **spec))
     finally:
         room.namespace = home
@@ -30,7 +48,9 @@ def guest_of(room: OperatorRoom) -> str:
 
 def failures(operator: OperatorProcess) -> int:
     """Warnings and errors so far."""
-    return operator.log.read_text().count('"level": "warning"') + operator.log.read_text().count('"level": "error"')
+    return operator.log.read_text().count('"level": "warning"') + operator.log.read_text().count(
+        '"level": "error"'
+    )
 
 
 def test_the_others_go_on_and_its_runs_wait_until_their_time_is_over(room: OperatorRoom) -> None:
@@ -44,15 +64,27 @@ def test_the_others_go_on_and_its_runs_wait_until_their_time_is_over(room: Opera
     room.worker("orders", ready=False)
     wait_until(lambda: statuses(room.url) == {"done": 20}, "the first rows are done", 40)
     states = "select state from rowlock.run where queue like '%%guest/resize' order by 1"
-    wait_until(lambda: room.sql(states) == [("launching",), ("pending",)], "one run of the guest is launched, one waits", 30)
+    wait_until(
+        lambda: room.sql(states) == [("launching",), ("pending",)],
+        "one run of the guest is launched, one waits",
+        30,
+    )
 
     before = failures(operator)
     room.must("DELETE", f"/api/v1/namespaces/{guest}")
-    wait_until(lambda: room.plane.request("GET", f"/api/v1/namespaces/{guest}")[0] == 404, "the namespace is gone", 60)
+    wait_until(
+        lambda: room.plane.request("GET", f"/api/v1/namespaces/{guest}")[0] == 404,
+        "the namespace is gone",
+        60,
+    )
     add_orders(room.url, 20)
     wait_until(lambda: statuses(room.url) == {"done": 40}, "rows of the other namespace flow", 30)
     wait_until(lambda: room.sql(states) == [("pending",)] * 2, "what was launched waits again", 30)
-    wait_until(lambda: room.sql("select deleted from rowlock.queue where name like '%%guest/resize'") == [(True,)], "the ledger knows", 40)
+    wait_until(
+        lambda: room.sql("select deleted from rowlock.queue where name like '%%guest/resize'") == [(True,)],
+        "the ledger knows",
+        40,
+    )
     assert failures(operator) - before < 20, "no storm"
     assert operator.page("/livez")[0] == operator.page("/readyz")[0] == 200
 
@@ -65,5 +97,8 @@ def test_the_others_go_on_and_its_runs_wait_until_their_time_is_over(room: Opera
         return room.sql(states) == [("canceled",)] * 2
 
     wait_until(forgotten, "nothing waits for ever", 20)
-    assert room.sql("select failure->>'reason' from rowlock.run where state = 'canceled'") == [("WorkQueueDeleted",)] * 2
+    assert (
+        room.sql("select failure->>'reason' from rowlock.run where state = 'canceled'")
+        == [("WorkQueueDeleted",)] * 2
+    )
     assert room.sql("select count(*) from rowlock.active") == [(0,)]

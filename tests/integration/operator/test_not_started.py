@@ -31,10 +31,14 @@ def patch(room: OperatorRoom, kube_job: str, suspend: bool) -> None:
     room.must("PATCH", path, {"spec": {"suspend": suspend}}, content_type="application/merge-patch+json")
 
 
-def test_while_nothing_starts_one_kube_job_probes_no_try_is_used_and_the_first_start_opens_the_queue(room: OperatorRoom) -> None:
+def test_while_nothing_starts_one_kube_job_probes_no_try_is_used_and_the_first_start_opens_the_queue(
+    room: OperatorRoom,
+) -> None:
     begin(room, rows=6, deadline_seconds=5, parallelism=4)
     wait_until(lambda: len(room.kube_jobs()) == 4, "as many as parallelism says", 40)
-    condition = room.wait_condition("WorkQueue", "resize", "Degraded", status="True", reason="NotStarted", deadline_seconds=60)
+    condition = room.wait_condition(
+        "WorkQueue", "resize", "Degraded", status="True", reason="NotStarted", deadline_seconds=60
+    )
     assert "No run loses a try" in condition["message"]
     assert room.condition("WorkQueue", "resize")["status"] == "False"
 
@@ -54,7 +58,9 @@ def test_while_nothing_starts_one_kube_job_probes_no_try_is_used_and_the_first_s
         return [state for _, state, *_ in room.runs()].count("running") == 4
 
     wait_until(room_again, "one started, and so do as many as parallelism says", 60)
-    assert room.sql("select count(*)::int from rowlock.run where state in ('pending', 'launching', 'running')") == [(6,)]
+    assert room.sql(
+        "select count(*)::int from rowlock.run where state in ('pending', 'launching', 'running')"
+    ) == [(6,)]
 
 
 def test_a_kube_job_that_somebody_suspended_is_waited_for_and_told(room: OperatorRoom) -> None:
@@ -63,12 +69,22 @@ def test_a_kube_job_that_somebody_suspended_is_waited_for_and_told(room: Operato
     before = uids(room)
     (name,) = before
     patch(room, name, suspend=True)
-    condition = room.wait_condition("WorkQueue", "resize", "Throttled", status="True", reason="HeldByOthers", deadline_seconds=20)
+    condition = room.wait_condition(
+        "WorkQueue", "resize", "Throttled", status="True", reason="HeldByOthers", deadline_seconds=20
+    )
     assert name in condition["message"]
     log = room.leader()
     seen = len(log.events("kube_run_not_started"))
-    wait_until(lambda: room.sql("select claimed_at < clock_timestamp() - interval '12 s' from rowlock.run") == [(True,)], "12 s", 40)
-    assert (uids(room), len(log.events("kube_run_not_started"))) == (before, seen), "neither deleted nor made anew"
+    wait_until(
+        lambda: (
+            room.sql("select claimed_at < clock_timestamp() - interval '12 s' from rowlock.run") == [(True,)]
+        ),
+        "12 s",
+        40,
+    )
+    assert (uids(room), len(log.events("kube_run_not_started"))) == (before, seen), (
+        "neither deleted nor made anew"
+    )
     patch(room, name, suspend=False)
     room.kubelet_writes(pod_of(room), "Running", running())
     wait_state(room, "running")
@@ -81,7 +97,9 @@ def test_a_canceled_run_takes_its_suspended_kube_job_with_it(room: OperatorRoom)
     pod_of(room)
     (name,) = uids(room)
     patch(room, name, suspend=True)
-    room.wait_condition("WorkQueue", "resize", "Throttled", status="True", reason="HeldByOthers", deadline_seconds=20)
+    room.wait_condition(
+        "WorkQueue", "resize", "Throttled", status="True", reason="HeldByOthers", deadline_seconds=20
+    )
     room.sql("select rowlock.cancel_v1(array(select id from rowlock.active), 'CanceledByUser')")
     wait_state(room, "canceled")
     wait_until(lambda: room.kube_jobs() == [], "its kube job is gone", 20)

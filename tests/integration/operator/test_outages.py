@@ -1,4 +1,6 @@
-"""The stores and the API server go away and come back, as processes that are killed, stopped or frozen; the operator says so and recovers by itself."""
+"""The stores and the API server go away and come back, as processes that are killed, stopped or frozen; the
+operator says so and recovers by itself.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,8 +43,12 @@ def test_a_database_that_is_away_at_the_start_and_later_is_told_and_recovered_fr
         mortal_postgres.start()
         wait_until(lambda: statuses(room.url) == {"done": 20}, "the rows are done", 40)
         mortal_postgres.kill()
-        room.wait_condition("RowSource", "orders", status="False", reason="DatabaseUnreachable", deadline_seconds=60)
-        assert operator.page("/livez")[0] == 200, "a database that is away is no reason to restart the operator"
+        room.wait_condition(
+            "RowSource", "orders", status="False", reason="DatabaseUnreachable", deadline_seconds=60
+        )
+        assert operator.page("/livez")[0] == 200, (
+            "a database that is away is no reason to restart the operator"
+        )
         mortal_postgres.start()
         add_orders(room.url, 20)
         wait_until(lambda: statuses(room.url) == {"done": 40}, "the later rows are done", 40)
@@ -58,7 +64,9 @@ def test_redis_that_is_away_is_told_and_recovered_from(flowing: OperatorRoom, ow
     own_redis.kill()
     try:
         add_orders(flowing.url, 20)
-        flowing.wait_condition("WorkQueue", "orders", status="False", reason="RedisUnreachable", deadline_seconds=40)
+        flowing.wait_condition(
+            "WorkQueue", "orders", status="False", reason="RedisUnreachable", deadline_seconds=40
+        )
     finally:
         own_redis.start()
     wait_until(lambda: statuses(flowing.url) == {"done": 40}, "the rows are done", 40)
@@ -66,7 +74,9 @@ def test_redis_that_is_away_is_told_and_recovered_from(flowing: OperatorRoom, ow
     every_row_ran_once(flowing, 40)
 
 
-def test_rows_flow_and_new_objects_are_seen_after_the_api_server_was_killed(flowing: OperatorRoom, plane: KubeControlPlane) -> None:
+def test_rows_flow_and_new_objects_are_seen_after_the_api_server_was_killed(
+    flowing: OperatorRoom, plane: KubeControlPlane
+) -> None:
     operator = flowing.leader()
     plane.stop_api_server()
     try:
@@ -74,7 +84,11 @@ def test_rows_flow_and_new_objects_are_seen_after_the_api_server_was_killed(flow
         wait_until(lambda: statuses(flowing.url) == {"done": 40}, "rows need no API server", 20)
     finally:
         plane.start_api_server()
-    flowing.create(row_source("more", workQueueRef={"name": "orders"}, task="count", columns=["id"], pending="amount < 6"))
+    flowing.create(
+        row_source(
+            "more", workQueueRef={"name": "orders"}, task="count", columns=["id"], pending="amount < 6"
+        )
+    )
     flowing.wait_condition("RowSource", "more", status="True", deadline_seconds=60)
     wait_until(lambda: len(flowing.runs()) == 50, "the new source's ten rows ran", 30)
     assert operator.alive
@@ -84,17 +98,27 @@ def test_rows_flow_and_new_objects_are_seen_after_the_api_server_was_killed(flow
 def test_edits_are_obeyed_and_statuses_written_no_more_than_needed_after_etcd_was_restored(
     flowing: OperatorRoom, plane: KubeControlPlane
 ) -> None:
-    """Versions go back: what is listed then looks older than what was known, and every reply to a write, too."""
+    """Versions go back: what is listed then looks older than what was known, and every reply to a
+    write, too.
+    """
     snapshot = plane.snapshot_etcd()
     for number in range(60):  # far more versions than the restored history will have for a while
         flowing.change("RowSource", "orders", orderBy=["id"] if number % 2 else ["id desc"])
-    flowing.create(row_source("later", workQueueRef={"name": "orders"}, task="count", columns=["id"], pending="amount < 6"))
+    flowing.create(
+        row_source(
+            "later", workQueueRef={"name": "orders"}, task="count", columns=["id"], pending="amount < 6"
+        )
+    )
     flowing.wait_condition("RowSource", "later", status="True", deadline_seconds=60)
     plane.restore_etcd(snapshot)
     flowing.change("WorkQueue", "orders", suspend=True)
     flowing.wait_condition("WorkQueue", "orders", "Suspended", status="True", deadline_seconds=90)
     add_orders(flowing.url, 20)
-    wait_until(lambda: flowing.sql("select count(*) from rowlock.source where retired_at is not null") == [(1,)], "one is gone", 90)
+    wait_until(
+        lambda: flowing.sql("select count(*) from rowlock.source where retired_at is not null") == [(1,)],
+        "one is gone",
+        90,
+    )
     assert counted_for(5, flowing.status_writes) <= 4
     assert statuses(flowing.url)["done"] == 20, "nothing of a suspended queue is begun"
     flowing.change("WorkQueue", "orders", suspend=False)

@@ -1,4 +1,5 @@
-"""Warm workers whose container is ended, all its processes together, as cgroup v2 does it: the runs that it held say why, all of them.
+"""Warm workers whose container is ended, all its processes together, as cgroup v2 does it: the runs that it
+held say why, all of them.
 
 There is no kubelet: the processes run on this machine, and the test writes of their pod what a kubelet would.
 """
@@ -35,13 +36,27 @@ class Pod:
     def says(self, number: int, reason: str = "OOMKilled", exit_code: int = 137) -> None:
         """Its container ended for the `number`th time and runs again."""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        ended = {"containerID": f"containerd://{number}", "exitCode": exit_code, "reason": reason, "startedAt": now, "finishedAt": now}
+        ended = {
+            "containerID": f"containerd://{number}",
+            "exitCode": exit_code,
+            "reason": reason,
+            "startedAt": now,
+            "finishedAt": now,
+        }
         main = {
-            "name": "main", "image": "x:1", "imageID": "", "ready": True, "restartCount": number, "containerID": f"containerd://{number + 1}",
-            "state": {"running": {"startedAt": now}}, "lastState": {"terminated": ended},
-        }  # fmt: skip
+            "name": "main",
+            "image": "x:1",
+            "imageID": "",
+            "ready": True,
+            "restartCount": number,
+            "containerID": f"containerd://{number + 1}",
+            "state": {"running": {"startedAt": now}},
+            "lastState": {"terminated": ended},
+        }
         status = {"phase": "Running", "containerStatuses": [main]}
-        self.room.must("PATCH", f"{self.path}/{socket.gethostname()}/status", {"status": status}, content_type=MERGE)
+        self.room.must(
+            "PATCH", f"{self.path}/{socket.gethostname()}/status", {"status": status}, content_type=MERGE
+        )
 
 
 def failures(room: OperatorRoom) -> list[tuple[str, str]]:
@@ -56,7 +71,9 @@ def hold_two(room: OperatorRoom) -> None:
     wait_until(lambda: len(room.journal.lines()) == before + 2, "two runs are held", 60)
 
 
-def test_runs_whose_container_ran_out_of_memory_say_so_with_its_limit_and_name_each_other(room: OperatorRoom) -> None:
+def test_runs_whose_container_ran_out_of_memory_say_so_with_its_limit_and_name_each_other(
+    room: OperatorRoom,
+) -> None:
     create_orders(room.url, rows=2)
     pod = Pod(room)
     room.create(QUEUE)
@@ -86,6 +103,8 @@ def test_runs_whose_container_ran_out_of_memory_say_so_with_its_limit_and_name_e
         worker.kill()
     pod.says(2, reason="Error", exit_code=139)
     room.operator()
-    wait_until(lambda: [attempt for _, _, attempt, *_ in room.runs()] == [3, 3], "the runs were taken back again", 40)
+    wait_until(
+        lambda: [attempt for _, _, attempt, *_ in room.runs()] == [3, 3], "the runs were taken back again", 40
+    )
     wait_until(lambda: {reason for reason, _ in failures(room)} == {"RunnerFailed"}, "and say why", 30)
     assert all("exit code 139" in message for _, message in failures(room))

@@ -43,10 +43,14 @@ def test_of_two_releases_one_serves_a_namespace_the_other_says_so_and_takes_over
     room.wait_condition("WorkQueue", "orders", status="True", deadline_seconds=60)
     written = deployment(room)["metadata"]["generation"]
     changes = {"rowlock_watch_namespaces": room.namespace, "rowlock_worker_image": "registry.example/other:2"}
-    second = other.operator(ready=False, otherwise=SHORT, rowlock_lease_seconds="4", rowlock_release="green", **changes)
+    second = other.operator(
+        ready=False, otherwise=SHORT, rowlock_lease_seconds="4", rowlock_release="green", **changes
+    )
     names = (f"{room.namespace}/blue", f"{other.namespace}/green")
     for kind in ("WorkQueue", "RowSource"):
-        told = room.wait_condition(kind, "orders", "Degraded", status="True", reason="WatchedByOther", deadline_seconds=60)
+        told = room.wait_condition(
+            kind, "orders", "Degraded", status="True", reason="WatchedByOther", deadline_seconds=60
+        )
         assert all(name in told["message"] for name in names)
     assert room.condition("WorkQueue", "orders")["status"] == "True", "work goes on"
     wait_until(lambda: len(events(room, "WatchedByOther")) >= 2, "the second says it of each object")
@@ -67,7 +71,9 @@ def replicas(room: OperatorRoom) -> int:
     return int(deployment(room)["spec"]["replicas"])
 
 
-def test_who_writes_replicas_again_and_again_is_named_and_an_autoscaler_is_told_and_left_alone(room: OperatorRoom) -> None:
+def test_who_writes_replicas_again_and_again_is_named_and_an_autoscaler_is_told_and_left_alone(
+    room: OperatorRoom,
+) -> None:
     create_orders(room.url, rows=0)
     room.create({**QUEUE, "spec": {**QUEUE["spec"], "replicas": 0}})
     room.operator(ready=False)
@@ -75,7 +81,9 @@ def test_who_writes_replicas_again_and_again_is_named_and_an_autoscaler_is_told_
     scale(room, 2, "flux")
     wait_until(lambda: replicas(room) == 0, "a first foreign number is answered", 40)
     scale(room, 2, "flux")
-    told = room.wait_condition("WorkQueue", "orders", "Degraded", status="True", reason="ReplicasContested", deadline_seconds=40)
+    told = room.wait_condition(
+        "WorkQueue", "orders", "Degraded", status="True", reason="ReplicasContested", deadline_seconds=40
+    )
     assert "flux" in told["message"]
     assert replicas(room) == 2, "and answered no more for a while"
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "orders-worker"}
@@ -87,6 +95,8 @@ def test_who_writes_replicas_again_and_again_is_named_and_an_autoscaler_is_told_
     }
     room.must("POST", f"/apis/autoscaling/v2/namespaces/{room.namespace}/horizontalpodautoscalers", scaler)
     wait_until(lambda: replicas(room) == 3, "the autoscaler has its way", 60)
-    told = room.wait_condition("WorkQueue", "orders", "Degraded", status="True", reason="ScaledByOther", deadline_seconds=60)
+    told = room.wait_condition(
+        "WorkQueue", "orders", "Degraded", status="True", reason="ScaledByOther", deadline_seconds=60
+    )
     assert "HorizontalPodAutoscaler theirs" in told["message"]
     assert replicas(room) == 3

@@ -1,4 +1,6 @@
-"""Large rows of contract Exit: what their kube jobs put into the API server is bounded and told, and other queues go on."""
+"""Large rows of contract Exit: what their kube jobs put into the API server is bounded and told, and other
+queues go on.
+"""
 
 import pytest
 
@@ -10,7 +12,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 ROW_BYTES, ROWS = 198 * 1024, 24
 TABLE = """
-create table {0}(id bigint generated always as identity primary key, status text not null default 'new', error text, body text);
+create table {0}(id bigint generated always as identity primary key, status text not null default 'new',
+  error text, body text);
 create index on {0}(id) where status = 'new';
 insert into {0}(body) select repeat(md5(n::text), {1}) from generate_series(1, {2}) n
 """
@@ -39,7 +42,9 @@ def test_large_rows_wait_for_the_bound_in_their_place_and_other_queues_go_on(roo
     wait_until(lambda: made_of(room, "short") == ROWS, "the short rows have their kube jobs", 30)
     assert room.condition("WorkQueue", "short", "Throttled").get("reason") != "AtWriteBound"
     assert 3 <= made_of(room, "large") <= 6
-    assert {state for _, state, *_ in room.runs()} == {"launching"}, "a claim keeps its place: none was given back"
+    assert {state for _, state, *_ in room.runs()} == {"launching"}, (
+        "a claim keeps its place: none was given back"
+    )
 
 
 def test_without_the_bound_all_are_made_at_once(room: OperatorRoom) -> None:

@@ -1,4 +1,6 @@
-"""A control plane, a PostgreSQL and a Redis for this folder: what is written there, only the operator under test has written."""
+"""A control plane, a PostgreSQL and a Redis for this folder: what is written there, only the operator under
+test has written.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -16,7 +16,11 @@ def test_a_cold_start_writes_every_object_once_and_a_restart_writes_nothing(room
     each, before = population.pairs, population.writes()
     operator = room.operator()
     population.wait_settled(deadline_seconds=120)
-    assert population.writes() - before == {"deployments": each, "workqueues/status": each, "rowsources/status": each}
+    assert population.writes() - before == {
+        "deployments": each,
+        "workqueues/status": each,
+        "rowsources/status": each,
+    }
 
     operator.terminate()
     assert operator.wait() == 0
@@ -29,7 +33,9 @@ def test_a_cold_start_writes_every_object_once_and_a_restart_writes_nothing(room
     # The negative twin: a status that says something else is written, and only that one.
     path = f"{GROUP}/namespaces/{room.namespace}/workqueues/queue-7/status"
     room.must("PATCH", path, {"status": {"failed": 99}}, content_type=MERGE)
-    wait_until(lambda: room.get("WorkQueue", "queue-7")["status"]["failed"] == 0, "the wrong figure is put right", 30)
+    wait_until(
+        lambda: room.get("WorkQueue", "queue-7")["status"]["failed"] == 0, "the wrong figure is put right", 30
+    )
     assert population.writes() - before == {"workqueues/status": 2}
 
 
@@ -47,4 +53,8 @@ def test_connections_do_not_grow_with_queues_and_a_deleted_queue_leaves_no_gauge
     assert gauge in operator.page("/metrics")[1]
     room.delete("RowSource", "source-7")
     room.delete("WorkQueue", "queue-7")
-    wait_until(lambda: f'{room.namespace}/queue-7"' not in operator.page("/metrics")[1], "the deleted queue has left the metrics", 30)
+    wait_until(
+        lambda: f'{room.namespace}/queue-7"' not in operator.page("/metrics")[1],
+        "the deleted queue has left the metrics",
+        30,
+    )

@@ -36,8 +36,8 @@ def upload(domain: str, folder: Path) -> Callable[[str, bytes], str]:
         with connect(domain) as cur:
             cur.execute(
                 "insert into workshop_documents(group_id, user_id, filename, size_bytes, sha256, storage_url)"
-                " select g.id, g.user_id, %(name)s, %(size)s, encode(sha256(%(name)s::bytea), 'hex'), %(name)s from groups g limit 1"
-                " returning id::text",
+                " select g.id, g.user_id, %(name)s, %(size)s, encode(sha256(%(name)s::bytea), 'hex'),"
+                " %(name)s from groups g limit 1 returning id::text",
                 {"name": name, "size": len(data)},
             )
             return str(cur.fetchone()[0])

@@ -1,4 +1,6 @@
-"""One attempt of a run against a real ledger, in this process: claimed, started and finished by the ledger's own functions."""
+"""One attempt of a run against a real ledger, in this process: claimed, started and finished by the ledger's
+own functions.
+"""
 
 import contextlib
 import json
@@ -28,8 +30,11 @@ def worker_login(url: str) -> str:
 def enqueue(url: str, task: str, args: dict[str, Any]) -> str:
     """A run, and its queue where there is none yet."""
     with connect(url) as cur:
-        retry = json.dumps({"infra": {"limit": 5, "backoff_seconds": 0, "max_backoff_seconds": 0}})  # a lost run is due again at once
-        cur.execute("insert into rowlock.queue(name, retry) values (%s, %s) on conflict do nothing", (QUEUE, retry))
+        # a lost run is due again at once
+        retry = json.dumps({"infra": {"limit": 5, "backoff_seconds": 0, "max_backoff_seconds": 0}})
+        cur.execute(
+            "insert into rowlock.queue(name, retry) values (%s, %s) on conflict do nothing", (QUEUE, retry)
+        )
         cur.execute("select rowlock.enqueue_v1(%s, %s, %s)::text", (QUEUE, task, json.dumps(args)))
         return str(cur.fetchone()[0])
 
@@ -46,16 +51,32 @@ class LedgerAttempt:
         self.before_finish: Callable[[], None] = lambda: None
         self._transaction: Any = None
         with connect(url) as cur:
-            cur.execute("select id, attempt from rowlock.round_v1(array(select id from rowlock.queue), array[1000]) where id is not null")
+            cur.execute(
+                "select id, attempt from rowlock.round_v1(array(select id from rowlock.queue), array[1000])"
+                " where id is not null"
+            )
             cur.execute("select attempt from rowlock.active where id = %s", (run_id,))
             attempt = cur.fetchone()[0]
         with connect(self.worker_url) as cur:
             cur.execute("select rowlock.hello_v1('a test')")
             self.runner = cur.fetchone()[0]
-            cur.execute("select * from rowlock.start_v1(%s::uuid[], %s, %s, %s)", ([run_id], [attempt], self.runner, self.token))
+            cur.execute(
+                "select * from rowlock.start_v1(%s::uuid[], %s, %s, %s)",
+                ([run_id], [attempt], self.runner, self.token),
+            )
             row = cur.fetchone()
         assert row, f"{run_id}-{attempt} could not be started"
-        self.run = Run(row[0], row[1], row[2], row[4], row[3], row[5], row[6], logging.LoggerAdapter(logging.getLogger("test")), self)
+        self.run = Run(
+            row[0],
+            row[1],
+            row[2],
+            row[4],
+            row[3],
+            row[5],
+            row[6],
+            logging.LoggerAdapter(logging.getLogger("test")),
+            self,
+        )
 
     def cancelled(self) -> bool:
         return self.cancel_after is not None and len(self.reports) >= self.cancel_after
@@ -86,7 +107,9 @@ class LedgerAttempt:
             connection.close()
 
     def perform(self) -> tuple[Outcome, str | None]:
-        """The outcome of the task, and the state the fence gave the run (None: refused, and everything rolled back)."""
+        """The outcome of the task, and the state the fence gave the run (None: refused, and everything rolled
+        back).
+        """
         function = find_task(self.run.task)
         assert function, f"no task {self.run.task} is registered"
         try:
@@ -99,7 +122,14 @@ class LedgerAttempt:
         with self.transaction() as cur:
             cur.execute(
                 "select state from rowlock.finish_v1(%s::uuid[], %s, %s, %s, %s::jsonb[], %s::jsonb[])",
-                ([self.run.id], [self.run.attempt], self.token, [outcome.kind], [outcome.result], [outcome.failure]),
+                (
+                    [self.run.id],
+                    [self.run.attempt],
+                    self.token,
+                    [outcome.kind],
+                    [outcome.result],
+                    [outcome.failure],
+                ),
             )
             row = cur.fetchone()
         if row:

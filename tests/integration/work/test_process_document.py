@@ -35,14 +35,22 @@ def document(url: str, document_id: str) -> tuple[Any, ...]:
 
 
 def chunks(url: str, document_id: str) -> list[tuple[Any, ...]]:
-    return rows(url, "select page, chunk_index, content from workshop_chunks where document_id = %s order by chunk_index", document_id)
+    return rows(
+        url,
+        "select page, chunk_index, content from workshop_chunks where document_id = %s order by chunk_index",
+        document_id,
+    )
 
 
 def failure(url: str, run_id: str) -> tuple[Any, ...]:
-    return rows(url, "select state, failure->>'class', failure->>'reason' from rowlock.run where id = %s", run_id)[0]
+    return rows(
+        url, "select state, failure->>'class', failure->>'reason' from rowlock.run where id = %s", run_id
+    )[0]
 
 
-def test_a_document_becomes_ready_with_its_chunks_and_its_words_are_found(domain: str, upload: Upload) -> None:
+def test_a_document_becomes_ready_with_its_chunks_and_its_words_are_found(
+    domain: str, upload: Upload
+) -> None:
     text = "\n".join(["The quick foxes were jumping."] * 200)
     document_id = upload("a.pdf", written_pdf(["Cover", "", text]))
     attempt = attempt_for(domain, document_id)
@@ -58,17 +66,25 @@ def test_a_document_becomes_ready_with_its_chunks_and_its_words_are_found(domain
         (3, 1, 3000),
         (3, 2, 3000),
     ]
-    assert rows(domain, "select count(*) from workshop_chunks where tsv @@ websearch_to_tsquery('english', 'fox jump')") == [(3,)]
+    assert rows(
+        domain,
+        "select count(*) from workshop_chunks where tsv @@ websearch_to_tsquery('english', 'fox jump')",
+    ) == [(3,)]
     assert attempt.reports == [{"done": n, "total": 3} for n in (1, 2, 3)]
 
 
 def test_the_same_text_on_two_pages_is_kept_twice(domain: str, upload: Upload) -> None:
     document_id = upload("a.pdf", written_pdf(["same words", "same words"]))
     attempt_for(domain, document_id).perform()
-    assert [(page, content.strip()) for page, _, content in chunks(domain, document_id)] == [(1, "same words"), (2, "same words")]
+    assert [(page, content.strip()) for page, _, content in chunks(domain, document_id)] == [
+        (1, "same words"),
+        (2, "same words"),
+    ]
 
 
-def test_a_second_ingest_of_a_changed_file_leaves_nothing_of_the_first(domain: str, upload: Upload, folder: Path) -> None:
+def test_a_second_ingest_of_a_changed_file_leaves_nothing_of_the_first(
+    domain: str, upload: Upload, folder: Path
+) -> None:
     document_id = upload("a.pdf", written_pdf(["old one", "old two"]))
     attempt_for(domain, document_id).perform()
     (folder / "a.pdf").write_bytes(written_pdf(["new"]))
@@ -115,7 +131,9 @@ def test_a_late_verdict_of_a_lost_attempt_does_not_undo_what_a_newer_one_wrote(
     report = attempt.progress
 
     def overtaken(progress_json: str) -> None:
-        """While this attempt reads the scanned version, somebody uploads a better one and a newer attempt ingests it."""
+        """While this attempt reads the scanned version, somebody uploads a better one and a newer attempt
+        ingests it.
+        """
         report(progress_json)
         lose(attempt)
         (folder / "a.pdf").write_bytes(written_pdf(["words"]))
@@ -127,12 +145,18 @@ def test_a_late_verdict_of_a_lost_attempt_does_not_undo_what_a_newer_one_wrote(
     assert document(domain, document_id) == ("ready", 1, None)
 
 
-def test_a_document_without_any_text_is_an_error_and_never_ready_with_no_chunks(domain: str, upload: Upload) -> None:
+def test_a_document_without_any_text_is_an_error_and_never_ready_with_no_chunks(
+    domain: str, upload: Upload
+) -> None:
     document_id = upload("a.pdf", written_pdf(["", ""]))
     attempt = attempt_for(domain, document_id)
     attempt.perform()
     assert failure(domain, attempt.run.id) == ("dead", "input", "NoText")
-    assert document(domain, document_id) == ("error", None, "no text found on any of 2 pages; OCR is not supported yet")
+    assert document(domain, document_id) == (
+        "error",
+        None,
+        "no text found on any of 2 pages; OCR is not supported yet",
+    )
 
 
 EXPECTED = {
@@ -158,11 +182,15 @@ def test_a_broken_file_ends_the_run_at_once_with_its_own_reason_in_the_documents
     assert (status, len(error) > 20) == ("error", True)
 
 
-def test_a_missing_file_and_another_store_are_written_into_the_documents_row(domain: str, upload: Upload, folder: Path) -> None:
+def test_a_missing_file_and_another_store_are_written_into_the_documents_row(
+    domain: str, upload: Upload, folder: Path
+) -> None:
     first, second = upload("a.pdf", b""), upload("b.pdf", b"")
     (folder / "a.pdf").unlink()
     with connect(domain) as cur:
-        cur.execute("update workshop_documents set storage_url = 's3://bucket/b.pdf' where id = %s", (second,))
+        cur.execute(
+            "update workshop_documents set storage_url = 's3://bucket/b.pdf' where id = %s", (second,)
+        )
     reasons = []
     for document_id in (first, second):
         attempt = attempt_for(domain, document_id)
@@ -181,13 +209,17 @@ def test_a_missing_file_and_another_store_are_written_into_the_documents_row(dom
         ("00000000-0000-0000-0000-000000000000", "DocumentGone"),
     ],
 )
-def test_an_argument_that_names_no_document_is_the_rows_fault(document_id: object, reason: str, domain: str) -> None:
+def test_an_argument_that_names_no_document_is_the_rows_fault(
+    document_id: object, reason: str, domain: str
+) -> None:
     attempt = attempt_for(domain, document_id)
     attempt.perform()
     assert failure(domain, attempt.run.id) == ("dead", "input", reason)
 
 
-def test_a_canceled_run_stops_between_pages_and_leaves_the_document_as_it_was(domain: str, upload: Upload) -> None:
+def test_a_canceled_run_stops_between_pages_and_leaves_the_document_as_it_was(
+    domain: str, upload: Upload
+) -> None:
     document_id = upload("a.pdf", written_pdf(["words"] * 20))
     attempt = attempt_for(domain, document_id)
     attempt.cancel_after = 3
@@ -196,7 +228,9 @@ def test_a_canceled_run_stops_between_pages_and_leaves_the_document_as_it_was(do
     assert (document(domain, document_id), chunks(domain, document_id)) == (("queued", None, None), [])
 
 
-def test_a_missing_volume_is_tried_again_and_not_the_documents_error(domain: str, upload: Upload, folder: Path) -> None:
+def test_a_missing_volume_is_tried_again_and_not_the_documents_error(
+    domain: str, upload: Upload, folder: Path
+) -> None:
     document_id = upload("a.pdf", written_pdf(["words"]))
     folder.rename(folder.with_name("away"))
     attempt = attempt_for(domain, document_id)
@@ -205,21 +239,24 @@ def test_a_missing_volume_is_tried_again_and_not_the_documents_error(domain: str
     assert document(domain, document_id)[0] == "queued"
 
 
-def test_a_users_own_tables_with_other_types_and_the_old_dedupe_are_filled_too(database: str, folder: Path) -> None:
-    """Group ids are text here, tsv comes from a trigger, ids from a sequence, and the dedupe key lacks the page."""
+def test_a_users_own_tables_with_other_types_and_the_old_dedupe_are_filled_too(
+    database: str, folder: Path
+) -> None:
+    """Group ids are text here, tsv comes from a trigger, ids from a sequence, and the dedupe key lacks the
+    page.
+    """
     with connect(database) as cur:
         cur.execute(
-            "create table workshop_documents(id uuid primary key, group_id text, status text, pages int, error text, storage_url text);"
-            "create table workshop_chunks(id bigserial primary key, document_id uuid, group_id text, page int, chunk_index int,"
-            " content text, token_count int, tsv tsvector, content_sha char(64),"
-            " constraint workshop_chunk_dedupe unique (document_id, chunk_index, content_sha));"
-            "create trigger tsv before insert on workshop_chunks for each row execute function"
-            " tsvector_update_trigger(tsv, 'pg_catalog.english', content);"
-            "grant select, update on workshop_documents to rowlock_worker;"
-            "grant select, insert, delete on workshop_chunks to rowlock_worker;"
-            "grant usage on sequence workshop_chunks_id_seq to rowlock_worker;"
-            "insert into workshop_documents(id, group_id, storage_url)"
-            " values ('11111111-1111-1111-1111-111111111111', 'team blue', 'a.pdf')"
+            "create table workshop_documents(id uuid primary key, group_id text, status text, pages int,"
+            " error text, storage_url text);create table workshop_chunks(id bigserial primary key,"
+            " document_id uuid, group_id text, page int, chunk_index int, content text, token_count int, tsv"
+            " tsvector, content_sha char(64), constraint workshop_chunk_dedupe unique (document_id,"
+            " chunk_index, content_sha));create trigger tsv before insert on workshop_chunks for each row"
+            " execute function tsvector_update_trigger(tsv, 'pg_catalog.english', content);grant select,"
+            " update on workshop_documents to rowlock_worker;grant select, insert, delete on workshop_chunks"
+            " to rowlock_worker;grant usage on sequence workshop_chunks_id_seq to rowlock_worker;insert into"
+            " workshop_documents(id, group_id, storage_url) values ('11111111-1111-1111-1111-111111111111',"
+            " 'team blue', 'a.pdf')"
         )
     (folder / "a.pdf").write_bytes(written_pdf(["same words", "same words"]))
     outcome, state = attempt_for(database, "11111111-1111-1111-1111-111111111111").perform()
@@ -243,7 +280,9 @@ def test_real_documents_of_all_sizes_are_ingested_whole(domain: str, upload: Upl
         assert [index for _, index, _ in found] == list(range(len(found)))
 
 
-def test_the_worker_command_ingests_a_document_with_all_fences(domain: str, upload: Upload, folder: Path, tmp_path: Path) -> None:
+def test_the_worker_command_ingests_a_document_with_all_fences(
+    domain: str, upload: Upload, folder: Path, tmp_path: Path
+) -> None:
     source = chosen_pdfs(120)[40]
     document_id = upload(source.name, source.read_bytes())
     run_id = enqueue(domain, "process_document", {"document_id": document_id})
@@ -271,6 +310,11 @@ def test_the_worker_command_ingests_a_document_with_all_fences(domain: str, uplo
 def test_the_migrate_command_of_the_worker_makes_the_tables(database: str) -> None:
     environment = {**os.environ, "ROWLOCK_DATABASE_URL": database}
     done = subprocess.run(
-        [sys.executable, "-m", "rowlock_jobs", "migrate"], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "rowlock_jobs", "migrate"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert (done.returncode, done.stdout) == (0, "0001_domain\n0002_monitoring\n"), done.stderr

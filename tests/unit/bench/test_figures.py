@@ -1,4 +1,6 @@
-"""What `make bench` promises: every figure of the issue comes from one measure, and the page shows the last ones."""
+"""What `make bench` promises: every figure of the issue comes from one measure, and the page shows the last
+ones.
+"""
 
 import json
 from collections import Counter
@@ -11,16 +13,31 @@ from tests.bench.frame import Target, percentile
 from tests.bench.measures import measures
 
 WANTED = {
-    "row_to_start_ms_p50", "row_to_start_ms_p99", "row_to_job_ms_p50", "row_to_job_ms_p99", "row_to_pod_code_ratio", "burst_200_jobs_s",
-    "dispatch_rows_per_s", "claim_only_rows_per_s", "behind_limit_ms_p99", "throttled_keys_look_ms_p50", "end_to_end_runs_per_s_1",
-    "end_to_end_runs_per_s_2", "celery_runs_per_s_2", "rq_worker_runs_per_s_2", "rq_simple_runs_per_s_2",
-}  # fmt: skip
+    "row_to_start_ms_p50",
+    "row_to_start_ms_p99",
+    "row_to_job_ms_p50",
+    "row_to_job_ms_p99",
+    "row_to_pod_code_ratio",
+    "burst_200_jobs_s",
+    "dispatch_rows_per_s",
+    "claim_only_rows_per_s",
+    "behind_limit_ms_p99",
+    "throttled_keys_look_ms_p50",
+    "end_to_end_runs_per_s_1",
+    "end_to_end_runs_per_s_2",
+    "celery_runs_per_s_2",
+    "rq_worker_runs_per_s_2",
+    "rq_simple_runs_per_s_2",
+}
 ORIGIN = {"versions": {}, "cores": 2, "date": "2026-11-23", "commit": "abc1234"}
 
 
 class Measured:
     NAME = "walking"
-    KEYS = {"steps_per_s": Target("steps", "steps/s", "higher", 100, 200), "fall_ms": Target("a fall", "ms", "lower", 5)}
+    KEYS = {
+        "steps_per_s": Target("steps", "steps/s", "higher", 100, 200),
+        "fall_ms": Target("a fall", "ms", "lower", 5),
+    }
 
 
 def test_every_figure_of_the_issue_comes_from_exactly_one_measure() -> None:
@@ -36,7 +53,9 @@ def test_an_unknown_measure_is_refused_with_the_names_there_are() -> None:
 
 def test_the_summary_holds_medians_every_round_and_what_was_not_measured() -> None:
     old = summary.merged({}, "walking", [{"steps_per_s": 10.0, "fall_ms": 1.0}], ORIGIN)
-    new = summary.merged(old, "running", [{"laps": 1.0}, {"laps": 9.0}, {"laps": 3.0}], {**ORIGIN, "commit": "def5678"})
+    new = summary.merged(
+        old, "running", [{"laps": 1.0}, {"laps": 9.0}, {"laps": 3.0}], {**ORIGIN, "commit": "def5678"}
+    )
     assert summary.medians(new) == {"steps_per_s": 10, "fall_ms": 1, "laps": 3}
     assert new["all"] == {"steps_per_s": [10], "fall_ms": [1], "laps": [1, 9, 3]}
     assert [new["measured"][name]["commit"] for name in ("walking", "running")] == ["abc1234", "def5678"]
@@ -46,7 +65,10 @@ def test_the_summary_holds_medians_every_round_and_what_was_not_measured() -> No
 def test_a_figure_that_misses_its_target_says_so() -> None:
     rows = table.render({"steps_per_s": 99.0, "fall_ms": 4.2}, [Measured]).splitlines()[2:]
     assert rows == [
-        "| steps (`steps_per_s`) | **99 steps/s** (missed) | >= 100 steps/s | >= 200 steps/s | `python -m tests.bench --only walking` |",
+        (
+            "| steps (`steps_per_s`) | **99 steps/s** (missed) | >= 100 steps/s | >= 200 steps/s | `python -m"
+            " tests.bench --only walking` |"
+        ),
         "| a fall (`fall_ms`) | **4.2 ms** | <= 5 ms |  | `python -m tests.bench --only walking` |",
     ]
 

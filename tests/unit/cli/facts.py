@@ -70,7 +70,12 @@ def run(**changes: Any) -> RunRow:
     return replace(RUN, **changes)
 
 
-def facts(changes: dict[str, Any] | None = None, *, around: Surroundings | None = AROUND, waiting: Waiting | None = None) -> Facts:
+def facts(
+    changes: dict[str, Any] | None = None,
+    *,
+    around: Surroundings | None = AROUND,
+    waiting: Waiting | None = None,
+) -> Facts:
     return Facts(run=run(**changes or {}), now=NOW, surroundings=around, waiting=waiting)
 
 
@@ -109,4 +114,12 @@ VERSIONS = Versions(
     applied=("0001_a", "0002_b"),
     expected=("0001_a", "0002_b"),
 )
-VITALS = Vitals(answer_seconds=0.002, versions=VERSIONS, dead=0, runners_alive=2, operator_visible=True, operator_seconds=0.4, days_ahead=8)
+VITALS = Vitals(
+    answer_seconds=0.002,
+    versions=VERSIONS,
+    dead=0,
+    runners_alive=2,
+    operator_visible=True,
+    operator_seconds=0.4,
+    days_ahead=8,
+)

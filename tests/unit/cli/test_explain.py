@@ -23,7 +23,9 @@ def test_every_state_is_explained_by_more_than_its_name_also_to_a_login_that_see
 
 
 def test_a_run_of_a_source_is_named_by_its_row() -> None:
-    assert explain(facts({"source": "demo/orders", "source_key": "17"}))[0].startswith(f"Run {RUN.id} of demo/orders for the row 17: task")
+    assert explain(facts({"source": "demo/orders", "source_key": "17"}))[0].startswith(
+        f"Run {RUN.id} of demo/orders for the row 17: task"
+    )
     assert explain(facts({"source_key": "17"}))[0].startswith(f"Run {RUN.id} with the key 17: task")
 
 
@@ -36,16 +38,24 @@ def test_the_way_to_the_start_is_told_in_order() -> None:
     assert "The queue has 2 claimed and 4 running" in text
 
 
-@pytest.mark.parametrize(("why", "told"), [("changed", "no longer said"), ("gone", "was not there"), ("newer", "had been taken again")])
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [("changed", "no longer said"), ("gone", "was not there"), ("newer", "had been taken again")],
+)
 def test_a_row_that_was_left_alone_is_told_with_its_cause(why: str, told: str) -> None:
     ended = {"state": "succeeded", "started_at": ago(5), "finished_at": ago(1)}
-    assert f"The row's status was left alone: it {told}" in said(ended, around=replace(AROUND, left_alone=why))
+    assert f"The row's status was left alone: it {told}" in said(
+        ended, around=replace(AROUND, left_alone=why)
+    )
     assert "left alone" not in said(ended)
 
 
 def test_a_rate_limit_tells_its_rate_and_the_next_look() -> None:
     waiting = replace(LINE, limit_name="api:9", rate=0.5, burst=2.0, wake_at=ago(-7))
-    assert "held back by the limit api:9: 0.5 starts a second are allowed (burst 2), the next look is in 7s." in said(waiting=waiting)
+    assert (
+        "held back by the limit api:9: 0.5 starts a second are allowed (burst 2), the next look is in 7s."
+        in said(waiting=waiting)
+    )
 
 
 def test_a_suspended_queue_comes_before_everything_else() -> None:
@@ -56,7 +66,9 @@ def test_a_suspended_queue_comes_before_everything_else() -> None:
 
 def test_a_first_start_in_the_future_is_no_retry() -> None:
     assert "It is not due before 2026-03-01 12:01:30 UTC (in 90s)." in said({"due": ago(-90)})
-    assert "It waits for its retry until 2026-03-01 12:01:30 UTC (in 90s)." in said({"due": ago(-90), "failure": TIMEOUT, "app_tries": 1})
+    assert "It waits for its retry until 2026-03-01 12:01:30 UTC (in 90s)." in said(
+        {"due": ago(-90), "failure": TIMEOUT, "app_tries": 1}
+    )
 
 
 def test_a_dead_run_tells_class_budget_and_remedy() -> None:
@@ -74,11 +86,15 @@ def test_a_running_run_whose_worker_is_silent_or_gone_says_what_happens_next() -
 
 def test_a_run_of_kubernetes_itself_is_shown_by_its_kube_job() -> None:
     kube = replace(AROUND, runner=0, runner_name="kubernetes", runner_dead=False)
-    assert f"`kubectl -n demo get jobs,pods -l rowlock.dev/run={RUN.id}`" in said({"state": "running", "started_at": NOW}, around=kube)
+    assert f"`kubectl -n demo get jobs,pods -l rowlock.dev/run={RUN.id}`" in said(
+        {"state": "running", "started_at": NOW}, around=kube
+    )
 
 
 def test_a_queued_run_without_any_worker_alive_points_at_the_pods() -> None:
-    assert "No worker of any queue holds a lease now" in said({"state": "queued"}, around=replace(AROUND, runners_alive=0))
+    assert "No worker of any queue holds a lease now" in said(
+        {"state": "queued"}, around=replace(AROUND, runners_alive=0)
+    )
 
 
 def test_a_begun_effect_and_a_wish_to_end_are_told() -> None:

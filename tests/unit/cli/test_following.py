@@ -8,13 +8,22 @@ from rowlock_cli.following import has_started, has_stopped, start_changes, stop_
 
 
 def process(
-    phase: str | None, *, state: str = "Running", seen: int = 2, ready: str = "True", reason: str = "", progressing: str = "False"
+    phase: str | None,
+    *,
+    state: str = "Running",
+    seen: int = 2,
+    ready: str = "True",
+    reason: str = "",
+    progressing: str = "False",
 ) -> dict[str, Any]:
     conditions = [
         {"type": "Ready", "status": ready, "reason": reason or "Running", "message": "a sentence."},
         {"type": "Progressing", "status": progressing, "reason": "Stable"},
     ]
-    return {"spec": {"state": state}, "status": {"phase": phase, "observedGeneration": seen, "conditions": conditions}}
+    return {
+        "spec": {"state": state},
+        "status": {"phase": phase, "observedGeneration": seen, "conditions": conditions},
+    }
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,8 @@ def test_a_key_is_added_last_and_moved_first_and_no_other_is_lost(raw: list[byte
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("x\n", "line 1 is no key"), (new_key() + "\nshort\n", "line 2 is no key"), ("#\n", "holds no key")]
+    ("text", "said"),
+    [("x\n", "line 1 is no key"), (new_key() + "\nshort\n", "line 2 is no key"), ("#\n", "holds no key")],
 )
 def test_what_is_no_key_is_named_by_its_line_and_not_shown(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said) as refused:
@@ -48,16 +49,27 @@ def test_what_is_no_key_is_named_by_its_line_and_not_shown(text: str, said: str)
 
 def test_the_digest_is_what_sha256sum_prints(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("grüße\n")
-    printed = subprocess.run(["sha256sum", tmp_path / "keys"], capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        ["sha256sum", tmp_path / "keys"], capture_output=True, text=True, check=True
+    ).stdout
     assert printed.partition(" ")[0] == digest("grüße\n")
 
 
-def pod(name: str, *mounts: Thing, running: bool = True, items: list[Any] | None = None, env: list[Any] | None = None) -> Thing:
+def pod(
+    name: str,
+    *mounts: Thing,
+    running: bool = True,
+    items: list[Any] | None = None,
+    env: list[Any] | None = None,
+) -> Thing:
     volume = Thing(name="keys", secret=Thing(secret_name="ours", items=items))
     state = Thing(running=Thing() if running else None)
     return Thing(
         metadata=Thing(name=name),
-        spec=Thing(containers=[Thing(name="main", env=env, volume_mounts=list(mounts))], volumes=[volume, Thing(name="tmp", secret=None)]),
+        spec=Thing(
+            containers=[Thing(name="main", env=env, volume_mounts=list(mounts))],
+            volumes=[volume, Thing(name="tmp", secret=None)],
+        ),
         status=Thing(container_statuses=[Thing(name="main", state=state)]),
     )
 
@@ -73,7 +85,11 @@ def test_key_files_are_found_wherever_they_are_mounted() -> None:
         pod("c", at("/one/file", sub_path="keys")),
         pod("starting", at("/keys"), running=False),
         pod("elsewhere", at("/tmp", "tmp")),
-        Thing(metadata=Thing(name="new"), spec=Thing(containers=[], volumes=None), status=Thing(container_statuses=None)),
+        Thing(
+            metadata=Thing(name="new"),
+            spec=Thing(containers=[], volumes=None),
+            status=Thing(container_statuses=None),
+        ),
     ]
     assert mounts_of(pods, "ours") == [
         Mount("a", "main", "/keys/ring"),
@@ -84,7 +100,10 @@ def test_key_files_are_found_wherever_they_are_mounted() -> None:
 
 
 def test_the_secret_is_the_one_the_operator_has_mounted() -> None:
-    env = [Thing(name="POD_NAME", value=None), Thing(name="ROWLOCK_ENCRYPTION_KEYS_FILE", value="/var/run/encryption/keys")]
+    env = [
+        Thing(name="POD_NAME", value=None),
+        Thing(name="ROWLOCK_ENCRYPTION_KEYS_FILE", value="/var/run/encryption/keys"),
+    ]
     assert secret_of(pod("operator", at("/var/run/encryption"), env=env), "demo") == "ours"
     for without in (pod("operator", at("/var/run/encryption")), pod("operator", at("/elsewhere"), env=env)):
         with pytest.raises(Failed, match=r"domain\.monitoring\.enabled=true"):

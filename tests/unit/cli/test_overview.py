@@ -40,10 +40,17 @@ def test_a_healthy_installation_has_no_problem() -> None:
         ({"runners_alive": None}, "note"),
     ],
     ids=[
-        "spoke lately", "is silent", "has no session", "unseen, but workers renew", "unseen, and no worker", "a lease lapsed just now",
-        "a lapsed lease lies there", "a lapsed lease lies there, unseen", "the view alone",
+        "spoke lately",
+        "is silent",
+        "has no session",
+        "unseen, but workers renew",
+        "unseen, and no worker",
+        "a lease lapsed just now",
+        "a lapsed lease lies there",
+        "a lapsed lease lies there, unseen",
+        "the view alone",
     ],
-)  # fmt: skip
+)
 def test_an_operator_leads_or_not(changes: dict[str, Any], expected: str) -> None:
     assert level(replace(VITALS, **changes), "operator") == expected
 
@@ -51,12 +58,19 @@ def test_an_operator_leads_or_not(changes: dict[str, Any], expected: str) -> Non
 def test_late_runs_dead_ones_and_a_missing_tomorrow_are_problems_past_their_thresholds() -> None:
     assert level(replace(VITALS, oldest=("id", "demo/q", 60.0)), "waiting") == "ok"
     assert level(replace(VITALS, oldest=("id", "demo/q", 61.0)), "waiting") == "problem"
-    assert [level(replace(VITALS, dead=2), "dead letters", max_dead=most) for most in (None, 2, 1)] == ["note", "note", "problem"]
+    assert [level(replace(VITALS, dead=2), "dead letters", max_dead=most) for most in (None, 2, 1)] == [
+        "note",
+        "note",
+        "problem",
+    ]
     assert [level(replace(VITALS, days_ahead=days), "history") for days in (0, 1)] == ["problem", "ok"]
 
 
 def test_an_older_ledger_is_a_problem_and_a_newer_one_is_not() -> None:
-    older, newer = replace(VERSIONS, applied=("0001_a",)), replace(VERSIONS, applied=("0001_a", "0002_b", "0003_c"))
+    older, newer = (
+        replace(VERSIONS, applied=("0001_a",)),
+        replace(VERSIONS, applied=("0001_a", "0002_b", "0003_c")),
+    )
     assert level(replace(VITALS, versions=older), "ledger") == "problem"
     assert level(replace(VITALS, versions=newer), "ledger") == "note"
     assert "it has 0001_a and lacks 0002_b" in "\n".join(describe(older, 1))
@@ -68,18 +82,31 @@ TICK: dict[str, Any] = {
     "runners_alive": 2,
     "queues": [
         {
-            "queue": "demo/q", "mode": None, "suspended": True, "waiting": 5, "ready": None, "blocked": None, "claimed": 1, "running": 2,
-            "oldest_seconds": 130.0, "succeeded_per_second": 3.25, "failed_per_second": 0.1, "dead": 7,
+            "queue": "demo/q",
+            "mode": None,
+            "suspended": True,
+            "waiting": 5,
+            "ready": None,
+            "blocked": None,
+            "claimed": 1,
+            "running": 2,
+            "oldest_seconds": 130.0,
+            "succeeded_per_second": 3.25,
+            "failed_per_second": 0.1,
+            "dead": 7,
         }
     ],
-}  # fmt: skip
+}
 
 
 def test_a_look_is_a_table_with_sums_or_a_line_that_is_complete_in_itself() -> None:
     head, _, _, line = view(TICK).splitlines()
     assert head == "12:00:01Z   5 waiting, 1 claimed, 2 running; 3.2 done a second; 2 workers alive"
     assert line.split() == ["demo/q", "(suspended)", "5", "?", "1", "2", "2m10s", "3.2", "0.1", "7"]
-    assert plain(TICK) == ["12:00:01Z demo/q suspended waiting 5 blocked ? claimed 1 running 2 oldest 2m10s done/s 3.2 failed/s 0.1 dead 7"]
+    assert plain(TICK) == [
+        "12:00:01Z demo/q suspended waiting 5 blocked ? claimed 1 running 2 oldest 2m10s done/s 3.2 failed/s"
+        " 0.1 dead 7"
+    ]
 
 
 def test_a_look_that_failed_says_so() -> None:
@@ -88,7 +115,9 @@ def test_a_look_that_failed_says_so() -> None:
 
 
 @given(st.lists(st.dictionaries(st.text(), st.text())), st.data())
-def test_lines_come_out_whole_however_the_stream_is_cut(ticks: list[dict[str, str]], data: st.DataObject) -> None:
+def test_lines_come_out_whole_however_the_stream_is_cut(
+    ticks: list[dict[str, str]], data: st.DataObject
+) -> None:
     stream = "".join(json.dumps(tick, ensure_ascii=False) + "\n" for tick in ticks).encode()
     told: list[object] = []
     lines = _Lines(told.append)
@@ -100,7 +129,16 @@ def test_lines_come_out_whole_however_the_stream_is_cut(ticks: list[dict[str, st
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90), ("10m", 600), ("1h30m", 5400), ("7d", 604_800), ("2w", 1_209_600), ("1.5h", 5400), (" 1H ", 3600)]
+    ("text", "seconds"),
+    [
+        ("90s", 90),
+        ("10m", 600),
+        ("1h30m", 5400),
+        ("7d", 604_800),
+        ("2w", 1_209_600),
+        ("1.5h", 5400),
+        (" 1H ", 3600),
+    ],
 )
 def test_durations_carry_their_units(text: str, seconds: float) -> None:
     assert parse_seconds(text) == seconds
@@ -120,7 +158,10 @@ def test_a_moment_needs_its_time_zone() -> None:
 
 
 def test_states_are_taken_with_commas_or_one_by_one_each_once() -> None:
-    assert flat((States().convert("dead,unknown", None, None), States().convert("dead", None, None))) == ("dead", "unknown")
+    assert flat((States().convert("dead,unknown", None, None), States().convert("dead", None, None))) == (
+        "dead",
+        "unknown",
+    )
     with pytest.raises(click.BadParameter, match="'asleep' is not one of"):
         States().convert("dead,asleep", None, None)
 
@@ -133,17 +174,31 @@ def test_the_first_id_of_a_moment_is_below_every_id_of_it(moment: datetime) -> N
 
 
 def test_a_question_says_how_many_and_whether_it_can_be_taken_back() -> None:
-    facts: dict[str, Any] = {"verb": "purge", "queue": "demo/q", "what": "dead or unknown", "age": " older than 7d", "count": 1204}
-    assert would(facts) == (
-        "1,204 dead or unknown runs of demo/q older than 7d would be deleted with their arguments and results; deleted runs cannot be requeued."
+    facts: dict[str, Any] = {
+        "verb": "purge",
+        "queue": "demo/q",
+        "what": "dead or unknown",
+        "age": " older than 7d",
+        "count": 1204,
+    }
+    assert (
+        would(facts)
+        == "1,204 dead or unknown runs of demo/q older than 7d would be deleted with their arguments and"
+        " results; deleted runs cannot be requeued."
     )
-    assert would({**facts, "verb": "cancel", "what": "waiting", "age": "", "count": 1}) == (
-        "1 waiting run of demo/q would be canceled; canceled runs can be requeued."
+    assert (
+        would({**facts, "verb": "cancel", "what": "waiting", "age": "", "count": 1})
+        == "1 waiting run of demo/q would be canceled; canceled runs can be requeued."
     )
-    assert nothing({**facts, "count": 0}) == "demo/q has no dead or unknown run older than 7d: nothing to purge."
+    assert (
+        nothing({**facts, "count": 0}) == "demo/q has no dead or unknown run older than 7d: nothing to purge."
+    )
 
 
-@pytest.mark.parametrize("named", [{"yes": True, "dry_run": True, "output": "table"}, {"yes": False, "dry_run": False, "output": "json"}])
+@pytest.mark.parametrize(
+    "named",
+    [{"yes": True, "dry_run": True, "output": "table"}, {"yes": False, "dry_run": False, "output": "json"}],
+)
 def test_what_could_not_be_answered_is_wrong_usage(named: dict[str, Any]) -> None:
     with pytest.raises(click.UsageError):
         check_asking(**named)

@@ -58,7 +58,16 @@ def test_long_messages_are_cut_in_tables_and_whole_in_json() -> None:
 
 def test_a_list_shows_short_ids_and_the_row_of_a_source() -> None:
     line = runs_table([run(source="demo/orders", source_key="17")], NOW).splitlines()[1]
-    assert line.split() == [RUN.id[:18], "demo/documents", "process_document", "pending", "1", "90s", "demo/orders", "17"]
+    assert line.split() == [
+        RUN.id[:18],
+        "demo/documents",
+        "process_document",
+        "pending",
+        "1",
+        "90s",
+        "demo/orders",
+        "17",
+    ]
 
 
 def test_progress_of_a_strange_shape_is_no_error() -> None:

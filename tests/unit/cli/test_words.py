@@ -30,7 +30,13 @@ def test_what_begins_no_id_is_refused(beginning: str) -> None:
 
 
 def test_a_single_argument_wins_over_the_object() -> None:
-    assert parse_arguments(("a=1", "b=x=y", "c=", "d=null"), '{"a": 0, "z": []}') == {"a": 1, "b": "x=y", "c": "", "d": None, "z": []}
+    assert parse_arguments(("a=1", "b=x=y", "c=", "d=null"), '{"a": 0, "z": []}') == {
+        "a": 1,
+        "b": "x=y",
+        "c": "",
+        "d": None,
+        "z": [],
+    }
 
 
 @pytest.mark.parametrize(("pairs", "text"), [(("a",), None), (("=1",), None), ((), "[]"), ((), "{")])
@@ -42,17 +48,28 @@ def test_what_is_no_argument_is_wrong_usage(pairs: tuple[str, ...], text: str | 
 def test_the_file_wins_over_the_plain_address_and_an_unreadable_one_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "url").write_text("postgresql://file\n")
     assert (
-        database_url({"ROWLOCK_DATABASE_URL_FILE": str(tmp_path / "url"), "ROWLOCK_DATABASE_URL": "postgresql://plain"})
+        database_url(
+            {"ROWLOCK_DATABASE_URL_FILE": str(tmp_path / "url"), "ROWLOCK_DATABASE_URL": "postgresql://plain"}
+        )
         == "postgresql://file"
     )
     assert database_url({"ROWLOCK_DATABASE_URL": "postgresql://plain"}) == "postgresql://plain"
     assert database_url({}) is None
     with pytest.raises(Failed, match="ROWLOCK_DATABASE_URL_FILE cannot be read"):
-        database_url({"ROWLOCK_DATABASE_URL_FILE": str(tmp_path / "none"), "ROWLOCK_DATABASE_URL": "postgresql://plain"})
+        database_url(
+            {
+                "ROWLOCK_DATABASE_URL_FILE": str(tmp_path / "none"),
+                "ROWLOCK_DATABASE_URL": "postgresql://plain",
+            }
+        )
 
 
 def test_outside_a_pod_there_is_no_secret_to_read(tmp_path: Path) -> None:
-    environment = {"ROWLOCK_DATABASE_SECRET": "db", "POD_NAMESPACE": "demo", "KUBERNETES_SERVICE_HOST": "127.0.0.1"}
+    environment = {
+        "ROWLOCK_DATABASE_SECRET": "db",
+        "POD_NAMESPACE": "demo",
+        "KUBERNETES_SERVICE_HOST": "127.0.0.1",
+    }
     assert secret_url(environment, tmp_path) is None
     (tmp_path / "token").write_text("a token")
     assert secret_url({}, tmp_path) is None
@@ -61,17 +78,25 @@ def test_outside_a_pod_there_is_no_secret_to_read(tmp_path: Path) -> None:
 def pod(name: str, phase: str = "Running", ready: str = "True") -> Thing:
     condition = Thing(type="Ready", status=ready)
     return Thing(
-        metadata=Thing(name=name), spec=Thing(containers=[Thing(name="operator")]), status=Thing(phase=phase, conditions=[condition])
+        metadata=Thing(name=name),
+        spec=Thing(containers=[Thing(name="operator")]),
+        status=Thing(phase=phase, conditions=[condition]),
     )
 
 
 def test_a_ready_operator_pod_is_chosen() -> None:
-    assert choose_pod([pod("c", ready="False"), pod("b"), pod("a", phase="Pending")], "demo") == ("b", "operator")
+    assert choose_pod([pod("c", ready="False"), pod("b"), pod("a", phase="Pending")], "demo") == (
+        "b",
+        "operator",
+    )
 
 
 @pytest.mark.parametrize(
     ("pods", "said"),
-    [([], "there is no Rowlock operator in the namespace demo"), ([pod("a", ready="False")], "is ready: `kubectl -n demo")],
+    [
+        ([], "there is no Rowlock operator in the namespace demo"),
+        ([pod("a", ready="False")], "is ready: `kubectl -n demo"),
+    ],
 )
 def test_without_a_ready_operator_the_reason_and_the_remedy_are_said(pods: list[Thing], said: str) -> None:
     with pytest.raises(Failed, match=said):

@@ -29,7 +29,9 @@ def test_the_comments_of_a_process_are_articles_times_the_logins_that_see_them_t
 @pytest.mark.parametrize("name", [CIRCLE, MINUTE])
 def test_the_processes_are_the_ones_that_the_figures_are_about(name: str) -> None:
     (manifest,) = documents(f"{name}.yaml")
-    process = parse_monitoring_process({**manifest, "metadata": {**manifest["metadata"], "uid": "u", "generation": 1}})
+    process = parse_monitoring_process(
+        {**manifest, "metadata": {**manifest["metadata"], "uid": "u", "generation": 1}}
+    )
     assert tuple(login.name for login in process.spec.logins) == LOGINS[name]
     assert len(process.spec.prompts) == PROMPTS[name]
     assert process.spec.comment.prefix == PREFIX == DISCLOSURE
@@ -37,7 +39,9 @@ def test_the_processes_are_the_ones_that_the_figures_are_about(name: str) -> Non
 
 
 def test_the_site_knows_the_accounts_whose_secrets_there_are() -> None:
-    secrets = {d["metadata"]["name"]: d["stringData"] for d in documents("standins.yaml") if d["kind"] == "Secret"}
+    secrets = {
+        d["metadata"]["name"]: d["stringData"] for d in documents("standins.yaml") if d["kind"] == "Secret"
+    }
     known = {login["name"]: login for login in json.loads(secrets["demo-site"]["site.json"])["logins"]}
     assert {name: tuple(login["classes"]) for name, login in known.items()} == CLASSES
     for name, login in known.items():
@@ -51,5 +55,7 @@ def test_a_comment_discloses_only_where_a_reader_sees_the_prefix_first() -> None
 
 def test_the_same_words_of_an_account_under_an_article_are_a_double() -> None:
     once = Posted(1.0, "1", "ada", "7", "Schön!")
-    assert doubled([once, Posted(2.0, "2", "ben", "7", "Schön!"), Posted(3.0, "3", "ada", "8", "Schön!")]) == 0
+    assert (
+        doubled([once, Posted(2.0, "2", "ben", "7", "Schön!"), Posted(3.0, "3", "ada", "8", "Schön!")]) == 0
+    )
     assert doubled([once, Posted(2.0, "2", "ada", "7", "Schön!")]) == 1

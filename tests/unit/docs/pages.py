@@ -6,7 +6,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 FOLDERS = ("docs", "charts", "tools")
-_FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
+)
 _LINK = re.compile(r"(?<!!)\[[^]\n]*\]\(([^)\s]+)\)")
 _CODE = re.compile(r"`([^`\n]+)`")
 
@@ -36,12 +38,17 @@ class Page:
     def blocks(self, *languages: str) -> list[str]:
         """Code blocks in one of these languages, without the indent of their fence."""
         found = [match for match in _FENCE.finditer(self.text) if match["language"] in languages]
-        return ["".join(line.removeprefix(match["indent"]) for line in match["text"].splitlines(keepends=True)) for match in found]
+        return [
+            "".join(line.removeprefix(match["indent"]) for line in match["text"].splitlines(keepends=True))
+            for match in found
+        ]
 
     @property
     def commands(self) -> list[str]:
         """Lines of shell blocks and code within sentences: where commands stand."""
-        return [line.split(" #")[0].strip() for block in self.blocks("sh") for line in block.splitlines()] + self.spans
+        return [
+            line.split(" #")[0].strip() for block in self.blocks("sh") for line in block.splitlines()
+        ] + self.spans
 
     def table(self, heading: str) -> list[list[str]]:
         """Cells of the first table below a heading, without its head."""

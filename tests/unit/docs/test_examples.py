@@ -1,4 +1,6 @@
-"""Examples work as they stand: manifests are accepted by the operator's own reading and by the API server's rules, tasks register."""
+"""Examples work as they stand: manifests are accepted by the operator's own reading and by the API server's
+rules, tasks register.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +25,12 @@ PARSERS: dict[str, Callable[[Manifest], Any]] = {
     "RowSource": parse_row_source,
     "MonitoringProcess": parse_monitoring_process,
 }
-BLOCKS = [(found.name, text) for found in PAGES for text in found.blocks("yaml") if "apiVersion: rowlock.dev" in text]
+BLOCKS = [
+    (found.name, text)
+    for found in PAGES
+    for text in found.blocks("yaml")
+    if "apiVersion: rowlock.dev" in text
+]
 TASKS = [(found.name, text) for found in PAGES for text in found.blocks("python") if "\n@task(" in text]
 
 
@@ -53,10 +60,16 @@ def unknown_fields(given: Any, understood: Any, path: str = "") -> list[str]:
     if isinstance(given, dict) and isinstance(understood, dict):
         lost = [f"{path}.{name}" for name in given if name not in understood]
         return lost + [
-            each for name in given.keys() & understood.keys() for each in unknown_fields(given[name], understood[name], f"{path}.{name}")
+            each
+            for name in given.keys() & understood.keys()
+            for each in unknown_fields(given[name], understood[name], f"{path}.{name}")
         ]
     if isinstance(given, list) and isinstance(understood, list):
-        return [each for one, other in zip(given, understood, strict=True) for each in unknown_fields(one, other, f"{path}[]")]
+        return [
+            each
+            for one, other in zip(given, understood, strict=True)
+            for each in unknown_fields(one, other, f"{path}[]")
+        ]
     return []
 
 
@@ -73,9 +86,9 @@ def test_every_manifest_is_accepted(name: str, text: str) -> None:
 @pytest.mark.parametrize(("name", "text"), BLOCKS)
 def test_no_manifest_has_a_field_we_do_not_know(name: str, text: str) -> None:
     for manifest in manifests(text):
-        understood = PARSERS[manifest["kind"]]({**manifest, "metadata": {**manifest["metadata"], "namespace": "demo"}}).spec.model_dump(
-            by_alias=True
-        )
+        understood = PARSERS[manifest["kind"]](
+            {**manifest, "metadata": {**manifest["metadata"], "namespace": "demo"}}
+        ).spec.model_dump(by_alias=True)
         assert unknown_fields(manifest["spec"], understood) == [], name
 
 
@@ -99,7 +112,11 @@ def test_every_example_of_a_task_registers_under_the_name_that_its_manifests_use
     monkeypatch.setattr("rowlock_jobs.task._registry", registry)
     exec(compile(text, name, "exec"), {"__name__": "example"})
     allowed = {
-        task for where, block in BLOCKS if where == name for manifest in manifests(block) for task in manifest["spec"].get("tasks", ())
+        task
+        for where, block in BLOCKS
+        if where == name
+        for manifest in manifests(block)
+        for task in manifest["spec"].get("tasks", ())
     }
     assert registry
     assert registry.keys() <= allowed
@@ -109,6 +126,16 @@ def test_the_example_of_the_readme_refuses_a_row_without_a_customer(monkeypatch:
     registry: dict[str, Any] = {}
     monkeypatch.setattr("rowlock_jobs.task._registry", registry)
     exec(page("README.md").blocks("python")[0], {"__name__": "example"})
-    run = Run(id="", attempt=1, task="", queue="", args={"id": 7, "customer": ""}, source_key="7", tries=0, log=None, _port=None)  # type: ignore[arg-type]
+    run = Run(
+        id="",
+        attempt=1,
+        task="",
+        queue="",
+        args={"id": 7, "customer": ""},
+        source_key="7",
+        tries=0,
+        log=None,
+        _port=None,
+    )  # type: ignore[arg-type]
     with pytest.raises(Exception, match="invoice 7 has no customer"):
         registry["print_invoice"](run)

@@ -23,15 +23,25 @@ def documented(heading: str) -> dict[str, str]:
 
 
 def written(value: Any) -> str:
-    return ",".join(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)
+    return (
+        ",".join(value)
+        if isinstance(value, tuple)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def variables_in(*sources: str) -> set[str]:
     """Variables that a module's own text names in quotes."""
-    return {name for source in sources for name in re.findall(r'"(ROWLOCK_[A-Z_]+)"', (ROOT / source).read_text())}
+    return {
+        name for source in sources for name in re.findall(r'"(ROWLOCK_[A-Z_]+)"', (ROOT / source).read_text())
+    }
 
 
-WORKER_NUMBERS = {name: int(default) for name, default in documented("## Worker").items() if default.isdecimal()}
+WORKER_NUMBERS = {
+    name: int(default) for name, default in documented("## Worker").items() if default.isdecimal()
+}
 
 
 def test_the_committed_reference_is_the_generated_one() -> None:
@@ -62,7 +72,9 @@ def test_the_reference_names_every_field_of_the_schema() -> None:
 
 
 def test_the_operators_settings_are_the_documented_ones_with_their_defaults() -> None:
-    assert documented("## Operator") == {name: written(default) for name, default in operator_settings.variables().items()}
+    assert documented("## Operator") == {
+        name: written(default) for name, default in operator_settings.variables().items()
+    }
 
 
 def test_every_chart_value_named_exists() -> None:
@@ -82,7 +94,11 @@ def test_the_workers_settings_are_the_documented_ones() -> None:
 
 
 def test_the_workers_documented_defaults_are_its_defaults() -> None:
-    given = {name: default for name, default in documented("## Worker").items() if default and default != "the hard limit"}
+    given = {
+        name: default
+        for name, default in documented("## Worker").items()
+        if default and default != "the hard limit"
+    }
     assert len(given) >= 6
     assert load_settings(LEAST | given) == load_settings(LEAST)
 
@@ -95,10 +111,14 @@ def test_another_number_than_the_default_makes_a_difference(variable: str) -> No
 
 def test_the_settings_of_documents_are_the_documented_ones_with_their_defaults() -> None:
     given = documented("## Task `process_document`")
-    assert given.keys() == variables_in("jobimages/rowlock_jobs/work/documents/limits.py") | {"ROWLOCK_DOCUMENTS_DIR"}
+    assert given.keys() == variables_in("jobimages/rowlock_jobs/work/documents/limits.py") | {
+        "ROWLOCK_DOCUMENTS_DIR"
+    }
     assert limits_from(given) == limits_from({})
 
 
 def test_the_fields_of_the_work_queue_named_beside_settings_exist() -> None:
     fields = set(re.findall(r"^\| `spec\.([^`]+)`", files()["workqueue.md"], re.MULTILINE)) | {"metadata"}
-    assert {name for cells in SETTINGS.table("## Worker") for name in re.findall(r"`([^`]+)`", cells[3])} <= fields
+    assert {
+        name for cells in SETTINGS.table("## Worker") for name in re.findall(r"`([^`]+)`", cells[3])
+    } <= fields

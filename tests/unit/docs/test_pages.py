@@ -32,7 +32,15 @@ def make_targets() -> set[str]:
 
 
 def test_the_pages_a_newcomer_reads_are_among_those_tested() -> None:
-    wanted = {"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/glossary.md", "docs/tasks.md", "docs/settings.md"}
+    wanted = {
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/glossary.md",
+        "docs/tasks.md",
+        "docs/settings.md",
+    }
     assert wanted <= {found.name for found in ALL}
 
 
@@ -42,7 +50,9 @@ def test_every_relative_link_leads_somewhere(found: Page) -> None:
     for link in found.links:
         file, _, heading = link.partition("#")
         target = (ROOT / found.name).parent / file if file else ROOT / found.name
-        if not target.exists() or (heading and heading not in anchors(page(str(target.resolve().relative_to(ROOT))))):
+        if not target.exists() or (
+            heading and heading not in anchors(page(str(target.resolve().relative_to(ROOT))))
+        ):
             lost.append(link)
     assert lost == []
 
@@ -72,7 +82,11 @@ def test_every_rowlock_command_named_exists_with_its_options(found: Page) -> Non
             while isinstance(known, click.Group) and rest:
                 known, rest = known.get_command(click.Context(known), rest[0]), rest[1:]
             options = {option for parameter in known.params for option in parameter.opts} if known else set()
-            wrong += [f"rowlock {words}"] if known is None or not {word for word in rest if word.startswith("-")} <= options else []
+            wrong += (
+                [f"rowlock {words}"]
+                if known is None or not {word for word in rest if word.startswith("-")} <= options
+                else []
+            )
     assert wrong == []
 
 
@@ -86,7 +100,11 @@ def test_every_worker_command_named_exists(found: Page) -> None:
 def test_every_path_named_exists(found: Page) -> None:
     """Paths within sentences, from the root or from a package; those with a placeholder are left out."""
     packages = ("", "operator/rowlock_operator/", "operator/", "jobimages/", "jobimages/rowlock_jobs/")
-    paths = [span for span in found.spans if re.fullmatch(rf"({'|'.join(CODE_FOLDERS)}|rowlock_\w+|api|rows|worker|work)/[\w./-]+", span)]
+    paths = [
+        span
+        for span in found.spans
+        if re.fullmatch(rf"({'|'.join(CODE_FOLDERS)}|rowlock_\w+|api|rows|worker|work)/[\w./-]+", span)
+    ]
     assert [path for path in paths if not any((ROOT / package / path).exists() for package in packages)] == []
 
 
@@ -101,7 +119,9 @@ def test_every_value_set_in_an_example_of_helm_is_one_of_the_chart() -> None:
             found = found[part]
 
 
-@pytest.mark.parametrize("found", [pytest.param(found, id=found.name) for found in ALL if found.name.startswith("docs/decisions/")])
+@pytest.mark.parametrize(
+    "found", [pytest.param(found, id=found.name) for found in ALL if found.name.startswith("docs/decisions/")]
+)
 def test_every_decision_gives_a_number_and_what_would_change_our_mind(found: Page) -> None:
     assert re.findall(r"^## (.*)$", found.text, re.MULTILINE) == [
         "Context",

@@ -1,4 +1,6 @@
-"""The tutorial's parts fit together; tests/cluster/test_tutorial.py does what it says. Its manifests and its task are tested with all others."""
+"""The tutorial's parts fit together; tests/cluster/test_tutorial.py does what it says. Its manifests and its
+task are tested with all others.
+"""
 
 import subprocess
 from typing import Any
@@ -26,16 +28,20 @@ def test_every_file_and_every_command_is_found() -> None:
 
 
 def test_a_block_without_its_files_name_is_no_file() -> None:
-    assert steps(Page("x.md", "So:\n\n```yaml\na: 1\n```\n\n`~/weather/b.yaml`: this.\n\n```yaml\nb: 1\n```\n")) == [
-        Step("b.yaml", "b: 1\n")
-    ]
+    assert steps(
+        Page("x.md", "So:\n\n```yaml\na: 1\n```\n\n`~/weather/b.yaml`: this.\n\n```yaml\nb: 1\n```\n")
+    ) == [Step("b.yaml", "b: 1\n")]
 
 
 def test_every_file_that_a_command_names_was_saved_before() -> None:
     saved: set[str] = set()
     for step in STEPS:
         saved |= {step.name}
-        named = {word.removeprefix(f"{FOLDER}/") for word in step.text.split() if word.startswith(f"{FOLDER}/")} if not step.name else set()
+        named = (
+            {word.removeprefix(f"{FOLDER}/") for word in step.text.split() if word.startswith(f"{FOLDER}/")}
+            if not step.name
+            else set()
+        )
         assert named <= saved
 
 

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from rowlock_jobs.__main__ import main
-from rowlock_jobs.worker.alive import ALIVE_FOR_SECONDS, STARTING, WORKING, read_alive, state_of, state_of_all, write_alive
+from rowlock_jobs.worker.alive import (
+    ALIVE_FOR_SECONDS,
+    STARTING,
+    WORKING,
+    read_alive,
+    state_of,
+    state_of_all,
+    write_alive,
+)
 from rowlock_jobs.worker.supervisor import Supervisor
 from tests.services.process import wait_until
 
@@ -61,17 +69,25 @@ def test_a_pod_is_what_the_worst_of_its_loops_is(parts: list[str | None], pod: s
 
 
 @pytest.mark.parametrize(
-    ("state", "alive", "ready"), [(WORKING, 0, 0), (STARTING, 0, 1), ("waiting for Redis", 0, 1), (None, 1, 1), ("", 0, 1)]
+    ("state", "alive", "ready"),
+    [(WORKING, 0, 0), (STARTING, 0, 1), ("waiting for Redis", 0, 1), (None, 1, 1), ("", 0, 1)],
 )
 def test_a_probe_kills_nobody_who_waits_and_calls_nobody_ready_who_does(
-    state: str | None, alive: int, ready: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    state: str | None,
+    alive: int,
+    ready: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = tmp_path / "alive"
     monkeypatch.setenv("ROWLOCK_ALIVE_FILE", str(path))
     if state is not None:
         path.write_text(state)
     assert (main(["alive"]), main(["ready"])) == (alive, ready)
-    assert capsys.readouterr().out.splitlines()[-1] == (f"no loop turned within {ALIVE_FOR_SECONDS:.0f} s" if state is None else state)
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        f"no loop turned within {ALIVE_FOR_SECONDS:.0f} s" if state is None else state
+    )
 
 
 def forked(supervisor: Supervisor) -> int:
@@ -90,7 +106,8 @@ def test_a_pod_whose_loop_ends_again_and_again_does_not_stay_alive(tmp_path: Pat
     path = tmp_path / "alive"
 
     def ends_at_once(number: int) -> int:
-        return 1 if (tmp_path / f"alive-{number}").stat().st_mtime > 1.0 else 2  # 2: the second start ends the test
+        # 2: the second start ends the test
+        return 1 if (tmp_path / f"alive-{number}").stat().st_mtime > 1.0 else 2
 
     pid = forked(Supervisor(ends_at_once, processes=1, alive_file=path))
     part = tmp_path / "alive-0"

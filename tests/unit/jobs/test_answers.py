@@ -1,4 +1,6 @@
-"""What the parent believes of a child's answer: anything but an answer is no answer, however well it is written."""
+"""What the parent believes of a child's answer: anything but an answer is no answer, however well it is
+written.
+"""
 
 import json
 from typing import Any
@@ -34,7 +36,12 @@ def test_an_answer_comes_out_as_it_went_in(answer: Outcome | Settled | Unsettled
 
 
 def _done(
-    kind: Any = "failed", result: Any = None, failure: Any = GOOD, failure_class: Any = "app", reason: Any = "X", seconds: Any = 1
+    kind: Any = "failed",
+    result: Any = None,
+    failure: Any = GOOD,
+    failure_class: Any = "app",
+    reason: Any = "X",
+    seconds: Any = 1,
 ) -> Any:
     return ["done", seconds, kind, result, failure, failure_class, reason]
 
@@ -91,7 +98,14 @@ def test_json_of_another_shape_is_no_answer(message: Any) -> None:
 
 
 _json = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.sampled_from(["done", "settled", "left", "app", GOOD])),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(),
+        st.text(),
+        st.sampled_from(["done", "settled", "left", "app", GOOD]),
+    ),
     lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(), inner)),
     max_leaves=12,
 )

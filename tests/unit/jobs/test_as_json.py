@@ -85,8 +85,14 @@ class Book(collections.UserDict[str, int]):
         (ipaddress.ip_address("10.0.0.1"), "10.0.0.1"),
         (float("nan"), "NaN"),
         ([float("inf"), float("-inf")], ["Infinity", "-Infinity"]),
-        ({ID: 1, Color.RED: 2, 3: 4, None: 5, True: 6, 1.5: 7}, {str(ID): 1, "red": 2, "3": 4, "null": 5, "true": 6, "1.5": 7}),
-        ({datetime.date(2026, 1, 2): {"deep": [float("nan"), {ID: {Color.RED}}]}}, {"2026-01-02": {"deep": ["NaN", {str(ID): ["red"]}]}}),
+        (
+            {ID: 1, Color.RED: 2, 3: 4, None: 5, True: 6, 1.5: 7},
+            {str(ID): 1, "red": 2, "3": 4, "null": 5, "true": 6, "1.5": 7},
+        ),
+        (
+            {datetime.date(2026, 1, 2): {"deep": [float("nan"), {ID: {Color.RED}}]}},
+            {"2026-01-02": {"deep": ["NaN", {str(ID): ["red"]}]}},
+        ),
         (Model(), {"mode": "json"}),
         ("\\u0000 \\ud800", "\\u0000 \\ud800"),  # backslashes, no escapes
         ("\U0001f600\\", "\U0001f600\\"),

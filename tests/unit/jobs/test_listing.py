@@ -11,8 +11,12 @@ def listed(**environment: str) -> str:
 
 
 def test_tasks_are_listed_without_any_address() -> None:
-    assert listed(ROWLOCK_IMPORTS="rowlock_jobs.work.documents").startswith("process_document\trowlock_jobs.work.documents")
+    assert listed(ROWLOCK_IMPORTS="rowlock_jobs.work.documents").startswith(
+        "process_document\trowlock_jobs.work.documents"
+    )
 
 
 def test_tasks_outside_the_allow_list_are_marked() -> None:
-    assert "(not in the allow-list)" in listed(ROWLOCK_IMPORTS="rowlock_jobs.work.documents", ROWLOCK_TASKS="another")
+    assert "(not in the allow-list)" in listed(
+        ROWLOCK_IMPORTS="rowlock_jobs.work.documents", ROWLOCK_TASKS="another"
+    )

@@ -31,7 +31,9 @@ from rowlock_jobs.outcome import (
         (SystemExit(3), "app", "SystemExit", False),
     ],
 )
-def test_every_error_has_its_class(error: BaseException, failure_class: str, reason: str, permanent: bool) -> None:
+def test_every_error_has_its_class(
+    error: BaseException, failure_class: str, reason: str, permanent: bool
+) -> None:
     outcome = from_exception(error)
     failure = json.loads(outcome.failure or "")
     assert (outcome.kind, failure["class"], failure["reason"], failure.get("permanent", False)) == (

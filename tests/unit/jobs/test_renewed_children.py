@@ -45,7 +45,9 @@ def test_whoever_reaps_orphans_leaves_children_that_are_on_their_way_out_to_thei
     assert len(pids) == 2
     reap_orphans(attempts.own_pids)
     for pid in pids:
-        assert os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None, "it is its owner's to reap"
+        assert os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None, (
+            "it is its owner's to reap"
+        )
     attempts.reap()
     assert attempts.own_pids == set()
     for pid in pids:

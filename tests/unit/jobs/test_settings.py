@@ -31,7 +31,10 @@ def test_lists_are_split_and_trimmed() -> None:
 def test_the_file_wins_over_the_variable(tmp_path: Path) -> None:
     file = tmp_path / "url"
     file.write_text("postgresql://from-file/db\n")
-    assert load_settings(LEAST | {"ROWLOCK_DATABASE_URL_FILE": str(file)}).database_url == "postgresql://from-file/db"
+    assert (
+        load_settings(LEAST | {"ROWLOCK_DATABASE_URL_FILE": str(file)}).database_url
+        == "postgresql://from-file/db"
+    )
 
 
 def test_the_rq_queue_has_a_dot_for_the_slash() -> None:

@@ -30,7 +30,19 @@ def test_an_rq_id_is_a_run_and_an_attempt() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", RUN, f"{RUN}-", f"{RUN}-x", f"{RUN}--1", f"{RUN}-²", f"{RUN}-9999999999", f"{RUN[:-1]}g-1", f"x{RUN}-1"]
+    "text",
+    [
+        "",
+        "x",
+        RUN,
+        f"{RUN}-",
+        f"{RUN}-x",
+        f"{RUN}--1",
+        f"{RUN}-²",
+        f"{RUN}-9999999999",
+        f"{RUN[:-1]}g-1",
+        f"x{RUN}-1",
+    ],
 )
 def test_anything_else_is_no_run(text: str) -> None:
     assert parse_rq_id(text) is None
@@ -68,7 +80,9 @@ def test_progress_that_does_not_fit_is_refused_whole() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.lists(st.one_of(st.none(), st.integers(), st.text(max_size=300)), max_size=5), max_size=20))
+@given(
+    st.lists(st.lists(st.one_of(st.none(), st.integers(), st.text(max_size=300)), max_size=5), max_size=20)
+)
 def test_messages_come_out_as_they_went_in_however_the_stream_cuts_them(messages: list[list[object]]) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -123,7 +137,12 @@ def test_a_wait_ends_when_the_process_should() -> None:
 
 
 def test_log_lines_are_one_json_object_with_the_run(capsys: pytest.CaptureFixture[str]) -> None:
-    root, handlers, level, out = logging.getLogger(), logging.getLogger().handlers[:], logging.getLogger().level, logs._out
+    root, handlers, level, out = (
+        logging.getLogger(),
+        logging.getLogger().handlers[:],
+        logging.getLogger().level,
+        logs._out,
+    )
     try:
         logs.configure_logging("json")
         logs.emit(logs.RUN_STARTED, run="r", attempt=1)
@@ -139,7 +158,9 @@ def test_log_lines_are_one_json_object_with_the_run(capsys: pytest.CaptureFixtur
 
 
 def test_the_soft_limit_rings_once_and_an_outer_alarm_goes_on() -> None:
-    """Under a stock RQ worker the outer alarm is RQ's own timeout: it must still end a task that ignores the soft limit."""
+    """Under a stock RQ worker the outer alarm is RQ's own timeout: it must still end a task that ignores the
+    soft limit.
+    """
 
     class Outer(Exception): ...
 

@@ -38,7 +38,10 @@ STAYS = [
     "prepare q as select 1",
     "savepoint a",
     "select commit, rollback from ends where abort",
-    "create function f() returns int language sql begin atomic select 1; select case when true then 2 end; end",
+    (
+        "create function f() returns int language sql begin atomic select 1; select case when true then 2"
+        " end; end"
+    ),
     "create procedure p() language plpgsql as $$ begin commit; end $$",
     "update t set end_at = now()",
     "with ends as (select 1) select * from ends",

@@ -1,4 +1,6 @@
-"""Task modules that cannot be imported, and functions that are no tasks: said in a sentence, with an exit code that is none of success."""
+"""Task modules that cannot be imported, and functions that are no tasks: said in a sentence, with an exit
+code that is none of success.
+"""
 
 import asyncio
 import functools
@@ -17,20 +19,37 @@ from rowlock_jobs.task import import_tasks, registered_tasks, task
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("ends_well", "import sys; sys.exit(0)", r"ended its process while it was imported \(sys.exit\(0\)\)"),
+        (
+            "ends_well",
+            "import sys; sys.exit(0)",
+            r"ended its process while it was imported \(sys.exit\(0\)\)",
+        ),
         ("ends_with_words", "raise SystemExit('no config')", r"sys.exit\('no config'\)"),
         ("ends_quietly", "quit()", "__main__"),
-        ("parses_arguments", "import argparse; argparse.ArgumentParser(prog='x').parse_args(['--no-such-option'])", r"sys.exit\(2\)"),
+        (
+            "parses_arguments",
+            "import argparse; argparse.ArgumentParser(prog='x').parse_args(['--no-such-option'])",
+            r"sys.exit\(2\)",
+        ),
         ("ends_at_once", "import os; os._exit(0)", r"os._exit\(0\)"),
         ("ends_at_once_by_name", "from os import _exit; _exit(status=3)", r"os._exit\(3\)"),
         ("closes", "raise GeneratorExit", "GeneratorExit"),
         ("own", "class Stop(BaseException): ...\nraise Stop('of my own')", "Stop: of my own"),
         ("cancels", "import asyncio; raise asyncio.CancelledError", "CancelledError"),
-        ("yields", "from rowlock_jobs.task import task\n@task('y')\ndef y(run):\n    yield 1", "'y' is a generator function"),
+        (
+            "yields",
+            "from rowlock_jobs.task import task\n@task('y')\ndef y(run):\n    yield 1",
+            "'y' is a generator function",
+        ),
     ],
 )
 def test_a_module_that_ends_the_process_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, text: str, words: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    text: str,
+    words: str,
 ) -> None:
     module = f"module_that_{name}"
     (tmp_path / f"{module}.py").write_text(text)
@@ -42,8 +61,13 @@ def test_a_module_that_ends_the_process_is_named(
     assert re.search(words, said), said
 
 
-def test_a_module_may_fork_and_keep_the_way_to_end_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "import os\nfrom os import _exit\nif (pid := os.fork()) == 0:\n    os._exit(7)\nended = os.waitpid(pid, 0)[1]\n"
+def test_a_module_may_fork_and_keep_the_way_to_end_a_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        "import os\nfrom os import _exit\nif (pid := os.fork()) == 0:\n    os._exit(7)\nended ="
+        " os.waitpid(pid, 0)[1]\n"
+    )
     (tmp_path / "module_that_forks.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     own_exit = os._exit

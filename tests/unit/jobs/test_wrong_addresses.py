@@ -1,4 +1,6 @@
-"""An address that can never be used: one line of the log at the start, which names the variable and no part of the address."""
+"""An address that can never be used: one line of the log at the start, which names the variable and no part
+of the address.
+"""
 
 import json
 from pathlib import Path
@@ -70,9 +72,16 @@ FILES = {
 }
 
 
-def refusal(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], command: str = "run", **variables: str) -> str:
+def refusal(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], command: str = "run", **variables: str
+) -> str:
     """The sentence with which the command refuses these variables."""
-    values = {"QUEUE": "demo/jobs", "DATABASE_URL": "postgresql://u@h/d", "REDIS_URL": "redis://h/0", **variables}
+    values = {
+        "QUEUE": "demo/jobs",
+        "DATABASE_URL": "postgresql://u@h/d",
+        "REDIS_URL": "redis://h/0",
+        **variables,
+    }
     for name, value in values.items():
         monkeypatch.setenv(f"ROWLOCK_{name}", value)
     assert main([command]) == 2
@@ -100,7 +109,11 @@ def test_an_address_of_redis_that_can_never_be_used_is_refused(
 @pytest.mark.parametrize("content", FILES.values(), ids=FILES)
 @pytest.mark.parametrize("variable", ["DATABASE_URL_FILE", "REDIS_URL_FILE"])
 def test_a_file_that_holds_no_address_is_refused(
-    content: bytes | None, variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    content: bytes | None,
+    variable: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     file = tmp_path / "url"
     if content is not None:
@@ -114,12 +127,22 @@ def test_a_file_that_holds_no_address_is_refused(
 def test_every_command_refuses_what_libpq_will_never_take(
     command: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    more = {"RUN_ID": "01a206c0-25ec-7000-8000-000000000000", "ATTEMPT": "1", "TICK": "t", "TICK_SCHEDULE": "s", "TICK_TASK": "t"}
-    said = refusal(monkeypatch, capfd, command, DATABASE_URL="postgresql://u:hunter2@h/d?sslmode=verify", **more)
+    more = {
+        "RUN_ID": "01a206c0-25ec-7000-8000-000000000000",
+        "ATTEMPT": "1",
+        "TICK": "t",
+        "TICK_SCHEDULE": "s",
+        "TICK_TASK": "t",
+    }
+    said = refusal(
+        monkeypatch, capfd, command, DATABASE_URL="postgresql://u:hunter2@h/d?sslmode=verify", **more
+    )
     assert "ROWLOCK_DATABASE_URL" in said
 
 
-@pytest.mark.parametrize("url", ["redis+sentinel://h:26379/m", "sentinel://h", "redis://a,b/0", "redis-cluster://h"])
+@pytest.mark.parametrize(
+    "url", ["redis+sentinel://h:26379/m", "sentinel://h", "redis://a,b/0", "redis-cluster://h"]
+)
 def test_sentinel_and_cluster_are_refused_by_their_names(
     url: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,8 @@
-"""Exit code 0 of a program that was asked to end is no success; an end of its own before that is, whatever came over its pod afterwards.
+"""Exit code 0 of a program that was asked to end is no success; an end of its own before that is, whatever
+came over its pod afterwards.
 
-The manifests are what a kubelet 1.37 writes: a pod that ends with exit code 0 in a drain is Succeeded, not Failed.
+The manifests are what a kubelet 1.37 writes: a pod that ends with exit code 0 in a drain is Succeeded, not
+Failed.
 """
 
 from dataclasses import replace
@@ -16,7 +18,9 @@ from rowlock_operator.observed.pods import observe_pod
 from tests.services.manifests import exit_queue
 
 CREATED = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
-EXIT = parse_work_queue(exit_queue(limits={"softSeconds": 30, "hardSeconds": 600}, startingDeadlineSeconds=100)).spec
+EXIT = parse_work_queue(
+    exit_queue(limits={"softSeconds": 30, "hardSeconds": 600}, startingDeadlineSeconds=100)
+).spec
 ASKED = 60  # seconds after the creation
 
 
@@ -26,7 +30,14 @@ def at(seconds: float) -> str:
 
 def kube_job(*conditions: dict[str, Any], **metadata: Any) -> dict[str, Any]:
     labels = {"rowlock.dev/work-queue": "resize", "rowlock.dev/run": "r", "rowlock.dev/attempt": "1"}
-    named = {"name": "j", "namespace": "default", "uid": "u", "creationTimestamp": at(0), "labels": labels, **metadata}
+    named = {
+        "name": "j",
+        "namespace": "default",
+        "uid": "u",
+        "creationTimestamp": at(0),
+        "labels": labels,
+        **metadata,
+    }
     return {"metadata": named, "status": {"conditions": list(conditions)}}
 
 
@@ -47,8 +58,15 @@ def pod(
     beside: dict[str, Any] | None = None,
     **status: Any,
 ) -> dict[str, Any]:
-    """A pod whose container has ended, on a node whose clock is `ahead`; its end was asked for by a deletion at `deleted`."""
-    ended: dict[str, Any] = {"exitCode": exit_code, "reason": reason, "message": '{"n": 1}', "startedAt": at(3 + ahead)}
+    """A pod whose container has ended, on a node whose clock is `ahead`; its end was asked for by a deletion
+    at `deleted`.
+    """
+    ended: dict[str, Any] = {
+        "exitCode": exit_code,
+        "reason": reason,
+        "message": '{"n": 1}',
+        "startedAt": at(3 + ahead),
+    }
     if finished is not None:
         ended["finishedAt"] = at(finished + ahead)
     metadata: dict[str, Any] = {
@@ -64,14 +82,24 @@ def pod(
         containers.append({"name": "proxy", "state": beside})
     bound = {"type": "PodScheduled", "status": "True", "lastTransitionTime": at(1)}
     phase = "Running" if beside is not None else "Succeeded" if exit_code == 0 else "Failed"
-    found = {"phase": phase, "startTime": at(1 + ahead), "conditions": [bound, *conditions], "containerStatuses": containers}
+    found = {
+        "phase": phase,
+        "startTime": at(1 + ahead),
+        "conditions": [bound, *conditions],
+        "containerStatuses": containers,
+    }
     return {"metadata": metadata, "status": {**found, **status}}
 
 
 def decide(job: dict[str, Any], of: dict[str, Any] | None, *, after: float = 65) -> Outcome | None:
     seen = observe_kube_job(job)
     assert seen is not None
-    return decide_outcome(EXIT, kube_job=seen, pod=None if of is None else observe_pod(of), now=CREATED + timedelta(seconds=after))
+    return decide_outcome(
+        EXIT,
+        kube_job=seen,
+        pod=None if of is None else observe_pod(of),
+        now=CREATED + timedelta(seconds=after),
+    )
 
 
 def told(outcome: Outcome | None) -> tuple[str, str]:
@@ -91,20 +119,36 @@ ASKERS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a drain": (kube_job(), {"deleted": ASKED, "conditions": (EVICTED,)}, "Evicted"),
     "a drain, its deletion not yet written": (kube_job(), {"conditions": (EVICTED,)}, "Evicted"),
     "a more important pod": (
-        kube_job(), {"deleted": ASKED, "conditions": (condition("DisruptionTarget", "PreemptionByScheduler"),)}, "Preempted",
+        kube_job(),
+        {"deleted": ASKED, "conditions": (condition("DisruptionTarget", "PreemptionByScheduler"),)},
+        "Preempted",
     ),
     "the taint manager": (
-        kube_job(), {"deleted": ASKED, "conditions": (condition("DisruptionTarget", "DeletionByTaintManager"),)}, "NodeLost",
+        kube_job(),
+        {"deleted": ASKED, "conditions": (condition("DisruptionTarget", "DeletionByTaintManager"),)},
+        "NodeLost",
     ),
-    "somebody's controller": (kube_job(), {"deleted": ASKED, "conditions": (condition("DisruptionTarget", "ByMe"),)}, "Disrupted"),
+    "somebody's controller": (
+        kube_job(),
+        {"deleted": ASKED, "conditions": (condition("DisruptionTarget", "ByMe"),)},
+        "Disrupted",
+    ),
     "kubectl delete pod": (kube_job(), {"deleted": ASKED}, "PodDeleted"),
     "kubectl delete pod, long grace": (kube_job(), {"deleted": ASKED, "grace": 3600}, "PodDeleted"),
     "kubectl delete job": (kube_job(deletionTimestamp=at(ASKED)), {"deleted": ASKED}, "PodDeleted"),
     "a suspension": (kube_job(SUSPENDED), {"deleted": ASKED}, "JobSuspended"),
     "the kubelet": (kube_job(), {"conditions": (KILLED,), "phase": "Failed", "reason": "Evicted"}, "Evicted"),
-    "the kubelet, for a critical pod": (kube_job(), {"conditions": (KILLED,), "phase": "Failed", "reason": "Preempting"}, "Preempted"),
-    "the node's shutdown": (kube_job(), {"conditions": (KILLED,), "phase": "Failed", "reason": "Terminated"}, "NodeShutdown"),
-}  # fmt: skip
+    "the kubelet, for a critical pod": (
+        kube_job(),
+        {"conditions": (KILLED,), "phase": "Failed", "reason": "Preempting"},
+        "Preempted",
+    ),
+    "the node's shutdown": (
+        kube_job(),
+        {"conditions": (KILLED,), "phase": "Failed", "reason": "Terminated"},
+        "NodeShutdown",
+    ),
+}
 
 
 @pytest.mark.parametrize(("job", "said", "reason"), ASKERS.values(), ids=ASKERS.keys())
@@ -113,11 +157,18 @@ def test_what_ends_because_it_was_asked_to_is_tried_again_whatever_its_exit_code
     job: dict[str, Any], said: dict[str, Any], reason: str, exit_code: int
 ) -> None:
     for finished in (60, 61, 89, None):  # the second of the request itself: a program that obeys at once
-        assert told(decide(job, _pod(said, exit_code=exit_code, finished=finished))) == ("infra", reason), finished
+        assert told(decide(job, _pod(said, exit_code=exit_code, finished=finished))) == (
+            "infra",
+            reason,
+        ), finished
 
 
-@pytest.mark.parametrize(("job", "said"), [(job, said) for job, said, _ in ASKERS.values()], ids=ASKERS.keys())
-def test_what_had_ended_before_it_was_asked_to_keeps_its_own_outcome(job: dict[str, Any], said: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("job", "said"), [(job, said) for job, said, _ in ASKERS.values()], ids=ASKERS.keys()
+)
+def test_what_had_ended_before_it_was_asked_to_keeps_its_own_outcome(
+    job: dict[str, Any], said: dict[str, Any]
+) -> None:
     for finished in (4, 59):
         assert decide(job, _pod(said, exit_code=0, finished=finished)) == Succeeded(
             result={"n": 1}, started_at=CREATED + timedelta(seconds=3)
@@ -156,7 +207,9 @@ def test_a_container_that_ended_well_is_a_success_though_its_sidecars_are_draine
     for beside in (RUNNING, {"terminated": {"exitCode": 1, "reason": "Error", "finishedAt": at(70)}}):
         drained = pod(finished=50, deleted=ASKED, conditions=(EVICTED,), beside=beside)
         assert told(decide(kube_job(), drained)) == ("succeeded", "")
-        assert told(decide(kube_job(), pod(finished=61, deleted=ASKED, conditions=(EVICTED,), beside=beside))) == ("infra", "Evicted")
+        assert told(
+            decide(kube_job(), pod(finished=61, deleted=ASKED, conditions=(EVICTED,), beside=beside))
+        ) == ("infra", "Evicted")
 
 
 def test_a_disruption_that_was_called_off_interrupted_nothing() -> None:
@@ -167,12 +220,20 @@ def test_a_disruption_that_was_called_off_interrupted_nothing() -> None:
 
 def test_the_kube_jobs_own_deadline_is_no_drain() -> None:
     ending = kube_job(condition("FailureTarget", "DeadlineExceeded"))
-    failed = kube_job(condition("Failed", "DeadlineExceeded", message="Job was active longer than specified deadline"))
+    failed = kube_job(
+        condition("Failed", "DeadlineExceeded", message="Job was active longer than specified deadline")
+    )
     for job in (ending, failed):
         for exit_code in (0, 143):
             assert told(decide(job, pod(exit_code=exit_code, deleted=ASKED))) == ("app", "HardTimeLimit")
-        assert told(decide(job, pod(finished=50, deleted=ASKED))) == ("succeeded", ""), "done before the deadline"
-        assert told(decide(job, pod(deleted=ASKED, conditions=(EVICTED,)))) == ("infra", "Evicted"), "drained before it"
+        assert told(decide(job, pod(finished=50, deleted=ASKED))) == (
+            "succeeded",
+            "",
+        ), "done before the deadline"
+        assert told(decide(job, pod(deleted=ASKED, conditions=(EVICTED,)))) == (
+            "infra",
+            "Evicted",
+        ), "drained before it"
 
 
 def test_a_pod_that_says_nothing_of_its_container_has_not_succeeded_where_it_was_asked_to_end() -> None:
@@ -211,12 +272,25 @@ def test_without_that_rule_half_of_the_work_counts_as_done() -> None:
     assert told(decide_outcome(EXIT, kube_job=job, pod=blind, now=CREATED)) == ("succeeded", "")
 
 
-# --- started twice ------------------------------------------------------------------------------------------------------------
+# --- started twice
+# ------------------------------------------------------------------------------------------------------------
 
 
-def started(name: str, *, created: float = 0, container: str = "containerd://1", **container_status: Any) -> dict[str, Any]:
-    main = {"name": "main", "containerID": container, "state": {"running": {"startedAt": at(created + 3)}}, **container_status}
-    metadata = {"name": name, "uid": name, "creationTimestamp": at(created), "ownerReferences": [{"controller": True, "uid": "u"}]}
+def started(
+    name: str, *, created: float = 0, container: str = "containerd://1", **container_status: Any
+) -> dict[str, Any]:
+    main = {
+        "name": "main",
+        "containerID": container,
+        "state": {"running": {"startedAt": at(created + 3)}},
+        **container_status,
+    }
+    metadata = {
+        "name": name,
+        "uid": name,
+        "creationTimestamp": at(created),
+        "ownerReferences": [{"controller": True, "uid": "u"}],
+    }
     return {"metadata": metadata, "status": {"phase": "Running", "containerStatuses": [main]}}
 
 
@@ -235,11 +309,16 @@ ENDED = {"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": at(3)
 )
 def test_a_container_that_kubernetes_started_again_ends_the_attempt(of: dict[str, Any]) -> None:
     assert told(decide(kube_job(), of)) == ("infra", "StartedTwice")
-    assert told(decide(kube_job(condition("Complete", "CompletionsReached")), of)) == ("infra", "StartedTwice")
+    assert told(decide(kube_job(condition("Complete", "CompletionsReached")), of)) == (
+        "infra",
+        "StartedTwice",
+    )
 
 
 def test_a_container_that_waits_for_its_first_start_has_not_been_started_twice() -> None:
-    waiting = started("p", state={"waiting": {"reason": "CreateContainerConfigError"}}, restartCount=0, containerID="")
+    waiting = started(
+        "p", state={"waiting": {"reason": "CreateContainerConfigError"}}, restartCount=0, containerID=""
+    )
     assert decide(kube_job(), waiting) is None
     assert isinstance(decide(kube_job(), started("p", restartCount=0)), Started)
 
@@ -250,12 +329,19 @@ def test_a_node_that_came_back_and_knows_no_end_is_the_platforms_failure() -> No
     assert told(decide(kube_job(), pod(exit_code=255, reason="Error"))) == ("app", "ExitCode")
 
 
-# --- a kubelet that refuses a pod ---------------------------------------------------------------------------------------------
+# --- a kubelet that refuses a pod
+# ---------------------------------------------------------------------------------------------
 
 REFUSALS = {
-    "OutOfcpu": "Pod was rejected: Node didn't have enough resource: cpu, requested: 500, used: 1600, capacity: 2000",
-    "OutOfmemory": "Pod was rejected: Node didn't have enough resource: memory, requested: 1, used: 2, capacity: 2",
-    "OutOfpods": "Pod was rejected: Node didn't have enough resource: pods, requested: 1, used: 110, capacity: 110",
+    "OutOfcpu": (
+        "Pod was rejected: Node didn't have enough resource: cpu, requested: 500, used: 1600, capacity: 2000"
+    ),
+    "OutOfmemory": (
+        "Pod was rejected: Node didn't have enough resource: memory, requested: 1, used: 2, capacity: 2"
+    ),
+    "OutOfpods": (
+        "Pod was rejected: Node didn't have enough resource: pods, requested: 1, used: 110, capacity: 110"
+    ),
     "OutOfephemeral-storage": "Pod was rejected: Node didn't have enough resource: ephemeral-storage",
     "OutOfnvidia.com/gpu": "Pod was rejected: Node didn't have enough resource: nvidia.com/gpu",
     "NodeAffinity": "Pod was rejected: Predicate NodeAffinity failed",
@@ -266,11 +352,24 @@ REFUSALS = {
 
 @pytest.mark.parametrize(("reason", "sentence"), REFUSALS.items(), ids=REFUSALS.keys())
 def test_a_pod_that_its_kubelet_refuses_is_told_in_the_kubelets_words(reason: str, sentence: str) -> None:
-    refused = {"metadata": {"name": "p"}, "status": {"phase": "Failed", "reason": reason, "message": sentence, "startTime": at(1)}}
-    for job in (kube_job(), kube_job(condition("Failed", "BackoffLimitExceeded", message="Job has reached the specified backoff limit"))):
+    refused = {
+        "metadata": {"name": "p"},
+        "status": {"phase": "Failed", "reason": reason, "message": sentence, "startTime": at(1)},
+    }
+    for job in (
+        kube_job(),
+        kube_job(
+            condition("Failed", "BackoffLimitExceeded", message="Job has reached the specified backoff limit")
+        ),
+    ):
         outcome = decide(job, refused)
         assert isinstance(outcome, Failed)
-        assert (outcome.failure_class, outcome.reason, outcome.started_at, outcome.running) == ("infra", reason, None, False)
+        assert (outcome.failure_class, outcome.reason, outcome.started_at, outcome.running) == (
+            "infra",
+            reason,
+            None,
+            False,
+        )
         assert sentence.rstrip(".") in outcome.message
 
 

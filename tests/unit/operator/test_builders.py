@@ -1,4 +1,6 @@
-"""Children as golden files, each with the point of its case asserted by hand, and each valid by Kubernetes' own schema."""
+"""Children as golden files, each with the point of its case asserted by hand, and each valid by Kubernetes'
+own schema.
+"""
 
 import copy
 from typing import Any
@@ -50,7 +52,9 @@ def test_the_worker_deployment_is_the_golden_one_and_valid(case: str) -> None:
     assert_golden("worker_deployment", case, made)
 
 
-@pytest.mark.parametrize(("kind", "case"), [(kind, case) for kind in ("sdk_job", "exit_job") for case in cases(kind)])
+@pytest.mark.parametrize(
+    ("kind", "case"), [(kind, case) for kind in ("sdk_job", "exit_job") for case in cases(kind)]
+)
 def test_the_kube_job_is_the_golden_one_and_valid(kind: str, case: str) -> None:
     loaded = given(kind, case)
     made = kube_job(loaded["queue"], **loaded["run"])
@@ -82,7 +86,9 @@ def test_a_run_has_one_pod_that_is_never_repeated_by_kubernetes() -> None:
     assert {rule["action"] for rule in spec["podFailurePolicy"]["rules"]} == {"FailJob"}
 
 
-@pytest.mark.parametrize("manifest", [work_queue(), sdk_queue(), exit_queue()], ids=["workers", "sdk", "exit"])
+@pytest.mark.parametrize(
+    "manifest", [work_queue(), sdk_queue(), exit_queue()], ids=["workers", "sdk", "exit"]
+)
 def test_a_pod_is_restricted_where_the_user_says_nothing(manifest: dict[str, Any]) -> None:
     made = deployment(manifest) if manifest["spec"].get("mode") != "Jobs" else kube_job(manifest)
     security = container(made)["securityContext"]
@@ -109,7 +115,9 @@ def test_an_image_that_is_not_ours_gets_no_secret_of_ours() -> None:
 
 
 def test_a_row_reaches_any_image_as_text_that_kubernetes_does_not_expand() -> None:
-    made = kube_job(exit_queue(), args={"price": "$5 $$ $(HOME)", "Größe-1": None, "tags": ["a"], "n": 7, "ok": True})
+    made = kube_job(
+        exit_queue(), args={"price": "$5 $$ $(HOME)", "Größe-1": None, "tags": ["a"], "n": 7, "ok": True}
+    )
     assert env(made)["ROW_PRICE"] == "$$5 $$$$ $$(HOME)"
     assert env(made)["ROW_GR__E_1"] == ""
     assert (env(made)["ROW_TAGS"], env(made)["ROW_N"], env(made)["ROW_OK"]) == ('["a"]', "7", "true")

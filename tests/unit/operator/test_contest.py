@@ -42,7 +42,9 @@ def test_one_sighting_counts_once_and_two_writes_of_one_second_count_twice() -> 
     assert not first.lasts(0.1)
     assert not first.met(write(3), 0.2).lasts(0.2), "we changed something else of the object meanwhile"
     assert not first.wrote(0.2).met(write(2), 0.3).lasts(0.3), "a watch that is late"
-    assert first.wrote(0.2).met(write(4), 0.3).lasts(0.3), "the same number by the same hand in the same second, after ours"
+    assert first.wrote(0.2).met(write(4), 0.3).lasts(0.3), (
+        "the same number by the same hand in the same second, after ours"
+    )
     assert first.met(write(3, replicas=5), 0.3).lasts(0.3)
     assert first.met(write(3, writer="kubectl"), 0.3).writer == "kubectl"
 
@@ -58,14 +60,28 @@ def test_the_last_writer_of_replicas_is_read_from_managed_fields_of_any_shape() 
     replicas = {"f:spec": {"f:replicas": {}}}
     other = {"f:spec": {"f:template": {}}}
     fields = [
-        {"manager": "rowlock-operator", "operation": "Update", "time": "2026-01-01T00:00:00Z", "fieldsV1": replicas},
+        {
+            "manager": "rowlock-operator",
+            "operation": "Update",
+            "time": "2026-01-01T00:00:00Z",
+            "fieldsV1": replicas,
+        },
         {"manager": "argocd", "operation": "Apply", "time": "2026-01-02T00:00:00Z", "fieldsV1": replicas},
         {"manager": "kubectl", "operation": "Update", "time": "2026-01-03T00:00:00Z", "fieldsV1": other},
         {"manager": "nobody"},
     ]
     seen = observe_deployment({"metadata": {"name": "d", "managedFields": fields}})
-    assert (seen.replicas_by, seen.replicas_at, seen.replicas_through) == ("argocd", "2026-01-02T00:00:00Z", "")
-    scaled = {"manager": "kube-controller-manager", "subresource": "scale", "time": "2026-01-04T00:00:00Z", "fieldsV1": replicas}
+    assert (seen.replicas_by, seen.replicas_at, seen.replicas_through) == (
+        "argocd",
+        "2026-01-02T00:00:00Z",
+        "",
+    )
+    scaled = {
+        "manager": "kube-controller-manager",
+        "subresource": "scale",
+        "time": "2026-01-04T00:00:00Z",
+        "fieldsV1": replicas,
+    }
     seen = observe_deployment({"metadata": {"name": "d", "managedFields": [*fields, scaled]}})
     assert (seen.replicas_by, seen.replicas_through) == ("kube-controller-manager", "scale")
     for empty in (None, [], [{}]):

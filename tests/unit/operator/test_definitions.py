@@ -47,27 +47,42 @@ def test_the_check_sees_a_stale_definition(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_every_field_explains_itself() -> None:
-    silent = [path for path, schema in every_field() if "description" not in schema and not path.endswith(("[]", "{}"))]
+    silent = [
+        path
+        for path, schema in every_field()
+        if "description" not in schema and not path.endswith(("[]", "{}"))
+    ]
     assert silent == []
 
 
 def test_every_field_of_a_spec_is_bounded() -> None:
-    """The API server reckons the cost of CEL rules from the bounds, and a user's mistake should not fill etcd."""
+    """The API server reckons the cost of CEL rules from the bounds, and a user's mistake should not fill
+    etcd.
+    """
     bound = {"string": "maxLength", "integer": "maximum", "array": "maxItems"}
     free = [
         path
         for path, schema in every_field()
-        if ".spec" in path and "enum" not in schema and schema.get("type") in bound and bound[schema["type"]] not in schema
+        if ".spec" in path
+        and "enum" not in schema
+        and schema.get("type") in bound
+        and bound[schema["type"]] not in schema
     ]
     assert [path for path in free if not path.endswith(".tolerationSeconds")] == []
 
 
 def test_every_list_says_how_it_merges() -> None:
-    assert [path for path, schema in every_field() if schema.get("type") == "array" and "x-kubernetes-list-type" not in schema] == []
+    assert [
+        path
+        for path, schema in every_field()
+        if schema.get("type") == "array" and "x-kubernetes-list-type" not in schema
+    ] == []
 
 
 def test_every_rule_has_a_message_that_is_not_the_rule() -> None:
-    made = [(path, rule) for path, schema in every_field() for rule in schema.get("x-kubernetes-validations", ())]
+    made = [
+        (path, rule) for path, schema in every_field() for rule in schema.get("x-kubernetes-validations", ())
+    ]
     assert made
     assert [path for path, rule in made if len(rule.get("message", "").split()) < 4] == []
 
@@ -95,4 +110,6 @@ def test_a_status_that_cannot_be_read_does_not_keep_the_spec_from_being_read() -
 
 def test_columns_and_args_are_one_mapping() -> None:
     assert parse_row_source(row_source()).spec.argument_columns == {"id": "id", "amount": "amount"}
-    assert parse_row_source(row_source(columns=None, args={"order": "id"})).spec.argument_columns == {"order": "id"}
+    assert parse_row_source(row_source(columns=None, args={"order": "id"})).spec.argument_columns == {
+        "order": "id"
+    }

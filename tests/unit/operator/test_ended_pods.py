@@ -1,4 +1,6 @@
-"""Pods that their node ended are told, kept for a while, and cleared away; none that Kubernetes itself still has a use for."""
+"""Pods that their node ended are told, kept for a while, and cleared away; none that Kubernetes itself still
+has a use for.
+"""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -36,9 +38,17 @@ def conditions(pods: list[Any], **seen: Any) -> dict[str, tuple[str, str, str]]:
         pytest.param({}, [], id="none"),
         pytest.param({"young": 5.0}, [], id="somebody may still want to look"),
         pytest.param({"old": KEPT_SECONDS, "young": KEPT_SECONDS - 1}, ["old"], id="by age"),
-        pytest.param({f"p{n:02}": 90.0 - n for n in range(KEPT_COUNT + 3)}, ["p00", "p01", "p02"], id="by count, the oldest"),
-        pytest.param({f"p{n:02}": 59.0 for n in range(500)}, [], id="many in one minute are still read first"),
-        pytest.param({"b": KEPT_SECONDS, "a": KEPT_SECONDS}, ["a", "b"], id="equal ones in the order of their names"),
+        pytest.param(
+            {f"p{n:02}": 90.0 - n for n in range(KEPT_COUNT + 3)},
+            ["p00", "p01", "p02"],
+            id="by count, the oldest",
+        ),
+        pytest.param(
+            {f"p{n:02}": 59.0 for n in range(500)}, [], id="many in one minute are still read first"
+        ),
+        pytest.param(
+            {"b": KEPT_SECONDS, "a": KEPT_SECONDS}, ["a", "b"], id="equal ones in the order of their names"
+        ),
     ],
 )
 def test_ended_pods_go_by_age_and_by_count(seen: dict[str, float], cleared: list[str]) -> None:
@@ -61,7 +71,9 @@ def test_an_eviction_is_told_with_the_kubelets_sentence_and_the_queue_stays_read
     assert conditions([evicted("a")], deployment=well)["Ready"][:2] == ("True", "Ready")
 
 
-@pytest.mark.parametrize("reason", ["NodeShutdown", "OutOfcpu", "OutOfmemory", "NodeAffinity", "UnexpectedAdmissionError", ""])
+@pytest.mark.parametrize(
+    "reason", ["NodeShutdown", "OutOfcpu", "OutOfmemory", "NodeAffinity", "UnexpectedAdmissionError", ""]
+)
 def test_other_ends_by_a_node_are_told_with_their_word(reason: str) -> None:
     status, said, message = conditions([evicted("a", reason, "")])["Degraded"]
     assert (status, said) == ("True", "PodsFailed")

@@ -61,7 +61,9 @@ def test_what_cannot_be_a_table_of_a_user_is_refused(text: str, words: str) -> N
         (["desc desc"], (("desc", True), ("id", False))),
     ],
 )
-def test_rows_have_an_order_and_the_key_settles_it(items: list[str], expected: tuple[tuple[str, bool], ...]) -> None:
+def test_rows_have_an_order_and_the_key_settles_it(
+    items: list[str], expected: tuple[tuple[str, bool], ...]
+) -> None:
     assert parse_order(items, "id") == expected
 
 

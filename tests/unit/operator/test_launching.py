@@ -19,7 +19,8 @@ class Clock:
 
 
 @pytest.mark.parametrize(
-    ("in_hand", "expected"), [pytest.param(0, 5, id="all free"), pytest.param(3, 2, id="two free"), pytest.param(7, 0, id="lowered")]
+    ("in_hand", "expected"),
+    [pytest.param(0, 5, id="all free"), pytest.param(3, 2, id="two free"), pytest.param(7, 0, id="lowered")],
 )
 def test_as_many_as_parallelism_says_while_they_start(in_hand: int, expected: int) -> None:
     assert launches_allowed(parallelism=5, in_hand=in_hand) == expected

@@ -14,7 +14,15 @@ NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
 def kube_job(name: str, *, age_seconds: float) -> KubeJobSeen:
     created_at = NOW - timedelta(seconds=age_seconds)
-    return KubeJobSeen(name=name, namespace="default", uid=name, work_queue="resize", run_id=name, attempt=1, created_at=created_at)
+    return KubeJobSeen(
+        name=name,
+        namespace="default",
+        uid=name,
+        work_queue="resize",
+        run_id=name,
+        attempt=1,
+        created_at=created_at,
+    )
 
 
 def test_a_pod_that_is_late_is_a_problem_and_one_that_may_still_come_is_none() -> None:

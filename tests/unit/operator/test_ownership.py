@@ -16,10 +16,18 @@ OURS = Owner("rowlock.dev", "WorkQueue", "orders", "u2")
     [
         pytest.param("orders", OURS, Whose.OURS, id="ours"),
         pytest.param("orders", None, Whose.LEFT_BEHIND, id="orphaned"),
-        pytest.param("orders", Owner("rowlock.dev", "WorkQueue", "orders", "u1"), Whose.LEFT_BEHIND, id="restored"),
-        pytest.param("orders", Owner("rowlock.dev", "WorkQueue", "other", "u1"), Whose.OTHERS, id="another WorkQueue's"),
-        pytest.param("orders", Owner("argoproj.io", "Rollout", "orders", "u1"), Whose.OTHERS, id="another controller's"),
-        pytest.param("orders", Owner("example.org", "WorkQueue", "orders", "u1"), Whose.OTHERS, id="another group's"),
+        pytest.param(
+            "orders", Owner("rowlock.dev", "WorkQueue", "orders", "u1"), Whose.LEFT_BEHIND, id="restored"
+        ),
+        pytest.param(
+            "orders", Owner("rowlock.dev", "WorkQueue", "other", "u1"), Whose.OTHERS, id="another WorkQueue's"
+        ),
+        pytest.param(
+            "orders", Owner("argoproj.io", "Rollout", "orders", "u1"), Whose.OTHERS, id="another controller's"
+        ),
+        pytest.param(
+            "orders", Owner("example.org", "WorkQueue", "orders", "u1"), Whose.OTHERS, id="another group's"
+        ),
         pytest.param(None, None, Whose.OTHERS, id="without our labels"),
         pytest.param("other", None, Whose.OTHERS, id="labelled for another queue"),
         pytest.param("other", OURS, Whose.OTHERS, id="labelled for another queue and owned by us"),
@@ -36,7 +44,13 @@ def child(labels: dict[str, str] | None, references: list[dict[str, Any]] | None
 
 
 def test_owner_and_labels_are_read_from_metadata_of_any_shape() -> None:
-    reference = {"apiVersion": "rowlock.dev/v1beta1", "kind": "WorkQueue", "name": "orders", "uid": "u2", "controller": True}
+    reference = {
+        "apiVersion": "rowlock.dev/v1beta1",
+        "kind": "WorkQueue",
+        "name": "orders",
+        "uid": "u2",
+        "controller": True,
+    }
     plain = {key: value for key, value in reference.items() if key != "controller"}
     assert controller_of(child(None, [plain, reference])) == OURS
     assert controller_of(child(None, [plain])) is None

@@ -97,19 +97,38 @@ def test_columns_are_named_as_postgresql_reads_them() -> None:
 ENDLESS = [
     pytest.param("status <> 'done'", {}, "statusColumn.claimed", id="claimed rows stay pending"),
     pytest.param("status in ('new', 'queued')", {}, "statusColumn.claimed", id="claimed is in the list"),
-    pytest.param("status in ('new', 'error')", {}, "statusColumn.failed", id="failed rows come back for ever"),
-    pytest.param("status not in ('queued', 'error') and true", {}, "statusColumn.succeeded", id="succeeded is not left out"),
-    pytest.param("status in ('new', 'stopped')", {"canceled": "stopped"}, "statusColumn.canceled", id="canceled rows come back"),
+    pytest.param(
+        "status in ('new', 'error')", {}, "statusColumn.failed", id="failed rows come back for ever"
+    ),
+    pytest.param(
+        "status not in ('queued', 'error') and true",
+        {},
+        "statusColumn.succeeded",
+        id="succeeded is not left out",
+    ),
+    pytest.param(
+        "status in ('new', 'stopped')",
+        {"canceled": "stopped"},
+        "statusColumn.canceled",
+        id="canceled rows come back",
+    ),
     pytest.param("status is not null", {}, "statusColumn.claimed", id="any status at all"),
     pytest.param("not (status = 'new')", {}, "statusColumn.claimed", id="not new"),
     pytest.param("processed_at is null", {}, "add a condition on status", id="another column"),
     pytest.param("true", {}, "add a condition on status", id="every row"),
-    pytest.param("not status", {"claimed": "false", "succeeded": "true", "failed": "t"}, "statusColumn.claimed", id="a boolean"),
+    pytest.param(
+        "not status",
+        {"claimed": "false", "succeeded": "true", "failed": "t"},
+        "statusColumn.claimed",
+        id="a boolean",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("pending", "values", "words"), ENDLESS)
-def test_a_source_whose_rows_would_be_taken_for_ever_is_refused(pending: str, values: dict[str, str], words: str) -> None:
+def test_a_source_whose_rows_would_be_taken_for_ever_is_refused(
+    pending: str, values: dict[str, str], words: str
+) -> None:
     status = parse_row_source(row_source(statusColumn={**STATUS_COLUMN, **values})).spec.status_column
     assert status is not None
     with pytest.raises(InvalidSpec) as refused:

@@ -14,11 +14,19 @@ MADE_BY = {"batch.kubernetes.io/controller-uid": "of-the-job"}
     ("owners", "labels", "uid"),
     [
         ([JOB], MADE_BY, "of-the-job"),
-        ([], MADE_BY, "of-the-job"),  # orphaned: not taken for the pod of the kube job that bears the same name now
+        (
+            [],
+            MADE_BY,
+            "of-the-job",
+        ),  # orphaned: not taken for the pod of the kube job that bears the same name now
         ([{"uid": "of-somebody"}], MADE_BY, "of-the-job"),
         ([SET], {}, "of-the-set"),
         ([], {}, ""),
     ],
 )
-def test_a_pod_tells_who_made_it_also_after_it_was_orphaned(owners: list[Any], labels: dict[str, str], uid: str) -> None:
-    assert observe_pod({"metadata": {"name": "p", "ownerReferences": owners, "labels": labels}}).owner_uid == uid
+def test_a_pod_tells_who_made_it_also_after_it_was_orphaned(
+    owners: list[Any], labels: dict[str, str], uid: str
+) -> None:
+    assert (
+        observe_pod({"metadata": {"name": "p", "ownerReferences": owners, "labels": labels}}).owner_uid == uid
+    )

@@ -8,7 +8,13 @@ import pytest
 from rowlock_operator.api.parse import parse_work_queue
 from rowlock_operator.desired.installation import Installation
 from rowlock_operator.desired.kube_jobs import build_kube_job, build_row_secret
-from rowlock_operator.desired.runs import ALL_VARIABLES_BYTES, ANNOTATION_BYTES, VARIABLE_BYTES, RunToLaunch, row_variables
+from rowlock_operator.desired.runs import (
+    ALL_VARIABLES_BYTES,
+    ANNOTATION_BYTES,
+    VARIABLE_BYTES,
+    RunToLaunch,
+    row_variables,
+)
 from rowlock_operator.errors import GiveUp
 from tests.services.manifests import exit_queue
 
@@ -105,7 +111,11 @@ def test_a_large_row_is_in_its_secret_once_and_not_in_the_kube_job() -> None:
     assert len(json.dumps(made)) < 8192
     assert secret["stringData"].keys() == {"row.json", "ROW_ID"}
     assert len(json.dumps(secret)) < 810_000
-    named = {one["valueFrom"]["secretKeyRef"]["key"] for one in _env(made) if "secretKeyRef" in one.get("valueFrom", {})}
+    named = {
+        one["valueFrom"]["secretKeyRef"]["key"]
+        for one in _env(made)
+        if "secretKeyRef" in one.get("valueFrom", {})
+    }
     assert named == {"ROW_ID"}, "a key that the Secret does not have would keep the pod from starting"
 
 
@@ -118,7 +128,11 @@ def _env(made: Manifest) -> list[Manifest]:
 def test_other_annotations_take_their_room_and_the_refusal_is_of_the_one_run(whose: str) -> None:
     large = {f"note-{n}": "n" * 4000 for n in range(30)}
     spec: Manifest = {}
-    installation = Installation(worker_image="x:1", pod_annotations=large) if whose == "the installation's" else INSTALLATION
+    installation = (
+        Installation(worker_image="x:1", pod_annotations=large)
+        if whose == "the installation's"
+        else INSTALLATION
+    )
     if whose == "the queue's":
         spec = {"template": {"image": "x:1", "metadata": {"annotations": large}}}
     with pytest.raises(GiveUp, match="rowDelivery of the WorkQueue to Secret") as refused:

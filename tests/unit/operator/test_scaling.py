@@ -17,11 +17,19 @@ NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
 
 def spec(**fields: Any) -> WorkQueueSpec:
-    scaling = {"min": 0, "max": 10, "targetPerReplica": 10, "cooldownSeconds": 60, **fields.pop("scaling", {})}
+    scaling = {
+        "min": 0,
+        "max": 10,
+        "targetPerReplica": 10,
+        "cooldownSeconds": 60,
+        **fields.pop("scaling", {}),
+    }
     return parse_work_queue(work_queue(scaling=scaling, **fields)).spec
 
 
-def decide(of: WorkQueueSpec, depth: Depth | None, *, current: int, busy: int | None = 0, idle_seconds: float = 3600) -> ScalingDecision:
+def decide(
+    of: WorkQueueSpec, depth: Depth | None, *, current: int, busy: int | None = 0, idle_seconds: float = 3600
+) -> ScalingDecision:
     last = NOW - timedelta(seconds=idle_seconds)
     return decide_replicas(of, now=NOW, depth=depth, current=current, busy_workers=busy, last_active_at=last)
 
@@ -34,7 +42,9 @@ def decide(of: WorkQueueSpec, depth: Depth | None, *, current: int, busy: int | 
         pytest.param(Depth(due=10), 0, {}, 1, id="ten runs, ten a worker"),
         pytest.param(Depth(due=11), 1, {}, 2, id="eleven runs, ten a worker"),
         pytest.param(Depth(due=5, queued=5, running=1), 1, {}, 2, id="waiting, queued and running count"),
-        pytest.param(Depth(waiting=50, blocked=50), 0, {}, 0, id="runs behind a limit or not yet due start nobody"),
+        pytest.param(
+            Depth(waiting=50, blocked=50), 0, {}, 0, id="runs behind a limit or not yet due start nobody"
+        ),
         pytest.param(Depth(due=1_000_000), 3, {}, 10, id="a million runs, at most max"),
         pytest.param(Depth(), 0, {"scaling": {"min": 2}}, 2, id="never fewer than min"),
         pytest.param(Depth(), 5, {}, 0, id="idle longer than the cooldown"),
@@ -43,14 +53,20 @@ def decide(of: WorkQueueSpec, depth: Depth | None, *, current: int, busy: int | 
         pytest.param(Depth(due=500), 3, {"replicas": 0}, 0, id="spec.replicas 0 means none"),
         pytest.param(None, 3, {"replicas": 7}, 7, id="spec.replicas needs no depth"),
         pytest.param(None, 3, {}, None, id="unknown depth changes nothing"),
-        pytest.param(None, 3, {"suspend": True}, None, id="unknown depth changes nothing while suspended either"),
+        pytest.param(
+            None, 3, {"suspend": True}, None, id="unknown depth changes nothing while suspended either"
+        ),
         pytest.param(Depth(due=500), 3, {"suspend": True}, 0, id="suspended, nothing runs"),
-        pytest.param(Depth(due=500, running=1), 3, {"suspend": True}, None, id="suspended, a run still finishes"),
+        pytest.param(
+            Depth(due=500, running=1), 3, {"suspend": True}, None, id="suspended, a run still finishes"
+        ),
         pytest.param(Depth(), 3, {"suspend": True, "replicas": 5}, 0, id="suspend wins over spec.replicas"),
         pytest.param(Depth(due=1), 20, {}, 10, id="more than a lowered max: no need to wait"),
     ],
 )
-def test_the_number_of_workers(load: Depth | None, current: int, fields: dict[str, Any], expected: int | None) -> None:
+def test_the_number_of_workers(
+    load: Depth | None, current: int, fields: dict[str, Any], expected: int | None
+) -> None:
     idle_seconds = 0 if current > 10 else 3600
     assert decide(spec(**fields), load, current=current, idle_seconds=idle_seconds).replicas == expected
 
@@ -65,7 +81,12 @@ def test_work_that_needs_all_workers_starts_the_cooldown_again() -> None:
     assert decision.replicas == 5
     assert decision.last_active_at == NOW
     later = decide_replicas(
-        spec(), now=NOW + timedelta(seconds=50), depth=Depth(), current=5, busy_workers=0, last_active_at=decision.last_active_at
+        spec(),
+        now=NOW + timedelta(seconds=50),
+        depth=Depth(),
+        current=5,
+        busy_workers=0,
+        last_active_at=decision.last_active_at,
     )
     assert later.replicas is None
 
@@ -73,7 +94,12 @@ def test_work_that_needs_all_workers_starts_the_cooldown_again() -> None:
 def test_the_instant_in_the_status_moves_at_most_every_ten_seconds() -> None:
     instants = {
         decide_replicas(
-            spec(), now=NOW + timedelta(seconds=s), depth=Depth(due=1), current=0, busy_workers=0, last_active_at=None
+            spec(),
+            now=NOW + timedelta(seconds=s),
+            depth=Depth(due=1),
+            current=0,
+            busy_workers=0,
+            last_active_at=None,
         ).last_active_at
         for s in range(1, 21)
     }

@@ -18,7 +18,9 @@ def check(source: dict[str, Any], queue: dict[str, Any] | None) -> CheckedSource
 
 
 def test_a_source_that_fits_is_read() -> None:
-    checked = check(row_source(table="shop.Orders", orderBy=["created_at desc"], statusColumn=STATUS_COLUMN), work_queue())
+    checked = check(
+        row_source(table="shop.Orders", orderBy=["created_at desc"], statusColumn=STATUS_COLUMN), work_queue()
+    )
     assert (checked.schema, checked.table) == ("shop", "Orders")
     assert checked.order_by == (("created_at", True), ("id", False))
     assert checked.pending.columns == {"status"}
@@ -31,7 +33,9 @@ def test_a_source_that_fits_is_read() -> None:
         pytest.param(row_source(), work_queue(databaseRef=DATABASE), id="the queue's"),
         pytest.param(row_source(databaseRef=DATABASE), work_queue(databaseRef=DATABASE), id="the same"),
         pytest.param(
-            row_source(databaseRef={**DATABASE, "workerKey": "x"}), work_queue(databaseRef=DATABASE), id="the worker key is the queue's"
+            row_source(databaseRef={**DATABASE, "workerKey": "x"}),
+            work_queue(databaseRef=DATABASE),
+            id="the worker key is the queue's",
         ),
     ],
 )
@@ -43,8 +47,20 @@ def test_the_database_of_a_source_is_its_queues(source: dict[str, Any], queue: d
     ("source", "queue", "reason", "words"),
     [
         pytest.param(row_source(), None, "WorkQueueMissing", "create it or correct", id="no queue"),
-        pytest.param(row_source(task="other"), work_queue(), "TaskNotAllowed", "add it there or correct spec.task", id="task"),
-        pytest.param(row_source(databaseRef=DATABASE), work_queue(), "DatabaseMismatch", "remove it", id="another database"),
+        pytest.param(
+            row_source(task="other"),
+            work_queue(),
+            "TaskNotAllowed",
+            "add it there or correct spec.task",
+            id="task",
+        ),
+        pytest.param(
+            row_source(databaseRef=DATABASE),
+            work_queue(),
+            "DatabaseMismatch",
+            "remove it",
+            id="another database",
+        ),
         pytest.param(
             row_source(databaseRef=DATABASE),
             work_queue(databaseRef={**DATABASE, "key": "url"}),
@@ -52,8 +68,16 @@ def test_the_database_of_a_source_is_its_queues(source: dict[str, Any], queue: d
             "remove it",
             id="another key",
         ),
-        pytest.param(row_source(pending="exists (select 1)"), work_queue(), "InvalidSpec", "spec.pending: it holds a query", id="pending"),
-        pytest.param(row_source(table="rowlock.active"), work_queue(), "InvalidSpec", "spec.table", id="our own table"),
+        pytest.param(
+            row_source(pending="exists (select 1)"),
+            work_queue(),
+            "InvalidSpec",
+            "spec.pending: it holds a query",
+            id="pending",
+        ),
+        pytest.param(
+            row_source(table="rowlock.active"), work_queue(), "InvalidSpec", "spec.table", id="our own table"
+        ),
         pytest.param(
             row_source(pending="true", statusColumn=STATUS_COLUMN),
             work_queue(),

@@ -20,10 +20,19 @@ NONE_READY = DeploymentSeen(name="d", spec_replicas=1, replicas=1)
 
 
 def seen(name: str = "p", *, at: datetime = NOW, **status: Any) -> tuple[PodProblem, ...]:
-    """What is told of a pod with this status, made five minutes before noon and given its node one minute before."""
+    """What is told of a pod with this status, made five minutes before noon and given its node one minute
+    before.
+    """
     metadata = {"name": name, "uid": f"uid-{name}", "creationTimestamp": "2026-01-01T11:55:00Z"}
     status.setdefault("conditions", [SCHEDULED])
-    return pod_problems([observe_pod({"metadata": metadata, "spec": {"nodeName": "n1"}, "status": {"phase": "Pending", **status}})], at)
+    return pod_problems(
+        [
+            observe_pod(
+                {"metadata": metadata, "spec": {"nodeName": "n1"}, "status": {"phase": "Pending", **status}}
+            )
+        ],
+        at,
+    )
 
 
 def waiting(reason: str, message: str = "", **more: Any) -> dict[str, Any]:
@@ -44,12 +53,22 @@ def test_a_container_that_has_waited_for_a_minute_is_told_and_not_before(reason:
         ({"conditions": [], "node": "", "containerStatuses": []}, "no scheduler has looked at it"),
         ({"conditions": []}, "node n1 has not taken it up"),
         ({"containerStatuses": [{"name": "main", "state": {}}]}, "node n1 has not taken it up"),
-        ({"containerStatuses": [waiting("PodInitializing")], "initContainerStatuses": [{"name": "i", "state": {"running": {}}}]}, "PodInitializing"),
+        (
+            {
+                "containerStatuses": [waiting("PodInitializing")],
+                "initContainerStatuses": [{"name": "i", "state": {"running": {}}}],
+            },
+            "PodInitializing",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_pod_without_any_word_is_told_as_well(status: dict[str, Any], words: str) -> None:
     node = status.pop("node", "n1")
-    manifest = {"metadata": {"name": "p", "creationTimestamp": "2026-01-01T11:59:00Z"}, "spec": {"nodeName": node}, "status": status}
+    manifest = {
+        "metadata": {"name": "p", "creationTimestamp": "2026-01-01T11:59:00Z"},
+        "spec": {"nodeName": node},
+        "status": status,
+    }
     (problem,) = pod_problems([observe_pod(manifest)], NOW)
     assert problem.kind == "PodStuck"
     assert words in problem.message
@@ -71,15 +90,31 @@ CRASHED = "CrashLoopBackOff"
     ("init", "told"),
     [
         ({"state": held("ImagePullBackOff", "no such image")}, ("ImagePullBackOff", "no such image")),
-        ({"state": held("CreateContainerConfigError", "no secret s")}, ("CreateContainerConfigError", "no secret s")),
-        ({"restartCount": 2, "state": held(CRASHED), "lastState": ended(3)}, (CRASHED, "init container i: exit code 3")),
-        ({"restartCount": 2, "state": {"running": {}}, "lastState": ended(3, "no schema\n")}, (CRASHED, "init container i: no schema")),
+        (
+            {"state": held("CreateContainerConfigError", "no secret s")},
+            ("CreateContainerConfigError", "no secret s"),
+        ),
+        (
+            {"restartCount": 2, "state": held(CRASHED), "lastState": ended(3)},
+            (CRASHED, "init container i: exit code 3"),
+        ),
+        (
+            {"restartCount": 2, "state": {"running": {}}, "lastState": ended(3, "no schema\n")},
+            (CRASHED, "init container i: no schema"),
+        ),
         ({"restartCount": 1, "state": ended(4)}, (CRASHED, "init container i: exit code 4")),
-        ({"restartCount": 1, "state": ended(0), "lastState": ended(3)}, ("PodStuck", "pod p: PodInitializing")),
+        (
+            {"restartCount": 1, "state": ended(0), "lastState": ended(3)},
+            ("PodStuck", "pod p: PodInitializing"),
+        ),
     ],
 )
-def test_what_holds_up_an_init_container_is_told_between_its_backoffs_too(init: dict[str, Any], told: tuple[str, str]) -> None:
-    (problem,) = seen(containerStatuses=[waiting("PodInitializing")], initContainerStatuses=[{"name": "i", **init}])
+def test_what_holds_up_an_init_container_is_told_between_its_backoffs_too(
+    init: dict[str, Any], told: tuple[str, str]
+) -> None:
+    (problem,) = seen(
+        containerStatuses=[waiting("PodInitializing")], initContainerStatuses=[{"name": "i", **init}]
+    )
     assert (problem.kind, problem.message) == told
 
 
@@ -88,8 +123,20 @@ def test_what_holds_up_an_init_container_is_told_between_its_backoffs_too(init: 
     [
         PodSeen(name="p", phase="Running", node="n1", created_at=NOW - timedelta(hours=1)),
         PodSeen(name="p", node="n1", created_at=NOW - timedelta(hours=1), running_since=NOW),
-        PodSeen(name="p", node="n1", created_at=NOW - timedelta(hours=1), waiting_reason="ContainerCreating", deleting=True),
-        PodSeen(name="p", node="n1", created_at=NOW - timedelta(hours=9), scheduled_at=NOW, waiting_reason="ContainerCreating"),
+        PodSeen(
+            name="p",
+            node="n1",
+            created_at=NOW - timedelta(hours=1),
+            waiting_reason="ContainerCreating",
+            deleting=True,
+        ),
+        PodSeen(
+            name="p",
+            node="n1",
+            created_at=NOW - timedelta(hours=9),
+            scheduled_at=NOW,
+            waiting_reason="ContainerCreating",
+        ),
         PodSeen(name="p", phase="Failed", node="n1", created_at=NOW - timedelta(hours=1)),
     ],
     ids=["runs", "has begun", "ends", "waited for a node until now", "ended"],
@@ -110,7 +157,11 @@ STUCK = (PodProblem(kind="PodStuck", message="pod p: ContainerCreating (FailedMo
     ("manifest", "values", "ready"),
     [
         (work_queue(), {"deployment": NONE_READY}, "False"),
-        (work_queue(), {"deployment": DeploymentSeen(name="d", spec_replicas=2, replicas=2, ready=1)}, "True"),
+        (
+            work_queue(),
+            {"deployment": DeploymentSeen(name="d", spec_replicas=2, replicas=2, ready=1)},
+            "True",
+        ),
         (exit_queue(), {}, "False"),
         (exit_queue(), {"running_pods": 3}, "True"),
     ],
@@ -126,11 +177,20 @@ def test_one_stuck_pod_beside_others_that_run_is_degraded_and_alone_it_is_not_re
 
 def test_no_worker_for_long_is_told_with_its_cause() -> None:
     why = "pod p: Unhealthy: Readiness probe failed"
-    told = folded(work_queue(), depth=Depth(due=3), deployment=NONE_READY, no_worker_for_long=True, not_ready_because=why)
+    told = folded(
+        work_queue(),
+        depth=Depth(due=3),
+        deployment=NONE_READY,
+        no_worker_for_long=True,
+        not_ready_because=why,
+    )
     assert told["Ready"][:2] == ("False", "WorkersNotReady")
     assert told["Degraded"][:2] == ("True", "WorkersNotReady")
     assert why in told["Ready"][2]
-    assert folded(work_queue(), depth=Depth(due=3), deployment=NONE_READY)["Ready"][:2] == ("True", "Starting")
+    assert folded(work_queue(), depth=Depth(due=3), deployment=NONE_READY)["Ready"][:2] == (
+        "True",
+        "Starting",
+    )
 
 
 def event(message: str, last: str | None, *, kind: str = "Warning", **more: Any) -> dict[str, Any]:
@@ -142,20 +202,34 @@ def event(message: str, last: str | None, *, kind: str = "Warning", **more: Any)
     [
         ([], ""),
         ([event("old", "2026-01-01T11:00:00Z"), event("new", "2026-01-01T12:00:00Z")], "FailedMount: new"),
-        ([event("old", "2026-01-01T11:00:00Z"), event("pulling", "2026-01-01T12:00:00Z", kind="Normal")], "FailedMount: old"),
+        (
+            [event("old", "2026-01-01T11:00:00Z"), event("pulling", "2026-01-01T12:00:00Z", kind="Normal")],
+            "FailedMount: old",
+        ),
         ([event("pulling", None, kind="Normal")], "FailedMount: pulling"),
         (
-            [event("old", "2026-01-01T11:00:00Z"), event("new", None, eventTime="2026-01-01T11:30:00.123456Z", series=None)],
+            [
+                event("old", "2026-01-01T11:00:00Z"),
+                event("new", None, eventTime="2026-01-01T11:30:00.123456Z", series=None),
+            ],
             "FailedMount: new",
         ),
         (
             [
                 event("old", "2026-01-01T12:00:00Z"),
-                event("new", None, eventTime="2026-01-01T11:00:00.1Z", series={"lastObservedTime": "2026-01-01T12:30:00.1Z"}),
+                event(
+                    "new",
+                    None,
+                    eventTime="2026-01-01T11:00:00.1Z",
+                    series={"lastObservedTime": "2026-01-01T12:30:00.1Z"},
+                ),
             ],
             "FailedMount: new",
         ),
-        ([event("sandbox " + "0a" * 32 + ":\n no IP.", "2026-01-01T11:00:00Z")], "FailedMount: sandbox ...: no IP"),
+        (
+            [event("sandbox " + "0a" * 32 + ":\n no IP.", "2026-01-01T11:00:00Z")],
+            "FailedMount: sandbox ...: no IP",
+        ),
         ([event("GET https://u:p@volumes/x?k=v: 500", None)], "FailedMount: GET https://volumes: 500"),
         ([{"type": "Warning"}], "Event:"),
     ],
@@ -166,7 +240,12 @@ def test_the_newest_warning_is_what_is_said(events: list[dict[str, Any]], said: 
 
 def test_running_and_unready_pods_are_told_apart() -> None:
     runs = PodSeen(name="b", running_since=NOW)
-    pods = [runs, PodSeen(name="a", ready=True, running_since=NOW), PodSeen(name="c", running_since=NOW, deleting=True), PodSeen(name="d")]
+    pods = [
+        runs,
+        PodSeen(name="a", ready=True, running_since=NOW),
+        PodSeen(name="c", running_since=NOW, deleting=True),
+        PodSeen(name="d"),
+    ]
     assert running_pods(pods) == 2
     assert unready_worker(pods) == runs
     assert unready_worker([]) is None

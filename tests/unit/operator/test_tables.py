@@ -14,7 +14,9 @@ from rowlock_operator.rows.source import Source
 from rowlock_operator.rows.source_table import Inspection
 from tests.services.rows import order_plan
 
-SETTINGS = TablesSettings(tiers=(Patience(1, 40), Patience(1, 4_000), Patience(1, 40_000)), locked_seconds=0.0, error_seconds=0.0)
+SETTINGS = TablesSettings(
+    tiers=(Patience(1, 40), Patience(1, 4_000), Patience(1, 40_000)), locked_seconds=0.0, error_seconds=0.0
+)
 LOCKED, SLOW = reasons.TABLE_LOCKED.error(fact="it"), reasons.TABLE_SLOW.error(fact="it")
 BROKEN = reasons.QUERY_REFUSED.error(fact="it")
 
@@ -28,7 +30,10 @@ class Work:
         self.room = WaitingRoom(self.state, settings)
         self.duty = TableDuty("test", self._work, self.room)
         inspection = Inspection("bigint", "text", "table", 0.0, False, None)
-        self.entry = SourceEntry(Source(Pool("postgresql://nobody"), order_plan(), inspection, source_id=1, queue_id=1), suspended=False)
+        self.entry = SourceEntry(
+            Source(Pool("postgresql://nobody"), order_plan(), inspection, source_id=1, queue_id=1),
+            suspended=False,
+        )
         self.state.sources[self.entry.source.plan.name] = self.entry
 
     def _work(self, _: SourceEntry) -> None:
@@ -53,7 +58,9 @@ def test_a_quick_source_leaves_no_trace() -> None:
 
 
 @pytest.mark.parametrize("error", [LOCKED, SLOW])
-def test_who_uses_up_our_patience_is_dealt_with_by_the_next_thread_and_nothing_is_told_yet(error: GiveUp) -> None:
+def test_who_uses_up_our_patience_is_dealt_with_by_the_next_thread_and_nothing_is_told_yet(
+    error: GiveUp,
+) -> None:
     work = Work(error)
     assert not work.duty.visit(work.entry)
     assert work.entry.tier("test") == 1

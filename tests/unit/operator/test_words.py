@@ -30,7 +30,13 @@ def line(id_: int, state: str, *, key: str = "7", run: str = "a", attempt: int =
 def test_the_newest_outcome_of_a_row_is_its_word(lines: list[Outcome], value: str, requeued: bool) -> None:
     newest = max(lines, key=lambda each: each.id)
     word = words([*lines, line(9, "succeeded", key="8")], VALUES)["7"]
-    assert (word.value, word.requeued, word.run, word.attempt, word.error) == (value, requeued, newest.run, newest.attempt, newest.error)
+    assert (word.value, word.requeued, word.run, word.attempt, word.error) == (
+        value,
+        requeued,
+        newest.run,
+        newest.attempt,
+        newest.error,
+    )
     assert word.ids == tuple(sorted(each.id for each in lines))
 
 
@@ -48,7 +54,9 @@ def test_the_newest_outcome_of_a_row_is_its_word(lines: list[Outcome], value: st
         ("claimed", None, False),
     ],
 )
-def test_a_word_follows_its_own_mark_and_a_requeue_any_value_of_ours(state: str, status: str | None, follows: bool) -> None:
+def test_a_word_follows_its_own_mark_and_a_requeue_any_value_of_ours(
+    state: str, status: str | None, follows: bool
+) -> None:
     (word,) = words([line(1, state)], VALUES).values()
     assert word.may_follow(status, "queued", set(VALUES.values())) is follows
 

@@ -1,4 +1,6 @@
-"""A Lease in memory with the API server's rules (optimistic locking), and faults to switch on. Under one contract with the real one."""
+"""A Lease in memory with the API server's rules (optimistic locking), and faults to switch on. Under one
+contract with the real one.
+"""
 
 import asyncio
 from dataclasses import replace

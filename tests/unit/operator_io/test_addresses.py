@@ -32,7 +32,9 @@ def everything_of(error: BaseException) -> str:
     return "\n".join(walk(error))
 
 
-@pytest.mark.parametrize("module", [rowlock_operator.addresses, rowlock_jobs.addresses], ids=["operator", "jobs"])
+@pytest.mark.parametrize(
+    "module", [rowlock_operator.addresses, rowlock_jobs.addresses], ids=["operator", "jobs"]
+)
 def test_both_packages_read_addresses_by_the_same_words(module: ModuleType) -> None:
     assert inspect.getsource(module) == inspect.getsource(ours)
 
@@ -44,19 +46,30 @@ def test_both_packages_read_addresses_by_the_same_words(module: ModuleType) -> N
         ("postgres://u@h/d\n", "user=u host=h dbname=d"),
         ("postgresql://", ""),
         ("postgresql:///d", "dbname=d"),
-        ("postgresql://u@/d?host=/var/run/postgresql&port=6432", "user=u host=/var/run/postgresql port=6432 dbname=d"),
+        (
+            "postgresql://u@/d?host=/var/run/postgresql&port=6432",
+            "user=u host=/var/run/postgresql port=6432 dbname=d",
+        ),
         ("postgresql://%2Fvar%2Frun%2Fpostgresql/d", "host=/var/run/postgresql dbname=d"),
-        ("postgresql://u:p@h1:5432,h2,[::1]:5434/d?target_session_attrs=read-write",
-         "user=u password=p host=h1,h2,::1 port=5432,,5434 dbname=d target_session_attrs=read-write"),
-        ("postgresql://h?sslmode=verify-full&sslrootcert=/etc/ca.crt", "host=h sslmode=verify-full sslrootcert=/etc/ca.crt"),
+        (
+            "postgresql://u:p@h1:5432,h2,[::1]:5434/d?target_session_attrs=read-write",
+            "user=u password=p host=h1,h2,::1 port=5432,,5434 dbname=d target_session_attrs=read-write",
+        ),
+        (
+            "postgresql://h?sslmode=verify-full&sslrootcert=/etc/ca.crt",
+            "host=h sslmode=verify-full sslrootcert=/etc/ca.crt",
+        ),
         ("postgresql://h/d?ssl=true", "host=h dbname=d sslmode=require"),
         ("postgresql://u:a%40b%2Fc%25d@h/e%2Ff", "user=u password=a@b/c%d host=h dbname=e/f"),
         ("postgresql://a%3Ab:c:d@h/d", "user=a:b password=c:d host=h dbname=d"),
         ("postgresql://u@h/d?password=x%2Fy", "user=u host=h dbname=d password=x/y"),
-        ("host=h port = 5433 user=u password=p#/?@%zz dbname=d", "host=h port=5433 user=u password=p#/?@%zz dbname=d"),
+        (
+            "host=h port = 5433 user=u password=p#/?@%zz dbname=d",
+            "host=h port=5433 user=u password=p#/?@%zz dbname=d",
+        ),
         ("host=h\nuser=u\n", "host=h user=u"),
     ],
-)  # fmt: skip
+)
 def test_an_address_is_read_into_libpqs_parameters(text: str, wanted: str) -> None:
     pairs = [word.split("=", 1) for word in wanted.split()]
     assert dict(ours.read_database_address(text).parameters) == dict(pairs)
@@ -70,13 +83,35 @@ def test_values_with_spaces_and_quotes_are_read_as_libpq_reads_them() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "x", "h", "postgres:/u:p@h/d", "mysql://u:p@h/d", "postgresql+psycopg2://u:p@h/d", "jdbc:postgresql://h/d", "host h", "host=h user",
-        "host='h", "host=h password='a'b", "host=h host=i", "host=h port=five", "postgresql://h:0/d", "postgresql://h:65536/d",
-        "postgresql://h:five/d", "postgresql://h:5:6/d", "postgresql://[::1/d", "postgresql://::1/d", "postgresql://u@h/d?x", "postgresql://h/a/b",
-        "postgresql://u@h/d?a=b=c", "postgresql://u@h/d?port=x", "postgresql://h/d?user=u&user=v", "postgresql://h/d#x", "postgresql://u:\x01@h/d",
-        "postgresql://u:\udcff@h/d", "postgresql://h/\ufffd",
+        "x",
+        "h",
+        "postgres:/u:p@h/d",
+        "mysql://u:p@h/d",
+        "postgresql+psycopg2://u:p@h/d",
+        "jdbc:postgresql://h/d",
+        "host h",
+        "host=h user",
+        "host='h",
+        "host=h password='a'b",
+        "host=h host=i",
+        "host=h port=five",
+        "postgresql://h:0/d",
+        "postgresql://h:65536/d",
+        "postgresql://h:five/d",
+        "postgresql://h:5:6/d",
+        "postgresql://[::1/d",
+        "postgresql://::1/d",
+        "postgresql://u@h/d?x",
+        "postgresql://h/a/b",
+        "postgresql://u@h/d?a=b=c",
+        "postgresql://u@h/d?port=x",
+        "postgresql://h/d?user=u&user=v",
+        "postgresql://h/d#x",
+        "postgresql://u:\x01@h/d",
+        "postgresql://u:\udcff@h/d",
+        "postgresql://h/\ufffd",
     ],
-)  # fmt: skip
+)
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ours.AddressMalformed):
         ours.read_database_address(text)
@@ -94,14 +129,20 @@ def test_a_password_is_read_as_it_is_meant_or_refused_without_a_part_of_it(passw
         login = address.parameters if isinstance(address, ours.DatabaseAddress) else address.login
         assert login["password"] == password
         assert not shows(repr(address)), "a log line of it"
-    assert ours.read_database_address(f"host=db user=app password={quoted(password)}").parameters["password"] == password
+    assert (
+        ours.read_database_address(f"host=db user=app password={quoted(password)}").parameters["password"]
+        == password
+    )
 
 
 @PASSWORDS
 def test_what_speaks_to_the_servers_says_secret_malformed_and_no_part_of_it(password: str) -> None:
     if not must_be_escaped(password):
         return
-    for make, url in ((Pool, f"postgresql://app:{password}@127.0.0.1:1/shop"), (RedisQueues, f"redis://:{password}@127.0.0.1:1/0")):
+    for make, url in (
+        (Pool, f"postgresql://app:{password}@127.0.0.1:1/shop"),
+        (RedisQueues, f"redis://:{password}@127.0.0.1:1/0"),
+    ):
         with pytest.raises(GiveUp) as refused:
             make(url)
         assert refused.value.reason == "SecretMalformed"
@@ -123,12 +164,17 @@ def test_what_speaks_to_the_servers_says_secret_malformed_and_no_part_of_it(pass
         ("redis://h/0?password=p%26q&protocol=2", "redis://h/0?protocol=2", {"password": "p&q"}),
     ],
 )
-def test_an_address_of_redis_is_read_into_server_and_login(text: str, url: str, login: dict[str, str]) -> None:
+def test_an_address_of_redis_is_read_into_server_and_login(
+    text: str, url: str, login: dict[str, str]
+) -> None:
     address = ours.read_redis_address(text)
     assert (address.url, address.login) == (url, login)
 
 
-@pytest.mark.parametrize("text", ["h:6379", "redis:/h", "redis://h:x/0", "redis://h/x", "redis://a,b/0", "redis://h/0?x", "http://h/"])
+@pytest.mark.parametrize(
+    "text",
+    ["h:6379", "redis:/h", "redis://h:x/0", "redis://h/x", "redis://a,b/0", "redis://h/0?x", "http://h/"],
+)
 def test_what_is_no_address_of_redis_is_refused(text: str) -> None:
     with pytest.raises(ours.AddressMalformed):
         ours.read_redis_address(text)

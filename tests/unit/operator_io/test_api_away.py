@@ -18,18 +18,24 @@ MOVING, SILENT = (True, "watches move"), (False, "the watch of /x has been silen
     [
         pytest.param(MOVING, 1000.0, True, id="all is well"),
         pytest.param(MOVING, 0.0, True, id="watches move though the Lease is not answered"),
-        pytest.param(SILENT, 1000.0, False, id="a dead watch beside an API server that answers: a restart helps"),
+        pytest.param(
+            SILENT, 1000.0, False, id="a dead watch beside an API server that answers: a restart helps"
+        ),
         pytest.param(SILENT, 0.0, True, id="nothing answers: a restart would only stop the rows"),
         pytest.param(SILENT, 60.0, True, id="back for a minute, the watches may still be opened again"),
         pytest.param(SILENT, 90.0, False, id="back for long enough, and still silent"),
     ],
 )
-def test_liveness_fails_only_where_a_restart_would_help(watches: tuple[bool, str], answering_seconds: float, live: bool) -> None:
+def test_liveness_fails_only_where_a_restart_would_help(
+    watches: tuple[bool, str], answering_seconds: float, live: bool
+) -> None:
     assert live_or_outage(watches, answering_seconds)[0] is live
     assert live_or_outage(SILENT, 0.0)[1].startswith(SILENT[1]), "the silence is told all the same"
 
 
-def test_liveness_fails_where_tls_was_refused_for_three_minutes_because_a_restart_mounts_the_files_anew() -> None:
+def test_liveness_fails_where_tls_was_refused_for_three_minutes_because_a_restart_mounts_the_files_anew() -> (
+    None
+):
     assert live_or_outage(MOVING, 0.0, 179.0)[0]
     assert live_or_outage(SILENT, 0.0, 179.0)[0]
     live, why = live_or_outage(SILENT, 0.0, 180.0)
@@ -53,7 +59,9 @@ def test_a_lease_lost_to_silence_has_no_rival_and_one_lost_to_somebody_has(fault
             while len(count) < wanted:
                 await asyncio.sleep(0.1)
 
-        first = asyncio.create_task(Elector(store, "a", lead, on_rival=rival, clock=clock, rng=random.Random(1)).run())
+        first = asyncio.create_task(
+            Elector(store, "a", lead, on_rival=rival, clock=clock, rng=random.Random(1)).run()
+        )
         await until(terms, 1)
         setattr(store, fault, True)
         await asyncio.sleep(180)

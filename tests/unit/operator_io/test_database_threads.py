@@ -1,4 +1,6 @@
-"""A database that hangs: who asks it gives up in time, who comes later does not wait at all, and others never notice."""
+"""A database that hangs: who asks it gives up in time, who comes later does not wait at all, and others never
+notice.
+"""
 
 import asyncio
 import threading
@@ -16,7 +18,10 @@ def databases(*patience_seconds: float) -> Iterator[tuple[list[DatabaseThreads],
     """One for each patience, and what ends that their database hangs."""
     answers, made = (
         threading.Event(),
-        [DatabaseThreads(f"d{number}", patience_seconds=each) for number, each in enumerate(patience_seconds)],
+        [
+            DatabaseThreads(f"d{number}", patience_seconds=each)
+            for number, each in enumerate(patience_seconds)
+        ],
     )
     try:
         yield made, answers
@@ -32,7 +37,9 @@ def test_nobody_waits_long_for_a_database_that_hangs_and_nobody_at_all_for_anoth
             asked = [asyncio.create_task(dead.ask(answers.wait)) for _ in range(2 * THREADS)]
             assert await alive.ask(lambda: 1) == 1
             gave_up = await asyncio.gather(*asked, return_exceptions=True)
-            assert all(isinstance(each, RetryLater) and "has not answered for" in str(each) for each in gave_up)
+            assert all(
+                isinstance(each, RetryLater) and "has not answered for" in str(each) for each in gave_up
+            )
             loop = asyncio.get_running_loop()
             with pytest.raises(RetryLater):
                 await dead.ask(answers.wait)

@@ -1,6 +1,13 @@
 """Which failures of a duty are told: not a hiccup, also not every other call that works."""
 
-from rowlock_operator.dispatch.failing import EFFECTS, LASTING_SECONDS, LOCK, QUIET_SECONDS, Failing, trouble_of_duty
+from rowlock_operator.dispatch.failing import (
+    EFFECTS,
+    LASTING_SECONDS,
+    LOCK,
+    QUIET_SECONDS,
+    Failing,
+    trouble_of_duty,
+)
 from rowlock_operator.errors import GiveUp, RetryLater
 from rowlock_operator.telemetry.metrics import DUTIES
 
@@ -47,7 +54,9 @@ def test_a_database_that_is_away_keeps_its_reason_and_the_rest_says_what_is_not_
         said = trouble_of_duty("scribe", error)
         assert said.reason == "DutyFailing"
         assert "outcomes are not written into status columns" in said.message
-    assert trouble_of_duty("new one", ValueError("x")).message.startswith("The new one of this database fails, so its work is not done: x.")
+    assert trouble_of_duty("new one", ValueError("x")).message.startswith(
+        "The new one of this database fails, so its work is not done: x."
+    )
 
 
 def test_the_metric_knows_every_duty() -> None:

@@ -80,7 +80,9 @@ def test_a_key_added_while_it_is_looked_at_is_looked_at_once_more_by_nobody_else
     run(scenario())
 
 
-def test_a_failing_key_is_looked_at_later_and_later_up_to_the_bound_and_at_once_when_something_happens() -> None:
+def test_a_failing_key_is_looked_at_later_and_later_up_to_the_bound_and_at_once_when_something_happens() -> (
+    None
+):
     async def scenario() -> None:
         desk = Desk(work_seconds=0)
         desk.failing.add("a")
@@ -229,7 +231,9 @@ def test_no_key_is_lost_and_none_has_two_workers_whatever_happens(
         desk.failing.clear()
         await asyncio.sleep(1000)
         for key, at in wanted_at.items():
-            assert any(look >= at for each, look in desk.looks if each == key), f"{key} was wanted at {at} and never looked at"
+            assert any(look >= at for each, look in desk.looks if each == key), (
+                f"{key} was wanted at {at} and never looked at"
+            )
         assert desk.most_inside <= 1
         assert len(desk.queue) == 0
         assert not desk.task.done()

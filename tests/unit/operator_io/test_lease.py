@@ -24,7 +24,9 @@ class Candidate:
         self.fails: Exception | None = None
         self.stuck = 0
         self.terms: list[list[float]] = []
-        self.elector = Elector(store, name, self.lead, clock=self.loop.time, rng=random.Random(seed), on_stuck=self._count_stuck)
+        self.elector = Elector(
+            store, name, self.lead, clock=self.loop.time, rng=random.Random(seed), on_stuck=self._count_stuck
+        )
         self.task = asyncio.create_task(self.elector.run())
 
     def _count_stuck(self) -> None:
@@ -156,7 +158,7 @@ def test_without_the_renew_deadline_two_would_lead_at_once() -> None:
     run(scenario())
 
 
-def test_work_that_does_not_end_within_the_trust_window_is_reported_as_stuck_and_the_lease_is_not_released() -> None:
+def test_work_that_outlasts_the_trust_window_is_reported_as_stuck_and_the_lease_is_not_released() -> None:
     async def scenario() -> None:
         store = MemoryLease()
         a = Candidate(store, "a", stubborn_seconds=60.0)

@@ -6,15 +6,35 @@ from typing import Any
 import pytest
 
 from rowlock_operator.cluster.kinds import ROW_SOURCES, WORK_QUEUES, Manifest, ObjectKey
-from rowlock_operator.intake.kopf_settings import InfiniteJitteredBackoff, NoMemories, NullDiffBase, watch_only_settings
+from rowlock_operator.intake.kopf_settings import (
+    InfiniteJitteredBackoff,
+    NoMemories,
+    NullDiffBase,
+    watch_only_settings,
+)
 from rowlock_operator.intake.packing import pack, unpack
 from rowlock_operator.intake.primaries import Primaries, sighting
 
 KEY = ObjectKey("workqueues", "shop", "orders")
 
 
-def seen_object(version: int, *, uid: str = "u1", generation: int = 1, spec: Any = None, status: Any = None, **metadata: Any) -> Manifest:
-    given = {"namespace": "shop", "name": "orders", "uid": uid, "generation": generation, "resourceVersion": str(version), **metadata}
+def seen_object(
+    version: int,
+    *,
+    uid: str = "u1",
+    generation: int = 1,
+    spec: Any = None,
+    status: Any = None,
+    **metadata: Any,
+) -> Manifest:
+    given = {
+        "namespace": "shop",
+        "name": "orders",
+        "uid": uid,
+        "generation": generation,
+        "resourceVersion": str(version),
+        **metadata,
+    }
     return {"metadata": given, "spec": spec or {"a": 1}, "status": status or {}}
 
 
@@ -215,7 +235,10 @@ def test_kopf_remembers_nothing_of_an_object() -> None:
 def contradicts(cache: Cache, list_version: int, *items: Manifest) -> bool:
     """Whether a list that is asked for now, with these items, is of another history."""
     before = cache.primaries.before_list(KEY.kind)
-    of_items = (before.contradicts_item(KEY, item["metadata"]["uid"], item["metadata"]["resourceVersion"]) for item in items)
+    of_items = (
+        before.contradicts_item(KEY, item["metadata"]["uid"], item["metadata"]["resourceVersion"])
+        for item in items
+    )
     return before.contradicts_list(str(list_version)) or any(of_items)
 
 

@@ -20,7 +20,15 @@ def test_the_servers_time_is_told_where_the_clocks_differ(ahead: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "date", [None, "", "yesterday", "Thu, 01 Jan 2026 25:00:00 GMT", "2026-01-01T12:00:00Z", "Fri, 01 Jan 99999 12:00:00 GMT"]
+    "date",
+    [
+        None,
+        "",
+        "yesterday",
+        "Thu, 01 Jan 2026 25:00:00 GMT",
+        "2026-01-01T12:00:00Z",
+        "Fri, 01 Jan 99999 12:00:00 GMT",
+    ],
 )
 def test_an_odd_header_changes_nothing(date: str | None) -> None:
     clock = ServerClock(lambda: NOON)

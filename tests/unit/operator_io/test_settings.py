@@ -42,10 +42,21 @@ def test_every_variable_of_the_contract_is_read() -> None:
 
 
 def test_values_arrive_typed() -> None:
-    loaded = load({"POD_NAMESPACE": "ops", "ROWLOCK_HTTP_PORT": "9000", "ROWLOCK_POLL_BUSY_MS": "5", "ROWLOCK_LEASE_SECONDS": "30"})
+    loaded = load(
+        {
+            "POD_NAMESPACE": "ops",
+            "ROWLOCK_HTTP_PORT": "9000",
+            "ROWLOCK_POLL_BUSY_MS": "5",
+            "ROWLOCK_LEASE_SECONDS": "30",
+        }
+    )
     assert loaded.server.http_port == 9000
     assert loaded.poll.busy_ms == 5.0
-    assert (loaded.leader.lease_seconds, loaded.leader.renew_deadline_seconds, loaded.leader.retry_seconds) == (30, 20, 4)
+    assert (
+        loaded.leader.lease_seconds,
+        loaded.leader.renew_deadline_seconds,
+        loaded.leader.retry_seconds,
+    ) == (30, 20, 4)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +80,11 @@ def test_watched_namespaces(text: str, namespaces: tuple[str | None, ...]) -> No
         ("ROWLOCK_POLL_IDLE_MS", "soon", "a number of milliseconds from 1 to 60000"),
         ("ROWLOCK_WORKER_IMAGE_PULL_POLICY", "Sometimes", "one of IfNotPresent, Always, Never"),
         ("ROWLOCK_WORKER_RESOURCES", '{"limit": {}}', "requests and limits as a JSON object"),
-        ("ROWLOCK_WORKER_RESOURCES", '{"limits": {"memory": "much"}}', "requests and limits as a JSON object"),
+        (
+            "ROWLOCK_WORKER_RESOURCES",
+            '{"limits": {"memory": "much"}}',
+            "requests and limits as a JSON object",
+        ),
         ("ROWLOCK_WORKER_RESOURCES", "[]", "requests and limits as a JSON object"),
         ("ROWLOCK_WORKER_TMP_SIZE", "1 GB", "a quantity such as 512Mi or 1Gi"),
         ("ROWLOCK_COMMON_LABELS", "team=shop", "labels as a JSON object"),
@@ -77,7 +92,9 @@ def test_watched_namespaces(text: str, namespaces: tuple[str | None, ...]) -> No
         ("ROWLOCK_POD_ANNOTATIONS", "null", "annotations as a JSON object"),
     ],
 )
-def test_a_bad_value_is_told_with_its_variable_and_what_it_may_be(variable: str, text: str, words: str) -> None:
+def test_a_bad_value_is_told_with_its_variable_and_what_it_may_be(
+    variable: str, text: str, words: str
+) -> None:
     with pytest.raises(BadSetting) as bad:
         load({variable: text})
     assert str(bad.value) == f"the environment variable {variable} is {text!r}, but must be {words}"

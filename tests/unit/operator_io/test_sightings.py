@@ -12,12 +12,16 @@ from rowlock_operator.observed.pods import PodSeen, Termination, newest, of_owne
 from tests.services.manifests import exit_queue
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
-EXIT = parse_work_queue(exit_queue(limits={"softSeconds": 30, "hardSeconds": 600}, startingDeadlineSeconds=300)).spec
+EXIT = parse_work_queue(
+    exit_queue(limits={"softSeconds": 30, "hardSeconds": 600}, startingDeadlineSeconds=300)
+).spec
 SKEWS = (-600, -301, 0, 301, 600)
 
 
 class Stage:
-    """One kube job followed by an operator whose clock is ahead of the API server's, on a node whose clock is ahead of that, too."""
+    """One kube job followed by an operator whose clock is ahead of the API server's, on a node whose clock is
+    ahead of that, too.
+    """
 
     def __init__(self, *, operator: float, node: float, inherited: bool = False) -> None:
         self.operator, self.node, self.elapsed = operator, node, 0.0
@@ -38,15 +42,23 @@ class Stage:
         assert self.pod is not None
         at = NOON + timedelta(seconds=self.elapsed + grace)
         self.pod = PodSeen(
-            name="p", uid="p", phase="Running", running_since=self.pod.running_since, deleting=True, end_asked=True,
-            deleting_at=at, grace=timedelta(seconds=grace),
-        )  # fmt: skip
+            name="p",
+            uid="p",
+            phase="Running",
+            running_since=self.pod.running_since,
+            deleting=True,
+            end_asked=True,
+            deleting_at=at,
+            grace=timedelta(seconds=grace),
+        )
 
     def after(self, seconds: float) -> Outcome | None:
         """What is decided then; it is looked at every two seconds."""
         outcome: Outcome | None = None
         while self.elapsed <= seconds:
-            job = KubeJobSeen(name="j", namespace="n", uid="u", work_queue="q", run_id="r", attempt=1, created_at=NOON)
+            job = KubeJobSeen(
+                name="j", namespace="n", uid="u", work_queue="q", run_id="r", attempt=1, created_at=NOON
+            )
             job, pod = self.sightings.of(job, self.pod)
             outcome = decide_outcome(EXIT, kube_job=job, pod=pod, now=self.now())
             if isinstance(outcome, Failed):
@@ -57,7 +69,9 @@ class Stage:
 
 @pytest.mark.parametrize("operator", SKEWS)
 @pytest.mark.parametrize("node", SKEWS)
-def test_no_skew_ends_a_run_before_its_hard_limit_and_every_run_ends_at_it(operator: float, node: float) -> None:
+def test_no_skew_ends_a_run_before_its_hard_limit_and_every_run_ends_at_it(
+    operator: float, node: float
+) -> None:
     stage = Stage(operator=operator, node=node)
     assert stage.after(3) is None
     stage.starts()
@@ -68,7 +82,9 @@ def test_no_skew_ends_a_run_before_its_hard_limit_and_every_run_ends_at_it(opera
 
 
 def test_without_sightings_an_operator_that_is_ahead_ends_runs_that_have_just_begun() -> None:
-    job = KubeJobSeen(name="j", namespace="n", uid="u", work_queue="q", run_id="r", attempt=1, created_at=NOON)
+    job = KubeJobSeen(
+        name="j", namespace="n", uid="u", work_queue="q", run_id="r", attempt=1, created_at=NOON
+    )
     begun = PodSeen(name="p", phase="Running", running_since=NOON)
     for pod, wanted in ((begun, "HardTimeLimit"), (None, "NotStarted")):
         outcome = decide_outcome(EXIT, kube_job=job, pod=pod, now=NOON + timedelta(seconds=602))
@@ -112,11 +128,27 @@ def test_a_kube_job_that_is_resumed_waits_for_its_start_anew() -> None:
     elapsed = 0.0
     sightings = Sightings(lambda: NOON + timedelta(seconds=elapsed))
     sightings.exist(())
-    job = KubeJobSeen(name="j", namespace="n", uid="u", work_queue="q", run_id="r", attempt=1, created_at=NOON, started_at=NOON)
+    job = KubeJobSeen(
+        name="j",
+        namespace="n",
+        uid="u",
+        work_queue="q",
+        run_id="r",
+        attempt=1,
+        created_at=NOON,
+        started_at=NOON,
+    )
     assert sightings.of(job, None)[0].counted_from == NOON
     elapsed = 5000.0
     resumed = KubeJobSeen(
-        name="j", namespace="n", uid="u", work_queue="q", run_id="r", attempt=1, created_at=NOON, started_at=NOON + timedelta(hours=1)
+        name="j",
+        namespace="n",
+        uid="u",
+        work_queue="q",
+        run_id="r",
+        attempt=1,
+        created_at=NOON,
+        started_at=NOON + timedelta(hours=1),
     )
     assert sightings.of(resumed, None)[0].counted_from == NOON + timedelta(seconds=5000)
 
@@ -124,22 +156,37 @@ def test_a_kube_job_that_is_resumed_waits_for_its_start_anew() -> None:
 def test_a_kube_job_that_is_gone_leaves_nothing_behind() -> None:
     sightings = Sightings(lambda: NOON)
     for number in range(100):
-        job = KubeJobSeen(name="j", namespace="n", uid=f"u{number}", work_queue="q", run_id="r", attempt=1, created_at=NOON)
+        job = KubeJobSeen(
+            name="j", namespace="n", uid=f"u{number}", work_queue="q", run_id="r", attempt=1, created_at=NOON
+        )
         sightings.of(job, PodSeen(name="p", uid=f"p{number}", running_since=NOON))
     sightings.exist({"u7"})
     assert {fact[0] for fact in sightings._first} == set(sightings._starts) == {"u7"}
 
 
-# --- started twice ------------------------------------------------------------------------------------------------------------
+# --- started twice
+# ------------------------------------------------------------------------------------------------------------
 
 
-def running(name: str, *, seconds: float = 0, container: str = "c1", phase: str = "Running", owner: str = "u") -> PodSeen:
+def running(
+    name: str, *, seconds: float = 0, container: str = "c1", phase: str = "Running", owner: str = "u"
+) -> PodSeen:
     at = NOON + timedelta(seconds=seconds)
-    return PodSeen(name=name, uid=name, owner_uid=owner, phase=phase, created_at=at, running_since=at, container_id=container)
+    return PodSeen(
+        name=name,
+        uid=name,
+        owner_uid=owner,
+        phase=phase,
+        created_at=at,
+        running_since=at,
+        container_id=container,
+    )
 
 
 def decide(sightings: Sightings, pod: PodSeen | None) -> Outcome | None:
-    job = KubeJobSeen(name="j", namespace="n", uid="u", work_queue="q", run_id="r", attempt=1, created_at=NOON)
+    job = KubeJobSeen(
+        name="j", namespace="n", uid="u", work_queue="q", run_id="r", attempt=1, created_at=NOON
+    )
     job, pod = sightings.of(job, of_owner(pod, "u"))
     return decide_outcome(EXIT, kube_job=job, pod=pod, now=NOON + timedelta(seconds=20))
 

@@ -57,7 +57,10 @@ def test_metrics_have_these_names_and_labels_and_none_that_could_hold_a_row_or_a
 
 def test_metrics_are_read_as_text_and_a_queue_that_is_gone_leaves_nothing() -> None:
     metrics = Metrics()
-    figures = [QueueFigures("shop/orders", {"waiting": 3, "running": 1}, 9.0), QueueFigures("shop/other", AT_REST)]
+    figures = [
+        QueueFigures("shop/orders", {"waiting": 3, "running": 1}, 9.0),
+        QueueFigures("shop/other", AT_REST),
+    ]
     metrics.queue_gauges.read = lambda: figures
     metrics.runs_finished.labels("shop/orders", "succeeded").inc()
     metrics.row_to_start_seconds.labels("shop/orders").observe(0.1)
@@ -65,7 +68,10 @@ def test_metrics_are_read_as_text_and_a_queue_that_is_gone_leaves_nothing() -> N
     assert b'rowlock_queue_depth{queue="shop/orders",state="waiting"} 3.0' in metrics.render()
     assert b'rowlock_oldest_waiting_seconds{queue="shop/orders"} 9.0' in metrics.render()
     assert b'rowlock_runs_finished_total{queue="shop/orders",state="succeeded"} 1.0' in metrics.render()
-    assert b'rowlock_kube_requests_total{resource="deployments",status="200",verb="patch"} 1.0' in metrics.render()
+    assert (
+        b'rowlock_kube_requests_total{resource="deployments",status="200",verb="patch"} 1.0'
+        in metrics.render()
+    )
     del figures[0]
     metrics.forget_queue("shop/orders")
     assert b"shop/orders" not in metrics.render()
@@ -90,7 +96,9 @@ def logs() -> Iterator[io.StringIO]:
 
 def test_a_log_line_is_one_json_object_with_event_and_key_values(logs: io.StringIO) -> None:
     configure("json", stream=logs)
-    logging.getLogger("rowlock.x").info("row_claimed", extra={"queue": "shop/orders", "runs": 3, "level_of": "ä\nb"})
+    logging.getLogger("rowlock.x").info(
+        "row_claimed", extra={"queue": "shop/orders", "runs": 3, "level_of": "ä\nb"}
+    )
     logging.getLogger("rowlock.x").debug("not_seen")
     (line,) = logs.getvalue().splitlines()
     parsed = json.loads(line)
@@ -123,8 +131,14 @@ def test_every_event_name_that_these_rooms_log_is_in_the_list() -> None:
     logged = set()
     for path in files:
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") == "log":
-                assert isinstance(node.args[0], ast.Constant), f"{path.name} logs something that is no constant"
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and getattr(node.func.value, "id", "") == "log"
+            ):
+                assert isinstance(node.args[0], ast.Constant), (
+                    f"{path.name} logs something that is no constant"
+                )
                 logged.add(node.args[0].value)
     assert logged == {value for name, value in vars(EventName).items() if name.isupper()}
 
@@ -139,7 +153,13 @@ def test_probes_answer_by_their_functions_and_say_why(caplog: pytest.LogCaptureF
         raise KeyError("x")
 
     async def scenario() -> None:
-        server = ProbeServer(metrics=Metrics(), live={"watch": watch}, ready={"watch": watch, "database": broken}, port=0, host="127.0.0.1")
+        server = ProbeServer(
+            metrics=Metrics(),
+            live={"watch": watch},
+            ready={"watch": watch, "database": broken},
+            port=0,
+            host="127.0.0.1",
+        )
         async with server, aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as session:
 
             async def ask(path: str) -> tuple[int, str]:
@@ -147,7 +167,10 @@ def test_probes_answer_by_their_functions_and_say_why(caplog: pytest.LogCaptureF
                     return reply.status, await reply.text()
 
             assert await ask("/livez") == (200, "[+] watch: moves\n")
-            assert await ask("/readyz") == (503, "[+] watch: moves\n[-] database: the probe itself failed: 'x'\n")
+            assert await ask("/readyz") == (
+                503,
+                "[+] watch: moves\n[-] database: the probe itself failed: 'x'\n",
+            )
             moving["ok"] = False
             for _ in range(3):
                 assert await ask("/livez") == (503, "[-] watch: silent for 200 s\n")
@@ -157,4 +180,7 @@ def test_probes_answer_by_their_functions_and_say_why(caplog: pytest.LogCaptureF
             assert (await ask("/nothing"))[0] == 404
 
     asyncio.run(scenario())
-    assert [record.__dict__["probe"] for record in caplog.records if record.message == "probe_failed"] == ["database", "watch"]
+    assert [record.__dict__["probe"] for record in caplog.records if record.message == "probe_failed"] == [
+        "database",
+        "watch",
+    ]

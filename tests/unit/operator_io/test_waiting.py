@@ -17,7 +17,9 @@ async def by_wait_for(event: asyncio.Event, seconds: float) -> bool:
 
 
 def ends_when_cancelled(wait: Callable[[asyncio.Event, float], Awaitable[bool]]) -> bool:
-    """Whether a loop of such waits ends though the event comes in the turn in which it is cancelled, and a few turns around that."""
+    """Whether a loop of such waits ends though the event comes in the turn in which it is cancelled, and a
+    few turns around that.
+    """
 
     async def scenario(turns: int) -> bool:
         event = asyncio.Event()

@@ -22,7 +22,9 @@ class Clock:
         return self.now
 
 
-def written(budget: WriteBudget, clock: Clock, *, seconds: float, sizes: dict[str, list[int]]) -> list[tuple[float, str, int]]:
+def written(
+    budget: WriteBudget, clock: Clock, *, seconds: float, sizes: dict[str, list[int]]
+) -> list[tuple[float, str, int]]:
     """Each queue tries its next run twice a second: (when, queue, bytes) of what was let through."""
     chance, done, end = random.Random(SEED), list[tuple[float, str, int]](), clock.now + seconds
     waiting = {queue: chance.choice(of) for queue, of in sizes.items()}
@@ -36,15 +38,21 @@ def written(budget: WriteBudget, clock: Clock, *, seconds: float, sizes: dict[st
 
 
 def most_in_a_window(done: list[tuple[float, str, int]]) -> int:
-    return max(sum(size for at, _, size in done if begin <= at < begin + WINDOW_SECONDS) for begin, _, _ in done)
+    return max(
+        sum(size for at, _, size in done if begin <= at < begin + WINDOW_SECONDS) for begin, _, _ in done
+    )
 
 
 @pytest.mark.parametrize(
-    "sizes", [[2600 * 1024], [100 * 1024], [100 * 1024, 2600 * 1024], [20 * MIB, 1024]], ids=["large", "short", "both", "odd"]
+    "sizes",
+    [[2600 * 1024], [100 * 1024], [100 * 1024, 2600 * 1024], [20 * MIB, 1024]],
+    ids=["large", "short", "both", "odd"],
 )
 def test_a_queue_writes_no_more_than_its_bound_within_any_window(sizes: list[int]) -> None:
     clock = Clock()
-    done = written(WriteBudget(192 * MIB, 0, clock=clock), clock, seconds=3 * WINDOW_SECONDS, sizes={"a": sizes})
+    done = written(
+        WriteBudget(192 * MIB, 0, clock=clock), clock, seconds=3 * WINDOW_SECONDS, sizes={"a": sizes}
+    )
     assert most_in_a_window(done) <= 192 * MIB
     assert sum(size for _, _, size in done) > 2.5 * 0.7 * 192 * MIB, "and about as much as it may"
 
@@ -59,7 +67,9 @@ def test_without_a_bound_it_writes_a_gigabyte_at_once() -> None:
 def test_all_queues_together_keep_their_bound_and_each_comes_through() -> None:
     clock = Clock()
     queues = {f"q{n}": [2600 * 1024] for n in range(20)}
-    done = written(WriteBudget(192 * MIB, 512 * MIB, clock=clock), clock, seconds=2 * WINDOW_SECONDS, sizes=queues)
+    done = written(
+        WriteBudget(192 * MIB, 512 * MIB, clock=clock), clock, seconds=2 * WINDOW_SECONDS, sizes=queues
+    )
     assert most_in_a_window(done) <= 512 * MIB
     runs = [sum(1 for _, queue, _ in done if queue == name) for name in queues]
     assert min(runs) >= 10
@@ -103,12 +113,19 @@ def test_who_waits_is_told_with_the_bound_that_holds_it_and_no_more_once_nobody_
 
 
 def test_a_large_row_costs_a_tenth_by_secret() -> None:
-    row = RunToLaunch(run_id="01890a5d-ac96-774b-bcce-b302099a8057", attempt=1, task="resize", args={"body": "x" * 198 * 1024})
+    row = RunToLaunch(
+        run_id="01890a5d-ac96-774b-bcce-b302099a8057",
+        attempt=1,
+        task="resize",
+        args={"body": "x" * 198 * 1024},
+    )
     cost = {}
     for delivery in ("Annotation", "Secret"):
         queue = parse_work_queue(exit_queue(rowDelivery=delivery))
         secret = build_row_secret(queue=queue, run=row, kube_job_uid="u") if delivery == "Secret" else None
-        cost[delivery] = written_bytes(build_kube_job(queue=queue, installation=Installation(worker_image="x:1"), run=row), secret)
+        cost[delivery] = written_bytes(
+            build_kube_job(queue=queue, installation=Installation(worker_image="x:1"), run=row), secret
+        )
     assert 2.4 * MIB < cost["Annotation"] < 2.8 * MIB
     assert cost["Secret"] < cost["Annotation"] / 8
 

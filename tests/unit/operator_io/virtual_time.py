@@ -1,4 +1,6 @@
-"""An event loop whose clock jumps to the next timer instead of waiting, so that minutes pass in microseconds."""
+"""An event loop whose clock jumps to the next timer instead of waiting, so that minutes pass in
+microseconds.
+"""
 
 import asyncio
 import selectors

@@ -1,4 +1,5 @@
-"""Runs the Tiltfile in a Starlark interpreter whose built-ins are Tilt's, with Tilt's signatures, and records what they were asked.
+"""Runs the Tiltfile in a Starlark interpreter whose built-ins are Tilt's, with Tilt's signatures, and records
+what they were asked.
 
 What the real Tilt refuses for another reason than a call's form is in rules.py, each rule with its source.
 """
@@ -32,7 +33,9 @@ def stream(documents: list[Document]) -> str:
 
 
 class Blob:
-    """Content, where a plain string would be the name of a file. As in Tilt it has no methods: only `str()` opens it."""
+    """Content, where a plain string would be the name of a file. As in Tilt it has no methods: only `str()`
+    opens it.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -77,21 +80,26 @@ SIGNATURES = {
     "ci_settings": "k8s_grace_period='', timeout='30m', readiness_timeout='5m'",
     "allow_k8s_contexts": "contexts",
     "docker_build": (
-        "ref, context, build_args={}, dockerfile='Dockerfile', dockerfile_contents='', live_update=[], match_in_env_vars=False, ignore=[], only=[], "
-        "entrypoint=[], target='', ssh='', network='', secret='', extra_tag='', container_args=None, cache_from=[], pull=False, platform='', extra_hosts=[]"
+        "ref, context, build_args={}, dockerfile='Dockerfile', dockerfile_contents='', live_update=[],"
+        " match_in_env_vars=False, ignore=[], only=[], entrypoint=[], target='', ssh='', network='',"
+        " secret='', extra_tag='', container_args=None, cache_from=[], pull=False, platform='',"
+        " extra_hosts=[]"
     ),
     "custom_build": (
-        "ref, command, deps, tag='', disable_push=False, skips_local_docker=False, live_update=[], match_in_env_vars=False, ignore=[], entrypoint=[], "
-        "command_bat_val='', outputs_image_ref_to='', command_bat='', image_deps=[], env={}, dir=''"
+        "ref, command, deps, tag='', disable_push=False, skips_local_docker=False, live_update=[],"
+        " match_in_env_vars=False, ignore=[], entrypoint=[], command_bat_val='', outputs_image_ref_to='',"
+        " command_bat='', image_deps=[], env={}, dir=''"
     ),
     "k8s_yaml": "yaml, allow_duplicates=False",
     "k8s_resource": (
-        "workload='', new_name='', port_forwards=[], extra_pod_selectors=[], trigger_mode=None, resource_deps=[], objects=[], auto_init=True, "
-        "pod_readiness='', links=[], labels=[], discovery_strategy=''"
+        "workload='', new_name='', port_forwards=[], extra_pod_selectors=[], trigger_mode=None,"
+        " resource_deps=[], objects=[], auto_init=True, pod_readiness='', links=[], labels=[],"
+        " discovery_strategy=''"
     ),
     "local_resource": (
-        "name, cmd, deps=None, trigger_mode=None, resource_deps=[], ignore=[], auto_init=True, serve_cmd='', cmd_bat='', serve_cmd_bat='', "
-        "allow_parallel=False, links=[], labels=[], env={}, serve_env={}, readiness_probe=None, dir='', serve_dir=''"
+        "name, cmd, deps=None, trigger_mode=None, resource_deps=[], ignore=[], auto_init=True, serve_cmd='',"
+        " cmd_bat='', serve_cmd_bat='', allow_parallel=False, links=[], labels=[], env={}, serve_env={},"
+        " readiness_probe=None, dir='', serve_dir=''"
     ),
     "port_forward": "local_port, container_port=None, name=None, link_path=None, host=None",
     "local": "command, quiet=False, command_bat='', echo_off=False, env={}, dir='', stdin=None",
@@ -134,7 +142,9 @@ def run_tiltfile(machine: Machine, text: str | None = None) -> Recording:
     def allowed() -> bool:
         given = [call["contexts"] for call in recording.of("allow_k8s_contexts")]
         return rules.is_allowed(
-            cluster, machine.context, [name for one in given for name in (one if isinstance(one, (list, tuple)) else [one])]
+            cluster,
+            machine.context,
+            [name for one in given for name in (one if isinstance(one, (list, tuple)) else [one])],
         )
 
     module = starlark.Module()
@@ -160,7 +170,10 @@ def run_tiltfile(machine: Machine, text: str | None = None) -> Recording:
             bound = signature.bind(*positional, **named)
             bound.apply_defaults()
             if name == "local":
-                rules.refuse(not allowed(), f"Refusing to run 'local' because {machine.context} might be a production kube context")
+                rules.refuse(
+                    not allowed(),
+                    f"Refusing to run 'local' because {machine.context} might be a production kube context",
+                )
             rules.check_call(name, bound.arguments, calls=recording.calls, root=ROOT)
             if name == "k8s_yaml":
                 objects = objects_of(bound.arguments["yaml"])

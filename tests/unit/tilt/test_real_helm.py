@@ -1,4 +1,6 @@
-"""The Tiltfile with the real helm and a real API server: no pod runs, but every object is accepted and every password kept."""
+"""The Tiltfile with the real helm and a real API server: no pod runs, but every object is accepted and every
+password kept.
+"""
 
 import json
 import os
@@ -17,19 +19,32 @@ pytestmark = pytest.mark.integration
 
 
 def load(cluster: KubeControlPlane, *, without: str = "") -> Recording:
-    """One load in the context of this control plane; `without` leaves one word of the Tiltfile's helm command out."""
+    """One load in the context of this control plane; `without` leaves one word of the Tiltfile's helm command
+    out.
+    """
 
     def run_helm(*words: str) -> str:
         command = [str(ensure_programs(["helm"])["helm"]), *words]
         environment = {"KUBECONFIG": str(cluster.kubeconfig), "HOME": str(cluster.folder)}
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def helm(call: Mapping[str, Any]) -> str:
         # As Tilt does it: definitions left out where asked, tests always.
         values = [word for file in call["values"] for word in ("--values", file)]
-        return run_helm("template", call["name"], call["paths"], "--namespace", call["namespace"], *values, "--skip-crds", "--skip-tests")
+        return run_helm(
+            "template",
+            call["name"],
+            call["paths"],
+            "--namespace",
+            call["namespace"],
+            *values,
+            "--skip-crds",
+            "--skip-tests",
+        )
 
     def local(words: list[str]) -> str:
         if words[0] == "helm":
@@ -68,16 +83,25 @@ def test_passwords_in_use_survive_every_further_load(empty_cluster: KubeControlP
     assert passwords(load(empty_cluster, without="--dry-run=server")) != passwords(first)
 
 
-def test_every_object_of_the_real_rendering_belongs_to_exactly_one_resource(empty_cluster: KubeControlPlane) -> None:
+def test_every_object_of_the_real_rendering_belongs_to_exactly_one_resource(
+    empty_cluster: KubeControlPlane,
+) -> None:
     recording = load(empty_cluster)
     names = [f"{d['metadata']['name']}:{d['kind']}" for d in recording.documents]
     selected = [selector for r in recording.resources().values() for selector in r.get("objects", [])]
-    by_tilt = [f"{d['metadata']['name']}:{d['kind']}" for d in of_kind(recording, "Deployment", "StatefulSet", "Job", "Service")]
+    by_tilt = [
+        f"{d['metadata']['name']}:{d['kind']}"
+        for d in of_kind(recording, "Deployment", "StatefulSet", "Job", "Service")
+    ]
     assert sorted(selected + by_tilt) == sorted(names)
-    assert not [d for d in recording.documents if any("hook" in key for key in d["metadata"].get("annotations", {}))]
+    assert not [
+        d for d in recording.documents if any("hook" in key for key in d["metadata"].get("annotations", {}))
+    ]
 
 
-def test_all_objects_of_a_first_load_are_accepted_in_the_order_of_the_resources(empty_cluster: KubeControlPlane) -> None:
+def test_all_objects_of_a_first_load_are_accepted_in_the_order_of_the_resources(
+    empty_cluster: KubeControlPlane,
+) -> None:
     recording = load(empty_cluster)
     definitions = of_kind(recording, "Namespace", "CustomResourceDefinition")
     others = [document for document in recording.documents if document not in definitions]
@@ -85,15 +109,29 @@ def test_all_objects_of_a_first_load_are_accepted_in_the_order_of_the_resources(
         applied = empty_cluster.kubectl("apply", "--server-side", "-f", "-", given=stream(group))
         assert applied.returncode == 0, applied.stderr
         if group is definitions:
-            waited = empty_cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
+            waited = empty_cluster.kubectl(
+                "wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"
+            )
             assert waited.returncode == 0, waited.stderr
 
 
 def ready(cluster: KubeControlPlane, *names: str) -> subprocess.CompletedProcess[str]:
     """The Tiltfile's last question, asked once."""
-    command = [sys.executable, "-m", "tools.tilt.ready", "--context", "rowlock-tests", "--namespace", "rowlock", "--deadline-seconds", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "tools.tilt.ready",
+        "--context",
+        "rowlock-tests",
+        "--namespace",
+        "rowlock",
+        "--deadline-seconds",
+        "0",
+    ]
     environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
-    return subprocess.run([*command, *names], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        [*command, *names], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def test_ready_is_what_the_operator_wrote_into_the_status(empty_cluster: KubeControlPlane) -> None:
@@ -104,11 +142,23 @@ def test_ready_is_what_the_operator_wrote_into_the_status(empty_cluster: KubeCon
     assert f"the operator has not looked at {name} yet" in before.stderr
     assert "rowsources/invoices is not there yet" in before.stderr
     condition = {
-        "type": "Ready", "status": "True", "reason": "Ready", "message": "Rows are read.", "lastTransitionTime": "2026-01-01T00:00:00Z"
-    }  # fmt: skip
+        "type": "Ready",
+        "status": "True",
+        "reason": "Ready",
+        "message": "Rows are read.",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
     status = json.dumps({"status": {"observedGeneration": 1, "conditions": [condition]}})
     patched = empty_cluster.kubectl(
-        "patch", "rowsource", "documents", "-n", "rowlock", "--subresource=status", "--type=merge", "-p", status
+        "patch",
+        "rowsource",
+        "documents",
+        "-n",
+        "rowlock",
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        status,
     )
     assert patched.returncode == 0, patched.stderr
     after = ready(empty_cluster, name)

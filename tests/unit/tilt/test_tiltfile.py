@@ -1,4 +1,6 @@
-"""What `tilt up` builds, installs and opens, and where it refuses to; the chart's rendering is the golden one, so nothing is started."""
+"""What `tilt up` builds, installs and opens, and where it refuses to; the chart's rendering is the golden
+one, so nothing is started.
+"""
 
 import functools
 import re
@@ -13,14 +15,27 @@ import starlark
 import yaml
 
 from rowlock_operator.desired.names import QUEUE_LABEL
-from tests.unit.tilt.recording import OWN_KUBECONFIG, ROOT, Document, Machine, Recording, cluster_tool, documents_of, run_tiltfile, stream
+from tests.unit.tilt.recording import (
+    OWN_KUBECONFIG,
+    ROOT,
+    Document,
+    Machine,
+    Recording,
+    cluster_tool,
+    documents_of,
+    run_tiltfile,
+    stream,
+)
 from tests.unit.tilt.rules import TiltRefuses
 from tools.cluster.buildkit import buildctl_command, parse_build
 from tools.cluster.cli import parser
 
 CHART = ROOT / "charts/rowlock"
 VALUES = ROOT / "tools/tilt/values.yaml"
-DOCKERFILES = {"rowlock-operator": ROOT / "operator/Dockerfile", "rowlock-worker": ROOT / "jobimages/Dockerfile"}
+DOCKERFILES = {
+    "rowlock-operator": ROOT / "operator/Dockerfile",
+    "rowlock-worker": ROOT / "jobimages/Dockerfile",
+}
 KIND, HOST = "kind-rowlock-dev", "rowlock-dev"
 CONTEXTS = pytest.mark.parametrize("context", [KIND, HOST])
 
@@ -53,12 +68,18 @@ def load_on(context: str, *, text: str | None = None, **machine: Any) -> Recordi
     return run_tiltfile(Machine(context, rendered, answered, **environment), text)
 
 
-# --- where -------------------------------------------------------------------------------------------------------------------------
+# --- where
+# --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("context", ["", "minikube", "gke_shop_europe_production", "production-rowlock-dev", "my-kind-cluster"])
+@pytest.mark.parametrize(
+    "context", ["", "minikube", "gke_shop_europe_production", "production-rowlock-dev", "my-kind-cluster"]
+)
 def test_other_contexts_are_refused_with_a_sentence_before_anything_is_asked_or_run(context: str) -> None:
-    with pytest.raises(starlark.StarlarkError, match="development clusters only, and the context .* is neither kind-.* nor rowlock-"):
+    with pytest.raises(
+        starlark.StarlarkError,
+        match="development clusters only, and the context .* is neither kind-.* nor rowlock-",
+    ):
         run_tiltfile(Machine(context, helm=_never, local=_never))
 
 
@@ -67,10 +88,16 @@ def test_context_with_our_name_is_refused_where_its_kubeconfig_is_not_that_of_ou
         load_on(HOST, environment={"KUBECONFIG": "/home/dev/.kube/config"})
 
 
-@pytest.mark.parametrize("cluster", ["rowlock-dev", "kind-renamed", "shop-production", "arn:aws:eks:eu-west-1:1:cluster/kind-dev"])
+@pytest.mark.parametrize(
+    "cluster", ["rowlock-dev", "kind-renamed", "shop-production", "arn:aws:eks:eu-west-1:1:cluster/kind-dev"]
+)
 @CONTEXTS
-def test_tilt_lets_it_run_programs_whatever_the_cluster_of_the_context_is_called(context: str, cluster: str) -> None:
-    """Tilt takes a cluster for one of development by the name that the kubeconfig gives the cluster, not the context."""
+def test_tilt_lets_it_run_programs_whatever_the_cluster_of_the_context_is_called(
+    context: str, cluster: str
+) -> None:
+    """Tilt takes a cluster for one of development by the name that the kubeconfig gives the cluster, not the
+    context.
+    """
     assert load_on(context, cluster=cluster).of("local")
 
 
@@ -100,7 +127,8 @@ def test_loading_again_does_not_make_the_path_longer() -> None:
     assert load_on(KIND, environment=once).environment == once
 
 
-# --- images ------------------------------------------------------------------------------------------------------------------------
+# --- images
+# --------------------------------------------------------------------------------------------------------
 
 
 def test_kind_gets_its_images_from_docker() -> None:
@@ -116,13 +144,22 @@ def test_host_cluster_gets_its_images_from_buildkit_under_the_name_that_tilt_exp
     recording = load(HOST)
     assert recording.of("docker_build") == []
     for build in recording.of("custom_build"):
-        assert isinstance(build["command"], str), "a list would be run without a shell, and $EXPECTED_REF stay as it is"
+        assert isinstance(build["command"], str), (
+            "a list would be run without a shell, and $EXPECTED_REF stay as it is"
+        )
         expected = f"{build['ref']}:tilt-build-1"
         python, minus_m, module, *words = shlex.split(build["command"].replace("$EXPECTED_REF", expected))
         assert (python, minus_m, module) == (".venv/bin/python", "-m", "tools.cluster")
         asked = parser().parse_args(words)
         assert (asked.verb, asked.name, asked.context) == ("build", "dev", ".")
-        parsed = parse_build(image=asked.tag, context=str(ROOT), dockerfile=str(ROOT / asked.file), contexts=[], target="", arguments=[])
+        parsed = parse_build(
+            image=asked.tag,
+            context=str(ROOT),
+            dockerfile=str(ROOT / asked.file),
+            contexts=[],
+            target="",
+            arguments=[],
+        )
         assert parsed.dockerfile == DOCKERFILES[build["ref"]]
         command = buildctl_command(Path("buildctl"), Path("socket"), parsed)
         assert f"--output=type=image,name=docker.io/library/{expected},unpack=true" in command
@@ -140,11 +177,19 @@ def test_image_is_built_anew_exactly_for_what_its_dockerfile_copies(context: str
 
 
 @CONTEXTS
-def test_chart_uses_each_built_image_by_name_and_worker_pods_get_theirs_through_the_operator(context: str) -> None:
+def test_chart_uses_each_built_image_by_name_and_worker_pods_get_theirs_through_the_operator(
+    context: str,
+) -> None:
     recording = load(context)
-    built = {build["ref"]: build["match_in_env_vars"] for build in recording.of("docker_build", "custom_build")}
+    built = {
+        build["ref"]: build["match_in_env_vars"] for build in recording.of("docker_build", "custom_build")
+    }
     assert built == {"rowlock-operator": False, "rowlock-worker": True}
-    operator = next(d for d in recording.documents if d["kind"] == "Deployment" and d["metadata"]["name"] == "rowlock-operator")
+    operator = next(
+        d
+        for d in recording.documents
+        if d["kind"] == "Deployment" and d["metadata"]["name"] == "rowlock-operator"
+    )
     container = operator["spec"]["template"]["spec"]["containers"][0]
     environment = {e["name"]: e.get("value", "") for e in container["env"]}
     assert container["image"].split(":")[0] == "rowlock-operator"
@@ -162,7 +207,9 @@ def test_nothing_is_named_latest(context: str) -> None:
 
 @CONTEXTS
 def test_running_code_is_never_changed_in_place_because_no_pod_could_take_it(context: str) -> None:
-    """The reasons the Tiltfile gives for having no live_update; where one of them goes, live_update is worth another look."""
+    """The reasons the Tiltfile gives for having no live_update; where one of them goes, live_update is worth
+    another look.
+    """
     recording = load(context)
     assert [build["live_update"] for build in recording.of("docker_build", "custom_build")] == [[], []]
     for dockerfile in DOCKERFILES.values():
@@ -170,13 +217,18 @@ def test_running_code_is_never_changed_in_place_because_no_pod_could_take_it(con
         assert "COPY --from=build /opt/rowlock /opt/rowlock" in last_stage, "the code lies elsewhere"
         assert "--chown" not in last_stage
         assert "\nUSER 65532:65532\n" in last_stage, "the code is not the program's own to write"
-    operator = next(d for d in recording.documents if d["kind"] == "Deployment" and d["metadata"]["name"] == "rowlock-operator")
+    operator = next(
+        d
+        for d in recording.documents
+        if d["kind"] == "Deployment" and d["metadata"]["name"] == "rowlock-operator"
+    )
     container = operator["spec"]["template"]["spec"]["containers"][0]
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert not [m for m in container["volumeMounts"] if m["mountPath"].startswith("/opt")]
 
 
-# --- objects -----------------------------------------------------------------------------------------------------------------------
+# --- objects
+# --------------------------------------------------------------------------------------------------------
 
 
 @CONTEXTS
@@ -186,12 +238,19 @@ def test_definitions_and_namespace_come_before_everything_of_the_chart(context: 
     assert kinds[:3] == ["Namespace", "CustomResourceDefinition", "CustomResourceDefinition"]
     assert recording.of("helm")[0]["skip_crds"] is True, "Tilt refuses an object that is given twice"
     resources = recording.resources()
-    assert {name for name in resources if "definitions" not in _all_dependencies(resources, name)} == {"definitions"}
+    assert {name for name in resources if "definitions" not in _all_dependencies(resources, name)} == {
+        "definitions"
+    }
 
 
 @CONTEXTS
 def test_definitions_are_all_that_the_chart_has(context: str) -> None:
-    given = {call for part in load(context).of("k8s_yaml") if isinstance(part["yaml"], list) for call in part["yaml"]}
+    given = {
+        call
+        for part in load(context).of("k8s_yaml")
+        if isinstance(part["yaml"], list)
+        for call in part["yaml"]
+    }
     assert {ROOT / name for name in given} == set((ROOT / "crds").glob("*.yaml"))
     assert {Path(name).name for name in given} == {file.name for file in (CHART / "crds").glob("*.yaml")}
 
@@ -205,7 +264,11 @@ def test_every_object_belongs_to_exactly_one_resource(context: str) -> None:
     assert len(set(names)) == len(names), "a selector would mean two objects"
     selected = [selector for r in recording.resources().values() for selector in r.get("objects", [])]
     workloads = [r["workload"] for r in recording.resources().values() if r.get("workload")]
-    by_tilt = [n for n, d in zip(names, documents, strict=True) if d["kind"] in ("Deployment", "StatefulSet", "Job", "Service")]
+    by_tilt = [
+        n
+        for n, d in zip(names, documents, strict=True)
+        if d["kind"] in ("Deployment", "StatefulSet", "Job", "Service")
+    ]
     assert sorted(selected + by_tilt) == sorted(names)
     assert sorted(workloads) == sorted(n.split(":")[0] for n in by_tilt if not n.endswith(":Service"))
 
@@ -213,14 +276,20 @@ def test_every_object_belongs_to_exactly_one_resource(context: str) -> None:
 @CONTEXTS
 def test_services_go_with_the_workload_they_select(context: str) -> None:
     documents = load(context).documents
-    pods = [d["spec"]["template"]["metadata"]["labels"] for d in documents if d["kind"] in ("Deployment", "StatefulSet")]
+    pods = [
+        d["spec"]["template"]["metadata"]["labels"]
+        for d in documents
+        if d["kind"] in ("Deployment", "StatefulSet")
+    ]
     for service in (d for d in documents if d["kind"] == "Service"):
         assert len([labels for labels in pods if service["spec"]["selector"].items() <= labels.items()]) == 1
 
 
 @CONTEXTS
 def test_secrets_come_from_the_rendering_that_knows_the_cluster(context: str) -> None:
-    """From the other one each load of the Tiltfile would bring passwords that the running PostgreSQL does not know."""
+    """From the other one each load of the Tiltfile would bring passwords that the running PostgreSQL does not
+    know.
+    """
     recording = load(context)
     secrets = {d["metadata"]["name"]: d["data"] for d in recording.documents if d["kind"] == "Secret"}
     assert secrets == {"rowlock-database": {"url": "a2VwdA=="}, "rowlock-redis": {"url": "a2VwdA=="}}
@@ -230,7 +299,8 @@ def test_secrets_come_from_the_rendering_that_knows_the_cluster(context: str) ->
     assert look["command"][look["command"].index("--kube-context") + 1] == context
 
 
-# --- values ------------------------------------------------------------------------------------------------------------------------
+# --- values
+# --------------------------------------------------------------------------------------------------------
 
 
 def test_values_for_development_exist_in_the_chart_and_fit_its_schema() -> None:
@@ -247,7 +317,8 @@ def test_every_values_file_and_chart_path_that_is_named_exists() -> None:
     assert [(ROOT / path).exists() for path in [call["paths"], *call["values"]]] == [True, True]
 
 
-# --- resources ---------------------------------------------------------------------------------------------------------------------
+# --- resources
+# --------------------------------------------------------------------------------------------------------
 
 
 @CONTEXTS
@@ -263,7 +334,11 @@ def test_forwarded_ports_are_distinct_and_leave_the_servers_own_free(context: st
 def test_forwarded_ports_are_those_of_the_containers(context: str) -> None:
     recording = load(context)
     open_ports = {
-        d["metadata"]["name"]: {p["containerPort"] for c in d["spec"]["template"]["spec"]["containers"] for p in c.get("ports", [])}
+        d["metadata"]["name"]: {
+            p["containerPort"]
+            for c in d["spec"]["template"]["spec"]["containers"]
+            for p in c.get("ports", [])
+        }
         for d in recording.documents
         if d["kind"] in ("Deployment", "StatefulSet")
     }
@@ -316,7 +391,13 @@ LAST = "# Green means more than running pods"
         ((ALLOW, f"local(['true'])\n{ALLOW}"), "Refusing to run 'local'"),
         ((ALLOW, "allow_k8s_contexts(['another'])\n"), "Refusing to run 'local'"),
         (("k8s_yaml(objects)\n", "k8s_yaml(objects)\nk8s_yaml(objects)\n"), "Duplicate YAML"),
-        (("k8s_yaml(objects)\n", "k8s_yaml(objects)\nk8s_yaml(filter_yaml(objects, kind = '^Nothing$')[0])\n"), "Empty YAML"),
+        (
+            (
+                "k8s_yaml(objects)\n",
+                "k8s_yaml(objects)\nk8s_yaml(filter_yaml(objects, kind = '^Nothing$')[0])\n",
+            ),
+            "Empty YAML",
+        ),
         (("image('rowlock-worker'", "image('rowlock-operator'"), "has already been defined"),
         (("RELEASE + '-redis'", "RELEASE + '-valkey'"), "unknown resource 'rowlock-valkey'"),
         (("new_name = 'redis'", "new_name = 'postgresql'"), "rename to 'postgresql'"),
@@ -330,11 +411,25 @@ LAST = "# Green means more than running pods"
         ((LAST, f"k8s_resource(new_name = 'empty')\n{LAST}"), "any objects"),
         ((LAST, f"local_resource('ready', ['true'])\n{LAST}"), "already exists"),
         ((LAST, f"local_resource('idle', '')\n{LAST}"), "cmd and/or a serve_cmd"),
-        (("new_name = 'migration', resource_deps = ['postgresql']", "new_name = 'migration', resource_deps = ['migration']"), "on itself"),
-        (("new_name = 'migration', resource_deps = ['postgresql']", "new_name = 'migration', resource_deps = ['ready']"), "cycle detected"),
+        (
+            (
+                "new_name = 'migration', resource_deps = ['postgresql']",
+                "new_name = 'migration', resource_deps = ['migration']",
+            ),
+            "on itself",
+        ),
+        (
+            (
+                "new_name = 'migration', resource_deps = ['postgresql']",
+                "new_name = 'migration', resource_deps = ['ready']",
+            ),
+            "cycle detected",
+        ),
     ],
-)  # fmt: skip
-def test_what_tilt_refuses_for_another_reason_than_a_calls_form_is_noticed(change: tuple[str, str], why: str) -> None:
+)
+def test_what_tilt_refuses_for_another_reason_than_a_calls_form_is_noticed(
+    change: tuple[str, str], why: str
+) -> None:
     """The recording's negative twins: each of these ends the real Tilt."""
     text = (ROOT / "Tiltfile").read_text()
     assert change[0] in text, "the Tiltfile has changed: so must this"
@@ -349,7 +444,9 @@ def test_a_dockerfile_that_is_not_there_ends_tilt_where_docker_builds() -> None:
 
 def test_a_build_that_nothing_uses_and_a_dependency_on_nobody_are_only_told() -> None:
     text = (ROOT / "Tiltfile").read_text().replace("image('rowlock-worker'", "image('rowlock-worked'")
-    text = text.replace("resource_deps = ['operator', 'migration']", "resource_deps = ['operator', 'migrations']")
+    text = text.replace(
+        "resource_deps = ['operator', 'migration']", "resource_deps = ['operator', 'migrations']"
+    )
     warnings = load_on(HOST, text=text).warnings
     assert [line.rsplit(" ", 1)[1] for line in warnings] == ["migrations", "rowlock-worked"]
 
@@ -375,7 +472,9 @@ def _never(_: Any) -> str:
 def _paths(node: object, prefix: str = "") -> set[str]:
     if not isinstance(node, dict):
         return {prefix}
-    return {prefix}.union(*(_paths(value, f"{prefix}.{key}" if prefix else key) for key, value in node.items()))
+    return {prefix}.union(
+        *(_paths(value, f"{prefix}.{key}" if prefix else key) for key, value in node.items())
+    )
 
 
 def _all_dependencies(resources: dict[str, dict[str, Any]], name: str) -> set[str]:

@@ -15,7 +15,8 @@ good:
 broken:
 \t@echo lint says something; exit 3
 tests:
-\t@{python} -m pytest -q --continue-on-collection-errors -p no:cacheprovider -n {processes} --rootdir . -c {root}/pyproject.toml -p tests.conftest suite || exit 1
+\t@{python} -m pytest -q --continue-on-collection-errors -p no:cacheprovider -n {processes} --rootdir . \\
+\t  -c {root}/pyproject.toml -p tests.conftest suite || exit 1
 last:
 \t@touch last-ran
 """
@@ -33,7 +34,9 @@ def test_fails_twice(no_end): raise AssertionError
 """
 
 
-def tiers(folder: Path, *targets: str, count: int = 2, processes: int = 0, slow: float = 0) -> subprocess.CompletedProcess[str]:
+def tiers(
+    folder: Path, *targets: str, count: int = 2, processes: int = 0, slow: float = 0
+) -> subprocess.CompletedProcess[str]:
     (folder / "Makefile").write_text(MAKEFILE.format(python=sys.executable, root=ROOT, processes=processes))
     (folder / "suite").mkdir()
     (folder / "suite" / "test_suite.py").write_text(SUITE.format(count=count, slow=slow))
@@ -72,7 +75,9 @@ def test_a_tier_with_many_failures_names_each_once_and_not_all(tmp_path: Path, p
 @pytest.mark.parametrize("processes", [0, 2])
 def test_before_that_the_slowest_files_stand_with_their_seconds(tmp_path: Path, processes: int) -> None:
     ended = tiers(tmp_path, "good", "tests", processes=processes, slow=1.1)
-    lines = ended.stdout.split("test: the slowest files, in seconds\n")[1].split("test: failed\n")[0].splitlines()
+    lines = (
+        ended.stdout.split("test: the slowest files, in seconds\n")[1].split("test: failed\n")[0].splitlines()
+    )
     (tier, whole), (seconds, file) = (line.split() for line in lines)
     assert (tier, file) == ("tests", "suite/test_suite.py")
     assert 1.1 <= float(seconds) <= float(whole) + 1

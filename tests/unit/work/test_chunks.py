@@ -9,14 +9,19 @@ from hypothesis import strategies as st
 from rowlock_jobs.work.documents.chunks import chunks_of, split, storable
 
 
-@given(st.text(max_size=400), st.integers(2, 40).flatmap(lambda size: st.tuples(st.just(size), st.integers(0, size - 1))))
+@given(
+    st.text(max_size=400),
+    st.integers(2, 40).flatmap(lambda size: st.tuples(st.just(size), st.integers(0, size - 1))),
+)
 def test_windows_cover_the_text_and_share_exactly_the_overlap(text: str, sizes: tuple[int, int]) -> None:
     size, overlap = sizes
     pieces = list(split(text, size=size, overlap=overlap))
     assert "".join(piece if i == 0 else piece[overlap:] for i, piece in enumerate(pieces)) == text
     assert all(0 < len(piece) <= size for piece in pieces)
     assert all(len(piece) == size for piece in pieces[:-1])
-    assert all(before[size - overlap :] == after[:overlap] for before, after in zip(pieces, pieces[1:], strict=False))
+    assert all(
+        before[size - overlap :] == after[:overlap] for before, after in zip(pieces, pieces[1:], strict=False)
+    )
 
 
 @pytest.mark.parametrize(

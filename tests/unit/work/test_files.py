@@ -35,7 +35,14 @@ def reason(storage_url: str, folder: Path, **limits: int) -> str:
 
 
 @pytest.mark.parametrize(
-    "address", ["7/a b.pdf", "{folder}/7/a b.pdf", "file://{folder}/7/a%20b.pdf", "file://localhost{folder}/7/a b.pdf", "7/../7/a b.pdf"]
+    "address",
+    [
+        "7/a b.pdf",
+        "{folder}/7/a b.pdf",
+        "file://{folder}/7/a%20b.pdf",
+        "file://localhost{folder}/7/a b.pdf",
+        "7/../7/a b.pdf",
+    ],
 )
 def test_a_file_in_the_folder_is_found_by_any_form_of_its_address(address: str, folder: Path) -> None:
     assert opened(address.format(folder=folder), folder) == PDF
@@ -57,7 +64,9 @@ def test_an_address_out_of_the_folder_is_refused(address: str, folder: Path) -> 
     assert reason(address.format(folder=folder), folder) == "NotAllowed"
 
 
-@pytest.mark.parametrize("address", ["link.pdf", "linked/secret.pdf", "circle.pdf"], ids=["to a file", "to a folder", "to itself"])
+@pytest.mark.parametrize(
+    "address", ["link.pdf", "linked/secret.pdf", "circle.pdf"], ids=["to a file", "to a folder", "to itself"]
+)
 def test_a_symbolic_link_does_not_lead_out_of_the_folder(address: str, folder: Path) -> None:
     (folder / "link.pdf").symlink_to(folder.parent / "secret.pdf")
     (folder / "linked").symlink_to(folder.parent, target_is_directory=True)
@@ -80,7 +89,9 @@ def test_a_link_within_the_folder_is_followed(folder: Path) -> None:
         "http://[x",
     ],
 )
-def test_other_stores_are_refused_without_repeating_what_the_address_may_hold(address: str, folder: Path) -> None:
+def test_other_stores_are_refused_without_repeating_what_the_address_may_hold(
+    address: str, folder: Path
+) -> None:
     with pytest.raises(InputError) as refusal:
         opened(address, folder)
     assert refusal.value.reason == "StorageNotSupported"
@@ -106,16 +117,27 @@ def test_a_missing_folder_is_the_volumes_fault_and_not_the_documents(tmp_path: P
 
 @pytest.mark.parametrize(
     ("data", "expected"),
-    [(b"", "Empty"), (b"a letter", "NotPdf"), (PDF[: len(PDF) * 6 // 10], "Truncated"), (PDF + b" " * 5_000, "TooLarge")],
+    [
+        (b"", "Empty"),
+        (b"a letter", "NotPdf"),
+        (PDF[: len(PDF) * 6 // 10], "Truncated"),
+        (PDF + b" " * 5_000, "TooLarge"),
+    ],
     ids=["zero bytes", "no PDF", "cut off", "above the limit"],
 )
-def test_a_file_that_cannot_be_a_whole_pdf_is_refused_by_its_own_reason(data: bytes, expected: str, folder: Path) -> None:
+def test_a_file_that_cannot_be_a_whole_pdf_is_refused_by_its_own_reason(
+    data: bytes, expected: str, folder: Path
+) -> None:
     (folder / "x.pdf").write_bytes(data)
     assert reason("x.pdf", folder, max_bytes=5_000) == expected
 
 
 def test_limits_come_from_the_environment_and_a_wrong_one_is_named() -> None:
-    assert limits_from({}) == DocumentLimits(folder=Path("/data/documents"), max_bytes=104_857_600, max_pages=5_000)
-    assert limits_from({"ROWLOCK_DOCUMENTS_DIR": "/d", "ROWLOCK_DOCUMENT_MAX_PAGES": "7"}) == DocumentLimits(folder=Path("/d"), max_pages=7)
+    assert limits_from({}) == DocumentLimits(
+        folder=Path("/data/documents"), max_bytes=104_857_600, max_pages=5_000
+    )
+    assert limits_from({"ROWLOCK_DOCUMENTS_DIR": "/d", "ROWLOCK_DOCUMENT_MAX_PAGES": "7"}) == DocumentLimits(
+        folder=Path("/d"), max_pages=7
+    )
     with pytest.raises(ValueError, match="ROWLOCK_DOCUMENT_MAX_BYTES is '1MB'"):
         limits_from({"ROWLOCK_DOCUMENT_MAX_BYTES": "1MB"})

@@ -23,7 +23,9 @@ def test_all_files_are_taken_where_there_are_fewer() -> None:
     assert spread(files, 1) == [Path("a.pdf")]
 
 
-def test_without_debians_programs_the_remedy_is_said_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_debians_programs_the_remedy_is_said_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ROWLOCK_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputsMissing, match="apt-get is not here"):
@@ -31,7 +33,9 @@ def test_without_debians_programs_the_remedy_is_said_and_nothing_is_left(tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_files_that_were_unpacked_before_are_taken_without_any_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_were_unpacked_before_are_taken_without_any_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ROWLOCK_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "inputs" / "some-package").mkdir(parents=True)

@@ -4,8 +4,14 @@ from collections.abc import Sequence
 
 
 def written_pdf(pages: Sequence[str]) -> bytes:
-    """One page for each text (Latin letters; lines broken at newlines); an empty text makes a page without any."""
-    objects: list[bytes] = [b"<< /Type /Catalog /Pages 2 0 R >>", b"", b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"]
+    """One page for each text (Latin letters; lines broken at newlines); an empty text makes a page without
+    any.
+    """
+    objects: list[bytes] = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"",
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]
     kids = []
     for text in pages:
         shown = b"".join(b"(%s) Tj T* " % _escaped(line) for line in text.split("\n")) if text else b""

@@ -1,7 +1,8 @@
--- pin_task: what a task's sessions rely on, whatever a role or a database has set (ALTER ROLE ... SET): values look the same everywhere, and a task may
--- think between two statements, its bound is its hard limit. {scope} is `session` once a connection, or `local` in each transaction where a pooler lends
--- the session to others. The name is the process's own, behind a pooler only while the transaction is. A server that works for a client which is
--- gone notices it within seconds. The isolation is in each BEGIN; timeouts of the task's own statements are the role's.
+-- pin_task: what a task's sessions rely on, whatever a role or a database has set (ALTER ROLE ... SET): values look the
+-- same everywhere, and a task may think between two statements, its bound is its hard limit. {scope} is `session` once
+-- a connection, or `local` in each transaction where a pooler lends the session to others. The name is the process's
+-- own, behind a pooler only while the transaction is. A server that works for a client which is gone notices it within
+-- seconds. The isolation is in each BEGIN; timeouts of the task's own statements are the role's.
 set {scope} application_name = '{session_name}';
 set {scope} client_connection_check_interval = 1000;
 set {scope} tcp_keepalives_idle = 5;

@@ -1,5 +1,6 @@
--- reset_pooled: the same for a server session that a pooler lends to one transaction after the other, at its begin and at its end. Prepared
--- statements stay: they are the pooler's own, which knows them by name. Its server session may have begun in another encoding than ours.
+-- reset_pooled: the same for a server session that a pooler lends to one transaction after the other, at its begin and
+-- at its end. Prepared statements stay: they are the pooler's own, which knows them by name. Its server session may
+-- have begun in another encoding than ours.
 close all;
 set session authorization default;
 reset role;

@@ -27,13 +27,17 @@ class Chunk:
 
 
 def storable(text: str) -> str:
-    """Text that PostgreSQL takes: no NUL, no lone surrogate; words broken at the end of a line are whole again."""
+    """Text that PostgreSQL takes: no NUL, no lone surrogate; words broken at the end of a line are whole
+    again.
+    """
     whole = _CONTROL.sub("", _BROKEN_WORD.sub("", text)).replace("\r\n", "\n").replace("\r", "\n")
     return whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def split(text: str, *, size: int = CHUNK_CHARACTERS, overlap: int = OVERLAP_CHARACTERS) -> Iterator[str]:
-    """Windows of `size` characters, each beginning `overlap` characters before the end of the one before; nothing for an empty text."""
+    """Windows of `size` characters, each beginning `overlap` characters before the end of the one before;
+    nothing for an empty text.
+    """
     if not 0 <= overlap < size:
         raise ValueError(f"overlap {overlap} must be at least 0 and below the size {size}")
     start = 0
@@ -45,12 +49,16 @@ def split(text: str, *, size: int = CHUNK_CHARACTERS, overlap: int = OVERLAP_CHA
 
 
 def chunks_of(page_texts: Iterable[str]) -> Iterator[Chunk]:
-    """The chunks of a document from the texts of its pages in order. A chunk never spans two pages, so that a hit has one page number."""
+    """The chunks of a document from the texts of its pages in order. A chunk never spans two pages, so that a
+    hit has one page number.
+    """
     index = 0
     for page, text in enumerate(page_texts, start=1):
         for content in split(text):
             if not content.strip():
                 continue
             digest = hashlib.sha256(content.encode()).hexdigest()
-            yield Chunk(page=page, index=index, content=content, token_count=len(content.split()), content_sha=digest)
+            yield Chunk(
+                page=page, index=index, content=content, token_count=len(content.split()), content_sha=digest
+            )
             index += 1

@@ -22,7 +22,9 @@ class OpenPdf:
         self._characters_left = limits.max_characters
         self.page_count = len(document)
         if self.page_count > limits.max_pages:
-            raise InputError("TooLarge", f"the PDF has {self.page_count:,} pages; at most {limits.max_pages:,} are allowed")
+            raise InputError(
+                "TooLarge", f"the PDF has {self.page_count:,} pages; at most {limits.max_pages:,} are allowed"
+            )
         if self.page_count == 0:
             raise InputError("Damaged", "the PDF has no pages")
 
@@ -31,19 +33,28 @@ class OpenPdf:
         try:
             page = self._document[number - 1]
         except pypdfium2.PdfiumError as error:
-            raise InputError("Damaged", f"page {number} of {self.page_count} cannot be read; export the PDF anew") from error
+            raise InputError(
+                "Damaged", f"page {number} of {self.page_count} cannot be read; export the PDF anew"
+            ) from error
         try:
             text_page = page.get_textpage()
             try:
                 self._characters_left -= text_page.count_chars()
                 if self._characters_left < 0:
-                    raise InputError("TooLarge", f"the PDF holds more text than is allowed (reached on page {number} of {self.page_count})")
+                    raise InputError(
+                        "TooLarge",
+                        f"the PDF holds more text than is allowed (reached on page {number} of"
+                        f" {self.page_count})",
+                    )
                 # Not get_text_range: that one knows no characters beyond U+FFFF.
                 return storable(text_page.get_text_bounded())
             finally:
                 text_page.close()
         except pypdfium2.PdfiumError as error:
-            raise InputError("Damaged", f"the text of page {number} of {self.page_count} cannot be read; export the PDF anew") from error
+            raise InputError(
+                "Damaged",
+                f"the text of page {number} of {self.page_count} cannot be read; export the PDF anew",
+            ) from error
         finally:
             page.close()
 
@@ -55,8 +66,12 @@ def open_pdf(file: BinaryIO, limits: DocumentLimits) -> Iterator[OpenPdf]:
         document = pypdfium2.PdfDocument(file)
     except pypdfium2.PdfiumError as error:
         if error.err_code in _NEEDS_PASSWORD:
-            raise InputError("Encrypted", "the PDF asks for a password; save it without one and upload it again") from error
-        raise InputError("Damaged", "the PDF cannot be opened: its structure is damaged; export it anew") from error
+            raise InputError(
+                "Encrypted", "the PDF asks for a password; save it without one and upload it again"
+            ) from error
+        raise InputError(
+            "Damaged", "the PDF cannot be opened: its structure is damaged; export it anew"
+        ) from error
     try:
         yield OpenPdf(document, limits)
     finally:

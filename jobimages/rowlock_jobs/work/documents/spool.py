@@ -1,4 +1,6 @@
-"""Keeps the texts of pages until all are read, in memory while they are small and in a nameless file beyond."""
+"""Keeps the texts of pages until all are read, in memory while they are small and in a nameless file
+beyond.
+"""
 
 import json
 import tempfile
@@ -9,7 +11,9 @@ _IN_MEMORY_BYTES = 8 * 1024 * 1024
 
 
 class TextSpool:
-    """Extraction takes seconds, so it happens before the transaction: a transaction open that long would hold back VACUUM for everybody."""
+    """Extraction takes seconds, so it happens before the transaction: a transaction open that long would hold
+    back VACUUM for everybody.
+    """
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by __exit__
@@ -29,5 +33,7 @@ class TextSpool:
     def __enter__(self) -> "TextSpool":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._file.close()

@@ -35,7 +35,9 @@ def read_document(cur: Cursor, document_id: str) -> Document | None:
 
 
 def replace_chunks(cur: Cursor, document_id: str, *, pages: int, chunks: Iterable[Chunk]) -> int | None:
-    """Makes the document ready with exactly these chunks and returns their number; None, and nothing written, where the row is gone."""
+    """Makes the document ready with exactly these chunks and returns their number; None, and nothing written,
+    where the row is gone.
+    """
     cur.execute(_sql("make_ready"), {"document_id": document_id, "pages": pages})
     if cur.fetchone() is None:
         return None
@@ -58,8 +60,12 @@ def replace_chunks(cur: Cursor, document_id: str, *, pages: int, chunks: Iterabl
 
 
 def refuse_document(cur: Cursor, document: Document, message: str) -> bool:
-    """Notes why the document cannot be read. False where the row has changed since it was read: then somebody knows better."""
-    cur.execute(_sql("refuse_document"), {"document_id": document.id, "version": document.version, "message": message})
+    """Notes why the document cannot be read. False where the row has changed since it was read: then somebody
+    knows better.
+    """
+    cur.execute(
+        _sql("refuse_document"), {"document_id": document.id, "version": document.version, "message": message}
+    )
     return cur.fetchone() is not None
 
 

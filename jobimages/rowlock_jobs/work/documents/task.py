@@ -24,9 +24,11 @@ class _Reading:
 
 @task("process_document")
 def process_document(run: Run) -> dict[str, object]:
-    """Ingests one document. Arguments: `document_id` (uuid); `job_id` is the ingest row, whose status the RowSource itself writes.
+    """Ingests one document. Arguments: `document_id` (uuid); `job_id` is the ingest row, whose status the
+    RowSource itself writes.
 
-    The result: pages, pages without text (their number, and the first 50), chunks. May be repeated: each time all chunks are replaced.
+    The result: pages, pages without text (their number, and the first 50), chunks. May be repeated: each time
+    all chunks are replaced.
     """
     document = _read(run, _document_id(run.args.get("document_id")))
     try:
@@ -53,7 +55,9 @@ def _read(run: Run, document_id: str) -> Document:
 
 
 def _gone(document_id: str) -> InputError:
-    return InputError("DocumentGone", f"there is no document {document_id} in workshop_documents; it was probably deleted")
+    return InputError(
+        "DocumentGone", f"there is no document {document_id} in workshop_documents; it was probably deleted"
+    )
 
 
 def _ingest(run: Run, document: Document, limits: DocumentLimits) -> dict[str, object]:
@@ -61,13 +65,20 @@ def _ingest(run: Run, document: Document, limits: DocumentLimits) -> dict[str, o
         with open_document(document.storage_url, limits) as file:
             reading = _extract(run, file, spool, limits)
         if len(reading.without_text) == reading.pages:
-            raise InputError("NoText", f"no text found on any of {reading.pages} pages; OCR is not supported yet")
+            raise InputError(
+                "NoText", f"no text found on any of {reading.pages} pages; OCR is not supported yet"
+            )
         with run.transaction() as cur:
             count = replace_chunks(cur, document.id, pages=reading.pages, chunks=chunks_of(spool))
     if count is None:
         raise _gone(document.id)
     named = reading.without_text[:_PAGES_NAMED]
-    return {"pages": reading.pages, "pages_without_text": named, "pages_without_text_count": len(reading.without_text), "chunks": count}
+    return {
+        "pages": reading.pages,
+        "pages_without_text": named,
+        "pages_without_text_count": len(reading.without_text),
+        "chunks": count,
+    }
 
 
 def _extract(run: Run, file: BinaryIO, spool: TextSpool, limits: DocumentLimits) -> _Reading:

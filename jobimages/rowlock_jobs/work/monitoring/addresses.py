@@ -1,4 +1,6 @@
-"""Which addresses a request to a host that a user named may go to. A name is looked up once; who connects uses the answer given here."""
+"""Which addresses a request to a host that a user named may go to. A name is looked up once; who connects
+uses the answer given here.
+"""
 
 import ipaddress
 import socket
@@ -16,14 +18,18 @@ class AddressRefused(Permanent):
 
 
 def checked_addresses(host: str, port: int, *, allow_private: bool) -> list[str]:
-    """The addresses of `host`, in the order to try them; connect to these and never look the name up again, or a second answer slips through.
+    """The addresses of `host`, in the order to try them; connect to these and never look the name up again,
+    or a second answer slips through.
 
-    One refused address refuses the host. AddressRefused; SiteError HostUnknown where the name has no address at the moment.
+    One refused address refuses the host. AddressRefused; SiteError HostUnknown where the name has no address
+    at the moment.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     except (OSError, UnicodeError) as error:
-        raise SiteError("HostUnknown", f"the name {host!r} has no address; check its spelling and the cluster's DNS") from error
+        raise SiteError(
+            "HostUnknown", f"the name {host!r} has no address; check its spelling and the cluster's DNS"
+        ) from error
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     for address in addresses:
         why = refusal(ipaddress.ip_address(address), allow_private=allow_private)
@@ -35,14 +41,18 @@ def checked_addresses(host: str, port: int, *, allow_private: bool) -> list[str]
 def refusal(address: Address, *, allow_private: bool) -> str | None:
     """Why a request may not go to this address, as the end of a sentence; None where it may.
 
-    Link-local addresses are refused always: a cloud's metadata service, with the node's credentials, listens there.
+    Link-local addresses are refused always: a cloud's metadata service, with the node's credentials, listens
+    there.
     """
     plain = _unwrapped(address)
     if plain.is_link_local or plain.is_multicast or plain.is_unspecified:
         return "a link-local, multicast or unspecified address: none of these is ever a service to talk to"
     if plain.is_global or allow_private:
         return None
-    return "a private address: allow private addresses (allow_private) if that service is meant, or correct the name"
+    return (
+        "a private address: allow private addresses (allow_private) if that service is meant, or correct the"
+        " name"
+    )
 
 
 def _unwrapped(address: Address) -> Address:

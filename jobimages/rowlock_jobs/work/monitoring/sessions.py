@@ -1,4 +1,6 @@
-"""One login at one site: its session restored on whatever pod, a full login only where the site asks for one, never two at a time."""
+"""One login at one site: its session restored on whatever pod, a full login only where the site asks for one,
+never two at a time.
+"""
 
 import os
 import time
@@ -26,8 +28,23 @@ _DEFAULT_CONCURRENCY, _DEFAULT_RATE = 2, 2.0
 class SiteSession:
     """What a task may do at a site in a login's name."""
 
-    def __init__(self, run: Run, vault: Vault, settings: MonitoringSettings, process: Process, login: Login, *, by_hand: bool) -> None:
-        self._run, self._vault, self._settings, self._process, self._login = run, vault, settings, process, login
+    def __init__(
+        self,
+        run: Run,
+        vault: Vault,
+        settings: MonitoringSettings,
+        process: Process,
+        login: Login,
+        *,
+        by_hand: bool,
+    ) -> None:
+        self._run, self._vault, self._settings, self._process, self._login = (
+            run,
+            vault,
+            settings,
+            process,
+            login,
+        )
         self._gate = SiteGate(
             run,
             process_id=None if by_hand else process.id,
@@ -40,9 +57,11 @@ class SiteSession:
         self._fetcher: Fetcher | None = None
 
     def do(self, what: Callable[[SiteDriver], R]) -> R:
-        """`what` with a driver that is logged in; once more after a login where the session turns out to be over.
+        """`what` with a driver that is logged in; once more after a login where the session turns out to be
+        over.
 
-        Raises what the driver raises, and NeedsReauth, SiteError (LoginBackingOff, LoginBusy), ProcessStopped.
+        Raises what the driver raises, and NeedsReauth, SiteError (LoginBackingOff, LoginBusy),
+        ProcessStopped.
         """
         if self._fetcher is None and not self._restore():
             self._log_in()
@@ -87,7 +106,11 @@ class SiteSession:
         if self._fetcher is not None:
             self._fetcher.close()
         self._fetcher = Fetcher(
-            self._process.base_url, self._gate, cookies, allow_private=self._settings.allow_private, contact=self._settings.contact
+            self._process.base_url,
+            self._gate,
+            cookies,
+            allow_private=self._settings.allow_private,
+            contact=self._settings.contact,
         )
 
     def _restore(self) -> bool:
@@ -111,16 +134,22 @@ class SiteSession:
                 return False
             login = login_of(self._run, self._login.id)
             if login.state == "needs_reauth":
-                raise NeedsReauth(f"the site refuses login {login.name}: correct name and password in its Secret")
+                raise NeedsReauth(
+                    f"the site refuses login {login.name}: correct name and password in its Secret"
+                )
             if login.wait_seconds > 0:
                 raise SiteError(
-                    "LoginBackingOff", f"login {login.name} was refused; the next try comes later", after_seconds=login.wait_seconds
+                    "LoginBackingOff",
+                    f"login {login.name} was refused; the next try comes later",
+                    after_seconds=login.wait_seconds,
                 )
             if ask(self._run, "login_turn", login_id=login.id, run_id=self._run.id):
                 self._full_login(login)
                 return True
             if time.monotonic() > deadline:
-                raise SiteError("LoginBusy", f"login {login.name} is being logged in by somebody else", after_seconds=5)
+                raise SiteError(
+                    "LoginBusy", f"login {login.name} is being logged in by somebody else", after_seconds=5
+                )
             self._run.check()
             time.sleep(LOOK_SECONDS)
 
@@ -130,14 +159,20 @@ class SiteSession:
                 ask(self._run, "login_turn_end", login_id=login.id)
                 return
             self._open(None)
-            words = Credentials(self._vault.decrypt(login.username_encrypted), self._vault.decrypt(login.password_encrypted))
+            words = Credentials(
+                self._vault.decrypt(login.username_encrypted), self._vault.decrypt(login.password_encrypted)
+            )
             self._driver().login(words)
         except NeedsReauth as refused:
             locked = "locked" in str(refused)
-            ((state, seconds),) = ask(self._run, "login_failed", login_id=login.id, message=str(refused), locked=locked)
+            ((state, seconds),) = ask(
+                self._run, "login_failed", login_id=login.id, message=str(refused), locked=locked
+            )
             if state == "needs_reauth":
                 raise
-            raise SiteError("LoginRefused", f"login {login.name}: {refused}", after_seconds=float(seconds)) from None
+            raise SiteError(
+                "LoginRefused", f"login {login.name}: {refused}", after_seconds=float(seconds)
+            ) from None
         except BaseException:
             ask(self._run, "login_turn_end", login_id=login.id)
             raise
@@ -151,10 +186,17 @@ class SiteSession:
 
 @contextmanager
 def site_session(run: Run, process: Process, login: Login, *, by_hand: bool = False) -> Iterator[SiteSession]:
-    """A use of a login, one of the allowed number. Raises SiteError LoginBusy where none is free for a minute."""
+    """A use of a login, one of the allowed number. Raises SiteError LoginBusy where none is free for a
+    minute.
+    """
     settings = settings_from(os.environ)
     vault = open_vault(settings.keys_file)  # before the use begins: without keys there is none to end
-    _take(run, login, int(process.setting("login_concurrency", _DEFAULT_CONCURRENCY)), None if by_hand else process.id)
+    _take(
+        run,
+        login,
+        int(process.setting("login_concurrency", _DEFAULT_CONCURRENCY)),
+        None if by_hand else process.id,
+    )
     session = SiteSession(run, vault, settings, process, login, by_hand=by_hand)
     try:
         yield session

@@ -1,4 +1,6 @@
-"""The statements of sql/ as functions: values in, records out. Each call is one transaction of the worker role, except where a cursor is handed in."""
+"""The statements of sql/ as functions: values in, records out. Each call is one transaction of the worker
+role, except where a cursor is handed in.
+"""
 
 import json
 from collections.abc import Callable
@@ -20,7 +22,10 @@ def statement(name: str) -> str:
 
 def execute(cur: Any, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
     """All rows of one statement on a cursor; [] where it returns none."""
-    cur.execute(statement(name), {key: json.dumps(value) if isinstance(value, dict) else value for key, value in parameters.items()})
+    cur.execute(
+        statement(name),
+        {key: json.dumps(value) if isinstance(value, dict) else value for key, value in parameters.items()},
+    )
     return list(cur.fetchall()) if cur.description else []
 
 

@@ -1,5 +1,6 @@
--- Domain tables for documents. A table that is there already is somebody's own: it stays exactly as it is, indexes and triggers included.
--- Not named here: other tables and columns of the systems these came from; Rowlock reads and writes only what follows.
+-- Domain tables for documents. A table that is there already is somebody's own: it stays exactly as it is, indexes and
+-- triggers included. Not named here: other tables and columns of the systems these came from; Rowlock reads and writes
+-- only what follows.
 
 -- Keeps updated_at true whoever writes.
 create or replace function rowlock_domain.touch_updated_at() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -8,7 +9,8 @@ begin
   return new;
 end $$;
 
--- Trigram search (parts of words) is a comfort; word search works without it, so a login that may not create extensions goes on.
+-- Trigram search (parts of words) is a comfort; word search works without it, so a login that may not create extensions
+-- goes on.
 do $$
 begin
   create extension if not exists pg_trgm;

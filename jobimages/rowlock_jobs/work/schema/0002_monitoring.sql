@@ -1,5 +1,6 @@
--- Domain tables for the monitoring of articles. Tables of the system these came from are kept as they are and get the columns they lack; every id is
--- a uuid there, so nothing here refers to the `users` of the documents, whose ids are numbers.
+-- Domain tables for the monitoring of articles. Tables of the system these came from are kept as they are and get the
+-- columns they lack; every id is a uuid there, so nothing here refers to the `users` of the documents, whose ids are
+-- numbers.
 
 do $$
 begin

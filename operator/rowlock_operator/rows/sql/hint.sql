@@ -7,7 +7,8 @@ select pg_backend_pid()
 set idle_session_timeout = 0; listen rowlock
 
 -- name: ask
--- Held while a NOTIFY is wanted; not had at once (somebody who found it free still has its shared side): asked again at the next pause.
+-- Held while a NOTIFY is wanted; not had at once (somebody who found it free still has its shared side): asked again at
+-- the next pause.
 select pg_try_advisory_lock(7700, 3)
 
 -- name: ask_no_more

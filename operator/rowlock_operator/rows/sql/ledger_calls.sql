@@ -43,7 +43,8 @@ update rowlock.source set trouble = null where trouble is not null and id <> all
 select name from rowlock.source where retired_at is null
 
 -- name: left_over
--- Sources that nobody feeds here and that have runs, or outcomes to write. One probe of the index a source, however many runs each has.
+-- Sources that nobody feeds here and that have runs, or outcomes to write. One probe of the index a source, however
+-- many runs each has.
 with recursive taken as (
   (select source_id from rowlock.active where source_id > 0 order by source_id limit 1)
   union all
@@ -52,7 +53,8 @@ select s.id, s.name, s.queue_id, s.spec, s.retired_at is not null
   from rowlock.source s where s.id in (select source_id from taken union all select source_id from rowlock.outbox) and s.id <> all(%(served)s)
 
 -- name: abandon
--- What waits of a source whose RowSource and table are both gone: no row is left that could be run, or told its outcome.
+-- What waits of a source whose RowSource and table are both gone: no row is left that could be run, or told its
+-- outcome.
 with waiting as (
   select rowlock.cancel_v1(array(select id from rowlock.active where source_id = %(source)s and state in ('pending', 'queued')
                                   order by id limit %(n)s), 'SourceRowDeleted') as n),
@@ -103,7 +105,8 @@ select queue_id, count(*) filter (where state = 'queued'), count(*) filter (wher
   from rowlock.active where claimed_at is not null group by queue_id
 
 -- name: stale_claims
--- Claimed, not started, for longer than it should take: the transport may have lost them. A page, behind that of the pass before.
+-- Claimed, not started, for longer than it should take: the transport may have lost them. A page, behind that of the
+-- pass before.
 select a.id::text, a.attempt, a.queue_id, a.state, a.claimed_at::text from rowlock.active a
  where a.claimed_at is not null and a.claimed_at < clock_timestamp() - make_interval(secs => %(seconds)s) and a.state in ('queued', 'launching')
    and (%(at)s is null or (a.claimed_at, a.id) > (%(at)s::timestamptz, %(id)s::uuid))
@@ -128,7 +131,8 @@ select rowlock.pass_over_v1(%(ids)s::uuid[], %(attempts)s::int[], %(seconds)s)
 select rowlock.cancel_v1(%(ids)s::uuid[], %(reason)s)
 
 -- name: start_for_kubernetes
--- The start fence, held by the operator for a kube job of contract Exit. The kube job's uid is the token, runner 0 is Kubernetes.
+-- The start fence, held by the operator for a kube job of contract Exit. The kube job's uid is the token, runner 0 is
+-- Kubernetes.
 select id::text, task, args from rowlock.start_v1(array[%(id)s::uuid], array[%(attempt)s], 0, %(token)s::uuid)
 
 -- name: finish
@@ -142,7 +146,8 @@ select a.id::text, a.attempt, a.task, coalesce(a.args, p.args), a.source_key,
   from rowlock.active a left join rowlock.payload p on p.id = a.id where a.id = any(%(ids)s::uuid[]) and a.state = 'launching'
 
 -- name: jobs_in_hand
--- Every run that has or should have a kube job, with what the launcher must know to end it; also those whose WorkQueue was made anew in mode Workers.
+-- Every run that has or should have a kube job, with what the launcher must know to end it; also those whose WorkQueue
+-- was made anew in mode Workers.
 select a.id::text, a.attempt, a.queue_id, a.state, a.cancel, a.token::text,
        least(1e9, greatest(0, extract(epoch from clock_timestamp()) - extract(epoch from a.claimed_at)))::float8, a.runner, q.deleted or q.mode <> 'Jobs',
        coalesce(a.failure->>'started' = 'false', false)
@@ -210,17 +215,19 @@ select q.name, d.state, count(*), coalesce(array_agg(least(1e9, greatest(0, extr
   left join rowlock.queue q on q.id = d.queue_id group by 1, 2
 
 -- name: outbox_sources
--- Sources with outcomes to write back: asked once, so that idle ones cost nothing. Whether one is due, how many are held, and one of these.
+-- Sources with outcomes to write back: asked once, so that idle ones cost nothing. Whether one is due, how many are
+-- held, and one of these.
 select source_id, bool_or(next_try is null or next_try <= clock_timestamp()), count(*) filter (where why is not null),
        min('row ' || left(source_key, 100) || ': ' || why)
   from rowlock.outbox group by source_id
 
 -- name: bound
--- First in every transaction. Whoever is frozen or cut off between two statements would keep its locks, the claimer's among them, for as long as TCP
--- believes in it (two hours); and whoever waits for somebody's lock gives up, says so and comes again, so that no thread and no connection hangs for as long
--- as it is held. `local`, because PgBouncer lends the session to others.
--- The rest is what our statements rely on, whatever a role or a database has set (ALTER ROLE ... SET): only our own bounds end them, and the values of
--- a row are the same from one session to the next. The isolation is in each BEGIN. All of it in one round trip.
+-- First in every transaction. Whoever is frozen or cut off between two statements would keep its locks, the claimer's
+-- among them, for as long as TCP believes in it (two hours); and whoever waits for somebody's lock gives up, says so
+-- and comes again, so that no thread and no connection hangs for as long as it is held. `local`, because PgBouncer
+-- lends the session to others. The rest is what our statements rely on, whatever a role or a database has set (ALTER
+-- ROLE ... SET): only our own bounds end them, and the values of a row are the same from one session to the next. The
+-- isolation is in each BEGIN. All of it in one round trip.
 set local idle_in_transaction_session_timeout = '10s'; set local lock_timeout = '5s'; set local statement_timeout = 0;
 set local timezone = 'UTC'; set local datestyle = 'ISO, MDY'; set local intervalstyle = 'postgres'; set local bytea_output = 'hex';
 set local extra_float_digits = 1; set local array_nulls = on; set local quote_all_identifiers = off; set local transform_null_equals = off
@@ -230,9 +237,9 @@ set local extra_float_digits = 1; set local array_nulls = on; set local quote_al
 set local transaction_timeout = 0
 
 -- name: holders
--- Sessions that hold the claimer's lock, or what a session of an operator has waited for for a while, or a table of the ledger against writers (whoever
--- feeds from a user's table waits only a second); no text of a statement. Another role's
--- sessions show little of themselves to a login without pg_read_all_stats. Pid 0: a prepared transaction.
+-- Sessions that hold the claimer's lock, or what a session of an operator has waited for for a while, or a table of the
+-- ledger against writers (whoever feeds from a user's table waits only a second); no text of a statement. Another
+-- role's sessions show little of themselves to a login without pg_read_all_stats. Pid 0: a prepared transaction.
 select h.pid, a.usename::text, a.application_name, host(a.client_addr), extract(epoch from clock_timestamp() - a.xact_start)::float8, a.state,
        to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'), to_char(a.xact_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'), h.what
   from (select l.pid, 'the claimer''s lock (advisory 7700, 1)' as what, 1 as rank from pg_locks l
@@ -253,7 +260,8 @@ select h.pid, a.usename::text, a.application_name, host(a.client_addr), extract(
  where h.pid <> pg_backend_pid() order by h.rank, h.pid
 
 -- name: table_holders
--- Sessions that hold the migration's lock, or any lock on a table of the ledger, for a while: what a migration may wait for.
+-- Sessions that hold the migration's lock, or any lock on a table of the ledger, for a while: what a migration may wait
+-- for.
 select l.pid, a.usename::text, a.application_name, host(a.client_addr), extract(epoch from clock_timestamp() - a.xact_start)::float8, a.state,
        to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'), to_char(a.xact_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
        min(case when l.locktype = 'advisory' then 'the lock of migrations (advisory 7700, 2)' else 'a lock on ' || l.relation::regclass end)

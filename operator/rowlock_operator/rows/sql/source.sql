@@ -1,6 +1,7 @@
 -- name: claim
--- Moves up to n pending rows of a user's table into the ledger and marks them. Only rows that became runs are marked, and keys with an active run are left
--- out: a row which its user sets back to pending while its run is active is neither lost nor run twice at once.
+-- Moves up to n pending rows of a user's table into the ledger and marks them. Only rows that became runs are marked,
+-- and keys with an active run are left out: a row which its user sets back to pending while its run is active is
+-- neither lost nor run twice at once.
 {in_order}
 with {batch} as materialized (
   select {new_id} as id, t.{key} as native_key, t.{key}::text collate "default" as source_key, {args} as args, {fairness} as fairness_key, {limits} as limits, {was} as was,
@@ -26,7 +27,8 @@ select (select count(*) from i), (select source_key from c order by native_key d
        (select count(*) from {batch}) - (select count(*) from c)
 
 -- name: bounded
--- A throttled key takes no more places than it may have waiting: its further rows stay in the table, locked to the end of this statement, and that is all.
+-- A throttled key takes no more places than it may have waiting: its further rows stay in the table, locked to the end
+-- of this statement, and that is all.
 c as materialized (
   select f.* from (select e.*, row_number() over (partition by e.fairness_key order by e.place) as nth
                      from (select b.*, row_number() over () as place from batch b) e) f
@@ -52,20 +54,22 @@ select t.{key}::text collate "default" from {table} t
  order by {order} limit 1 {lock}
 
 -- name: in_order
--- Where an index has the rows in order, they are read in order, whatever the statistics say of how many wait: 103 ms a batch without it where
--- a table was empty when it was last looked at.
+-- Where an index has the rows in order, they are read in order, whatever the statistics say of how many wait: 103 ms a
+-- batch without it where a table was empty when it was last looked at.
 set local enable_sort = off; set local enable_bitmapscan = off;
 
 -- name: lock
 for update of t skip locked
 
 -- name: mark_status
--- By the key as text, cast back: a join with what was taken would compare each with each, since nothing is known of how many there are.
+-- By the key as text, cast back: a join with what was taken would compare each with each, since nothing is known of how
+-- many there are.
 marked as (update {table} t set {status} = %(claimed)s from i where t.{key} = i.source_key::{key_type} returning t.{status}::text as status),
 
 -- name: to_check
--- Keys of rows to look at again, where the mark of one did not take, or where something may undo it that RETURNING does not see: a trigger after the
--- update or instead of it, a rule, a view that the row leaves, a partition's own trigger. An ordinary table without any costs two look-ups.
+-- Keys of rows to look at again, where the mark of one did not take, or where something may undo it that RETURNING does
+-- not see: a trigger after the update or instead of it, a rule, a view that the row leaves, a partition's own trigger.
+-- An ordinary table without any costs two look-ups.
 case when (select count(*) from marked where status = %(claimed)s) <> (select count(*) from i)
        or exists (select from pg_catalog.pg_class r where r.oid = {regclass} and (r.relkind <> 'r' or r.relhasrules or r.relrowsecurity or r.relhassubclass))
        or exists (select from pg_catalog.pg_trigger g where g.tgrelid = {regclass} and not g.tgisinternal and g.tgtype & 16 <> 0)
@@ -83,8 +87,9 @@ update {table} t set {status} = %(claimed)s where t.{key} = any(%(keys)s::{key_t
 select k.key, t.{key} is not null, t.{status}::text from unnest(%(keys)s::text[]) k(key) left join {table} t on t.{key} = k.key::{key_type}
 
 -- name: remember_key
--- Before the run is made, and only what is remembered here for the first time (or outdated) becomes one: another dispatcher may have taken the row after our
--- picture of the table, and its run may have ended by now, so that neither the picture nor the key of an active run would stop us.
+-- Before the run is made, and only what is remembered here for the first time (or outdated) becomes one: another
+-- dispatcher may have taken the row after our picture of the table, and its run may have ended by now, so that neither
+-- the picture nor the key of an active run would stop us.
 remembered as (
   insert into rowlock.seen as s (source_id, key, version, taken_at) select %(source)s, c.source_key, c.version, statement_timestamp() from c
     on conflict (source_id, key) do update set version = excluded.version, taken_at = excluded.taken_at where {outdated}
@@ -108,8 +113,9 @@ s.taken_at <= statement_timestamp() - make_interval(secs => {seconds})
 where c.source_key in (select key from remembered)
 
 -- name: inactive
--- Keys are compared in the collation of the ledger's own indexes, whatever that of the column: with another one each look would read all runs of the source.
--- Asked row by row, whatever the planner thinks of the number of runs: a join would read all runs of the source for each batch.
+-- Keys are compared in the collation of the ledger's own indexes, whatever that of the column: with another one each
+-- look would read all runs of the source. Asked row by row, whatever the planner thinks of the number of runs: a join
+-- would read all runs of the source for each batch.
 (select true from rowlock.active a where a.source_id = %(source)s and a.source_key = t.{key}::text collate "default" limit 1) is null
 
 -- name: new_id
@@ -120,7 +126,8 @@ where c.source_key in (select key from remembered)
 and not exists (select from rowlock.seen s where s.source_id = %(source)s and s.key = t.{key}::text collate "default" and not coalesce({outdated}, false))
 
 -- name: behind_cursor
--- The cursor is a shortcut: it misses rows that commit late with a small key, so a look without it follows now and then.
+-- The cursor is a shortcut: it misses rows that commit late with a small key, so a look without it follows now and
+-- then.
 and (%(cursor)s is null or t.{key} > %(cursor)s)
 
 -- name: unsaturated
@@ -128,7 +135,8 @@ and (%(cursor)s is null or t.{key} > %(cursor)s)
 and not ({fairness} = any(%(saturated)s::text[]))
 
 -- name: prefilter
--- Without an index for the order, sort keys only (bounded by the limit) and lock these; sorting whole rows under a lock would sort the table.
+-- Without an index for the order, sort keys only (bounded by the limit) and lock these; sorting whole rows under a lock
+-- would sort the table.
 and t.{key} = any(array(select t.{key} from {table} t
    where ({pending}) {unseen} {takeable} and not exists (select from rowlock.active a where a.source_id = %(source)s and a.source_key = t.{key}::text collate "default") {unsaturated} order by {order} limit %(n)s))
 
@@ -141,7 +149,8 @@ explain (format json) select t.{key} from {table} t where ({pending}) order by {
 select %(source)s, exists (select from {table} t where ({pending}) {unseen} {takeable})
 
 -- name: poll
--- Before the branches: fetched in steps, so that one that takes too long does not take the answers of the others with it.
+-- Before the branches: fetched in steps, so that one that takes too long does not take the answers of the others with
+-- it.
 declare rowlock_poll no scroll cursor for
 
 -- name: fetch
@@ -152,7 +161,8 @@ fetch %(n)s from rowlock_poll
 select count(*) from (select from {table} t where ({pending}) {unseen} limit %(cap)s) x
 
 -- name: left_out
--- Pending rows that cannot become runs: how many have no key, how many are too large, in how many a key is too long. Capped.
+-- Pending rows that cannot become runs: how many have no key, how many are too large, in how many a key is too long.
+-- Capped.
 select count(*) filter (where x.keyless), count(*) filter (where x.large), count(*) filter (where x.long)
   from (select {keyless} as keyless, {large} as large, {long} as long from {table} t
          where ({pending}) {unseen} and ({keyless} or {large} or {long}) limit %(cap)s) x
@@ -166,7 +176,8 @@ select source_id, fairness_key, count(*) from rowlock.active where source_id = a
 select forgets from rowlock.source where id = %(source)s
 
 -- name: note_versions
--- The next remembered keys get the present version of their row, where none of this column was noted: they were taken without, or by another column.
+-- The next remembered keys get the present version of their row, where none of this column was noted: they were taken
+-- without, or by another column.
 with page as (select key from rowlock.seen where source_id = %(source)s and key > %(after)s order by key limit %(n)s),
 noted as (
   update rowlock.seen s set version = {version} from page p join {table} t on t.{key} = p.key::{key_type}
@@ -174,7 +185,8 @@ noted as (
 select max(key), count(*), (select count(*) from noted) from page
 
 -- name: marks
--- The next rows in the order of the key, whatever indexes the table has: the last key, how many, and those that carry our mark and that nobody holds.
+-- The next rows in the order of the key, whatever indexes the table has: the last key, how many, and those that carry
+-- our mark and that nobody holds.
 with page as materialized (
   select t.{key} as key, t.{status}::text as status from {table} t where t.{key} is not null and {after} order by t.{key} limit %(n)s)
 select (select p.key::text from page p order by p.key desc limit 1), (select count(*) from page),
@@ -184,7 +196,8 @@ select (select p.key::text from page p order by p.key desc limit 1), (select cou
 select p.{key}::text from {table} p where p.{key} = any(%(keys)s::text[]::{key_type}[]) and p.{status}::text = %(claimed)s and {unheld}
 
 -- name: unheld
--- Neither an active run nor an outcome on its way, of any source of this table: another name or generation of it may hold the row.
+-- Neither an active run nor an outcome on its way, of any source of this table: another name or generation of it may
+-- hold the row.
 not exists (select from rowlock.active a where a.source_key = p.{held_key}::text collate "default" and a.source_id = any(%(same)s))
 and not exists (select from rowlock.outbox o where md5(o.source_key) = md5(p.{held_key}::text) and o.source_id = any(%(same)s))
 
@@ -201,12 +214,13 @@ select id::text, source_key from rowlock.active
 select k.key from unnest(%(keys)s::text[]) k(key) where not exists (select from {table} t where t.{key} = k.key::{key_type})
 
 -- name: lock_rows
--- What the rows say, and nobody changes them from now on; those that somebody else holds are left out. Not FOR UPDATE: who only refers to a row (a foreign
--- key) does not keep us from writing its status.
+-- What the rows say, and nobody changes them from now on; those that somebody else holds are left out. Not FOR UPDATE:
+-- who only refers to a row (a foreign key) does not keep us from writing its status.
 select k.key, t.{status}::text from unnest(%(keys)s::text[]) k(key) join {table} t on t.{key} = k.key::{key_type} for no key update of t skip locked
 
 -- name: write_back
--- Outcomes into the user's status column. The rows are locked and were looked at; the condition once more is for a row that a view shows twice.
+-- Outcomes into the user's status column. The rows are locked and were looked at; the condition once more is for a row
+-- that a view shows twice.
 update {table} t set {status} = w.value::{status_type} {error}
   from (select k.key::{key_type} as key, k.value, k.error, k.requeued
           from unnest(%(keys)s::text[], %(values)s::text[], %(errors)s::text[], %(requeued)s::bool[]) k(key, value, error, requeued)) w
@@ -225,8 +239,9 @@ select rowlock.outbox_settle_v1(%(ids)s::bigint[], %(runs)s::uuid[], %(whys)s::t
 select rowlock.outbox_hold_v1(%(ids)s::bigint[], %(why)s, %(first)s, %(longest)s, %(quiet)s)
 
 -- name: patience
--- Neither somebody else's lock on one table nor a statement that reads all of it must hold up the others. What we write hints at nothing, and an estimate
--- that is wrong starts no compiler. All of it `local`, because PgBouncer lends the session to others.
+-- Neither somebody else's lock on one table nor a statement that reads all of it must hold up the others. What we write
+-- hints at nothing, and an estimate that is wrong starts no compiler. All of it `local`, because PgBouncer lends the
+-- session to others.
 set local lock_timeout = %(lock_ms)s; set local statement_timeout = %(statement_ms)s; set local rowlock.hint = off; set local jit = off
 
 -- name: remember
@@ -241,8 +256,8 @@ select c.oid, c.relkind, c.reltuples, current_user::text, has_schema_privilege(n
   from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = %(schema)s and c.relname = %(table)s
 
 -- name: attributes
--- The seventh: nothing bounds its values (enums, numbers, times and ranges are small whatever they hold). The eighth: it can be written, if need be
--- by a trigger INSTEAD OF UPDATE (bits 64 and 16).
+-- The seventh: nothing bounds its values (enums, numbers, times and ranges are small whatever they hold). The eighth:
+-- it can be written, if need be by a trigger INSTEAD OF UPDATE (bits 64 and 16).
 select a.attname, format_type(a.atttypid, a.atttypmod), a.attnum, a.attnotnull, a.attgenerated <> '', t.typcategory = 'S',
        t.typlen = -1 and a.atttypmod = -1 and t.typcategory in ('S', 'U', 'A', 'C'),
        pg_column_is_updatable(a.attrelid, a.attnum, false) or exists (select from pg_trigger g where g.tgrelid = a.attrelid and g.tgtype & 80 = 80),
@@ -266,7 +281,8 @@ select pg_get_expr(conbin, conrelid) from pg_constraint where conrelid = %(oid)s
 select rulename::text, is_instead and ev_qual = '<>' from pg_rewrite where ev_class = %(oid)s and ev_type = '2' and ev_enabled <> 'D' order by 2 desc, 1
 
 -- name: marked_visible
--- The plan of a look for marked rows; where the view's own condition excludes them, the planner says so (it reads nothing).
+-- The plan of a look for marked rows; where the view's own condition excludes them, the planner says so (it reads
+-- nothing).
 set local constraint_exclusion = on;
 explain (format json) select from {table} t where t.{status} = %(claimed)s::{status_type}
 

@@ -8,7 +8,9 @@ from rowlock_jobs.addresses import read_database_address
 if os.environ.get("SHOP_DRIVER") == "psycopg2":
     sys.modules["psycopg"] = None  # type: ignore[assignment]  # as in an image that has only the other one
 
-_address = read_database_address(os.environ.get("SHOP_DATABASE_URL") or os.environ["ROWLOCK_DATABASE_URL"]).parameters
+_address = read_database_address(
+    os.environ.get("SHOP_DATABASE_URL") or os.environ["ROWLOCK_DATABASE_URL"]
+).parameters
 SECRET_KEY = "of a test"
 INSTALLED_APPS = ["tests.integration.jobs.shop"]
 USE_TZ = True

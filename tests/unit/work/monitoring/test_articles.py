@@ -32,7 +32,10 @@ def test_without_paragraphs_the_text_to_be_spoken_counts() -> None:
     ("html", "missing"),
     [
         (REDESIGNED, "h1"),
-        (ARTICLE.replace(" von Cleo", "").replace("Ritter von Burg", "Ritter").replace("  von Cleo", ""), "h1"),
+        (
+            ARTICLE.replace(" von Cleo", "").replace("Ritter von Burg", "Ritter").replace("  von Cleo", ""),
+            "h1",
+        ),
         (ARTICLE.replace('class="article"', 'class="story"'), ".article"),
         (ARTICLE.replace("highlight-target", "body"), "highlight-target"),
         ("", "h1"),
@@ -50,7 +53,9 @@ def test_the_token_is_the_comment_forms_and_not_the_navigations() -> None:
     assert articles.form_token(ARTICLE, "17") == "token-of-the-form"
 
 
-@pytest.mark.parametrize("html", [SPOKEN, ARTICLE.replace("token-of-the-form", "")], ids=["no form", "no token"])
+@pytest.mark.parametrize(
+    "html", [SPOKEN, ARTICLE.replace("token-of-the-form", "")], ids=["no form", "no token"]
+)
 def test_without_a_form_nobody_can_comment(html: str) -> None:
     with pytest.raises(SiteError) as raised:
         articles.form_token(html, "17")

@@ -37,7 +37,9 @@ def test_a_card_is_read_with_all_that_it_shows() -> None:
     )
 
 
-@pytest.mark.parametrize(("tab", "ids"), [("alle", ["901", "902", "900"]), ("38", ["901"]), ("home", ["903"]), ("39", [])])
+@pytest.mark.parametrize(
+    ("tab", "ids"), [("alle", ["901", "902", "900"]), ("38", ["901"]), ("home", ["903"]), ("39", [])]
+)
 def test_only_the_articles_of_the_tab_are_listed(tab: str, ids: list[str]) -> None:
     assert [ref.id for ref in listed(PUPIL, tab)] == ids
 
@@ -65,7 +67,12 @@ def test_a_task_that_the_site_does_not_offer_is_an_error() -> None:
 
 def test_teachers_see_a_table_and_its_rows_are_the_same_articles() -> None:
     first, second = listed(TEACHER)
-    assert (first.id, first.title, first.author, first.status) == ("901", "Der Drache & das Tal", "Anna von Arx", "publiziert")
+    assert (first.id, first.title, first.author, first.status) == (
+        "901",
+        "Der Drache & das Tal",
+        "Anna von Arx",
+        "publiziert",
+    )
     assert second.published_at == datetime(2026, 1, 31, 23, tzinfo=UTC)
     assert second.status == "entwurf"
 
@@ -84,7 +91,9 @@ def test_teachers_see_a_table_and_its_rows_are_the_same_articles() -> None:
     ],
     ids=["all", "pane", "list", "card", "title", "link", "columns", "empty page"],
 )
-def test_a_changed_layout_is_an_error_that_names_what_is_missing_never_an_empty_list(html: str, missing: str) -> None:
+def test_a_changed_layout_is_an_error_that_names_what_is_missing_never_an_empty_list(
+    html: str, missing: str
+) -> None:
     error = refusal(html)
     assert error.reason == "LayoutChanged"
     assert missing in str(error)
@@ -102,7 +111,16 @@ def test_a_changed_layout_is_an_error_that_names_what_is_missing_never_an_empty_
         (ArticleFilter(search="Einhorn"), []),
         (ArticleFilter(limit=1), ["901"]),
     ],
-    ids=["newest, without date last", "oldest, without date last", "title", "site", "search", "umlaut", "no hit", "limit"],
+    ids=[
+        "newest, without date last",
+        "oldest, without date last",
+        "title",
+        "site",
+        "search",
+        "umlaut",
+        "no hit",
+        "limit",
+    ],
 )
 def test_search_order_and_limit(wanted: ArticleFilter, ids: list[str]) -> None:
     assert [ref.id for ref in chosen(listed(PUPIL), wanted)] == ids

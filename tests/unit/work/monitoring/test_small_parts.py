@@ -30,7 +30,16 @@ def test_german_dates_are_read_in_swiss_time(text: str, moment: tuple[int, ...])
 
 
 @pytest.mark.parametrize(
-    "text", ["", "gestern", "vor 3 Stunden", "31.02.2026", "28. Brumaire 2026", "28.13.2026", "28.01.2026 um 25:00 Uhr"]
+    "text",
+    [
+        "",
+        "gestern",
+        "vor 3 Stunden",
+        "31.02.2026",
+        "28. Brumaire 2026",
+        "28.13.2026",
+        "28.01.2026 um 25:00 Uhr",
+    ],
 )
 def test_what_is_no_date_is_none(text: str) -> None:
     assert german_date(text) is None
@@ -84,12 +93,22 @@ def test_an_unknown_charset_is_read_as_utf_8() -> None:
 
 
 def test_cookies_survive_their_way_through_json() -> None:
-    cookies = Cookies((StoredCookie("sessionid", "s3cret", "m.example", "/", 1_800_000_000, secure=True),), csrf="t0ken")
+    cookies = Cookies(
+        (StoredCookie("sessionid", "s3cret", "m.example", "/", 1_800_000_000, secure=True),), csrf="t0ken"
+    )
     assert Cookies.from_json(cookies.to_json()) == cookies
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"cookies": [1], "csrf": null}', '{"cookies": [{"name": "s3cret"}], "csrf": null}', "s3cret"]
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"cookies": [1], "csrf": null}',
+        '{"cookies": [{"name": "s3cret"}], "csrf": null}',
+        "s3cret",
+    ],
 )
 def test_stored_cookies_that_cannot_be_read_are_an_error_that_does_not_quote_them(text: str) -> None:
     with pytest.raises(ValueError) as raised:
@@ -99,7 +118,9 @@ def test_stored_cookies_that_cannot_be_read_are_an_error_that_does_not_quote_the
 
 
 def test_credentials_and_cookies_show_no_secret() -> None:
-    shown = repr(Credentials("ada", "pw-ada")) + repr(Cookies((StoredCookie("sessionid", "s3cret"),), csrf="t0ken"))
+    shown = repr(Credentials("ada", "pw-ada")) + repr(
+        Cookies((StoredCookie("sessionid", "s3cret"),), csrf="t0ken")
+    )
     assert not [secret for secret in ("'ada'", "pw-ada", "s3cret", "t0ken") if secret in shown]
 
 

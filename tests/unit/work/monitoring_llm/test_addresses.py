@@ -34,14 +34,25 @@ def test_private_addresses_are_open_only_where_they_are_allowed(address: str) ->
 
 
 @pytest.mark.parametrize(
-    "address", ["169.254.169.254", "fe80::1", "0.0.0.0", "::", "224.0.0.1", "::ffff:169.254.169.254", "::169.254.169.254"]
+    "address",
+    [
+        "169.254.169.254",
+        "fe80::1",
+        "0.0.0.0",
+        "::",
+        "224.0.0.1",
+        "::ffff:169.254.169.254",
+        "::169.254.169.254",
+    ],
 )
 def test_a_metadata_service_is_never_reached(address: str) -> None:
     assert refusal(ipaddress.ip_address(address), allow_private=True)
 
 
 def test_a_name_that_leads_home_is_refused_with_the_address_and_the_remedy() -> None:
-    with pytest.raises(AddressRefused, match=r"'localhost' leads to (127\.0\.0\.1|::1), a private address: allow private") as caught:
+    with pytest.raises(
+        AddressRefused, match=r"'localhost' leads to (127\.0\.0\.1|::1), a private address: allow private"
+    ) as caught:
         checked_addresses("localhost", 80, allow_private=False)
     assert (caught.value.reason, caught.value.permanent) == ("AddressRefused", True)
 

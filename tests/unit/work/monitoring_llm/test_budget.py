@@ -18,14 +18,19 @@ from rowlock_jobs.work.monitoring.llm.usage import Meter, Usage, estimated_token
     ],
     ids=["no limit", "one token left", "tokens spent", "one comment left", "comments spent", "both spent"],
 )
-def test_comments_are_begun_while_the_budget_lasts(budget: Budget, tokens: int, comments: int, reason: str) -> None:
+def test_comments_are_begun_while_the_budget_lasts(
+    budget: Budget, tokens: int, comments: int, reason: str
+) -> None:
     decision = may_generate(budget, tokens=tokens, comments=comments)
     assert (decision.allowed, decision.reason) == (reason == "", reason)
 
 
 def test_a_spent_budget_says_what_to_change() -> None:
     decision = may_generate(Budget(max_tokens=50_000), tokens=51_234, comments=9)
-    assert decision.sentence == "the process has used 51,234 of 50,000 tokens: raise llm.limits.maxTokens, or stop the process"
+    assert (
+        decision.sentence
+        == "the process has used 51,234 of 50,000 tokens: raise llm.limits.maxTokens, or stop the process"
+    )
 
 
 @pytest.mark.parametrize("wrong", [{"max_tokens": 0}, {"max_comments": -1}])
@@ -37,8 +42,12 @@ def test_a_budget_of_nothing_is_refused(wrong: dict[str, int]) -> None:
 def test_all_answers_of_a_run_are_added_up() -> None:
     meter = Meter()
     meter.add(Usage(prompt_tokens=100, completion_tokens=20, ms=300, model="m-1-2026", requests=1))
-    meter.add(Usage(prompt_tokens=130, completion_tokens=30, ms=200, model="m-1-2026", requests=1, estimated=True))
-    assert meter.usage == Usage(prompt_tokens=230, completion_tokens=50, ms=500, model="m-1-2026", requests=2, estimated=True)
+    meter.add(
+        Usage(prompt_tokens=130, completion_tokens=30, ms=200, model="m-1-2026", requests=1, estimated=True)
+    )
+    assert meter.usage == Usage(
+        prompt_tokens=230, completion_tokens=50, ms=500, model="m-1-2026", requests=2, estimated=True
+    )
     assert meter.usage.tokens == 280
 
 

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowlock_jobs.work.monitoring.llm.comment import DEFAULT_PREFIX, CommentRefused, CommentRules, compose, unique_share, without_prefix
+from rowlock_jobs.work.monitoring.llm.comment import (
+    DEFAULT_PREFIX,
+    CommentRefused,
+    CommentRules,
+    compose,
+    unique_share,
+    without_prefix,
+)
 from rowlock_jobs.work.monitoring.sites.disclosure import DisclosedText
 
 RULES = CommentRules()
@@ -53,7 +60,9 @@ def test_what_is_composed_is_what_a_site_driver_takes() -> None:
 
 
 def test_paragraphs_and_line_ends_are_kept() -> None:
-    assert compose(f"{GOOD}\n\n\nUnd der Schluss?\nToll.", RULES).html.endswith("hat.</p><p>Und der Schluss?<br>Toll.</p>")
+    assert compose(f"{GOOD}\n\n\nUnd der Schluss?\nToll.", RULES).html.endswith(
+        "hat.</p><p>Und der Schluss?<br>Toll.</p>"
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,7 +97,9 @@ def test_rules_that_no_comment_can_meet_do_not_exist(wrong: dict[str, float]) ->
         CommentRules(**wrong)
 
 
-@pytest.mark.parametrize("text", ["", "  \n ", "<p></p>", "...", "null", "N/A", "Kein Kommentar.", DEFAULT_PREFIX, "\u200b\u200b"])
+@pytest.mark.parametrize(
+    "text", ["", "  \n ", "<p></p>", "...", "null", "N/A", "Kein Kommentar.", DEFAULT_PREFIX, "\u200b\u200b"]
+)
 def test_nothing_is_refused_as_empty(text: str) -> None:
     assert refused(text).reason == "Empty"
 
@@ -114,7 +125,10 @@ def test_a_model_that_declines_is_not_posted(text: str) -> None:
     [
         "Leider konnte Tim seinem Freund nicht helfen, und das hat mich beim Lesen richtig traurig gemacht.",
         "Als KI habe ich keinen Hund, aber deine Geschichte hat mir gezeigt, wie schön das sein muss.",
-        "Schade, dass der Ausflug zu Ende war! Ich kann nicht genug davon lesen, wie ihr durch den Wald gelaufen seid.",
+        (
+            "Schade, dass der Ausflug zu Ende war! Ich kann nicht genug davon lesen, wie ihr durch den Wald"
+            " gelaufen seid."
+        ),
     ],
 )
 def test_sad_words_alone_are_no_refusal(text: str) -> None:
@@ -134,7 +148,9 @@ def test_the_longest_comment_counts_with_its_prefix() -> None:
     assert refused(GOOD + "!", rules).reason == "TooLong"
 
 
-@pytest.mark.parametrize("text", ["schön " * 40, "Das ist toll. Das ist toll. " * 4, f"{GOOD} " * 5, "eins zwei " * 20])
+@pytest.mark.parametrize(
+    "text", ["schön " * 40, "Das ist toll. Das ist toll. " * 4, f"{GOOD} " * 5, "eins zwei " * 20]
+)
 def test_a_model_that_goes_round_in_circles_is_refused(text: str) -> None:
     assert refused(text).reason == "Repetitive"
 
@@ -189,7 +205,11 @@ def test_whatever_is_written_only_our_own_tags_are_in_the_html(text: str) -> Non
         return
     assert set(re.findall(r"<[^>]*>?", made.html)) <= {"<p>", "</p>", "<br>"}
     assert made.html.startswith(f"<p>{DEFAULT_PREFIX} ")
-    assert html.unescape(re.sub(r"</?p>|<br>", "", made.html)).split() == made.text.split() or "<br>" in made.html or "</p><p>" in made.html
+    assert (
+        html.unescape(re.sub(r"</?p>|<br>", "", made.html)).split() == made.text.split()
+        or "<br>" in made.html
+        or "</p><p>" in made.html
+    )
 
 
 @given(st.text(st.characters(codec=None), max_size=300))

@@ -11,7 +11,10 @@ SETTINGS = LlmSettings(provider="openai", model="m-1", temperature=0.3, max_toke
 def test_a_request_asks_for_the_schema_first() -> None:
     fields = Dialect().fields(SETTINGS)
     assert fields["response_format"]["type"] == "json_schema"
-    assert fields["response_format"]["json_schema"]["schema"]["required"] == ["reasoning_content", "comment_content"]
+    assert fields["response_format"]["json_schema"]["schema"]["required"] == [
+        "reasoning_content",
+        "comment_content",
+    ]
     assert (fields["temperature"], fields["max_tokens"]) == (0.3, 500)
 
 
@@ -22,7 +25,11 @@ def test_a_request_asks_for_the_schema_first() -> None:
         (Dialect(form="json_object"), "response_format is not supported", Dialect(form="text")),
         (Dialect(), "Bad request", Dialect(form="json_object")),
         (Dialect(), "'temperature' does not support 0.3", Dialect(temperature=False)),
-        (Dialect(), "'max_tokens' is not supported. Use 'max_completion_tokens'", Dialect(limit_field="max_completion_tokens")),
+        (
+            Dialect(),
+            "'max_tokens' is not supported. Use 'max_completion_tokens'",
+            Dialect(limit_field="max_completion_tokens"),
+        ),
         (Dialect(), "response_format: wrong; temperature: fine", Dialect(form="json_object")),
         (Dialect(form="text"), "Bad request", None),
         (Dialect(form="text", temperature=False), "temperature again", None),

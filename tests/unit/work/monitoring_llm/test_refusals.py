@@ -33,24 +33,42 @@ def said(message: str, **more: object) -> dict[str, object]:
         (403, said("Forbidden"), "LlmKeyInvalid"),
         (
             400,
-            [{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key.", "status": "INVALID_ARGUMENT"}}],
+            [
+                {
+                    "error": {
+                        "code": 400,
+                        "message": "API key not valid. Please pass a valid API key.",
+                        "status": "INVALID_ARGUMENT",
+                    }
+                }
+            ],
             "LlmKeyInvalid",
         ),
         (404, said("The model `m-1` does not exist", code="model_not_found"), "LlmModelUnknown"),
         (404, said('model "m-1" not found, try pulling it first'), "LlmModelUnknown"),
         (403, said("Project does not have access", code="model_not_found"), "LlmModelUnknown"),
-        (400, {"object": "error", "message": "Invalid model: m-1", "type": "invalid_model"}, "LlmModelUnknown"),
+        (
+            400,
+            {"object": "error", "message": "Invalid model: m-1", "type": "invalid_model"},
+            "LlmModelUnknown",
+        ),
         (404, "<html>404 Not Found</html>", "LlmEndpointUnknown"),
         (404, "404 page not found", "LlmEndpointUnknown"),
         (405, "", "LlmEndpointUnknown"),
         (302, "", "LlmEndpointUnknown"),
-        (429, said("You exceeded your current quota", code="insufficient_quota", type="insufficient_quota"), "LlmQuotaExhausted"),
+        (
+            429,
+            said("You exceeded your current quota", code="insufficient_quota", type="insufficient_quota"),
+            "LlmQuotaExhausted",
+        ),
         (402, said("Insufficient Balance"), "LlmQuotaExhausted"),
         (400, said("no such thing"), "LlmRequestRefused"),
         (422, {"detail": [{"loc": ["body"], "msg": "wrong"}]}, "LlmRequestRefused"),
     ],
 )
-def test_what_concerns_every_comment_of_a_process_ends_at_once_and_degrades_it(status: int, body: object, reason: str) -> None:
+def test_what_concerns_every_comment_of_a_process_ends_at_once_and_degrades_it(
+    status: int, body: object, reason: str
+) -> None:
     error = error_for(status, body)
     assert (error.reason, error.permanent) == (reason, True)
     assert error.reason in DEGRADES
@@ -60,7 +78,19 @@ def test_what_concerns_every_comment_of_a_process_ends_at_once_and_degrades_it(s
     ("status", "body", "reason"),
     [
         (429, said("Rate limit reached", code="rate_limit_exceeded"), "LlmRateLimited"),
-        (429, [{"error": {"code": 429, "message": "You exceeded your current quota", "status": "RESOURCE_EXHAUSTED"}}], "LlmRateLimited"),
+        (
+            429,
+            [
+                {
+                    "error": {
+                        "code": 429,
+                        "message": "You exceeded your current quota",
+                        "status": "RESOURCE_EXHAUSTED",
+                    }
+                }
+            ],
+            "LlmRateLimited",
+        ),
         (500, "", "LlmAway"),
         (502, "<html>Bad Gateway</html>", "LlmAway"),
         (503, said("The model is overloaded"), "LlmAway"),
@@ -77,12 +107,18 @@ def test_a_bad_moment_is_tried_again_by_the_site_budget(status: int, body: objec
 @pytest.mark.parametrize(
     ("status", "body", "reason"),
     [
-        (400, said("maximum context length is 8192 tokens", code="context_length_exceeded"), "LlmPromptTooLong"),
+        (
+            400,
+            said("maximum context length is 8192 tokens", code="context_length_exceeded"),
+            "LlmPromptTooLong",
+        ),
         (413, "", "LlmPromptTooLong"),
         (400, said("filtered", code="content_filter"), "LlmContentRefused"),
     ],
 )
-def test_what_concerns_one_article_does_not_degrade_the_process(status: int, body: object, reason: str) -> None:
+def test_what_concerns_one_article_does_not_degrade_the_process(
+    status: int, body: object, reason: str
+) -> None:
     error = error_for(status, body)
     assert (error.failure_class, error.reason) == ("input", reason)
     assert error.reason not in DEGRADES
@@ -105,7 +141,10 @@ def test_what_concerns_one_article_does_not_degrade_the_process(status: int, bod
 )
 def test_the_wait_an_endpoint_asks_for_is_kept(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after_seconds(headers, NOW) == seconds
-    assert error_of(Refusal(status=429, headers=headers, body=""), model="m", key=KEY, now=NOW).after_seconds == seconds
+    assert (
+        error_of(Refusal(status=429, headers=headers, body=""), model="m", key=KEY, now=NOW).after_seconds
+        == seconds
+    )
 
 
 @given(st.text(max_size=40))
@@ -115,7 +154,11 @@ def test_no_header_makes_the_answer_fail(value: str) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 429, 500, 503])
-@pytest.mark.parametrize("echo", [KEY, KEY[:9] + "*" * 8, f"'{KEY}',", f"Bearer={KEY[4:]}"], ids=["whole", "starred", "quoted", "its end"])
+@pytest.mark.parametrize(
+    "echo",
+    [KEY, KEY[:9] + "*" * 8, f"'{KEY}',", f"Bearer={KEY[4:]}"],
+    ids=["whole", "starred", "quoted", "its end"],
+)
 def test_a_key_that_the_endpoint_repeats_is_in_no_message(status: int, echo: str) -> None:
     for body in (said(f"Wrong: {echo} sorry"), {"detail": echo}, f"plain {echo}"):
         message = str(error_for(status, body))
@@ -133,7 +176,9 @@ def test_nothing_is_hidden_where_there_is_no_key() -> None:
 
 
 @given(
-    st.integers(100, 599), st.text(max_size=60) | st.recursive(st.none() | st.integers() | st.text(max_size=9), st.lists).map(json.dumps)
+    st.integers(100, 599),
+    st.text(max_size=60)
+    | st.recursive(st.none() | st.integers() | st.text(max_size=9), st.lists).map(json.dumps),
 )
 def test_any_refusal_becomes_an_error_with_a_sentence(status: int, body: str) -> None:
     assert str(error_for(status, body))

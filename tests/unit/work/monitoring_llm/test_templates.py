@@ -21,11 +21,30 @@ from rowlock_jobs.work.monitoring.llm.templates import (
 
 HUGE = Caps(content=10**6, raw_html=10**6, other=10**6)
 ARTICLE = PromptValues(
-    article_title="Der Hund", article_content="Mein Hund heißt Bo.", article_author="Lea", category="14", mymoment_username="ki-bot"
+    article_title="Der Hund",
+    article_content="Mein Hund heißt Bo.",
+    article_author="Lea",
+    category="14",
+    mymoment_username="ki-bot",
 )
 anything = st.text(st.characters(codec=None), max_size=200)
 braces = st.lists(
-    st.sampled_from(["{", "}", "{{", "}}", "{}", "{0}", "{!r}", "{a:>", "x", "\n", *("{" + name + "}" for name in PLACEHOLDERS), "{other}"])
+    st.sampled_from(
+        [
+            "{",
+            "}",
+            "{{",
+            "}}",
+            "{}",
+            "{0}",
+            "{!r}",
+            "{a:>",
+            "x",
+            "\n",
+            *("{" + name + "}" for name in PLACEHOLDERS),
+            "{other}",
+        ]
+    )
 ).map("".join)
 
 
@@ -68,14 +87,24 @@ def test_json_css_and_lost_braces_survive(template: str) -> None:
 
 
 def test_old_templates_get_title_author_category_and_login() -> None:
-    filled, _ = fill("{article_title} von {article_author} ({category}) für {mymoment_username}: {article_content}", ARTICLE, Caps())
+    filled, _ = fill(
+        "{article_title} von {article_author} ({category}) für {mymoment_username}: {article_content}",
+        ARTICLE,
+        Caps(),
+    )
     assert filled == (
         "<article_title>Der Hund</article_title> von <article_author>Lea</article_author> (14) für ki-bot: "
         "<article_content>\nMein Hund heißt Bo.\n</article_content>"
     )
 
 
-@given(st.lists(st.sampled_from(["<", "/", " ", "\n", "article_content", "ARTICLE_CONTENT", ">", "</article_content>", "x"])).map("".join))
+@given(
+    st.lists(
+        st.sampled_from(
+            ["<", "/", " ", "\n", "article_content", "ARTICLE_CONTENT", ">", "</article_content>", "x"]
+        )
+    ).map("".join)
+)
 def test_an_article_cannot_close_the_tags_around_it(text: str) -> None:
     filled, _ = fill("before {article_content} after", replace(ARTICLE, article_content=text), HUGE)
     assert re.findall(r"<\s*/\s*article_content", filled, re.IGNORECASE) == ["</article_content"]
@@ -99,14 +128,24 @@ def test_no_text_of_the_article_reaches_the_system_message_and_it_says_that_the_
 
 
 def test_a_long_article_is_cut_and_the_user_is_told() -> None:
-    prompt = build_prompt("", "{article_content}{article_content}", replace(ARTICLE, article_content="a" * 5000), Caps(content=1200))
+    prompt = build_prompt(
+        "",
+        "{article_content}{article_content}",
+        replace(ARTICLE, article_content="a" * 5000),
+        Caps(content=1200),
+    )
     assert prompt.user.count("a" * 1200 + "[...]") == 2
     assert "a" * 1201 not in prompt.user
     assert prompt.cut == ("article_content: the first 1,200 of 5,000 characters were given to the model",)
 
 
 def test_a_text_as_long_as_its_cap_is_whole() -> None:
-    assert build_prompt("", "{article_content}", replace(ARTICLE, article_content="a" * 1200), Caps(content=1200)).cut == ()
+    assert (
+        build_prompt(
+            "", "{article_content}", replace(ARTICLE, article_content="a" * 1200), Caps(content=1200)
+        ).cut
+        == ()
+    )
 
 
 def test_a_cap_of_nothing_is_refused() -> None:

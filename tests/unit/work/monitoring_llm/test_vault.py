@@ -64,12 +64,16 @@ def test_a_token_that_no_key_opens_says_what_to_do(keys: Path) -> None:
     vault = Vault.load(keys)
     token = Fernet(NEW).encrypt(b"geheim")
     for use in (vault.decrypt, vault.rotate, vault.key_id):
-        with pytest.raises(CredentialsUnreadable, match="add the key they were encrypted with, or enter them again") as caught:
+        with pytest.raises(
+            CredentialsUnreadable, match="add the key they were encrypted with, or enter them again"
+        ) as caught:
             use(token)
     assert (caught.value.reason, caught.value.permanent) == ("CredentialsUnreadable", True)
 
 
-@pytest.mark.parametrize("change", [slice(1, None), slice(None, -1)], ids=["first byte lost", "last byte lost"])
+@pytest.mark.parametrize(
+    "change", [slice(1, None), slice(None, -1)], ids=["first byte lost", "last byte lost"]
+)
 def test_damage_is_seen(keys: Path, change: slice) -> None:
     vault = Vault.load(keys)
     with pytest.raises(CredentialsUnreadable):
@@ -104,7 +108,9 @@ def test_values_of_the_old_system_are_read_and_rotation_makes_them_plain(keys: P
     ],
     ids=["empty", "only comments", "cut key", "passphrase", "two on a line", "31 bytes", "not ASCII"],
 )
-def test_a_wrong_key_file_is_an_error_that_shows_no_line_and_makes_no_key(tmp_path: Path, content: str, says: str) -> None:
+def test_a_wrong_key_file_is_an_error_that_shows_no_line_and_makes_no_key(
+    tmp_path: Path, content: str, says: str
+) -> None:
     path = tmp_path / "keys"
     path.write_text(content)
     with pytest.raises(KeyFileInvalid, match=says) as caught:

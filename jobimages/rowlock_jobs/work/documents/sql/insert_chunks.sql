@@ -1,4 +1,5 @@
--- insert_chunks: group_id is taken from the document, whatever its type and value; tsv is the table's own business (trigger or generated).
+-- insert_chunks: group_id is taken from the document, whatever its type and value; tsv is the table's own business
+-- (trigger or generated).
 insert into workshop_chunks (document_id, group_id, page, chunk_index, content, token_count, content_sha)
 select d.id, d.group_id, c.page, c.chunk_index, c.content, c.token_count, c.content_sha
   from workshop_documents d,

@@ -1,4 +1,6 @@
-"""Reads the structured answer {reasoning_content, comment_content}, also from models that wrap it in something. Pure."""
+"""Reads the structured answer {reasoning_content, comment_content}, also from models that wrap it in
+something. Pure.
+"""
 
 import json
 import re
@@ -7,16 +9,23 @@ from dataclasses import dataclass
 SCHEMA = {
     "type": "object",
     "properties": {
-        "reasoning_content": {"type": "string", "description": "Why this comment fits the text; never shown to readers."},
-        "comment_content": {"type": "string", "description": "The comment: plain text, paragraphs separated by an empty line."},
+        "reasoning_content": {
+            "type": "string",
+            "description": "Why this comment fits the text; never shown to readers.",
+        },
+        "comment_content": {
+            "type": "string",
+            "description": "The comment: plain text, paragraphs separated by an empty line.",
+        },
     },
     "required": ["reasoning_content", "comment_content"],
     "additionalProperties": False,
 }
 INSTRUCTION = (
-    'Answer with one JSON object and nothing else: {"reasoning_content": "why this comment fits the text, for the records", '
-    '"comment_content": "the comment itself"}. The comment is plain text without HTML and Markdown, its paragraphs separated by an empty '
-    "line. Write it in the language of the text, unless told otherwise. Leave out any notice that an AI wrote it: one is added."
+    'Answer with one JSON object and nothing else: {"reasoning_content": "why this comment fits the text, for'
+    ' the records", "comment_content": "the comment itself"}. The comment is plain text without HTML and'
+    " Markdown, its paragraphs separated by an empty line. Write it in the language of the text, unless told"
+    " otherwise. Leave out any notice that an AI wrote it: one is added."
 )
 
 _THINKING = re.compile(r"\s*<think(?:ing)?>(.*?)</think(?:ing)?>", re.IGNORECASE | re.DOTALL)
@@ -24,7 +33,9 @@ _FENCE = re.compile(r"\A\s*```\w*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
 
 
 class AnswerUnreadable(ValueError):
-    """The answer cannot be taken apart; `reason` in CamelCase, the message is a sentence the model can act on."""
+    """The answer cannot be taken apart; `reason` in CamelCase, the message is a sentence the model can act
+    on.
+    """
 
     def __init__(self, reason: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -38,7 +49,9 @@ class Answer:
 
 
 def read_answer(text: str) -> Answer:
-    """The two parts of an answer. Text that is no JSON at all is the comment: some models know no structured output. AnswerUnreadable."""
+    """The two parts of an answer. Text that is no JSON at all is the comment: some models know no structured
+    output. AnswerUnreadable.
+    """
     thinking = "\n".join(part.strip() for part in _THINKING.findall(text))
     rest = _THINKING.sub("", text).strip()
     fenced = _FENCE.match(rest)
@@ -55,4 +68,6 @@ def read_answer(text: str) -> Answer:
     if not isinstance(comment, str):
         raise AnswerUnreadable("NoComment", "the JSON object has no text under comment_content")
     reasoning = found.get("reasoning_content")
-    return Answer(reasoning=reasoning if isinstance(reasoning, str) and reasoning else thinking, comment=comment)
+    return Answer(
+        reasoning=reasoning if isinstance(reasoning, str) and reasoning else thinking, comment=comment
+    )

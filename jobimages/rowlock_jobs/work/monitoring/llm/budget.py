@@ -27,17 +27,29 @@ class Decision:
 
 
 def may_generate(budget: Budget, *, tokens: int, comments: int) -> Decision:
-    """Whether one more comment may be begun, after so many tokens and comments; count comments that are being generated as well.
+    """Whether one more comment may be begun, after so many tokens and comments; count comments that are being
+    generated as well.
 
-    A comment's cost is known only afterwards: the last one may go beyond max_tokens, and so may each that other workers have begun.
+    A comment's cost is known only afterwards: the last one may go beyond max_tokens, and so may each that
+    other workers have begun.
     """
     if budget.max_tokens is not None and tokens >= budget.max_tokens:
-        return _spent("TokenBudgetSpent", used=tokens, limit=budget.max_tokens, what="tokens", field="maxTokens")
+        return _spent(
+            "TokenBudgetSpent", used=tokens, limit=budget.max_tokens, what="tokens", field="maxTokens"
+        )
     if budget.max_comments is not None and comments >= budget.max_comments:
-        return _spent("CommentBudgetSpent", used=comments, limit=budget.max_comments, what="comments", field="maxComments")
+        return _spent(
+            "CommentBudgetSpent",
+            used=comments,
+            limit=budget.max_comments,
+            what="comments",
+            field="maxComments",
+        )
     return Decision(allowed=True)
 
 
 def _spent(reason: str, *, used: int, limit: int, what: str, field: str) -> Decision:
-    sentence = f"the process has used {used:,} of {limit:,} {what}: raise llm.limits.{field}, or stop the process"
+    sentence = (
+        f"the process has used {used:,} of {limit:,} {what}: raise llm.limits.{field}, or stop the process"
+    )
     return Decision(allowed=False, reason=reason, sentence=sentence)

@@ -1,6 +1,7 @@
 """From what a model wrote to a comment that may be posted, or a reason why not. Pure.
 
-The model's markup never gets out: known tags are taken away, everything else is escaped, and the paragraphs are made here.
+The model's markup never gets out: known tags are taken away, everything else is escaped, and the paragraphs
+are made here.
 """
 
 import html
@@ -16,21 +17,30 @@ DEFAULT_PREFIX = "[Dieser Kommentar stammt von einem KI-ChatBot.]"
 _WINDOW_WORDS = 100
 _WORD = re.compile(r"\w+")
 _SENTENCE_END = re.compile(r"[.!?]+\s+|\n+")
-# A refusal speaks of itself and in its first words: "Leider konnte Tim nicht helfen" is a comment, "Leider kann ich nicht helfen" is none.
+# A refusal speaks of itself and in its first words: "Leider konnte Tim nicht helfen" is a comment, "Leider
+# kann ich nicht helfen" is none.
 _NOT = r"(?:nicht|kein\w*|cannot|can['’]?t|unable|not able|won['’]?t)"
-_TO_DO = r"(?:helfen|kommentieren|beantworten|schreiben|verfassen|erfüllen|unterstützen|help|comment|assist|answer|write|comply|provide)"
+_TO_DO = (
+    r"(?:helfen|kommentieren|beantworten|schreiben|verfassen|erfüllen|unterstützen"
+    r"|help|comment|assist|answer|write|comply|provide)"
+)
 _REFUSAL = re.compile(
     r"(?:es tut mir leid|tut mir leid|leider|sorry|i['’]?m sorry|i am sorry|unfortunately|i apologi[sz]e"
-    r"|als (?:eine? )?(?:ki|künstliche intelligenz|sprachmodell)|as an? (?:ai|large language model|language model))\b.{0,40}?"
+    r"|als (?:eine? )?(?:ki|künstliche intelligenz|sprachmodell)|as an? (?:ai|large language model|language"
+    r" model))\b.{0,40}?"
     rf"\b(?:ich|i|wir|we)\b[^.!?]{{0,40}}\b{_NOT}\b[^.!?]{{0,60}}\b{_TO_DO}"
     rf"|(?:i|we) (?:cannot|can['’]?t|won['’]?t|am unable to) {_TO_DO}",
     re.IGNORECASE | re.DOTALL,
 )
-_NOTHING = re.compile(r"\W*(?:n/?a|none|null|nil|kein kommentar|no comment|\w*comment_content|empty|leer)?\W*", re.IGNORECASE)
+_NOTHING = re.compile(
+    r"\W*(?:n/?a|none|null|nil|kein kommentar|no comment|\w*comment_content|empty|leer)?\W*", re.IGNORECASE
+)
 
 
 class CommentRefused(ValueError):
-    """The text must not be posted; `reason` in CamelCase, the message is a sentence that a model or a person can act on."""
+    """The text must not be posted; `reason` in CamelCase, the message is a sentence that a model or a person
+    can act on.
+    """
 
     def __init__(self, reason: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -50,11 +60,14 @@ class CommentRules:
 
     def __post_init__(self) -> None:
         if not _WORD.search(self.prefix) or "\n" in self.prefix or self.prefix != self.prefix.strip():
-            raise ValueError("the disclosure prefix must be one line of text without outer blanks: a comment without one is never posted")
+            raise ValueError(
+                "the disclosure prefix must be one line of text without outer blanks: a comment without one"
+                " is never posted"
+            )
         if not 1 <= self.min_characters < self.max_characters - len(self.prefix):
             raise ValueError(
-                f"the minimum of {self.min_characters} characters must be at least 1 and leave room for the prefix "
-                f"below the maximum of {self.max_characters}"
+                f"the minimum of {self.min_characters} characters must be at least 1 and leave room for the"
+                f" prefix below the maximum of {self.max_characters}"
             )
         if not 0 <= self.min_unique_words <= 1:
             raise ValueError(f"min_unique_words is {self.min_unique_words}; it is a share between 0 and 1")
@@ -69,36 +82,51 @@ class Comment:
 
 
 def compose(written: str, rules: CommentRules) -> Comment:
-    """The comment made of what a model wrote. Raises CommentRefused with Empty, Refusal, TooShort, TooLong, UnresolvedPlaceholder, Repetitive."""
+    """The comment made of what a model wrote. Raises CommentRefused with Empty, Refusal, TooShort, TooLong,
+    UnresolvedPlaceholder, Repetitive.
+    """
     body = without_prefix(plain_text(without_tags(storable(written))), rules.prefix)
     refuse_unfit(body, rules)
     text = f"{rules.prefix} {body}"
     if len(text) > rules.max_characters:
-        raise CommentRefused("TooLong", f"the comment has {len(text):,} characters; at most {rules.max_characters:,} are allowed")
+        raise CommentRefused(
+            "TooLong",
+            f"the comment has {len(text):,} characters; at most {rules.max_characters:,} are allowed",
+        )
     return Comment(text=text, html=_paragraphs(text))
 
 
 def refuse_unfit(body: str, rules: CommentRules) -> None:
-    """Raises CommentRefused where the text, without its prefix, is not a comment. Its length upwards is `compose`'s."""
+    """Raises CommentRefused where the text, without its prefix, is not a comment. Its length upwards is
+    `compose`'s.
+    """
     if _NOTHING.fullmatch(body):
         raise CommentRefused("Empty", "the comment is empty")
     if _REFUSAL.match(body):
         raise CommentRefused("Refusal", "the model declined to comment instead of commenting")
     if len(body) < rules.min_characters:
-        raise CommentRefused("TooShort", f"the comment has {len(body)} characters; at least {rules.min_characters} are needed")
+        raise CommentRefused(
+            "TooShort", f"the comment has {len(body)} characters; at least {rules.min_characters} are needed"
+        )
     if has_placeholder(body):
-        raise CommentRefused("UnresolvedPlaceholder", "the comment holds a placeholder in braces that nothing was put in for")
+        raise CommentRefused(
+            "UnresolvedPlaceholder", "the comment holds a placeholder in braces that nothing was put in for"
+        )
     share = unique_share(body)
     if share < rules.min_unique_words:
         raise CommentRefused(
-            "Repetitive", f"the comment repeats itself: {share:.0%} different words, at least {rules.min_unique_words:.0%} are needed"
+            "Repetitive",
+            f"the comment repeats itself: {share:.0%} different words, at least {rules.min_unique_words:.0%}"
+            " are needed",
         )
 
 
 def unique_share(text: str) -> float:
-    """The smallest share of different words in any hundred words in a row, or of different sentences where there are four or more.
+    """The smallest share of different words in any hundred words in a row, or of different sentences where
+    there are four or more.
 
-    Over a whole long text the share falls by itself (the small words return), and good comments would be refused for their length.
+    Over a whole long text the share falls by itself (the small words return), and good comments would be
+    refused for their length.
     """
     words = [word.lower() for word in _WORD.findall(text)]
     if not words:
@@ -112,9 +140,13 @@ def unique_share(text: str) -> float:
 
 
 def without_prefix(body: str, prefix: str) -> str:
-    """The text without prefixes that the model wrote itself at its beginning, also ones with other blanks, case or lost brackets."""
+    """The text without prefixes that the model wrote itself at its beginning, also ones with other blanks,
+    case or lost brackets.
+    """
     words = [re.escape(word) for word in re.findall(r"\w+|[^\w\s]", prefix.strip("[](){}<> "))]
-    own = re.compile(r"[\s\[\](){}*_\"<>]*" + r"\s*".join(words) + r"(?!\w)[\s\[\](){}*_\"<>:]*", re.IGNORECASE)
+    own = re.compile(
+        r"[\s\[\](){}*_\"<>]*" + r"\s*".join(words) + r"(?!\w)[\s\[\](){}*_\"<>:]*", re.IGNORECASE
+    )
     while match := own.match(body):
         body = body[match.end() :]
     return body.strip()

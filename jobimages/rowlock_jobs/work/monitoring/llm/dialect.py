@@ -1,6 +1,7 @@
 """What an endpoint understands of the protocol, found out by asking. Pure, but for what it remembers.
 
-Compatible endpoints differ in three things: structured output, the temperature of reasoning models, and the name of the token limit.
+Compatible endpoints differ in three things: structured output, the temperature of reasoning models, and the
+name of the token limit.
 """
 
 import re
@@ -29,16 +30,21 @@ class Dialect:
         if self.temperature and settings.temperature is not None:
             fields["temperature"] = settings.temperature
         if self.form == "json_schema":
-            fields["response_format"] = {"type": "json_schema", "json_schema": {"name": "comment", "strict": True, "schema": SCHEMA}}
+            fields["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {"name": "comment", "strict": True, "schema": SCHEMA},
+            }
         elif self.form == "json_object":
             fields["response_format"] = {"type": "json_object"}
         return fields
 
 
 def adapted(dialect: Dialect, said: str) -> Dialect | None:
-    """What to try after the endpoint refused a request with these words (its whole body); None where nothing is left to leave out.
+    """What to try after the endpoint refused a request with these words (its whole body); None where nothing
+    is left to leave out.
 
-    Words that name no field cost structured output: endpoints that do not know it often say no more than "bad request".
+    Words that name no field cost structured output: endpoints that do not know it often say no more than "bad
+    request".
     """
     about_form = _ABOUT_FORM.search(said) is not None
     if not about_form and "temperature" in said and dialect.temperature:
@@ -58,7 +64,9 @@ def known_dialect(settings: LlmSettings) -> Dialect:
 
 
 def learned(settings: LlmSettings, dialect: Dialect) -> None:
-    """Call after a request succeeded, never on a suspicion: a bad minute must not cost structured output for the life of the process."""
+    """Call after a request succeeded, never on a suspicion: a bad minute must not cost structured output for
+    the life of the process.
+    """
     _known[settings.endpoint, settings.model] = dialect
 
 

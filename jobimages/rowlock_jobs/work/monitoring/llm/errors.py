@@ -44,6 +44,9 @@ class LlmAnswerUnusable(Retry):
 
 
 DEGRADES = frozenset(
-    kind.__name__ for kind in (LlmKeyInvalid, LlmModelUnknown, LlmQuotaExhausted, LlmEndpointUnknown, LlmRequestRefused)
+    kind.__name__
+    for kind in (LlmKeyInvalid, LlmModelUnknown, LlmQuotaExhausted, LlmEndpointUnknown, LlmRequestRefused)
 ) | {"AddressRefused"}
-"""Reasons that concern every comment of a process: with the first of these it is Degraded, and nothing more is asked."""
+"""Reasons that concern every comment of a process: with the first of these it is Degraded, and nothing more
+is asked.
+"""

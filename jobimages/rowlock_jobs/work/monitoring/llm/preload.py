@@ -1,4 +1,6 @@
-"""Loads the client library at once: name this module in a WorkQueue's imports, and the worker pays for it once instead of every child."""
+"""Loads the client library at once: name this module in a WorkQueue's imports, and the worker pays for it
+once instead of every child.
+"""
 
 import openai.resources.chat.completions
 

@@ -37,7 +37,9 @@ class LlmSettings:
 
     def __post_init__(self) -> None:
         if self.provider not in get_args(Provider):
-            raise ValueError(f"llm.provider is {self.provider!r}; it must be one of {', '.join(get_args(Provider))}")
+            raise ValueError(
+                f"llm.provider is {self.provider!r}; it must be one of {', '.join(get_args(Provider))}"
+            )
         if not self.model.strip():
             raise ValueError("llm.model is empty; name the model to ask")
         if self.temperature is not None and not 0 <= self.temperature <= 2:
@@ -65,4 +67,6 @@ def _check_url(url: str) -> None:
         raise ValueError("llm.base_url is no http(s) address; it looks like https://host/v1")
     # What is in a URL ends up in logs: not the place for a key, and this message does not repeat it.
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("llm.base_url holds a user, a password, a query or a fragment; the key goes into the Secret")
+        raise ValueError(
+            "llm.base_url holds a user, a password, a query or a fragment; the key goes into the Secret"
+        )

@@ -1,4 +1,6 @@
-"""HTTP to one endpoint: only to addresses that were checked, no redirects, no endless answers. Import this lazily: it loads the HTTP library."""
+"""HTTP to one endpoint: only to addresses that were checked, no redirects, no endless answers. Import this
+lazily: it loads the HTTP library.
+"""
 
 from collections.abc import Iterator
 from functools import cache
@@ -10,11 +12,14 @@ from rowlock_jobs.work.monitoring.addresses import checked_addresses
 
 
 @cache
-def http_client(scheme: str, host: str, port: int, *, allow_private: bool, max_response_bytes: int) -> httpx2.Client:
+def http_client(
+    scheme: str, host: str, port: int, *, allow_private: bool, max_response_bytes: int
+) -> httpx2.Client:
     """One client an endpoint for the life of the process, so that connections are kept; it knows no key.
 
-    Never one for several hosts: behind one address a kept connection would serve a host whose certificate was not asked for.
-    Proxies of the environment are not used, because behind one the address that was checked would not be the one that is reached.
+    Never one for several hosts: behind one address a kept connection would serve a host whose certificate was
+    not asked for. Proxies of the environment are not used, because behind one the address that was checked
+    would not be the one that is reached.
     """
     transport = CheckedTransport(allow_private=allow_private, max_response_bytes=max_response_bytes)
     headers = {"accept-encoding": "identity"}  # a compressed answer may unpack to any size
@@ -22,7 +27,9 @@ def http_client(scheme: str, host: str, port: int, *, allow_private: bool, max_r
 
 
 class CheckedTransport(httpx2.BaseTransport):
-    """Looks the name up, checks what it found and connects to exactly that; the certificate is checked against the name."""
+    """Looks the name up, checks what it found and connects to exactly that; the certificate is checked
+    against the name.
+    """
 
     def __init__(self, *, allow_private: bool, max_response_bytes: int) -> None:
         self._inner = httpx2.HTTPTransport()
@@ -36,7 +43,8 @@ class CheckedTransport(httpx2.BaseTransport):
         request.extensions = {**request.extensions, "sni_hostname": host}
         name = request.url
         for address in addresses:
-            request.url = name.copy_with(host=address)  # the Host header was made of the name before and stays
+            # the Host header was made of the name before and stays
+            request.url = name.copy_with(host=address)
             try:
                 return self._capped(self._inner.handle_request(request))
             except (httpx2.ConnectError, httpx2.ConnectTimeout):
@@ -52,7 +60,9 @@ class CheckedTransport(httpx2.BaseTransport):
     def _capped(self, response: httpx2.Response) -> httpx2.Response:
         if response.headers.get("content-encoding", "identity") != "identity":
             response.close()
-            raise SiteError("LlmAnswerBroken", "the endpoint compresses its answer although it was asked not to")
+            raise SiteError(
+                "LlmAnswerBroken", "the endpoint compresses its answer although it was asked not to"
+            )
         assert isinstance(response.stream, httpx2.SyncByteStream)
         response.stream = _CappedStream(response.stream, self._max_response_bytes)
         return response
@@ -68,7 +78,9 @@ class _CappedStream(httpx2.SyncByteStream):
         for part in self._inner:
             left -= len(part)
             if left < 0:
-                raise SiteError("LlmAnswerBroken", f"the endpoint's answer is longer than {self._max_bytes:,} bytes")
+                raise SiteError(
+                    "LlmAnswerBroken", f"the endpoint's answer is longer than {self._max_bytes:,} bytes"
+                )
             yield part
 
     def close(self) -> None:

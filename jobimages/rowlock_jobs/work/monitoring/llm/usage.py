@@ -18,7 +18,9 @@ class Usage:
     requests: int = 0
     """Answers that were paid for."""
     estimated: bool = False
-    """The endpoint told no tokens; they were estimated from the length of the texts, because unknown must not count as free."""
+    """The endpoint told no tokens; they were estimated from the length of the texts, because unknown must not
+    count as free.
+    """
 
     @property
     def tokens(self) -> int:
@@ -46,5 +48,7 @@ class Meter:
 
 
 def estimated_tokens(text: str) -> int:
-    """Tokens of a text, rather too many than too few: German has about four characters a token, other scripts fewer."""
+    """Tokens of a text, rather too many than too few: German has about four characters a token, other scripts
+    fewer.
+    """
     return -(-len(text) // _CHARACTERS_A_TOKEN)

@@ -25,8 +25,11 @@ class Written:
     """Which texts of the article were shortened for the model."""
 
 
-def write_comment(client: LlmClient, prompt: Prompt, rules: CommentRules, *, meter: Meter, check: Callable[[], object]) -> Written:
-    """Asks at most twice and adds what it cost to `meter`, also where it fails. `check` (a run's own) is called before each request.
+def write_comment(
+    client: LlmClient, prompt: Prompt, rules: CommentRules, *, meter: Meter, check: Callable[[], object]
+) -> Written:
+    """Asks at most twice and adds what it cost to `meter`, also where it fails. `check` (a run's own) is
+    called before each request.
 
     Raises LlmAnswerUnusable where the second answer is refused too, and the errors of `LlmClient.ask`.
     """
@@ -42,7 +45,9 @@ def write_comment(client: LlmClient, prompt: Prompt, rules: CommentRules, *, met
     try:
         return _accepted(reply, rules, prompt, repaired=True)
     except (AnswerUnreadable, CommentRefused) as refused:
-        raise LlmAnswerUnusable(refused.reason, f"{client.settings.model} gave no usable comment in two answers: {refused}") from None
+        raise LlmAnswerUnusable(
+            refused.reason, f"{client.settings.model} gave no usable comment in two answers: {refused}"
+        ) from None
 
 
 def _messages(prompt: Prompt, rules: CommentRules) -> list[Message]:
@@ -56,10 +61,16 @@ def _asked(client: LlmClient, messages: list[Message], meter: Meter) -> Reply:
     reply = client.ask(messages)
     meter.add(reply.usage)
     if reply.finish == "content_filter":
-        raise InputError("LlmContentRefused", "the provider's content filter refuses this article; no comment is made for it")
+        raise InputError(
+            "LlmContentRefused",
+            "the provider's content filter refuses this article; no comment is made for it",
+        )
     if reply.finish == "length":
         limit = client.settings.max_tokens
-        raise LlmAnswerUnusable("CutOff", f"the answer was cut off after {limit:,} tokens, thinking included: raise llm.max_tokens")
+        raise LlmAnswerUnusable(
+            "CutOff",
+            f"the answer was cut off after {limit:,} tokens, thinking included: raise llm.max_tokens",
+        )
     return reply
 
 
@@ -67,12 +78,19 @@ def _accepted(reply: Reply, rules: CommentRules, prompt: Prompt, *, repaired: bo
     if reply.declined:
         raise CommentRefused("Refusal", "the model declined to comment instead of commenting")
     answer = read_answer(reply.text)
-    return Written(comment=compose(answer.comment, rules), reasoning=answer.reasoning, repaired=repaired, cut=prompt.cut)
+    return Written(
+        comment=compose(answer.comment, rules), reasoning=answer.reasoning, repaired=repaired, cut=prompt.cut
+    )
 
 
 def _complaint(reply: Reply, sentence: str) -> list[Message]:
     shown = reply.text[:_SHOWN_AGAIN_CHARACTERS] or "(no answer)"
     return [
         {"role": "assistant", "content": shown},
-        {"role": "user", "content": f"This answer cannot be used: {sentence}. Answer once more, in the form that was asked for."},
+        {
+            "role": "user",
+            "content": (
+                f"This answer cannot be used: {sentence}. Answer once more, in the form that was asked for."
+            ),
+        },
     ]

@@ -1,4 +1,6 @@
-"""Keys, and the file that holds them: one urlsafe Fernet key a line, the newest first; empty lines and lines with # are skipped."""
+"""Keys, and the file that holds them: one urlsafe Fernet key a line, the newest first; empty lines and lines
+with # are skipped.
+"""
 
 import base64
 import binascii
@@ -39,10 +41,19 @@ def read_keys(path: Path) -> list[Key]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         what = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise KeyFileInvalid(f"the key file {path} cannot be read ({what}): mount the Secret with the encryption keys") from None
-    keys = [_key(path, number, line.strip()) for number, line in enumerate(text.splitlines(), start=1) if _counts(line)]
+        raise KeyFileInvalid(
+            f"the key file {path} cannot be read ({what}): mount the Secret with the encryption keys"
+        ) from None
+    keys = [
+        _key(path, number, line.strip())
+        for number, line in enumerate(text.splitlines(), start=1)
+        if _counts(line)
+    ]
     if not keys:
-        raise KeyFileInvalid(f"the key file {path} holds no key: put the key back that was used before, or a new one where there was none")
+        raise KeyFileInvalid(
+            f"the key file {path} holds no key: put the key back that was used before, or a new one where"
+            " there was none"
+        )
     return keys
 
 
@@ -57,8 +68,10 @@ def _key(path: Path, number: int, line: str) -> Key:
         raw = b""
     if len(raw) != _KEY_BYTES:
         raise KeyFileInvalid(
-            f"line {number} of the key file {path} is no key of {_KEY_BYTES} bytes in urlsafe base64: correct or remove it"
+            f"line {number} of the key file {path} is no key of {_KEY_BYTES} bytes in urlsafe base64: correct"
+            " or remove it"
         )
-    # A hash of 256 random bits gives nothing away; the words before keep it apart from any other use of the key.
+    # A hash of 256 random bits gives nothing away; the words before keep it apart from any other use of the
+    # key.
     fingerprint = hashlib.sha256(b"rowlock credentials key id\0" + raw).hexdigest()[:12]
     return Key(fingerprint, Fernet(line))

@@ -25,7 +25,8 @@ class CredentialsUnreadable(Permanent):
 class Vault:
     """Reads its file again whenever that changes, so that a rotated Secret counts without a restart.
 
-    A file that has become unusable is an error at once (KeyFileInvalid): going on with keys that somebody took away would be worse.
+    A file that has become unusable is an error at once (KeyFileInvalid): going on with keys that somebody
+    took away would be worse.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,7 +61,9 @@ class Vault:
             raise _unreadable(self._path, keys) from None
 
     def rotate(self, token: Token) -> bytes:
-        """The same text under the first key, in the plain form. The time of encryption stays. CredentialsUnreadable."""
+        """The same text under the first key, in the plain form. The time of encryption stays.
+        CredentialsUnreadable.
+        """
         keys = self._current()
         try:
             return _fernet(keys).rotate(_unwrapped(token))
@@ -68,7 +71,9 @@ class Vault:
             raise _unreadable(self._path, keys) from None
 
     def key_id(self, token: Token) -> str:
-        """Fingerprint of the key that opens it; where it is not `key_ids()[0]`, the token waits for rotation. CredentialsUnreadable."""
+        """Fingerprint of the key that opens it; where it is not `key_ids()[0]`, the token waits for rotation.
+        CredentialsUnreadable.
+        """
         keys = self._current()
         plain = _unwrapped(token)
         for key in keys:
@@ -82,11 +87,13 @@ class Vault:
     def _current(self) -> list[Key]:
         with self._lock:
             try:
-                # Kubernetes swaps a symbolic link: the file behind it is another one, though size and time may be the same.
+                # Kubernetes swaps a symbolic link: the file behind it is another one, though size and time
+                # may be the same.
                 found = self._path.stat()
             except OSError as error:
                 raise KeyFileInvalid(
-                    f"the key file {self._path} cannot be read ({error.strerror}): mount the Secret with the encryption keys"
+                    f"the key file {self._path} cannot be read ({error.strerror}): mount the Secret with the"
+                    " encryption keys"
                 ) from None
             seen = (found.st_ino, found.st_mtime_ns, found.st_size)
             if seen != self._seen:
@@ -98,7 +105,9 @@ class Vault:
 
 @cache
 def open_vault(path: Path) -> Vault:
-    """The vault of this process: each use looks whether the file has changed, and only then reads it. KeyFileInvalid."""
+    """The vault of this process: each use looks whether the file has changed, and only then reads it.
+    KeyFileInvalid.
+    """
     return Vault.load(path)
 
 
@@ -119,5 +128,6 @@ def _unwrapped(token: Token) -> bytes:
 def _unreadable(path: Path, keys: list[Key]) -> CredentialsUnreadable:
     ids = ", ".join(key.id for key in keys)
     return CredentialsUnreadable(
-        f"none of the keys in {path} ({ids}) opens these credentials: add the key they were encrypted with, or enter them again"
+        f"none of the keys in {path} ({ids}) opens these credentials: add the key they were encrypted with,"
+        " or enter them again"
     )

@@ -29,7 +29,9 @@ class Cookies:
 
     @classmethod
     def from_json(cls, text: str) -> "Cookies":
-        """Raises ValueError, without the text, for anything that `to_json` did not write; then log in afresh."""
+        """Raises ValueError, without the text, for anything that `to_json` did not write; then log in
+        afresh.
+        """
         try:
             stored = json.loads(text)
             items = tuple(StoredCookie(**item) for item in stored["cookies"])

@@ -1,4 +1,6 @@
-"""The comment contract: what is posted begins with the disclosure, for every reader to see, and holds nothing but plain markup."""
+"""The comment contract: what is posted begins with the disclosure, for every reader to see, and holds nothing
+but plain markup.
+"""
 
 import re
 import unicodedata
@@ -8,7 +10,8 @@ from selectolax.lexbor import LexborHTMLParser
 
 from rowlock_jobs.task import InputError
 
-# No attribute and no other element: a style or a comment could hide the disclosure, and links or scripts must not come from a model.
+# No attribute and no other element: a style or a comment could hide the disclosure, and links or scripts must
+# not come from a model.
 _ALLOWED = ("p", "br", "strong", "em", "b", "i", "u", "ul", "ol", "li", "blockquote")
 _ALLOWED_TAG = re.compile(rf"</?(?:{'|'.join(_ALLOWED)})\s*/?>", re.IGNORECASE)
 _ANY_TAG = re.compile(r"<[a-z/!?][^\s>]*", re.IGNORECASE)
@@ -16,10 +19,11 @@ _ANY_TAG = re.compile(r"<[a-z/!?][^\s>]*", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class DisclosedText:
-    """A comment (HTML) that may be posted, and its prefix (plain text): the only thing that a driver's `comment` takes, so that no driver can forget the rule.
+    """A comment (HTML) that may be posted, and its prefix (plain text): the only thing that a driver's
+    `comment` takes, so that no driver can forget the rule.
 
-    Raises InputError: PrefixMissing (the prefix is empty), NotDisclosed (the text does not begin with it, or is nothing else),
-    CommentMarkup (HTML beyond plain paragraphs, emphasis and lists).
+    Raises InputError: PrefixMissing (the prefix is empty), NotDisclosed (the text does not begin with it, or
+    is nothing else), CommentMarkup (HTML beyond plain paragraphs, emphasis and lists).
     """
 
     text: str
@@ -28,20 +32,31 @@ class DisclosedText:
     def __post_init__(self) -> None:
         prefix = _without_space(self.prefix)
         if not prefix:
-            raise InputError("PrefixMissing", "the AI disclosure prefix is empty; every comment must begin with one")
+            raise InputError(
+                "PrefixMissing", "the AI disclosure prefix is empty; every comment must begin with one"
+            )
         foreign = _ANY_TAG.search(_ALLOWED_TAG.sub(" ", self.text))
         if foreign:
             allowed = ", ".join(_ALLOWED)
-            raise InputError("CommentMarkup", f"the comment holds {foreign[0][:20]!r}; only {allowed} without attributes may be posted")
+            raise InputError(
+                "CommentMarkup",
+                f"the comment holds {foreign[0][:20]!r}; only {allowed} without attributes may be posted",
+            )
         seen = visible(self.text)
         if not seen.startswith(prefix):
-            raise InputError("NotDisclosed", "the comment does not begin with the AI disclosure prefix; generate it anew")
+            raise InputError(
+                "NotDisclosed", "the comment does not begin with the AI disclosure prefix; generate it anew"
+            )
         if seen == prefix:
-            raise InputError("NotDisclosed", "the comment is nothing but the AI disclosure prefix; generate it anew")
+            raise InputError(
+                "NotDisclosed", "the comment is nothing but the AI disclosure prefix; generate it anew"
+            )
 
 
 def visible(html: str) -> str:
-    """What a reader sees of a piece of HTML, without white space: two comments are the same if this is, however a site wraps them."""
+    """What a reader sees of a piece of HTML, without white space: two comments are the same if this is,
+    however a site wraps them.
+    """
     body = LexborHTMLParser(html).body
     return _without_space(body.text()) if body else ""
 

@@ -1,4 +1,6 @@
-"""What every site can be asked, and the register of sites: a further site is one file with one `@site_driver(name)`."""
+"""What every site can be asked, and the register of sites: a further site is one file with one
+`@site_driver(name)`.
+"""
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -6,32 +8,48 @@ from typing import Protocol, TypeVar
 from rowlock_jobs.task import InputError
 from rowlock_jobs.work.monitoring.sites.disclosure import DisclosedText
 from rowlock_jobs.work.monitoring.sites.fetcher import Fetcher
-from rowlock_jobs.work.monitoring.sites.values import Article, ArticleFilter, ArticleRef, CommentReceipt, Credentials
+from rowlock_jobs.work.monitoring.sites.values import (
+    Article,
+    ArticleFilter,
+    ArticleRef,
+    CommentReceipt,
+    Credentials,
+)
 
 
 class SiteDriver(Protocol):
-    """One site, through the session of one login. Every method may raise SiteError, SessionExpired and InputError."""
+    """One site, through the session of one login. Every method may raise SiteError, SessionExpired and
+    InputError.
+    """
 
     @property
     def can_comment(self) -> bool: ...
 
     def login(self, credentials: Credentials) -> None:
-        """A fresh login; the session is then in the Fetcher's cookies. Raises NeedsReauth for a wrong password or a locked login."""
+        """A fresh login; the session is then in the Fetcher's cookies. Raises NeedsReauth for a wrong
+        password or a locked login.
+        """
 
     def logged_in(self) -> bool:
         """Whether the session of the Fetcher's cookies still holds: one request."""
 
     def discover(self, wanted: ArticleFilter) -> list[ArticleRef]:
-        """Articles that this login sees. A tab or category that does not exist is InputError, never another tab's articles."""
+        """Articles that this login sees. A tab or category that does not exist is InputError, never another
+        tab's articles.
+        """
 
     def article(self, ref_id: str) -> Article:
         """Raises InputError NotFound where it was deleted or is not shared with this login."""
 
     def comment(self, article_id: str, text: DisclosedText, *, hidden: bool) -> CommentReceipt:
-        """Posts by exactly one POST. Raises PostUnknown where its answer was lost, RefusedBySite where the site said no."""
+        """Posts by exactly one POST. Raises PostUnknown where its answer was lost, RefusedBySite where the
+        site said no.
+        """
 
     def find_comment(self, article_id: str, text: str, author: str = "") -> str | None:
-        """The id of this author's (by default the login's own) comment with this text, by looking at the article; None = it is surely not there."""
+        """The id of this author's (by default the login's own) comment with this text, by looking at the
+        article; None = it is surely not there.
+        """
 
 
 _F = TypeVar("_F", bound=Callable[[Fetcher], SiteDriver])
@@ -39,7 +57,9 @@ _drivers: dict[str, Callable[[Fetcher], SiteDriver]] = {}
 
 
 def site_driver(name: str) -> Callable[[_F], _F]:
-    """Registers a driver under the name that a MonitoringProcess uses in `site.driver`. Raises ValueError where it is taken."""
+    """Registers a driver under the name that a MonitoringProcess uses in `site.driver`. Raises ValueError
+    where it is taken.
+    """
 
     def register(driver: _F) -> _F:
         if name in _drivers:
@@ -56,4 +76,6 @@ def open_site(driver_name: str, fetcher: Fetcher) -> SiteDriver:
         return _drivers[driver_name](fetcher)
     except KeyError:
         known = ", ".join(sorted(_drivers))
-        raise InputError("UnknownDriver", f"there is no site driver {driver_name!r}; there are {known}") from None
+        raise InputError(
+            "UnknownDriver", f"there is no site driver {driver_name!r}; there are {known}"
+        ) from None

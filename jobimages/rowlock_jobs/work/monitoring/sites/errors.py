@@ -8,8 +8,8 @@ SiteError
 InputError NotFound there is no such page (any more)
 AddressRefused      (work.monitoring.addresses) the site's name leads into a network that is not allowed
 
-Of `comment`, any other SiteError or InputError, and whatever the gate raises, means that nothing was posted. What interrupts it
-from outside (the soft limit, a killed process) means nothing: treat it as PostUnknown.
+Of `comment`, any other SiteError or InputError, and whatever the gate raises, means that nothing was posted.
+What interrupts it from outside (the soft limit, a killed process) means nothing: treat it as PostUnknown.
 """
 
 from rowlock_jobs.task import InputError, SiteError
@@ -40,8 +40,14 @@ class RefusedBySite(SiteError):
 
 def layout_changed(page: str, missing: str) -> SiteError:
     """The page is not the one that this driver knows."""
-    return SiteError("LayoutChanged", f"the page {page} has no {missing}: the site's layout has changed; the driver must be adapted")
+    return SiteError(
+        "LayoutChanged",
+        f"the page {page} has no {missing}: the site's layout has changed; the driver must be adapted",
+    )
 
 
 def not_found(url: str) -> InputError:
-    return InputError("NotFound", f"there is no page {url} for this login (any more); it was probably deleted or is not shared with it")
+    return InputError(
+        "NotFound",
+        f"there is no page {url} for this login (any more); it was probably deleted or is not shared with it",
+    )

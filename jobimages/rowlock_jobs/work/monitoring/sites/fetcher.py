@@ -1,4 +1,6 @@
-"""One login's way to one site: cookies, pace, limits and the meaning of an HTTP answer. Sends each request once."""
+"""One login's way to one site: cookies, pace, limits and the meaning of an HTTP answer. Sends each request
+once.
+"""
 
 import logging
 import time
@@ -41,7 +43,9 @@ class Gate(Protocol):
 
 
 class Fetcher:
-    """Keeps connections alive between requests; close it, or use it in a `with` block. Not for two threads at once."""
+    """Keeps connections alive between requests; close it, or use it in a `with` block. Not for two threads at
+    once.
+    """
 
     def __init__(
         self,
@@ -65,7 +69,12 @@ class Fetcher:
             transport=CheckedTransport(allow_private=allow_private),
             trust_env=False,
             timeout=timeout_seconds,
-            headers={"User-Agent": agent, "Accept": "*/*", "Accept-Language": "de-CH, de;q=0.9", "Accept-Encoding": "gzip"},
+            headers={
+                "User-Agent": agent,
+                "Accept": "*/*",
+                "Accept-Language": "de-CH, de;q=0.9",
+                "Accept-Encoding": "gzip",
+            },
         )
         if cookies:
             fill(self._client.cookies.jar, cookies)
@@ -81,7 +90,8 @@ class Fetcher:
     def get(self, path: str = "", params: Mapping[str, str] | None = None) -> Page:
         """A page, after at most 5 redirects on the same host.
 
-        Raises SessionExpired (401, 403), SiteError (RateLimited, SiteAway, TooLarge, BadRedirect...), InputError NotFound, AddressRefused.
+        Raises SessionExpired (401, 403), SiteError (RateLimited, SiteAway, TooLarge, BadRedirect...),
+        InputError NotFound, AddressRefused.
         """
         url = httpx.URL(self.base_url).join(path)
         page = self._send("GET", str(url.copy_merge_params(params) if params else url))
@@ -91,12 +101,15 @@ class Fetcher:
             page = self._send("GET", page.location)
         if page.location is None:
             return page
-        raise SiteError("BadRedirect", f"{httpx.URL(self.base_url).host} redirects more than {MAX_REDIRECTS} times")
+        raise SiteError(
+            "BadRedirect", f"{httpx.URL(self.base_url).host} redirects more than {MAX_REDIRECTS} times"
+        )
 
     def post(self, path: str, fields: Mapping[str, str], *, referer: str) -> Page:
         """Sends a form ONCE and follows nothing: where the answer is a redirect, `location` says so.
 
-        Raises PostUnknown where the form was sent and no readable answer came; any other error means that it was not taken.
+        Raises PostUnknown where the form was sent and no readable answer came; any other error means that it
+        was not taken.
         """
         return self._send("POST", str(httpx.URL(self.base_url).join(path)), fields, referer)
 
@@ -106,12 +119,22 @@ class Fetcher:
     def __enter__(self) -> "Fetcher":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
-    def _send(self, method: Literal["GET", "POST"], url: str, fields: Mapping[str, str] | None = None, referer: str | None = None) -> Page:
+    def _send(
+        self,
+        method: Literal["GET", "POST"],
+        url: str,
+        fields: Mapping[str, str] | None = None,
+        referer: str | None = None,
+    ) -> Page:
         where = _without_query(url)
-        request = self._client.build_request(method, url, data=fields, headers={"Referer": referer} if referer else None)
+        request = self._client.build_request(
+            method, url, data=fields, headers={"Referer": referer} if referer else None
+        )
         self._gate.pass_()
         try:
             response = self._client.send(request, stream=True)
@@ -128,7 +151,9 @@ class Fetcher:
         return self._judged(response, body, method, url)
 
     def _read(self, response: httpx.Response, where: str) -> bytes:
-        """The body, unpacked, within `max_bytes` and the time limit, which httpx applies to each piece only."""
+        """The body, unpacked, within `max_bytes` and the time limit, which httpx applies to each piece
+        only.
+        """
         deadline = time.monotonic() + self._timeout_seconds
         pieces = bytearray()
         for piece in response.iter_raw():
@@ -136,12 +161,16 @@ class Fetcher:
             if len(pieces) > self._max_bytes:
                 raise SiteError("TooLarge", f"the answer of {where} is larger than {self._max_bytes:,} bytes")
             if time.monotonic() > deadline:
-                raise SiteError("SiteAway", f"{where} needs more than {self._timeout_seconds:g} s for its answer")
+                raise SiteError(
+                    "SiteAway", f"{where} needs more than {self._timeout_seconds:g} s for its answer"
+                )
         packing = response.headers.get("Content-Encoding", "identity").lower()
         if packing == "identity":
             return bytes(pieces)
         if packing != "gzip":
-            raise SiteError("BadAnswer", f"{where} answers in the encoding {packing[:20]!r}, which was not asked for")
+            raise SiteError(
+                "BadAnswer", f"{where} answers in the encoding {packing[:20]!r}, which was not asked for"
+            )
         try:
             unpacked = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(pieces, self._max_bytes + 1)
         except zlib.error as error:
@@ -150,7 +179,9 @@ class Fetcher:
             raise SiteError("TooLarge", f"the answer of {where} is larger than {self._max_bytes:,} bytes")
         return unpacked
 
-    def _judged(self, response: httpx.Response, body: bytes, method: Literal["GET", "POST"], url: str) -> Page:
+    def _judged(
+        self, response: httpx.Response, body: bytes, method: Literal["GET", "POST"], url: str
+    ) -> Page:
         status, where = response.status_code, _without_query(url)
         if status == 429:
             seconds = _retry_after(response.headers.get("Retry-After"))
@@ -165,14 +196,22 @@ class Fetcher:
                 target = redirect_target(url, response.headers.get("Location", ""))
             except SiteError as error:
                 if method == "POST":
-                    raise PostUnknown(f"{where} was sent a form; its answer is a broken redirect: {error}") from error
+                    raise PostUnknown(
+                        f"{where} was sent a form; its answer is a broken redirect: {error}"
+                    ) from error
                 raise
             return Page(url, status, body, location=target)
         if status >= 500:
             if method == "POST":
-                raise PostUnknown(f"{where} was sent a form and answers {status}: it may have been taken all the same")
+                raise PostUnknown(
+                    f"{where} was sent a form and answers {status}: it may have been taken all the same"
+                )
             header = response.headers.get("Retry-After")
-            raise SiteError("SiteAway", f"{where} answers {status}", after_seconds=_retry_after(header) if header else None)
+            raise SiteError(
+                "SiteAway",
+                f"{where} answers {status}",
+                after_seconds=_retry_after(header) if header else None,
+            )
         if status != 200:
             raise SiteError("BadAnswer", f"{where} answers {status}")
         return Page(url, status, body, charset=response.charset_encoding or "utf-8")
@@ -182,11 +221,17 @@ def _checked_base(base_url: str) -> str:
     try:
         url = httpx.URL(base_url)
     except (httpx.InvalidURL, TypeError):
-        raise InputError("BadBaseUrl", "the site's base URL cannot be read; write it as https://host") from None
+        raise InputError(
+            "BadBaseUrl", "the site's base URL cannot be read; write it as https://host"
+        ) from None
     if url.scheme not in ("http", "https") or not url.host:
-        raise InputError("BadBaseUrl", "the site's base URL must begin with https:// or http:// and name a host")
+        raise InputError(
+            "BadBaseUrl", "the site's base URL must begin with https:// or http:// and name a host"
+        )
     if url.userinfo:
-        raise InputError("BadBaseUrl", "the site's base URL holds a user name or password; put them into a Secret")
+        raise InputError(
+            "BadBaseUrl", "the site's base URL holds a user name or password; put them into a Secret"
+        )
     return base_url
 
 
@@ -200,14 +245,20 @@ def _retry_after(header: str | None) -> float:
     if header is None:
         return _DEFAULT_HOLD_SECONDS
     try:
-        seconds = float(header) if header.strip().isdigit() else parsedate_to_datetime(header).timestamp() - time.time()
+        seconds = (
+            float(header)
+            if header.strip().isdigit()
+            else parsedate_to_datetime(header).timestamp() - time.time()
+        )
     except ValueError:
         return _DEFAULT_HOLD_SECONDS
     return min(max(seconds, 1.0), _MAX_HOLD_SECONDS)
 
 
 def _lost(method: str, where: str, error: Exception) -> SiteError:
-    """No readable answer. Of the library only the kind of its error is told: nobody checked its text for secrets."""
+    """No readable answer. Of the library only the kind of its error is told: nobody checked its text for
+    secrets.
+    """
     why = str(error) if isinstance(error, SiteError) else type(error).__name__
     if method == "POST":
         return PostUnknown(f"{where} was sent a form and gave no readable answer: {why}")

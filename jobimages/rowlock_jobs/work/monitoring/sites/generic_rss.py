@@ -1,6 +1,8 @@
-"""Any site with an RSS or Atom feed: its base URL is the feed's. Articles are found and read, never commented on.
+"""Any site with an RSS or Atom feed: its base URL is the feed's. Articles are found and read, never commented
+on.
 
-Articles are read from the pages that the feed links to, as long as they are on the feed's host; otherwise the feed's own text counts.
+Articles are read from the pages that the feed links to, as long as they are on the feed's host; otherwise the
+feed's own text counts.
 """
 
 from calendar import timegm
@@ -18,7 +20,14 @@ from rowlock_jobs.work.monitoring.sites.driver import site_driver
 from rowlock_jobs.work.monitoring.sites.errors import layout_changed, not_found
 from rowlock_jobs.work.monitoring.sites.fetcher import Fetcher
 from rowlock_jobs.work.monitoring.sites.html import words
-from rowlock_jobs.work.monitoring.sites.values import Article, ArticleFilter, ArticleRef, CommentReceipt, Credentials, chosen
+from rowlock_jobs.work.monitoring.sites.values import (
+    Article,
+    ArticleFilter,
+    ArticleRef,
+    CommentReceipt,
+    Credentials,
+    chosen,
+)
 
 _MAIN = ("article", "main", '[role="main"]', ".post", ".entry-content", "#content")
 _MIN_CHARACTERS = 200
@@ -42,7 +51,8 @@ class GenericRss:
     def discover(self, wanted: ArticleFilter) -> list[ArticleRef]:
         if wanted.tab or wanted.category is not None or wanted.task is not None:
             raise InputError(
-                "FilterNotSupported", "a feed has no tabs, categories and tasks; filter by search, or take the feed of a section"
+                "FilterNotSupported",
+                "a feed has no tabs, categories and tasks; filter by search, or take the feed of a section",
             )
         self._read_feed()
         return chosen([_ref(entry_id, entry) for entry_id, entry in self._entries.items()], wanted)
@@ -67,7 +77,10 @@ class GenericRss:
         )
 
     def comment(self, article_id: str, text: DisclosedText, *, hidden: bool) -> CommentReceipt:
-        raise InputError("CommentsNotSupported", "a feed takes no comments; set generateOnly, or use the driver of the site itself")
+        raise InputError(
+            "CommentsNotSupported",
+            "a feed takes no comments; set generateOnly, or use the driver of the site itself",
+        )
 
     def find_comment(self, article_id: str, text: str, author: str = "") -> str | None:
         return None
@@ -75,7 +88,8 @@ class GenericRss:
     def _read_feed(self) -> None:
         page = self._fetcher.get()
         try:
-            # A stream, never the bytes themselves: feedparser would take those for a file name or an address, and open it.
+            # A stream, never the bytes themselves: feedparser would take those for a file name or an address,
+            # and open it.
             feed = feedparser.parse(BytesIO(page.body), response_headers={"content-location": page.url})
         except TaskError:  # the soft limit
             raise
@@ -98,7 +112,9 @@ class GenericRss:
             return None
         tree = LexborHTMLParser(self._fetcher.get(url).text)
         parts = (tree.css_first(selector) for selector in _MAIN)
-        return next((part.html for part in parts if part is not None and len(words(part)) >= _MIN_CHARACTERS), None)
+        return next(
+            (part.html for part in parts if part is not None and len(words(part)) >= _MIN_CHARACTERS), None
+        )
 
 
 def _id(entry: Any) -> str:
@@ -128,7 +144,9 @@ def _feed_html(entry: Any) -> str:
 
 
 def _field(entry: Any, name: str) -> Any:
-    """What stands there. The library's own access invents values from other fields, and fails where those are missing."""
+    """What stands there. The library's own access invents values from other fields, and fails where those are
+    missing.
+    """
     return dict.get(entry, name)
 
 

@@ -1,4 +1,6 @@
-"""Dates as German pages write them. Pure: relative ones ("vor 3 Stunden") are not read, since they need a clock."""
+"""Dates as German pages write them. Pure: relative ones ("vor 3 Stunden") are not read, since they need a
+clock.
+"""
 
 import re
 from datetime import UTC, datetime
@@ -12,7 +14,9 @@ _TIME = re.compile(r"\b(\d{1,2})[:.](\d{2})(?:[:.](\d{2}))?(?:\s*uhr)?\s*$")
 
 
 def german_date(text: str) -> datetime | None:
-    """`28.01.2026`, `28.01.2026 um 09:24 Uhr`, `28. Januar 2026, 9:24`, `28. Jan. 2026`, in Swiss time; None for anything else."""
+    """`28.01.2026`, `28.01.2026 um 09:24 Uhr`, `28. Januar 2026, 9:24`, `28. Jan. 2026`, in Swiss time; None
+    for anything else.
+    """
     lowered = text.strip().casefold().replace("maerz", "märz").replace("mrz", "mär")
     if found := _NUMBERS.search(lowered):
         month = int(found[2])

@@ -30,9 +30,11 @@ class Page:
 
 
 def redirect_target(url: str, location: str) -> str:
-    r"""Where a Location header leads. myMoment sends backslashes, which browsers take for slashes: `\/article\/7\/` is `/article/7/`.
+    r"""Where a Location header leads. myMoment sends backslashes, which browsers take for slashes:
+    `\/article\/7\/` is `/article/7/`.
 
-    Raises SiteError BadRedirect for another host, and for a way back from https to http, which would show the cookies to everybody.
+    Raises SiteError BadRedirect for another host, and for a way back from https to http, which would show the
+    cookies to everybody.
     """
     here = httpx.URL(url)
     try:

@@ -9,7 +9,8 @@ from rowlock_jobs.work.monitoring.addresses import checked_addresses
 
 
 class CheckedTransport(httpx.BaseTransport):
-    """Resolves a host once and connects to that answer, so that a second answer cannot lead elsewhere (DNS rebinding).
+    """Resolves a host once and connects to that answer, so that a second answer cannot lead elsewhere (DNS
+    rebinding).
 
     Nothing is ever sent twice: another address is tried only where no connection came about.
     """
@@ -41,7 +42,9 @@ class CheckedTransport(httpx.BaseTransport):
 
 
 def _towards(address: str, request: httpx.Request) -> httpx.Request:
-    """The same request to an address; the Host header stays, and `sni_hostname` is the name that the certificate must bear."""
+    """The same request to an address; the Host header stays, and `sni_hostname` is the name that the
+    certificate must bear.
+    """
     return httpx.Request(
         request.method,
         request.url.copy_with(host=address),

@@ -35,14 +35,18 @@ class ArticleFilter:
 
     def __post_init__(self) -> None:
         if self.sort not in get_args(Sort):
-            raise InputError("BadFilter", f"sort is {self.sort!r}; it must be one of {', '.join(get_args(Sort))}")
+            raise InputError(
+                "BadFilter", f"sort is {self.sort!r}; it must be one of {', '.join(get_args(Sort))}"
+            )
         if not 1 <= self.limit <= MAX_LIMIT:
             raise InputError("BadFilter", f"limit is {self.limit}; it must be between 1 and {MAX_LIMIT}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleRef:
-    """One line of a list of articles. `status` is the site's own word (myMoment: publiziert, entwurf, lehrpersonenkontrolle)."""
+    """One line of a list of articles. `status` is the site's own word (myMoment: publiziert, entwurf,
+    lehrpersonenkontrolle).
+    """
 
     id: str
     url: str
@@ -55,7 +59,9 @@ class ArticleRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Article:
-    """A whole article. `category` and `task` are the site's words, `category_id` its number where it is known."""
+    """A whole article. `category` and `task` are the site's words, `category_id` its number where it is
+    known.
+    """
 
     id: str
     url: str
@@ -71,14 +77,18 @@ class Article:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommentReceipt:
-    """The site has taken the comment. `comment_id` is None where the article page did not show it afterwards."""
+    """The site has taken the comment. `comment_id` is None where the article page did not show it
+    afterwards.
+    """
 
     article_id: str
     comment_id: str | None
 
 
 def chosen(refs: list[ArticleRef], wanted: ArticleFilter) -> list[ArticleRef]:
-    """Searches, sorts and cuts a list in the way that is the same for every site. Articles without a date come last."""
+    """Searches, sorts and cuts a list in the way that is the same for every site. Articles without a date
+    come last.
+    """
     needle = (wanted.search or "").strip().casefold()
     found = [ref for ref in refs if needle in ref.title.casefold()]
     if wanted.sort == "newest":

@@ -1,4 +1,5 @@
--- spent: what the process has cost: tokens, comments written or being written. One at a time, or two would both be the last that is allowed.
+-- spent: what the process has cost: tokens, comments written or being written. One at a time, or two would both be the
+-- last that is allowed.
 with alone as materialized (select 1 from monitoring_processes where id = %(process_id)s for update)
 select coalesce(sum(generation_tokens), 0)::bigint,
        count(*) filter (where comment_content is not null or status = 'generating' and generating_since > clock_timestamp() - interval '15 minutes')

@@ -1,7 +1,9 @@
 """Every task of monitoring by its known name; import this to register them.
 
-Invariant: a task that leaves a row undone ends as canceled, so that its source puts the row back; it never succeeds with nothing done.
-Invariant: what a task writes about its row commits with its finish; what it writes before an outside effect commits before.
+Invariant: a task that leaves a row undone ends as canceled, so that its source puts the row back; it never
+succeeds with nothing done.
+Invariant: what a task writes about its row commits with its finish; what it writes before an outside effect
+commits before.
 Invariant: a task may be repeated after a crash at any point; only begin_effect makes a repetition impossible.
 """
 

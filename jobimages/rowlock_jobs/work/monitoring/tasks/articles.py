@@ -11,7 +11,9 @@ from rowlock_jobs.work.monitoring.tasks.arguments import put_back, row_of
 
 @task("prepare_article_content")
 def prepare_article_content(run: Run) -> dict[str, Any]:
-    """The text of an article, fetched once by one of its rows for all rows of the process. Argument: `comment_id`."""
+    """The text of an article, fetched once by one of its rows for all rows of the process. Argument:
+    `comment_id`.
+    """
     row, why = row_of(run, "preparing", "discovered", "failed")
     if row is None:
         return {"skipped": why}
@@ -29,7 +31,15 @@ def prepare_article_content(run: Run) -> dict[str, Any]:
     except ProcessStopped as stopped:
         raise put_back(stopped.reason) from None
     except InputError as gone:
-        ask(run, "article_gone", process_id=process.id, article_id=row.article_id, login_id=login_id, comment_id=row.id, message=str(gone))
+        ask(
+            run,
+            "article_gone",
+            process_id=process.id,
+            article_id=row.article_id,
+            login_id=login_id,
+            comment_id=row.id,
+            message=str(gone),
+        )
         ask(run, "runnable", process_id=process.id)
         raise
     with run.transaction() as cur:

@@ -16,7 +16,9 @@ _DEFAULT_INTERVAL, _DEFAULT_LONGEST = 60.0, 600.0
 
 @task("periodic_monitoring_check")
 def periodic_monitoring_check(run: Run) -> dict[str, Any]:
-    """Of one process (`process_id`); without it, every running process is made due, and the source does them."""
+    """Of one process (`process_id`); without it, every running process is made due, and the source does
+    them.
+    """
     process_id = optional_uuid(run, "process_id")
     if process_id is None:
         ask(run, "discover_all")
@@ -33,7 +35,12 @@ def periodic_monitoring_check(run: Run) -> dict[str, Any]:
     if errors and not seen:
         with run.connection() as connection, connection.cursor() as cur:
             execute(
-                cur, "discovery_ends", process_id=process.id, streak=process.discovery_empty_streak, error=_told(errors[-1]), seconds=base
+                cur,
+                "discovery_ends",
+                process_id=process.id,
+                streak=process.discovery_empty_streak,
+                error=_told(errors[-1]),
+                seconds=base,
             )
         raise errors[-1]
     new = 0
@@ -42,7 +49,14 @@ def periodic_monitoring_check(run: Run) -> dict[str, Any]:
             new += len(execute(cur, "discovered", **_columns(process, login, refs)))
         streak = 0 if new else process.discovery_empty_streak + 1
         pause = pause_after(streak, base, process.setting("discovery_max_interval_seconds", _DEFAULT_LONGEST))
-        execute(cur, "discovery_ends", process_id=process.id, streak=streak, error=_told(errors[-1]) if errors else None, seconds=pause)
+        execute(
+            cur,
+            "discovery_ends",
+            process_id=process.id,
+            streak=streak,
+            error=_told(errors[-1]) if errors else None,
+            seconds=pause,
+        )
         execute(cur, "runnable", process_id=process.id)
     return {
         "articles_seen": sum(len(refs) for _, refs in seen),
@@ -54,7 +68,9 @@ def periodic_monitoring_check(run: Run) -> dict[str, Any]:
 
 
 def pause_after(empty_streak: int, base: float, longest: float) -> float:
-    """Seconds until the next look: the base interval after hits, doubled with each look that found nothing, at most `longest`."""
+    """Seconds until the next look: the base interval after hits, doubled with each look that found nothing,
+    at most `longest`.
+    """
     return float(min(longest, base * 2.0 ** min(max(empty_streak - 1, 0), 30))) if empty_streak else base
 
 
@@ -75,7 +91,12 @@ def _look(run: Run, process: Process) -> tuple[list[tuple[Login, list[ArticleRef
         run.check()
         run.progress(done=number, total=len(logins), note=f"looking as {login.name}")
         if login.state == "needs_reauth":
-            errors.append(SiteError("NeedsReauth", f"the site refuses login {login.name}: correct name and password in its Secret"))
+            errors.append(
+                SiteError(
+                    "NeedsReauth",
+                    f"the site refuses login {login.name}: correct name and password in its Secret",
+                )
+            )
             continue
         try:
             with site_session(run, process, login) as session:

@@ -16,12 +16,20 @@ from rowlock_jobs.work.monitoring.records import CommentRow, Model, Process
 from rowlock_jobs.work.monitoring.secrets.vault import open_vault
 from rowlock_jobs.work.monitoring.settings import MonitoringSettings, settings_from
 from rowlock_jobs.work.monitoring.store import ask, execute, login_of, model_of, process_of
-from rowlock_jobs.work.monitoring.tasks.arguments import optional_uuid, put_back, row_of, uuid_argument, whole_process
+from rowlock_jobs.work.monitoring.tasks.arguments import (
+    optional_uuid,
+    put_back,
+    row_of,
+    uuid_argument,
+    whole_process,
+)
 
 
 @task("generate_comments_for_process")
 def generate_comments_for_process(run: Run) -> dict[str, Any]:
-    """One comment (`comment_id`); with `process_id` alone, the process's rows are handed to the source that does them."""
+    """One comment (`comment_id`); with `process_id` alone, the process's rows are handed to the source that
+    does them.
+    """
     if optional_uuid(run, "comment_id") is None:
         return whole_process(run, uuid_argument(run, "process_id"))
     row, why = row_of(run, "generating", "prepared", "failed")
@@ -31,7 +39,8 @@ def generate_comments_for_process(run: Run) -> dict[str, Any]:
     if not process.running:
         raise put_back("NotRunning")
     if process.generation_stopped is not None:
-        _stop_generating(run, process, process.generation_stopped)  # this row was claimed before the others were stopped
+        # this row was claimed before the others were stopped
+        _stop_generating(run, process, process.generation_stopped)
     model = model_of(run, process.id)
     _within_budget(run, process, model, row)
     meter = Meter()
@@ -92,7 +101,13 @@ def _written(run: Run, process: Process, model: Model, row: CommentRow, meter: M
     except ValueError as error:
         raise InputError("BadSettings", str(error)) from error
     key = vault.decrypt(model.api_key_encrypted) if model.api_key_encrypted else ""
-    return write_comment(LlmClient(llm, key), build_prompt(row.system_prompt, row.template, values), rules, meter=meter, check=run.check)
+    return write_comment(
+        LlmClient(llm, key),
+        build_prompt(row.system_prompt, row.template, values),
+        rules,
+        meter=meter,
+        check=run.check,
+    )
 
 
 def _llm_settings(model: Model, settings: MonitoringSettings) -> LlmSettings:
@@ -123,6 +138,8 @@ def _within_budget(run: Run, process: Process, model: Model, row: CommentRow) ->
 
 
 def _stop_generating(run: Run, process: Process, why: str) -> NoReturn:
-    """What concerns every comment of the process: told once, nothing more is asked until the process is changed."""
+    """What concerns every comment of the process: told once, nothing more is asked until the process is
+    changed.
+    """
     ask(run, "stop_generating", process_id=process.id, error=why[:1000])
     raise put_back(why.partition(":")[0])

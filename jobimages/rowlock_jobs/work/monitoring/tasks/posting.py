@@ -10,16 +10,24 @@ from rowlock_jobs.work.monitoring.sessions import SiteSession, site_session
 from rowlock_jobs.work.monitoring.sites.disclosure import DisclosedText
 from rowlock_jobs.work.monitoring.sites.errors import PostUnknown
 from rowlock_jobs.work.monitoring.store import ask, execute, login_of, process_of
-from rowlock_jobs.work.monitoring.tasks.arguments import optional_uuid, put_back, row_of, uuid_argument, whole_process
+from rowlock_jobs.work.monitoring.tasks.arguments import (
+    optional_uuid,
+    put_back,
+    row_of,
+    uuid_argument,
+    whole_process,
+)
 
 LOOK_AFTER_SECONDS = 2.0
 
 
 @task("post_comments_for_process")
 def post_comments_for_process(run: Run) -> dict[str, Any]:
-    """One comment (`comment_id`); with `process_id` alone, what is approved is handed to the source that posts.
+    """One comment (`comment_id`); with `process_id` alone, what is approved is handed to the source that
+    posts.
 
-    Before the POST: approved still? By the process: does it run, may it post? Tried before: is it there already? Then begin_effect.
+    Before the POST: approved still? By the process: does it run, may it post? Tried before: is it there
+    already? Then begin_effect.
     """
     if optional_uuid(run, "comment_id") is None:
         return whole_process(run, uuid_argument(run, "process_id"))
@@ -30,11 +38,15 @@ def post_comments_for_process(run: Run) -> dict[str, Any]:
     by_hand = row.approved_by != "process"
     refusal = _refusal(process, row, by_hand)
     if refusal is not None:
-        if refusal == "GenerateOnly":  # changed while it ran: approved no more, or its source would take it again and again
+        if (
+            refusal == "GenerateOnly"
+        ):  # changed while it ran: approved no more, or its source would take it again and again
             ask(run, "withdraw", comment_id=row.id)
         raise put_back(refusal)
     if row.login_id is None or not row.comment:
-        raise InputError("LoginGone" if row.comment else "NoComment", "the row has no login or no comment any more")
+        raise InputError(
+            "LoginGone" if row.comment else "NoComment", "the row has no login or no comment any more"
+        )
     text = DisclosedText(row.comment, process.prefix)
     try:
         with site_session(run, process, login_of(run, row.login_id), by_hand=by_hand) as session:
@@ -57,8 +69,12 @@ def _refusal(process: Process, row: CommentRow, by_hand: bool) -> str | None:
     return "GenerateOnly" if process.generate_only else None
 
 
-def _posted(run: Run, process: Process, row: CommentRow, text: DisclosedText, session: SiteSession) -> tuple[str | None, bool]:
-    """(the comment's id at the site, whether it was there already). Raises as the driver does, with the effect ended unless nobody knows."""
+def _posted(
+    run: Run, process: Process, row: CommentRow, text: DisclosedText, session: SiteSession
+) -> tuple[str | None, bool]:
+    """(the comment's id at the site, whether it was there already). Raises as the driver does, with the
+    effect ended unless nobody knows.
+    """
 
     def look() -> str | None:
         return session.do(lambda driver: driver.find_comment(row.article_id, text.text))
@@ -71,9 +87,12 @@ def _posted(run: Run, process: Process, row: CommentRow, text: DisclosedText, se
     if not run.begin_effect(f"comment on article {row.article_id}"):
         raise put_back("this attempt is over")
     try:
-        receipt = session.do(lambda driver: driver.comment(row.article_id, text, hidden=process.hide_comments))
+        receipt = session.do(
+            lambda driver: driver.comment(row.article_id, text, hidden=process.hide_comments)
+        )
     except SoftTimeLimit:
-        raise  # it may have struck in the middle of the POST: the effect stays begun, and the run ends as unknown
+        # it may have struck in the middle of the POST: the effect stays begun, and the run ends as unknown
+        raise
     except PostUnknown as unknown:
         found = _found_later(run, look)
         if found is None:
@@ -86,7 +105,9 @@ def _posted(run: Run, process: Process, row: CommentRow, text: DisclosedText, se
 
 
 def _found_later(run: Run, look: Any) -> str | None:
-    """Where the answer of the POST was lost: the site may need a moment. None = not seen, which proves nothing."""
+    """Where the answer of the POST was lost: the site may need a moment. None = not seen, which proves
+    nothing.
+    """
     for _ in range(2):
         time.sleep(LOOK_AFTER_SECONDS)
         try:

@@ -9,7 +9,9 @@ from rowlock_jobs.work.monitoring.tasks.arguments import uuid_argument
 
 @task("start_monitoring_process")
 def start_monitoring_process(run: Run) -> dict[str, Any]:
-    """From asked-for to running: the first discovery is due at once. Fails the process clearly where nothing could come of it."""
+    """From asked-for to running: the first discovery is due at once. Fails the process clearly where nothing
+    could come of it.
+    """
     process = process_of(run, uuid_argument(run, "process_id"))
     lacking = _lacking(run, process.id)
     if lacking is not None:
@@ -37,6 +39,10 @@ def _lacking(run: Run, process_id: str) -> tuple[str, str] | None:
 def stop_monitoring_process(run: Run) -> dict[str, Any]:
     """Stopped at once (where it was not), then its sessions are closed."""
     process = process_of(run, uuid_argument(run, "process_id"))
-    stopped = bool(ask(run, "stop_process", process_id=process.id, status="stopped", reason="Stopped", message=None)[0][0])
+    stopped = bool(
+        ask(run, "stop_process", process_id=process.id, status="stopped", reason="Stopped", message=None)[0][
+            0
+        ]
+    )
     follow_up(run, "terminate_process_sessions", "sessions", process_id=process.id)
     return {"stopped": stopped or not process.running}

@@ -1,4 +1,6 @@
-"""initialize_process_sessions, terminate_process_sessions, health_check_sessions and the cleanups of session records; rotate_credentials."""
+"""initialize_process_sessions, terminate_process_sessions, health_check_sessions and the cleanups of session
+records; rotate_credentials.
+"""
 
 import os
 from typing import Any
@@ -14,7 +16,9 @@ from rowlock_jobs.work.monitoring.tasks.arguments import uuid_argument
 
 @task("initialize_process_sessions")
 def initialize_process_sessions(run: Run) -> dict[str, Any]:
-    """A session for each login of a process; a stored one is enough. Where the site refuses every login, the process fails."""
+    """A session for each login of a process; a stored one is enough. Where the site refuses every login, the
+    process fails.
+    """
     process = process_of(run, uuid_argument(run, "process_id"))
     if not process.running:
         return {"skipped": "NotRunning"}
@@ -36,8 +40,12 @@ def initialize_process_sessions(run: Run) -> dict[str, Any]:
         else:
             logged_in, restored = logged_in + fresh, restored + (not fresh)
     if logins and refused == len(logins):
-        message = "the site refuses every login of this process: correct the Secrets, then change spec.startRequest"
-        ask(run, "stop_process", process_id=process.id, status="failed", reason="NeedsReauth", message=message)
+        message = (
+            "the site refuses every login of this process: correct the Secrets, then change spec.startRequest"
+        )
+        ask(
+            run, "stop_process", process_id=process.id, status="failed", reason="NeedsReauth", message=message
+        )
     if later is not None:
         raise later
     return {"restored": restored, "full_logins": logged_in, "refused": refused}
@@ -45,7 +53,9 @@ def initialize_process_sessions(run: Run) -> dict[str, Any]:
 
 @task("terminate_process_sessions")
 def terminate_process_sessions(run: Run) -> dict[str, Any]:
-    """Closes the sessions of a process that no other running process uses. Tells the site nothing: the process is stopped."""
+    """Closes the sessions of a process that no other running process uses. Tells the site nothing: the
+    process is stopped.
+    """
     with run.transaction() as cur:
         return {"closed": len(execute(cur, "close_sessions", process_id=uuid_argument(run, "process_id")))}
 
@@ -66,7 +76,9 @@ def cleanup_old_session_records(run: Run) -> dict[str, Any]:
 
 @task("health_check_sessions")
 def health_check_sessions(run: Run) -> dict[str, Any]:
-    """Asks the site about sessions of running processes that were not used for an hour; one request each, twenty at most."""
+    """Asks the site about sessions of running processes that were not used for an hour; one request each,
+    twenty at most.
+    """
     valid, closed, unanswered = 0, 0, 0
     for process_id, login_id in ask(run, "sessions_to_check"):
         run.check()
@@ -83,7 +95,9 @@ def health_check_sessions(run: Run) -> dict[str, Any]:
 
 @task("rotate_credentials")
 def rotate_credentials(run: Run) -> dict[str, Any]:
-    """Everything that is encrypted under the first key of the key file; what a person changes meanwhile is left alone. `check` only counts."""
+    """Everything that is encrypted under the first key of the key file; what a person changes meanwhile is
+    left alone. `check` only counts.
+    """
     vault = open_vault(settings_from(os.environ).keys_file)
     current, only_look = vault.key_ids()[0], run.args.get("check") is True
     rotated, unreadable, opened_by = 0, 0, dict.fromkeys(vault.key_ids(), 0)
@@ -99,4 +113,10 @@ def rotate_credentials(run: Run) -> dict[str, Any]:
                 rotated += 1
         except CredentialsUnreadable:
             unreadable += 1
-    return {"key": current, "encrypted_anew": rotated, "unreadable": unreadable, "looked_at": len(rows), "opened_by": opened_by}
+    return {
+        "key": current,
+        "encrypted_anew": rotated,
+        "unreadable": unreadable,
+        "looked_at": len(rows),
+        "opened_by": opened_by,
+    }

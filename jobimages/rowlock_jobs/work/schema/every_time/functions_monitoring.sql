@@ -1,7 +1,8 @@
--- What the operator, the command line and the tasks share. A changed function gets a _v2; the old form goes one release later.
+-- What the operator, the command line and the tasks share. A changed function gets a _v2; the old form goes one release
+-- later.
 
--- A process as its MonitoringProcess asks for, with its logins, prompts and model; secrets arrive encrypted. Its status is not touched.
--- What is no longer named becomes inactive: its rows stay, nothing new is done for it.
+-- A process as its MonitoringProcess asks for, with its logins, prompts and model; secrets arrive encrypted. Its status
+-- is not touched. What is no longer named becomes inactive: its rows stay, nothing new is done for it.
 create or replace function monitoring.apply_v1(p jsonb) returns void
 language plpgsql security definer set search_path = public, pg_catalog, pg_temp as $$
 declare v_id uuid := (p->>'id')::uuid; v_llm jsonb := p->'llm'; e jsonb;
@@ -51,7 +52,8 @@ begin
   perform monitoring.mark_runnable(v_id);
 end $$;
 
--- Rows whose process runs and whose login and prompt still belong to it are taken by the sources; of each article's discovered rows one fetches for all.
+-- Rows whose process runs and whose login and prompt still belong to it are taken by the sources; of each article's
+-- discovered rows one fetches for all.
 create or replace function monitoring.mark_runnable(p_id uuid) returns void
 language sql security definer set search_path = public, pg_catalog, pg_temp as $$
   with wanted as (
@@ -67,8 +69,8 @@ language sql security definer set search_path = public, pg_catalog, pg_temp as $
    where c.id = w.id and (c.runnable, c.prepares) is distinct from (w.runnable, case when c.status = 'discovered' then exists (select from first f where f.id = c.id) else c.prepares end)
 $$;
 
--- Asks for a start. Null: it was taken (or it runs already); else the reason why not. The task start_monitoring_process makes it running; it goes before what
--- other processes have waiting.
+-- Asks for a start. Null: it was taken (or it runs already); else the reason why not. The task start_monitoring_process
+-- makes it running; it goes before what other processes have waiting.
 create or replace function monitoring.start_v1(p_id uuid, p_per_owner int default 10) returns text
 language plpgsql security definer set search_path = public, pg_catalog, pg_temp as $$
 declare m monitoring_processes;
@@ -98,7 +100,8 @@ begin
   return true;
 end $$;
 
--- Ends it at once: from here on no request goes to the site for it. p_status: stopped, completed or failed. True where it ran or was starting.
+-- Ends it at once: from here on no request goes to the site for it. p_status: stopped, completed or failed. True where
+-- it ran or was starting.
 create or replace function monitoring.stop_v1(p_id uuid, p_status text, p_reason text, p_message text default null) returns bool
 language plpgsql security definer set search_path = public, pg_catalog, pg_temp as $$
 declare v_namespace text;
@@ -121,7 +124,8 @@ begin
   return found;
 end $$;
 
--- Ends what has run for its whole duration; returns their ids. The operator asks every second, the CronJob every minute.
+-- Ends what has run for its whole duration; returns their ids. The operator asks every second, the CronJob every
+-- minute.
 create or replace function monitoring.expire_v1() returns setof uuid
 language plpgsql security definer set search_path = public, pg_catalog, pg_temp as $$
 declare v_id uuid;
@@ -162,7 +166,8 @@ language sql stable security definer set search_path = public, pg_catalog, pg_te
    where m.id = any(p_ids)
 $$;
 
--- A person's word on generated comments: approve, reject, or wait again. Returns what was changed. Approved by hand is posted after the process has ended, too.
+-- A person's word on generated comments: approve, reject, or wait again. Returns what was changed. Approved by hand is
+-- posted after the process has ended, too.
 create or replace function monitoring.decide_v1(p_ids uuid[], p_approval text, p_by text) returns setof uuid
 language sql security definer set search_path = public, pg_catalog, pg_temp as $$
   update ai_comments set approval = p_approval, approved_by = case when p_approval = 'approved' then p_by end,
@@ -170,7 +175,8 @@ language sql security definer set search_path = public, pg_catalog, pg_temp as $
     where id = any(p_ids) and status = 'generated' and approval <> p_approval returning id
 $$;
 
--- A person wants these on the site, whether their process runs or not. Failed and unknown ones move only once their run is requeued. Returns what was marked.
+-- A person wants these on the site, whether their process runs or not. Failed and unknown ones move only once their run
+-- is requeued. Returns what was marked.
 create or replace function monitoring.post_v1(p_ids uuid[], p_by text) returns setof uuid
 language sql security definer set search_path = public, pg_catalog, pg_temp as $$
   update ai_comments set approval = 'approved', approved_by = p_by, approved_at = clock_timestamp(), updated_at = clock_timestamp()
@@ -186,8 +192,9 @@ language sql stable security definer set search_path = public, pg_catalog, pg_te
                                from monitoring_processes m where m.id = p_process), case when not exists (select from monitoring_processes m where m.id = p_process) then 'Deleted' end) end
 $$;
 
--- GATE: before every request to a site. Reserves the next free moment of the site and of the login and says how long to wait for it; refused says why
--- nothing may be sent (p_process null: a comment approved by hand, which needs no running process). wait > p_longest: nothing is reserved.
+-- GATE: before every request to a site. Reserves the next free moment of the site and of the login and says how long to
+-- wait for it; refused says why nothing may be sent (p_process null: a comment approved by hand, which needs no running
+-- process). wait > p_longest: nothing is reserved.
 create or replace function monitoring.gate_v1(p_process uuid, p_site text, p_login uuid, p_site_interval float8, p_login_interval float8, p_longest float8 default 120)
 returns table(wait_seconds float8, refused text)
 language plpgsql security definer set search_path = public, pg_catalog, pg_temp set synchronous_commit = off as $$
@@ -221,14 +228,16 @@ language sql security definer set search_path = public, pg_catalog, pg_temp as $
     on conflict (key) do update set hold_until = greatest(pace.hold_until, excluded.hold_until)
 $$;
 
--- Whether a run that held something has let go of it by ending or by being lost: the ledger knows within seconds. Runs that the ledger does not know count as alive.
+-- Whether a run that held something has let go of it by ending or by being lost: the ledger knows within seconds. Runs
+-- that the ledger does not know count as alive.
 create or replace function monitoring.run_is_over(p_run uuid) returns bool
 language plpgsql stable security definer set search_path = public, pg_catalog, pg_temp as $$
 begin
   return exists (select from rowlock.run r where r.id = p_run and r.state <> 'running');   -- not in language sql: the ledger may be made later than this
 end $$;
 
--- One more use of a login, or false where the allowed number is in use. The use of a pod that died ends with its run, at the latest by its time.
+-- One more use of a login, or false where the allowed number is in use. The use of a pod that died ends with its run,
+-- at the latest by its time.
 create or replace function monitoring.use_login_v1(p_login uuid, p_run uuid, p_allowed int, p_seconds float8 default 900) returns bool
 language plpgsql security definer set search_path = public, pg_catalog, pg_temp as $$
 begin
@@ -243,7 +252,8 @@ language sql security definer set search_path = public, pg_catalog, pg_temp as $
   delete from monitoring.login_use where login_id = p_login and run_id = p_run
 $$;
 
--- A task asks for another task (sessions to open or close, cleanups): a run of `p_queue`, null where an active one has that key.
+-- A task asks for another task (sessions to open or close, cleanups): a run of `p_queue`, null where an active one has
+-- that key.
 create or replace function monitoring.follow_up_v1(p_queue text, p_task text, p_args jsonb, p_key text) returns uuid
 language plpgsql security definer set search_path = public, pg_catalog, pg_temp as $$
 begin

@@ -29,7 +29,8 @@ begin
       raise notice 'this login may not "grant % to rowlock_worker"; ask the owner of the table to do it', v_grant;
     end;
   end loop;
-  -- A chunks table made elsewhere may number its rows from a sequence, which needs a grant of its own; an identity column does not.
+  -- A chunks table made elsewhere may number its rows from a sequence, which needs a grant of its own; an identity
+  -- column does not.
   if pg_get_serial_sequence('workshop_chunks', 'id') is not null then
     execute format('grant usage on sequence %s to rowlock_worker', pg_get_serial_sequence('workshop_chunks', 'id'));
   end if;

@@ -1,5 +1,5 @@
--- prepare: one migration at a time (the lock ends with the transaction, so it works through PgBouncer), and the list of what was applied.
--- The tables go to `public`: a login named like a schema would otherwise put them there.
+-- prepare: one migration at a time (the lock ends with the transaction, so it works through PgBouncer), and the list of
+-- what was applied. The tables go to `public`: a login named like a schema would otherwise put them there.
 set local search_path = public;
 set local lock_timeout = '60s';
 set local statement_timeout = 0;

@@ -1,10 +1,12 @@
--- The claimer: folds events into lanes and buckets, then hands out what may start. One at a time per database, under an advisory transaction lock
--- (works through PgBouncer in transaction mode). Each step is a statement with its own snapshot (READ COMMITTED): in a single statement a lane row would
--- be re-read after a lock wait but its runs would not, and a run committed in between would sleep for ever.
+-- The claimer: folds events into lanes and buckets, then hands out what may start. One at a time per database, under an
+-- advisory transaction lock (works through PgBouncer in transaction mode). Each step is a statement with its own
+-- snapshot (READ COMMITTED): in a single statement a lane row would be re-read after a lock wait but its runs would
+-- not, and a run committed in between would sleep for ever.
 
 create function rowlock.claimer_lock() returns bool language sql as $$ select pg_try_advisory_xact_lock(7700, 1) $$;
 
--- Tokens a bucket has now. Time never runs backwards here: a moment taken before a lock wait must not give a token for nothing.
+-- Tokens a bucket has now. Time never runs backwards here: a moment taken before a lock wait must not give a token for
+-- nothing.
 create function rowlock.tokens_now(b rowlock.bucket, t timestamptz) returns float8 language sql immutable as $$
   select case when b.rate is null then 1e9 else least(b.burst, b.tokens + b.rate * greatest(0, extract(epoch from t - b.tokens_at))) end
 $$;
@@ -74,7 +76,8 @@ begin
   return v_n;
 end $$;
 
--- Up to p_n runs of one queue. Lanes take turns within a priority; a lane takes at most its quantum, its free slots and its tokens.
+-- Up to p_n runs of one queue. Lanes take turns within a priority; a lane takes at most its quantum, its free slots and
+-- its tokens.
 create function rowlock.claim(p_queue int, p_n int, p_state text, p_lanes int default 50) returns table(id uuid, attempt int)
 language plpgsql as $$
 #variable_conflict use_column
@@ -90,8 +93,8 @@ begin
   select array_agg(bb.id order by bb.id), array_agg(rowlock.free_now(bb, t) order by bb.id) into v_bucket_ids, v_free
     from (select * from rowlock.bucket where id in (select unnest(x.buckets) from unnest(v_lanes) x) order by id for no key update) bb;
   for l in select * from unnest(v_lanes) order by priority desc, at loop
-    -- Set aside in full: bounding by lane.pending would look clever, but that counter lags behind runs whose event is not folded yet,
-    -- and two lanes of one bucket would then exceed its limit.
+    -- Set aside in full: bounding by lane.pending would look clever, but that counter lags behind runs whose event is
+    -- not folded yet, and two lanes of one bucket would then exceed its limit.
     v_allow := least(v_quantum, v_left); v_blocker := null;
     foreach b in array l.buckets loop
       i := array_position(v_bucket_ids, b);
@@ -136,8 +139,9 @@ begin
   if v_bucket_ids is not null then perform rowlock.wake_lanes(v_bucket_ids); end if;
 end $$;
 
--- One call and one commit a round: takes events in, then claims for each queue that has a due lane. The last row carries the floor for the next call
--- (kept in memory by the caller; '0' at start and every few seconds). No row at all: somebody else is the claimer now.
+-- One call and one commit a round: takes events in, then claims for each queue that has a due lane. The last row
+-- carries the floor for the next call (kept in memory by the caller; '0' at start and every few seconds). No row at
+-- all: somebody else is the claimer now.
 create function rowlock.round_v1(p_queues int[], p_ns int[], p_floor xid8 default '0') returns table(queue_id int, id uuid, attempt int, floor xid8)
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -159,8 +163,9 @@ begin
   return query select null::int, null::uuid, null::int, v_floor;
 end $$;
 
--- The net under the hints: wakes lanes that sleep although a run is due, or whose floor is too high (a run was skipped because somebody held it).
--- It makes inbox, floors and wake-ups things whose loss costs seconds, not runs. A loose index scan over active(lane, due).
+-- The net under the hints: wakes lanes that sleep although a run is due, or whose floor is too high (a run was skipped
+-- because somebody held it). It makes inbox, floors and wake-ups things whose loss costs seconds, not runs. A loose
+-- index scan over active(lane, due).
 create function rowlock.relane_v1() returns int language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp as $$
 declare v_n int;
 begin

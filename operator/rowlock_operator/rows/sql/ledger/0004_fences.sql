@@ -1,4 +1,5 @@
--- The fences: who may start, whose outcome counts. The token is a runner process's own; the attempt is the fencing number.
+-- The fences: who may start, whose outcome counts. The token is a runner process's own; the attempt is the fencing
+-- number.
 
 -- The event of runs that left the active states or became pending again.
 create function rowlock.tell(r rowlock.active, p_due timestamptz, p_n int, p_released bool) returns void language sql as $$
@@ -24,7 +25,8 @@ begin
   end if;
 end $$;
 
--- Seconds before the next try, or null where the class has no budget left. Tries counts the failures of this class so far, this one included.
+-- Seconds before the next try, or null where the class has no budget left. Tries counts the failures of this class so
+-- far, this one included.
 create function rowlock.retry_delay(p_retry jsonb, p_class text, p_tries int) returns float8 language sql volatile as $$
   select case when p_tries <= coalesce((b->>'limit')::int, d.lim)
               then least(coalesce((b->>'max_backoff_seconds')::float8, d.top), coalesce((b->>'backoff_seconds')::float8, d.first) * 2.0 ^ least(p_tries - 1, 30)) * (0.9 + 0.2 * random()) end
@@ -32,8 +34,9 @@ create function rowlock.retry_delay(p_retry jsonb, p_class text, p_tries int) re
    where d.class = p_class
 $$;
 
--- The verdict over a run that did not succeed (the row is locked by the caller): retried, or ended as dead, unknown or canceled. Returns the new state.
--- infra: the runner, the pod or the node went away; the task's own budgets stay as they are.
+-- The verdict over a run that did not succeed (the row is locked by the caller): retried, or ended as dead, unknown or
+-- canceled. Returns the new state. infra: the runner, the pod or the node went away; the task's own budgets stay as
+-- they are.
 create function rowlock.settle(r rowlock.active, p_outcome text, p_failure jsonb) returns text language plpgsql as $$
 declare v_class text := coalesce(p_failure->>'class', 'app'); v_delay float8; v_due timestamptz; v_tries int; v_failure jsonb;
 begin
@@ -71,7 +74,8 @@ language sql security definer set search_path = rowlock, pg_catalog, pg_temp as 
   insert into rowlock.runner(name, lease_until) values (left(p_name, 200), clock_timestamp() + make_interval(secs => p_lease_seconds)) returning id
 $$;
 
--- One row per runner, whatever number of runs it holds. alive = false: stop everything you hold; your runs are or will be somebody else's.
+-- One row per runner, whatever number of runs it holds. alive = false: stop everything you hold; your runs are or will
+-- be somebody else's.
 create function rowlock.renew_v1(p_runner bigint, p_lease_seconds float8 default 10, p_ids uuid[] default '{}', p_progress jsonb[] default '{}')
 returns table(alive bool, cancel uuid[]) language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp as $$
 begin
@@ -100,7 +104,8 @@ begin
     from begun b;
 end $$;
 
--- FINISH FENCE. An id that does not come back was stale: lapsed and given to another runner, canceled, or finished before.
+-- FINISH FENCE. An id that does not come back was stale: lapsed and given to another runner, canceled, or finished
+-- before.
 create function rowlock.finish_v1(p_ids uuid[], p_attempts int[], p_token uuid, p_outcomes text[], p_results jsonb[], p_failures jsonb[])
 returns table(id uuid, state text) language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -138,7 +143,8 @@ begin
   end loop;
 end $$;
 
--- Finish of the previous runs and start of the next in one call and one commit (1.8 times the runs a second of two calls, one client).
+-- Finish of the previous runs and start of the next in one call and one commit (1.8 times the runs a second of two
+-- calls, one client).
 create function rowlock.cycle_v1(f_ids uuid[], f_attempts int[], p_token uuid, f_outcomes text[], f_results jsonb[], f_failures jsonb[],
     s_ids uuid[], s_attempts int[], p_runner bigint)
 returns table(kind text, id uuid, attempt int, state text, task text, args jsonb, queue text, source_key text, tries int)
@@ -161,7 +167,8 @@ begin
   return found;
 end $$;
 
--- The effect is known to have happened and is recorded: the run may be retried again without doing it twice, its task looks at progress.
+-- The effect is known to have happened and is recorded: the run may be retried again without doing it twice, its task
+-- looks at progress.
 create function rowlock.end_effect_v1(p_id uuid, p_attempt int, p_token uuid, p_result jsonb) returns bool
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp as $$
 begin

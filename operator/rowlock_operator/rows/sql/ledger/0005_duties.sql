@@ -1,6 +1,7 @@
 -- Duties: every state that is not terminal has one that ends it.
 
--- Runs of lapsed runners, by the verdict for class infra. p_slow looks at every running run whose runner is gone (a start that raced with a sweep).
+-- Runs of lapsed runners, by the verdict for class infra. p_slow looks at every running run whose runner is gone (a
+-- start that raced with a sweep).
 create function rowlock.sweep_v1(p_max int default 1000, p_slow bool default false) returns int
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp as $$
 declare r rowlock.active; v_runners bigint[]; v_n int := 0;
@@ -50,7 +51,8 @@ begin
   return v_n;
 end $$;
 
--- Waiting and claimed runs end at once. Running ones are told at their runner's next renewal; contract Exit: the operator deletes the kube job.
+-- Waiting and claimed runs end at once. Running ones are told at their runner's next renewal; contract Exit: the
+-- operator deletes the kube job.
 create function rowlock.cancel_v1(p_ids uuid[], p_reason text default 'Canceled') returns int language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp as $$
 declare r rowlock.active; v_n int := 0;
 begin
@@ -69,7 +71,8 @@ begin
   return v_n;
 end $$;
 
--- Ended runs that did not succeed go back to pending, as the next attempt, with fresh budgets. A key that is active again meanwhile stays as it is.
+-- Ended runs that did not succeed go back to pending, as the next attempt, with fresh budgets. A key that is active
+-- again meanwhile stays as it is.
 create function rowlock.requeue_v1(p_ids uuid[]) returns setof uuid language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp as $$
 declare d rowlock.done; r rowlock.active; v_now timestamptz;
 begin
@@ -88,7 +91,8 @@ begin
   end loop;
 end $$;
 
--- Depth of every queue from its lanes: exact, without counting runs. `waiting` = due now or later, `ready` = in lanes that are not blocked by a limit.
+-- Depth of every queue from its lanes: exact, without counting runs. `waiting` = due now or later, `ready` = in lanes
+-- that are not blocked by a limit.
 create function rowlock.depth_v1() returns table(queue_id int, queue text, waiting bigint, ready bigint, blocked bigint, queued bigint, launching bigint, running bigint, oldest timestamptz)
 language sql stable security definer set search_path = rowlock, pg_catalog, pg_temp as $$
   select q.id, q.name, coalesce(l.waiting, 0), coalesce(l.ready, 0), coalesce(l.blocked, 0), coalesce(a.queued, 0), coalesce(a.launching, 0), coalesce(a.running, 0), l.oldest

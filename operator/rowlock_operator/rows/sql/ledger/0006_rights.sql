@@ -1,4 +1,5 @@
--- Plans are pinned: a queue's statistics are wrong the moment after they were taken. Without jit=off the disabled nodes' cost would start the JIT (24-38 ms a claim).
+-- Plans are pinned: a queue's statistics are wrong the moment after they were taken. Without jit=off the disabled
+-- nodes' cost would start the JIT (24-38 ms a claim).
 do $$
 declare f regprocedure;
 begin

@@ -1,7 +1,7 @@
 -- Clearing up by hand: history that is not wanted any more, and what waits and shall not run.
 
--- Deletes ended runs of one queue that ended longer ago than p_older, at most p_max of them, with their arguments; returns how many.
--- Keys in rowlock.seen stay: a row whose history is gone must not run again.
+-- Deletes ended runs of one queue that ended longer ago than p_older, at most p_max of them, with their arguments;
+-- returns how many. Keys in rowlock.seen stay: a row whose history is gone must not run again.
 create function rowlock.purge_v1(p_queue text, p_states text[], p_older interval default '0', p_max int default 5000) returns int
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp as $$
 declare
@@ -12,7 +12,8 @@ begin
       using errcode = 'RW002', hint = 'Runs that have not ended are canceled first.';
   end if;
   if p_states <@ array['dead', 'unknown'] then
-    -- The same again with the words of the partial index done_attention: among a million succeeded ones the few dead must be found without reading all.
+    -- The same again with the words of the partial index done_attention: among a million succeeded ones the few dead
+    -- must be found without reading all.
     select array_agg(d.id), array_agg(d.finished_at) into v_ids, v_ended
       from (select x.id, x.finished_at from rowlock.done x
              where x.queue_id = v_queue and x.state in ('dead', 'unknown') and x.state = any(p_states) and x.finished_at <= v_before limit p_max) d;
@@ -28,8 +29,9 @@ begin
   return v_n;
 end $$;
 
--- Ends runs of one queue that have not started and were made before p_before, at most p_max of them, the oldest first; returns how many.
--- cancel_v1 by ids would not do: a run that starts between the list and the call would be told to end.
+-- Ends runs of one queue that have not started and were made before p_before, at most p_max of them, the oldest first;
+-- returns how many. cancel_v1 by ids would not do: a run that starts between the list and the call would be told to
+-- end.
 create function rowlock.cancel_waiting_v1(p_queue text, p_states text[] default '{pending,queued,launching}', p_before timestamptz default null, p_max int default 1000,
     p_reason text default 'Canceled') returns int
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp as $$

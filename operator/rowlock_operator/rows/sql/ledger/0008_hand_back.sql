@@ -1,5 +1,6 @@
--- Runs that were started together with others and that their runner swears never to have begun: queued again, same attempt, no try lost.
--- Guarded like a finish: this attempt, this token. What somebody asked to cancel meanwhile ends here. An id that does not come back is not to be queued.
+-- Runs that were started together with others and that their runner swears never to have begun: queued again, same
+-- attempt, no try lost. Guarded like a finish: this attempt, this token. What somebody asked to cancel meanwhile ends
+-- here. An id that does not come back is not to be queued.
 create function rowlock.hand_back_v1(p_ids uuid[], p_attempts int[], p_token uuid) returns setof uuid
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$

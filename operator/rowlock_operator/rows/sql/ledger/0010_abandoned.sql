@@ -1,4 +1,5 @@
--- Nothing waits for ever: a WorkQueue that is gone for as long as its dead runs were to be kept does not come back, so what waits for it is canceled.
+-- Nothing waits for ever: a WorkQueue that is gone for as long as its dead runs were to be kept does not come back, so
+-- what waits for it is canceled.
 create or replace function rowlock.forget_v1() returns int language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp as $$
 declare v_n int;
 begin

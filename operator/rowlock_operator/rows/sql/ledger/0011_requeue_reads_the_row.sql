@@ -1,7 +1,8 @@
 -- Who requeues has mended the row: the next attempt must get it as it is now, not as it was when it failed.
 
--- Arguments from a source's row as it is now. Null where it cannot be read (the row or the table is gone, somebody's lock, a run without a row): then the run
--- keeps those it had. The statement is the operator's own, with quoted names, and reads what a claim reads.
+-- Arguments from a source's row as it is now. Null where it cannot be read (the row or the table is gone, somebody's
+-- lock, a run without a row): then the run keeps those it had. The statement is the operator's own, with quoted names,
+-- and reads what a claim reads.
 create function rowlock.read_row(p_source int, p_key text) returns jsonb
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp set lock_timeout = '1s' set jit = off as $$
 declare v_statement text; v_args jsonb;
@@ -15,8 +16,8 @@ exception when others then
 end $$;
 revoke all on function rowlock.read_row from public;
 
--- Ended runs that did not succeed go back to pending, as the next attempt, with fresh budgets and a fresh look at their row. A key that is active again meanwhile
--- stays as it is.
+-- Ended runs that did not succeed go back to pending, as the next attempt, with fresh budgets and a fresh look at their
+-- row. A key that is active again meanwhile stays as it is.
 create or replace function rowlock.requeue_v1(p_ids uuid[]) returns setof uuid language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
 set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
 declare d rowlock.done; r rowlock.active; v_now timestamptz; v_args jsonb;

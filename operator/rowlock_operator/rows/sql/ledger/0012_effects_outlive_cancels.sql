@@ -1,4 +1,5 @@
--- A run that had begun an effect when its runner was lost ends as unknown, also where somebody had asked to cancel it: canceled would say that nothing happened.
+-- A run that had begun an effect when its runner was lost ends as unknown, also where somebody had asked to cancel it:
+-- canceled would say that nothing happened.
 create or replace function rowlock.settle(r rowlock.active, p_outcome text, p_failure jsonb) returns text language plpgsql
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
 declare v_class text := coalesce(p_failure->>'class', 'app'); v_delay float8; v_due timestamptz; v_tries int; v_failure jsonb;

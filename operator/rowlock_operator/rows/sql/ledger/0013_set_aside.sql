@@ -1,6 +1,7 @@
 -- What the ledger cannot digest stands aside, with a reason and a sentence, so that everything else goes on.
 
--- Runs that could not even be ended: as they were, and why. The command line and the housekeeper tell of them; nothing reads them by itself.
+-- Runs that could not even be ended: as they were, and why. The command line and the housekeeper tell of them; nothing
+-- reads them by itself.
 create table rowlock.aside(
   id uuid primary key,
   at timestamptz not null default clock_timestamp(),
@@ -9,8 +10,9 @@ create table rowlock.aside(
   run jsonb not null                                          -- its row; large arguments stay in rowlock.payload
 );
 
--- Ends one run that a round, a sweep or a figure cannot digest: dead (unknown where an effect was begun), class input. For a caller's own exception block:
--- one run that is set aside never raises. False: there is no such run any more, or somebody holds it (then the next pass meets it again).
+-- Ends one run that a round, a sweep or a figure cannot digest: dead (unknown where an effect was begun), class input.
+-- For a caller's own exception block: one run that is set aside never raises. False: there is no such run any more, or
+-- somebody holds it (then the next pass meets it again).
 create function rowlock.set_aside(p_id uuid, p_reason text, p_message text) returns bool language plpgsql
   set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$

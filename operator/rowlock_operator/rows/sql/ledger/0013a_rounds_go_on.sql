@@ -1,12 +1,15 @@
--- A round goes on: what it cannot digest is halved until it stands alone, and is set aside. The quick way is tried first; the careful one only after it failed.
+-- A round goes on: what it cannot digest is halved until it stands alone, and is set aside. The quick way is tried
+-- first; the careful one only after it failed.
 
--- Data that nobody can digest, against a server that cannot serve at the moment: only the first is anybody's fault who could be set aside.
+-- Data that nobody can digest, against a server that cannot serve at the moment: only the first is anybody's fault who
+-- could be set aside.
 create function rowlock.is_indigestible(p_sqlstate text) returns bool language sql immutable set search_path = pg_catalog as $$
   select left(p_sqlstate, 2) not in ('08', '25', '40', '53', '55', '57', '58')
 $$;
 
--- Tokens a bucket has now. Time never runs backwards here: a moment taken before a lock wait must not give a token for nothing.
--- Bounded, as all reckoning with limits is: an absurd rate or moment of one bucket must not end the round of all.
+-- Tokens a bucket has now. Time never runs backwards here: a moment taken before a lock wait must not give a token for
+-- nothing. Bounded, as all reckoning with limits is: an absurd rate or moment of one bucket must not end the round of
+-- all.
 create or replace function rowlock.tokens_now(b rowlock.bucket, t timestamptz) returns float8 language sql immutable as $$
   select case when b.rate is null then 1e9
               else least(b.burst, b.tokens + least(b.rate, 1e6) * case when isfinite(b.tokens_at) then greatest(0, extract(epoch from t - b.tokens_at)) else 0 end) end
@@ -152,8 +155,8 @@ begin
   select array_agg(bb.id order by bb.id), array_agg(rowlock.free_now(bb, t) order by bb.id) into v_bucket_ids, v_free
     from (select * from rowlock.bucket where id in (select unnest(x.buckets) from unnest(v_lanes) x) order by id for no key update) bb;
   for l in select * from unnest(v_lanes) order by priority desc, at loop
-    -- Set aside in full: bounding by lane.pending would look clever, but that counter lags behind runs whose event is not folded yet,
-    -- and two lanes of one bucket would then exceed its limit.
+    -- Set aside in full: bounding by lane.pending would look clever, but that counter lags behind runs whose event is
+    -- not folded yet, and two lanes of one bucket would then exceed its limit.
     v_allow := least(v_quantum, v_left); v_blocker := null;
     foreach b in array l.buckets loop
       i := array_position(v_bucket_ids, b);                    -- null where the bucket is gone: the assignment below fails, and the lane is mended
@@ -244,8 +247,9 @@ begin
   end loop;
 end $$;
 
--- The claims of all queues that have a due lane. `p_careful`: after one of them failed. Only then has each an exception block of its own: a transaction
--- with more than 64 subtransactions that write makes everybody else's visibility checks slow.
+-- The claims of all queues that have a due lane. `p_careful`: after one of them failed. Only then has each an exception
+-- block of its own: a transaction with more than 64 subtransactions that write makes everybody else's visibility checks
+-- slow.
 create function rowlock.claim_each(p_queues int[], p_ns int[], p_careful bool) returns table(queue_id int, id uuid, attempt int)
 language plpgsql
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
@@ -267,8 +271,9 @@ begin
   end loop;
 end $$;
 
--- One call and one commit a round: takes events in, then claims for each queue that has a due lane. The last row carries the floor for the next call
--- (kept in memory by the caller; '0' at start and every few seconds). No row at all: somebody else is the claimer now.
+-- One call and one commit a round: takes events in, then claims for each queue that has a due lane. The last row
+-- carries the floor for the next call (kept in memory by the caller; '0' at start and every few seconds). No row at
+-- all: somebody else is the claimer now.
 create or replace function rowlock.round_v1(p_queues int[], p_ns int[], p_floor xid8 default '0') returns table(queue_id int, id uuid, attempt int, floor xid8)
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
@@ -310,8 +315,9 @@ begin
   return query select null::int, null::uuid, null::int, v_floor;
 end $$;
 
--- The net under the hints: wakes lanes that sleep although a run is due, that look too late, or whose floor is too high (a run was skipped because somebody
--- held it). It makes inbox, floors and wake-ups things whose loss costs seconds, not runs. A loose index scan over active(lane, due).
+-- The net under the hints: wakes lanes that sleep although a run is due, that look too late, or whose floor is too high
+-- (a run was skipped because somebody held it). It makes inbox, floors and wake-ups things whose loss costs seconds,
+-- not runs. A loose index scan over active(lane, due).
 create or replace function rowlock.relane_v1() returns int language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
 declare v_n int; t timestamptz := clock_timestamp();
@@ -328,7 +334,8 @@ begin
     select f.lane, f.due, l.id, l.floor, l.at, l.blocked_by from first f left join rowlock.lane l on l.id = f.lane),
   wrong as (
     select x.id, x.due, true as told from lines x where x.floor > x.due or (x.id is not null and x.blocked_by is null and (x.at is null or x.at > greatest(x.due, t)))),
-  -- Floors that lie far below the first run are raised, so that they say how long a line waits (depth_v1). An event that comes later lowers them again.
+  -- Floors that lie far below the first run are raised, so that they say how long a line waits (depth_v1). An event
+  -- that comes later lowers them again.
   low as (
     select x.id, x.due, false from lines x
      where (x.blocked_by is not null or x.at <= t) and x.floor < greatest(least(x.due, t), '2000-01-01 00:00+00') - interval '5 s' limit 500),

@@ -1,6 +1,7 @@
 -- Limits that are gone hold nothing back.
 
--- Sets what a limit allows; buckets in force follow at once, waiters are looked at again. Nothing is written where nothing changed.
+-- Sets what a limit allows; buckets in force follow at once, waiters are looked at again. Nothing is written where
+-- nothing changed.
 create or replace function rowlock.set_limit_v1(p_name text, p_max_running int, p_rate float8, p_burst float8) returns void
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp set lock_timeout = '5s'
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
@@ -24,7 +25,8 @@ begin
   if p_max_running is null and p_rate is null then perform rowlock.free_waiters(p_name); end if;
 end $$;
 
--- What waits for buckets of a rule that limits nothing is looked at again at once, all of it. The caller is the claimer.
+-- What waits for buckets of a rule that limits nothing is looked at again at once, all of it. The caller is the
+-- claimer.
 create function rowlock.free_waiters(p_rule text) returns void language plpgsql
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
 declare v_buckets int[];
@@ -36,7 +38,8 @@ begin
   update rowlock.lane l set blocked_by = null, at = clock_timestamp() where l.blocked_by = any(v_buckets);
 end $$;
 
--- Removes the rules whose names begin with p_prefix and are not in p_keep; returns how many. Their buckets go on counting and limit nothing.
+-- Removes the rules whose names begin with p_prefix and are not in p_keep; returns how many. Their buckets go on
+-- counting and limit nothing.
 create function rowlock.drop_limits_v1(p_prefix text, p_keep text[]) returns int
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp set lock_timeout = '5s'
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$

@@ -1,6 +1,8 @@
--- The history's partitions: made and dropped without anybody waiting for it, known to replication, and a finish never fails for lack of one.
+-- The history's partitions: made and dropped without anybody waiting for it, known to replication, and a finish never
+-- fails for lack of one.
 
--- A publication of all tables refuses updates and deletes of a table without an identity. `full` costs nothing while no change is decoded, and no index.
+-- A publication of all tables refuses updates and deletes of a table without an identity. `full` costs nothing while no
+-- change is decoded, and no index.
 alter table rowlock.inbox replica identity full;
 alter table rowlock.done replica identity full;
 do $$
@@ -21,7 +23,8 @@ create function rowlock.history_days_ahead(p_most int default 8) returns int lan
   select coalesce(min(i) filter (where not rowlock.has_partition(clock_timestamp() + make_interval(days => i))), p_most + 1) - 1 from generate_series(0, p_most) i
 $$;
 
--- The moment nearest to now that the history has a place for: a clock that jumped, or an operator that was away for a week, must not keep a run from ending.
+-- The moment nearest to now that the history has a place for: a clock that jumped, or an operator that was away for a
+-- week, must not keep a run from ending.
 create function rowlock.nearest_end() returns timestamptz language plpgsql volatile set search_path = rowlock, pg_catalog, pg_temp as $$
 declare v_now timestamptz := clock_timestamp(); v_today text := to_char(v_now at time zone 'UTC', 'YYYYMMDD'); v_part text;
 begin
@@ -32,12 +35,14 @@ begin
   return case when v_part > 'done_' || v_today then to_timestamp(right(v_part, 8) || ' +00', 'YYYYMMDD TZH')
               else to_timestamp(right(v_part, 8) || ' +00', 'YYYYMMDD TZH') + interval '1 day' - interval '1 microsecond' end;
 end $$;
--- By the name alone: 1 us a finish, against 4 with a look at whether a table of that name is attached (partitions_v1 attaches one that is not).
+-- By the name alone: 1 us a finish, against 4 with a look at whether a table of that name is attached (partitions_v1
+-- attaches one that is not).
 alter table rowlock.done alter finished_at set default
   case when to_regclass('rowlock.done_' || to_char(clock_timestamp() at time zone 'UTC', 'YYYYMMDD')) is not null then clock_timestamp() else rowlock.nearest_end() end;
 
--- Partitions of `done` a week ahead (UTC days); returns how many it made. Each is made as a table of its own and attached then, which readers and writers of the
--- history do not notice; what somebody's lock forbids at this moment is left for the next call.
+-- Partitions of `done` a week ahead (UTC days); returns how many it made. Each is made as a table of its own and
+-- attached then, which readers and writers of the history do not notice; what somebody's lock forbids at this moment is
+-- left for the next call.
 create or replace function rowlock.partitions_v1(p_days int default 8) returns int language plpgsql security definer
   set search_path = rowlock, pg_catalog, pg_temp set lock_timeout = '100ms' as $$
 declare v_day date; v_n int := 0; v_name text;
@@ -62,8 +67,8 @@ begin
   return v_n;
 end $$;
 
--- Retention: deletes what is past its queue's history, in batches; drops a partition that is empty and past, one a call. Dropping waits for readers, and every
--- finish behind it, so it waits for a blink only.
+-- Retention: deletes what is past its queue's history, in batches; drops a partition that is empty and past, one a
+-- call. Dropping waits for readers, and every finish behind it, so it waits for a blink only.
 create or replace function rowlock.retain_v1(p_max int default 5000) returns int language plpgsql security definer
   set search_path = rowlock, pg_catalog, pg_temp set lock_timeout = '2s' as $$
 declare v_n int; v_part text; v_empty bool;

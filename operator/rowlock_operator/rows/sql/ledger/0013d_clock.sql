@@ -1,6 +1,7 @@
 -- A clock that went forward and came back: what was stamped meanwhile lies in the future, and would wait until then.
 
--- The latest reading that the claimer wrote anything with; one row, written every two seconds at most, and never at rest.
+-- The latest reading that the claimer wrote anything with; one row, written every two seconds at most, and never at
+-- rest.
 create table rowlock.clock(
   one bool primary key default true check (one),
   latest timestamptz not null
@@ -36,8 +37,8 @@ begin
   return query select true, array(select c.id from rowlock.cancel_note c where c.runner = p_runner);
 end $$;
 
--- Brings back from the future what we stamped there; returns whether the clock had gone back. Moments that a caller named (p_due) stay. The caller is the
--- claimer; lanes are brought back by relane_v1, from the runs in them.
+-- Brings back from the future what we stamped there; returns whether the clock had gone back. Moments that a caller
+-- named (p_due) stay. The caller is the claimer; lanes are brought back by relane_v1, from the runs in them.
 create function rowlock.mend_clock() returns bool language plpgsql
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
 declare t timestamptz := clock_timestamp(); v_soon timestamptz := t + interval '1 s'; v_latest timestamptz;
@@ -47,7 +48,8 @@ begin
   update rowlock.bucket set tokens_at = t where tokens_at > v_soon or not isfinite(tokens_at);
   select c.latest into v_latest from rowlock.clock c;
   if v_latest < t - interval '1 min' then
-    -- No round has noted anything for a while (no operator, or nothing to do): the newest run's id tells when it was made.
+    -- No round has noted anything for a while (no operator, or nothing to do): the newest run's id tells when it was
+    -- made.
     select greatest(v_latest, case when substr(a.id::text, 15, 1) = '7' then to_timestamp(('x' || substr(replace(a.id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0) end)
       into v_latest from rowlock.active a order by a.id desc limit 1;
   end if;

@@ -1,4 +1,5 @@
--- What a caller may not ask for is refused in the caller's own statement, with what to do instead: later nobody could tell whom it came from.
+-- What a caller may not ask for is refused in the caller's own statement, with what to do instead: later nobody could
+-- tell whom it came from.
 
 alter table rowlock.queue add column tasks text[];                        -- spec.tasks; null = not known (yet), so not checked
 alter table rowlock.queue add column expected bool not null default false; -- noted by an enqueuer: no WorkQueue of that name was ever seen (deleted is true, too)
@@ -80,8 +81,8 @@ begin
       '. The operator registers those of RowSources (spec.limits) as <source id>.<name>; others are made with rowlock.set_limit_v1 by the operator''s login.';
 end $$;
 
--- A run in the caller's own transaction. Null: an active run of this queue has that key already.
--- RW001: there is no such queue. RW002: an argument that nothing could be done with, or a task that the queue does not run.
+-- A run in the caller's own transaction. Null: an active run of this queue has that key already. RW001: there is no
+-- such queue. RW002: an argument that nothing could be done with, or a task that the queue does not run.
 drop function rowlock.enqueue_v1(text, text, jsonb, text, int, text, text[], timestamptz);
 create function rowlock.enqueue_v1(p_queue text, p_task text, p_args jsonb default '{}', p_key text default null, p_priority int default 0,
     p_fairness_key text default '', p_limits text[] default '{}', p_due timestamptz default null, p_wait_for_queue bool default false) returns uuid
@@ -140,7 +141,8 @@ end $$;
 revoke all on function rowlock.some, rowlock.refuse_queue, rowlock.expect_queue, rowlock.check_text, rowlock.check_limits, rowlock.enqueue_v1, rowlock.queue_id from public;
 grant execute on function rowlock.enqueue_v1 to rowlock_client;
 
--- What keeps duties of an operator from their work, for `rowlock health`. Written where it changes, and once a minute while it lasts; each operator has its own.
+-- What keeps duties of an operator from their work, for `rowlock health`. Written where it changes, and once a minute
+-- while it lasts; each operator has its own.
 create table rowlock.duty_trouble(
   operator text not null, duty text not null,
   reason text not null, message text not null,

@@ -1,5 +1,6 @@
--- A RowSource made anew for another table is another source: runs, outcomes, remembered keys and limits all carry rowlock.source.id, so that id is the
--- generation: one for each (name, table, key). The same three again find their old id, and what was done is not done again.
+-- A RowSource made anew for another table is another source: runs, outcomes, remembered keys and limits all carry
+-- rowlock.source.id, so that id is the generation: one for each (name, table, key). The same three again find their old
+-- id, and what was done is not done again.
 alter table rowlock.source
   drop constraint source_name_key,
   add column relation text,                   -- the table, quoted where it must be; null = registered before generations were told apart
@@ -58,8 +59,8 @@ begin
       from rowlock.source s where s.id = v_id;
 end $$;
 
--- Forgets that keys were taken, at most p_max of them (null = all keys), and returns how many: their rows are taken again where they are pending.
--- A run of such a key that is under way is left alone; its row is taken again after it.
+-- Forgets that keys were taken, at most p_max of them (null = all keys), and returns how many: their rows are taken
+-- again where they are pending. A run of such a key that is under way is left alone; its row is taken again after it.
 create function rowlock.forget_keys_v1(p_source text, p_keys text[] default null, p_max int default 10000) returns int
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$

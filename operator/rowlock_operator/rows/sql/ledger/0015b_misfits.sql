@@ -1,6 +1,7 @@
--- Claims that nobody serves go back to pending, same attempt; how many. `queued` in a queue that was made anew in mode Jobs, or whose WorkQueue is gone: a
--- worker that still pops its id is refused by the start fence, or is the one that starts it. `launching` in one of mode Workers: only where no launcher
--- follows kube jobs (p_launching), for a kube job that runs under contract Exit must be gone before.
+-- Claims that nobody serves go back to pending, same attempt; how many. `queued` in a queue that was made anew in mode
+-- Jobs, or whose WorkQueue is gone: a worker that still pops its id is refused by the start fence, or is the one that
+-- starts it. `launching` in one of mode Workers: only where no launcher follows kube jobs (p_launching), for a kube job
+-- that runs under contract Exit must be gone before.
 create function rowlock.misfits_v1(p_max int default 1000, p_launching bool default false) returns int
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
@@ -13,8 +14,8 @@ begin
   return case when v_ids is null then 0 else rowlock.unqueue_v1(v_ids, v_attempts) end;
 end $$;
 
--- Runs that wait in a queue whose WorkQueue is gone, while their RowSource names another one by now, go over to that one; how many. Only where its task is
--- still the run's: that one the other WorkQueue knows.
+-- Runs that wait in a queue whose WorkQueue is gone, while their RowSource names another one by now, go over to that
+-- one; how many. Only where its task is still the run's: that one the other WorkQueue knows.
 create function rowlock.rehome_v1(p_max int default 1000) returns int
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$

@@ -3,7 +3,8 @@ alter table rowlock.seen
   add column version text,                                    -- eight characters that stand for the version column, and a digest of its value; null = not kept
   add column taken_at timestamptz not null default now();
 
--- As in 0015; keys taken after p_before (null: now) stay: what is forgotten is taken again between two calls, and must not be forgotten once more.
+-- As in 0015; keys taken after p_before (null: now) stay: what is forgotten is taken again between two calls, and must
+-- not be forgotten once more.
 drop function rowlock.forget_keys_v1(text, text[], int);
 create function rowlock.forget_keys_v1(p_source text, p_keys text[] default null, p_before timestamptz default null, p_max int default 10000) returns int
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp

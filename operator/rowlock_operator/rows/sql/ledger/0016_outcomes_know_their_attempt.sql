@@ -1,5 +1,6 @@
--- An outcome is written over the mark of its own attempt and over nothing else. So the outbox says whose outcome it is, keeps what a table refuses at a
--- time of its own (others pass it), and a run remembers what its row said before it was marked.
+-- An outcome is written over the mark of its own attempt and over nothing else. So the outbox says whose outcome it is,
+-- keeps what a table refuses at a time of its own (others pass it), and a run remembers what its row said before it was
+-- marked.
 
 alter table rowlock.active add column status_before text;       -- the row's status when it was taken
 alter table rowlock.done add column status_before text;
@@ -31,7 +32,8 @@ begin
   end if;
 end $$;
 
--- FINISH FENCE. An id that does not come back was stale: lapsed and given to another runner, canceled, or finished before.
+-- FINISH FENCE. An id that does not come back was stale: lapsed and given to another runner, canceled, or finished
+-- before.
 create or replace function rowlock.finish_v1(p_ids uuid[], p_attempts int[], p_token uuid, p_outcomes text[], p_results jsonb[], p_failures jsonb[])
 returns table(id uuid, state text) language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
@@ -70,8 +72,8 @@ begin
   end loop;
 end $$;
 
--- Ended runs that did not succeed go back to pending, as the next attempt, with fresh budgets and a fresh look at their row. A key that is active again meanwhile
--- stays as it is.
+-- Ended runs that did not succeed go back to pending, as the next attempt, with fresh budgets and a fresh look at their
+-- row. A key that is active again meanwhile stays as it is.
 create or replace function rowlock.requeue_v1(p_ids uuid[]) returns setof uuid language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
 set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
 declare d rowlock.done; r rowlock.active; v_now timestamptz; v_args jsonb;
@@ -97,8 +99,8 @@ begin
   end loop;
 end $$;
 
--- The oldest outcomes of one source that were not tried yet (p_again: those that were and are due), and with each all others of the same row, in order.
--- The caller keeps the first ones locked.
+-- The oldest outcomes of one source that were not tried yet (p_again: those that were and are due), and with each all
+-- others of the same row, in order. The caller keeps the first ones locked.
 create function rowlock.outbox_take_v1(p_source int, p_max int, p_again bool)
 returns table(id bigint, source_key text, state text, error text, run uuid, attempt int)
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
@@ -115,8 +117,9 @@ begin
       on o.source_id = p_source and md5(o.source_key) = md5(k.source_key) and o.source_key = k.source_key order by o.id;
 end $$;
 
--- Of these rows those whose mark may be another's by now: `active` = of another run, or a later attempt; else a newer outcome has come. To be asked once the
--- rows are locked, in a statement of its own: a claim marks and inserts in one transaction, so either it is seen here or the row was not ours to lock.
+-- Of these rows those whose mark may be another's by now: `active` = of another run, or a later attempt; else a newer
+-- outcome has come. To be asked once the rows are locked, in a statement of its own: a claim marks and inserts in one
+-- transaction, so either it is seen here or the row was not ours to lock.
 create function rowlock.outbox_newer_v1(p_source int, p_keys text[], p_runs uuid[], p_attempts int[], p_last bigint[]) returns table(source_key text, active bool)
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
@@ -141,7 +144,8 @@ begin
   end if;
 end $$;
 
--- These cannot be written now: others pass them, and each is tried again at its time (seconds, doubled with every try). p_quiet tries are not spoken of.
+-- These cannot be written now: others pass them, and each is tried again at its time (seconds, doubled with every try).
+-- p_quiet tries are not spoken of.
 create function rowlock.outbox_hold_v1(p_ids bigint[], p_why text, p_first float8, p_longest float8, p_quiet int) returns void
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$

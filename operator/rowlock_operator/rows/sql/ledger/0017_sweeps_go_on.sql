@@ -1,6 +1,6 @@
--- A sweep goes on: a run whose verdict cannot be reckoned (spoilt budgets of its queue, an event that cannot be told) is
--- set aside, and all others are taken back. As in a round, only after the quick way failed has each run an exception block
--- of its own.
+-- A sweep goes on: a run whose verdict cannot be reckoned (spoilt budgets of its queue, an event that cannot be told)
+-- is set aside, and all others are taken back. As in a round, only after the quick way failed has each run an exception
+-- block of its own.
 
 create function rowlock.settle_carefully(r rowlock.active, p_outcome text, p_failure jsonb) returns void language plpgsql
   set search_path = rowlock, pg_catalog, pg_temp as $$
@@ -123,8 +123,8 @@ begin
   return true;
 end $$;
 
--- Waiting and claimed runs end at once. Running ones are told at their runner's next renewal; contract Exit: the operator
--- deletes the kube job.
+-- Waiting and claimed runs end at once. Running ones are told at their runner's next renewal; contract Exit: the
+-- operator deletes the kube job.
 create or replace function rowlock.cancel_v1(p_ids uuid[], p_reason text default 'Canceled') returns int
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off

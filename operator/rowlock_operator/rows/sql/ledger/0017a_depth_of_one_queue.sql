@@ -1,10 +1,11 @@
--- The depth of one queue is read from that queue's rows alone: where one of them spoils the figures of all, each queue is asked for its own.
+-- The depth of one queue is read from that queue's rows alone: where one of them spoils the figures of all, each queue
+-- is asked for its own.
 drop function rowlock.depth_v1();
 drop function if exists rowlock.oldest_due();
 
--- Since when the oldest run of each queue (or of one) waits that could start: due, neither canceled nor begun. Read from the lines with the
--- lowest floors, a bounded number of them (relane_v1 keeps floors near): a run that is not due, or that has ended, is never told, whatever a
--- line's own row says.
+-- Since when the oldest run of each queue (or of one) waits that could start: due, neither canceled nor begun. Read
+-- from the lines with the lowest floors, a bounded number of them (relane_v1 keeps floors near): a run that is not due,
+-- or that has ended, is never told, whatever a line's own row says.
 create function rowlock.oldest_due(p_queue int default null) returns table(queue_id int, since timestamptz) language plpgsql stable
   set search_path = rowlock, pg_catalog, pg_temp set jit = off set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
@@ -24,8 +25,9 @@ begin
    where x.n <= v_most group by x.queue_id;
 end $$;
 
--- Depth of every queue (or of one) from its lanes: exact, without counting runs. `waiting` = due now or later, `ready` = in lanes that are not
--- blocked by a limit, `oldest` = since when the oldest run waits that is due and has not started (handed out or not); null where there is none.
+-- Depth of every queue (or of one) from its lanes: exact, without counting runs. `waiting` = due now or later, `ready`
+-- = in lanes that are not blocked by a limit, `oldest` = since when the oldest run waits that is due and has not
+-- started (handed out or not); null where there is none.
 create function rowlock.depth_v1(p_queue int default null)
 returns table(queue_id int, queue text, waiting bigint, ready bigint, blocked bigint, queued bigint, launching bigint, running bigint,
               oldest timestamptz)

@@ -1,5 +1,5 @@
--- What the ledger says of these runs: for a worker whose start was refused, so that what it tells RQ is true. A run that is
--- not there is not known (any more).
+-- What the ledger says of these runs: for a worker whose start was refused, so that what it tells RQ is true. A run
+-- that is not there is not known (any more).
 create function rowlock.states_v1(p_ids uuid[]) returns table(id uuid, attempt int, state text)
 language plpgsql stable security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off

@@ -1,13 +1,15 @@
 -- What the platform does to a run is not the run's failure: an attempt that never started, and one that an eviction, a
--- preemption or a lost node ended, uses no try of any class. Such a run waits longer each time and never ends as dead. A
--- loss without a cause (a killed container, a lapsed runner, no memory) may be the task's own doing, and keeps its budget.
+-- preemption or a lost node ended, uses no try of any class. Such a run waits longer each time and never ends as dead.
+-- A loss without a cause (a killed container, a lapsed runner, no memory) may be the task's own doing, and keeps its
+-- budget.
 
 -- Attempts in a row that the platform kept from starting or ended.
 alter table rowlock.active add column interruptions smallint not null default 0;
 -- Those that somebody should hear of. In no start and no claim: only an interruption or a verdict changes the column.
 create index active_interrupted on rowlock.active(queue_id) where interruptions > 2;
 
--- Whether a failure of class infra is a disruption, in Kubernetes' sense: something else than the run ended a healthy pod.
+-- Whether a failure of class infra is a disruption, in Kubernetes' sense: something else than the run ended a healthy
+-- pod.
 create function rowlock.is_disruption(p_failure jsonb) returns bool language sql immutable
   set search_path = pg_catalog, pg_temp as $$
   select p_failure->>'class' = 'infra' and p_failure->>'reason' in (
@@ -15,8 +17,8 @@ create function rowlock.is_disruption(p_failure jsonb) returns bool language sql
     'JobSuspended', 'NodeAffinity', 'UnexpectedAdmissionError')
 $$;
 
--- Seconds before a run that was interrupted so often in a row is tried again: by the backoff of class infra, however often.
--- A backoff of nothing would be a loop without an end: a second at least.
+-- Seconds before a run that was interrupted so often in a row is tried again: by the backoff of class infra, however
+-- often. A backoff of nothing would be a loop without an end: a second at least.
 create function rowlock.interruption_delay(p_retry jsonb, p_n int) returns float8 language sql volatile
   set search_path = pg_catalog, pg_temp as $$
   select least(greatest(coalesce((b->>'max_backoff_seconds')::float8, 60), 1),
@@ -25,7 +27,8 @@ create function rowlock.interruption_delay(p_retry jsonb, p_n int) returns float
 $$;
 
 -- The verdict over a run that did not succeed (the row is locked by the caller): retried, or ended as dead, unknown or
--- canceled. Returns the new state. infra: the runner, the pod or the node went away; the task's own budgets stay as they are.
+-- canceled. Returns the new state. infra: the runner, the pod or the node went away; the task's own budgets stay as
+-- they are.
 create or replace function rowlock.settle(r rowlock.active, p_outcome text, p_failure jsonb) returns text language plpgsql
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
   set plan_cache_mode = force_generic_plan as $$
@@ -70,11 +73,11 @@ begin
   return 'pending';
 end $$;
 
--- An attempt that never started and is not waited for any longer: the run goes back to the line, later, and uses no try. Its
--- number goes up, so that whatever is left of that attempt is refused by the start fence for good. Returns the new state; no
--- row: it has started meanwhile, or is no longer this attempt's.
--- One run that cannot start gives way to those that can. While others of its queue start, what keeps it is its own: it waits
--- longer than it held its place (p_first seconds, twice as long each time, p_longest at most) instead of class infra's backoff.
+-- An attempt that never started and is not waited for any longer: the run goes back to the line, later, and uses no
+-- try. Its number goes up, so that whatever is left of that attempt is refused by the start fence for good. Returns the
+-- new state; no row: it has started meanwhile, or is no longer this attempt's. One run that cannot start gives way to
+-- those that can. While others of its queue start, what keeps it is its own: it waits longer than it held its place
+-- (p_first seconds, twice as long each time, p_longest at most) instead of class infra's backoff.
 create function rowlock.postpone_v1(p_id uuid, p_attempt int, p_failure jsonb, p_first float8 default null, p_longest float8 default 900)
 returns setof text language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off

@@ -1,11 +1,12 @@
--- Why a runner is gone: what Kubernetes says of a container's or a pod's end is joined to the runs that were held there. It
--- may be told before the runner's lease has lapsed or after the sweep has taken its runs back, by several operators, and
--- again. The lease alone gives runs away: an end that is told only says why.
+-- Why a runner is gone: what Kubernetes says of a container's or a pod's end is joined to the runs that were held
+-- there. It may be told before the runner's lease has lapsed or after the sweep has taken its runs back, by several
+-- operators, and again. The lease alone gives runs away: an end that is told only says why.
 --
--- A container that was started again in the same pod bears the pod's name, too. Who has spoken since an end was told has not
--- ended with it; so instants of one clock, this server's, tell them apart.
+-- A container that was started again in the same pod bears the pod's name, too. Who has spoken since an end was told
+-- has not ended with it; so instants of one clock, this server's, tell them apart.
 
--- Ends as they were told. container '' = of the pod as a whole: a state, which may be told again, where the others are events.
+-- Ends as they were told. container '' = of the pod as a whole: a state, which may be told again, where the others are
+-- events.
 create table rowlock.host_end(
   queue_id int not null, host text not null, container text not null,
   told_at timestamptz not null default clock_timestamp(), failure jsonb not null,
@@ -13,7 +14,8 @@ create table rowlock.host_end(
   primary key (queue_id, host, container)
 );
 
--- Runs that were taken back before anybody said why, and those of an end that was told meanwhile (`container`); for an hour.
+-- Runs that were taken back before anybody said why, and those of an end that was told meanwhile (`container`); for an
+-- hour.
 create table rowlock.lost(
   id uuid not null, attempt int not null, queue_id int not null, host text not null, heard_at timestamptz not null,
   container text,
@@ -76,8 +78,8 @@ begin
   return rowlock.with_others(e.failure, e.runs) || jsonb_build_object('worker', x.name);
 end $$;
 
--- One at a time: a sweep that has not seen an end which was told, and a telling that has not seen what was swept, would miss
--- each other.
+-- One at a time: a sweep that has not seen an end which was told, and a telling that has not seen what was swept, would
+-- miss each other.
 create function rowlock.lock_ends() returns void language sql as $$ select pg_advisory_xact_lock(7700, 5) $$;
 
 -- Runs of these runners, or (p_slow) of any runner that is gone, by the verdict for class infra.
@@ -95,7 +97,8 @@ begin
      order by a.claimed_at limit p_max for no key update skip locked
   loop
     if v_n = 0 then
-      -- Here too: workers that run elsewhere than in pods, a database whose operator is gone; nobody ever tells their ends.
+      -- Here too: workers that run elsewhere than in pods, a database whose operator is gone; nobody ever tells their
+      -- ends.
       perform rowlock.lock_ends();
       delete from rowlock.lost where heard_at < clock_timestamp() - interval '1 h';
     end if;
@@ -108,8 +111,8 @@ begin
   return v_n;
 end $$;
 
--- The run was lost, and now it is known why. What was no fault of anybody uses no try, also afterwards: where it was the last
--- one, the run goes on.
+-- The run was lost, and now it is known why. What was no fault of anybody uses no try, also afterwards: where it was
+-- the last one, the run goes on.
 create function rowlock.explain_loss(p_id uuid, p_attempt int, p_failure jsonb) returns bool language plpgsql
   set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
@@ -128,8 +131,8 @@ begin
   return true;
 end $$;
 
--- What Kubernetes says of the end of a container (`p_container`, its id), or of a pod as a whole (''), that served a queue.
--- Returns how many runs, lost before, it explains; those to come are explained when they are taken back.
+-- What Kubernetes says of the end of a container (`p_container`, its id), or of a pod as a whole (''), that served a
+-- queue. Returns how many runs, lost before, it explains; those to come are explained when they are taken back.
 create function rowlock.tell_end_v1(p_queue text, p_host text, p_container text, p_failure jsonb) returns int
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off

@@ -12,7 +12,15 @@ from rowlock_jobs.work.monitoring.sites.german_dates import german_date
 from rowlock_jobs.work.monitoring.sites.html import text_of, value_of, words
 from rowlock_jobs.work.monitoring.sites.values import Article
 
-CATEGORIES = {4: "Anleiten", 14: "Berichten", 5: "Erklären", 6: "Fragen", 7: "Informieren", 8: "Überzeugen", 9: "Unterhalten"}
+CATEGORIES = {
+    4: "Anleiten",
+    14: "Berichten",
+    5: "Erklären",
+    6: "Fragen",
+    7: "Informieren",
+    8: "Überzeugen",
+    9: "Unterhalten",
+}
 FORM = "form#comment-create"
 _ERRORS = ".errorlist li, .invalid-feedback, .alert-danger"
 _NUMBER = re.compile(r"\d+")
@@ -33,7 +41,8 @@ def path(article_id: str) -> str:
 def read_article(html: str, article_id: str, url: str) -> Article:
     """Raises SiteError LayoutChanged.
 
-    The heading says `<title> von <author>`: an author like `Anna von Arx` is cut; the list of articles knows the whole name.
+    The heading says `<title> von <author>`: an author like `Anna von Arx` is cut; the list of articles knows
+    the whole name.
     """
     tree = LexborHTMLParser(html)
     heading = text_of(tree, "h1")
@@ -71,7 +80,9 @@ def form_token(html: str, article_id: str) -> str:
 
 
 def form_errors(html: str) -> str | None:
-    """Why the site shows the form again, in its words ('' where it has none); None where there is no comment form."""
+    """Why the site shows the form again, in its words ('' where it has none); None where there is no comment
+    form.
+    """
     form = LexborHTMLParser(html).css_first(FORM)
     return None if form is None else "; ".join(words(error) for error in form.css(_ERRORS))
 
@@ -84,8 +95,9 @@ def comments(html: str) -> list[Comment]:
 def find(html: str, article_id: str, text: str, author: str) -> str | None:
     """The newest comment of this author with this text.
 
-    `None` must be certain, since it lets somebody post again: it is the answer where the words are nowhere on the page, whatever its
-    layout, or where every place that has them names another author. Raises SiteError LayoutChanged where neither can be said.
+    `None` must be certain, since it lets somebody post again: it is the answer where the words are nowhere on
+    the page, whatever its layout, or where every place that has them names another author. Raises SiteError
+    LayoutChanged where neither can be said.
     """
     wanted, there = visible(text), comments(html)
     if not wanted:
@@ -93,7 +105,10 @@ def find(html: str, article_id: str, text: str, author: str) -> str | None:
     same = [comment for comment in there if comment.visible == wanted]
     recognised = sum(comment.visible.count(wanted) for comment in there)
     if visible(html).count(wanted) > recognised or not all(comment.author for comment in same):
-        raise layout_changed(path(article_id), "a .comment with .comment-author and .comment-text around each text of a comment")
+        raise layout_changed(
+            path(article_id),
+            "a .comment with .comment-author and .comment-text around each text of a comment",
+        )
     _must_be_article(html, article_id)
     mine = [comment for comment in same if comment.author.casefold() == author.strip().casefold()]
     return mine[-1].id if mine else None
@@ -108,7 +123,9 @@ def _must_be_article(html: str, article_id: str) -> None:
 def _comment(node: LexborNode) -> Comment:
     number = _NUMBER.search(node.attributes.get("id") or node.attributes.get("data-comment-id") or "")
     body = node.css_first(".comment-text")
-    return Comment(number[0] if number else "", text_of(node, ".comment-author"), visible((body or node).html or ""))
+    return Comment(
+        number[0] if number else "", text_of(node, ".comment-author"), visible((body or node).html or "")
+    )
 
 
 def _facts(tree: LexborHTMLParser) -> dict[str, str]:
@@ -122,5 +139,7 @@ def _text(tree: LexborHTMLParser, article_id: str) -> str:
         return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
     spoken = tree.css_first("textarea#text-to-speech")
     if spoken is None:
-        raise layout_changed(path(article_id), ".highlight-target p with the text, nor textarea#text-to-speech")
+        raise layout_changed(
+            path(article_id), ".highlight-target p with the text, nor textarea#text-to-speech"
+        )
     return spoken.text().strip()

@@ -7,12 +7,24 @@ from selectolax.lexbor import LexborHTMLParser
 from rowlock_jobs.task import InputError, NeedsReauth, SiteError
 from rowlock_jobs.work.monitoring.sites.disclosure import DisclosedText, visible
 from rowlock_jobs.work.monitoring.sites.driver import site_driver
-from rowlock_jobs.work.monitoring.sites.errors import PostUnknown, RefusedBySite, SessionExpired, layout_changed
+from rowlock_jobs.work.monitoring.sites.errors import (
+    PostUnknown,
+    RefusedBySite,
+    SessionExpired,
+    layout_changed,
+)
 from rowlock_jobs.work.monitoring.sites.fetcher import Fetcher
 from rowlock_jobs.work.monitoring.sites.html import text_of, value_of
 from rowlock_jobs.work.monitoring.sites.mymoment import articles, lists
 from rowlock_jobs.work.monitoring.sites.page import Page
-from rowlock_jobs.work.monitoring.sites.values import Article, ArticleFilter, ArticleRef, CommentReceipt, Credentials, chosen
+from rowlock_jobs.work.monitoring.sites.values import (
+    Article,
+    ArticleFilter,
+    ArticleRef,
+    CommentReceipt,
+    Credentials,
+    chosen,
+)
 
 _LOGIN = "/accounts/login/"
 _LOGIN_FORM = 'form input[name="password"]'
@@ -31,19 +43,28 @@ class MyMoment:
         self._fetcher = fetcher
 
     def login(self, credentials: Credentials) -> None:
-        """Three requests: the form, the POST, and whether it worked. Raises NeedsReauth, SiteError LayoutChanged."""
+        """Three requests: the form, the POST, and whether it worked. Raises NeedsReauth, SiteError
+        LayoutChanged.
+        """
         self._fetcher.forget_cookies()
         form = self._fetcher.get(_LOGIN)
         token = value_of(LexborHTMLParser(form.text), _TOKEN)
         if not token:
             raise layout_changed(_LOGIN, "csrfmiddlewaretoken in the login form")
-        fields = {"csrfmiddlewaretoken": token, "username": credentials.username, "password": credentials.password, "next": ""}
+        fields = {
+            "csrfmiddlewaretoken": token,
+            "username": credentials.username,
+            "password": credentials.password,
+            "next": "",
+        }
         try:
             answer = self._fetcher.post(_LOGIN, fields, referer=form.url)
         except PostUnknown as error:  # a login, unlike a comment, may be sent again
             raise SiteError("SiteAway", f"the login was not answered: {error}") from error
         except SessionExpired as error:
-            raise SiteError("LoginRefused", f"the login form was refused before the password was looked at: {error}") from error
+            raise SiteError(
+                "LoginRefused", f"the login form was refused before the password was looked at: {error}"
+            ) from error
         if answer.location is None:
             raise self._refused_login(answer)
         if not self.logged_in():
@@ -69,7 +90,9 @@ class MyMoment:
         return articles.read_article(page.text, ref_id, page.url)
 
     def comment(self, article_id: str, text: DisclosedText, *, hidden: bool) -> CommentReceipt:
-        """Three requests: the form, the POST, and a look at what became of it, which may fail without harm."""
+        """Three requests: the form, the POST, and a look at what became of it, which may fail without
+        harm.
+        """
         before = self._article_page(article_id)
         token = articles.form_token(before.text, article_id)
         self._fetcher.csrf = token
@@ -112,7 +135,10 @@ class MyMoment:
         if tree.css_first(_LOGIN_FORM) is None and not text_of(tree, ".alert-danger"):
             return layout_changed(_LOGIN, "login form or error after a login")
         if "gesperrt" in text_of(tree, ".alert-danger, .errorlist").casefold():
-            return NeedsReauth("the site has locked this login after too many wrong passwords; unlock it there, then correct the Secret")
+            return NeedsReauth(
+                "the site has locked this login after too many wrong passwords; unlock it there, then correct"
+                " the Secret"
+            )
         return NeedsReauth("the site does not accept this login's user name and password; correct the Secret")
 
     def _look(self, article_id: str, text: DisclosedText, known: set[str]) -> str | None:
@@ -129,7 +155,9 @@ def _leads_to_login(location: str) -> bool:
 
 
 def _new_comment(page: Page, text: DisclosedText, known: set[str]) -> str | None:
-    """The id of this login's comment with this text that was not there before; another login may well write the same words at the same moment."""
+    """The id of this login's comment with this text that was not there before; another login may well write
+    the same words at the same moment.
+    """
     wanted, own = visible(text.text), text_of(LexborHTMLParser(page.text), _OWN_NAME).casefold()
     new = [
         c.id
@@ -145,5 +173,9 @@ def _not_posted(answer: Page) -> SiteError:
         return SessionExpired("the site answers a comment with its login form: log in again")
     errors = articles.form_errors(answer.text)
     if errors is None:
-        return PostUnknown("the site answers a comment with a page that shows neither the comment nor its form")
-    return RefusedBySite(f"the site refuses the comment: {errors or 'it shows the form again without a reason'}")
+        return PostUnknown(
+            "the site answers a comment with a page that shows neither the comment nor its form"
+        )
+    return RefusedBySite(
+        f"the site refuses the comment: {errors or 'it shows the form again without a reason'}"
+    )

@@ -43,7 +43,10 @@ def article_list(html: str, wanted: ArticleFilter, *, tab: str) -> list[ArticleR
 
 
 def _tabs(tree: LexborHTMLParser) -> list[str]:
-    targets = (button.attributes.get("data-bs-target") or "" for button in tree.css('ul#pills-tab button[role="tab"]'))
+    targets = (
+        button.attributes.get("data-bs-target") or ""
+        for button in tree.css('ul#pills-tab button[role="tab"]')
+    )
     return [target.removeprefix("#pills-") for target in targets if target.startswith("#pills-")]
 
 
