@@ -24,7 +24,7 @@ from rowlock_operator.errors import RetryLater
 from rowlock_operator.intake.watcher import PrimaryWatcher
 from rowlock_operator.leading import Leading
 from rowlock_operator.settings import BadSetting, Settings, load
-from rowlock_operator.telemetry import logging as log_setup
+from rowlock_operator.telemetry import logs
 from rowlock_operator.telemetry.metrics import Metrics
 from rowlock_operator.telemetry.probes import ProbeServer
 from rowlock_operator.transport.redis_queues import RedisQueues
@@ -188,7 +188,7 @@ def run(environment: Mapping[str, str]) -> int:
     except BadSetting as error:
         print(f"rowlock-operator: {error}")
         return 2
-    log_setup.configure(settings.server.log_format)
+    logs.configure(settings.server.log_format)
     log.info("starting", extra={"settings": settings.describe()})
     asyncio.run(operate(settings))
     return 0

@@ -9,7 +9,7 @@ import time
 
 from tests.bench.frame import Bench, Target, percentile
 from tests.bench.kube_stage import JobWatch, bare_control_plane, commit_row, stage
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 
 NAME = "kube_jobs"
 KEYS = {

@@ -16,7 +16,7 @@ from tests.bench.frame import Bench
 from tests.bench.row_to_start import TRIGGER
 from tests.services.kube import KubeControlPlane, serving_definitions
 from tests.services.manifests import STATUS_COLUMN, exit_queue, row_source
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 from tests.services.postgres import connect
 from tests.services.process import wait_until
 from tests.services.rows import create_orders

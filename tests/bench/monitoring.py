@@ -28,7 +28,7 @@ from tests.integration.monitoring.stage import MonitoringStage
 from tests.services.process import free_port, port_open, wait_until
 from tests.services.worker import ROOT, RunningWorker
 from tests.standins.llm import Running as RunningLlm
-from tests.standins.site import Login, Site
+from tests.standins.website import Login, Site
 
 LOGINS, PROMPTS, ARTICLES = 3, 2, 20
 WORKERS = {"monitoring": 1, "comments": 2, "sessions": 1}

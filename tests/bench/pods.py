@@ -21,7 +21,7 @@ from kubernetes import config
 from tests.bench.frame import Bench, Target, percentile
 from tests.bench.kube_stage import JobWatch, commit_row, stage
 from tests.services.kube import install_definitions
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 from tests.services.process import wait_until
 from tests.services.real_cluster import run_module
 from tools.cluster.programs import ensure_programs

@@ -15,7 +15,7 @@ from rowlock_operator.cluster.credentials import load_kubeconfig
 from rowlock_operator.cluster.kinds import ROW_SOURCES, WORK_QUEUES, Kind
 from tests.services.kube import KubeControlPlane, install_definitions
 from tests.services.manifests import STATUS_COLUMN, Manifest, row_source, work_queue
-from tests.services.operator import OperatorProcess, OperatorRoom
+from tests.services.operator_room import OperatorProcess, OperatorRoom
 from tests.services.postgres import PostgresServer, connect
 from tests.services.process import wait_until
 

@@ -18,7 +18,7 @@ from tests.bench.population import (
     memory_mb,
 )
 from tests.services.kube import KubeControlPlane
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 
 NAME = "scale"
 ROUNDS = 1  # some minutes

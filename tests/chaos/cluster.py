@@ -8,7 +8,7 @@ from typing import Any
 from tests.chaos import workload
 from tests.chaos.workload import NAMESPACE
 from tests.services.kube import KubeControlPlane, install_definitions
-from tests.services.operator import GROUP
+from tests.services.operator_room import GROUP
 from tests.services.process import wait_until
 
 _PLURALS = {"WorkQueue": "workqueues", "RowSource": "rowsources"}

@@ -23,7 +23,7 @@ from typing import Any
 from tests.chaos.node_api import Api
 from tests.services.kube import KubeControlPlane, install_definitions
 from tests.services.manifests import STATUS_COLUMN, exit_queue, row_source
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 from tests.services.postgres import PostgresServer
 from tests.services.redis import RedisServer
 

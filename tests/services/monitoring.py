@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.chart.rendering import render
 from tests.services.manifests import Manifest, monitoring_process
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 
 KEY = "dGVzdHRlc3R0ZXN0dGVzdHRlc3R0ZXN0dGVzdHRlc3Q="  # 32 times a letter of "test": no key of anybody
 

@@ -45,7 +45,7 @@ class StandIns:
         forgotten with it.
         """
         self._session.kubectl("delete", "pods", "-l", LABEL, "--ignore-not-found", "--grace-period=1")
-        programs = {name: (_PROGRAMS / name).read_text() for name in ("site.py", "llm.py")}
+        programs = {name: (_PROGRAMS / name).read_text() for name in ("website.py", "llm.py")}
         metadata = {"name": "demo-standins", "labels": {"app": "demo-standins"}}
         config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": programs}
         # Server-side: the programs are too long for the annotation of the other way.

@@ -9,7 +9,7 @@ from tests.integration.cli.stage import Invoke
 from tests.integration.monitoring.stage import MonitoringStage
 from tests.services.process import wait_until
 from tests.standins import llm as llm_standin
-from tests.standins import site as site_standin
+from tests.standins import website as site_standin
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

@@ -18,13 +18,13 @@ from rowlock_cli.errors import Failed
 from rowlock_cli.key_lines import fingerprint, new_key
 from rowlock_cli.main import rowlock
 from rowlock_cli.rotation import ANNOTATION, Rotation
-from rowlock_jobs.work.monitoring.secrets.vault import Vault
+from rowlock_jobs.work.monitoring.vault.vault import Vault
 from tests.integration.cli.kubelets import SECRET, Kubelets
 from tests.integration.monitoring.stage import MonitoringStage
 from tests.services.kube import KubeControlPlane
 from tests.services.monitoring import KEY
 from tests.standins import llm as llm_standin
-from tests.standins import site as site_standin
+from tests.standins import website as site_standin
 
 pytestmark = pytest.mark.integration
 _numbers = itertools.count(1)

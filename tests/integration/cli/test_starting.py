@@ -17,7 +17,7 @@ from rowlock_jobs.work.migrate import migrate
 from tests.services.kube import KubeControlPlane, serving_definitions
 from tests.services.manifests import monitoring_process
 from tests.services.monitoring import install
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 from tests.services.postgres import PostgresServer
 from tests.services.process import wait_until
 

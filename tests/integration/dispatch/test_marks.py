@@ -10,7 +10,7 @@ import pytest
 from rowlock_operator.dispatch.database import DispatchSettings
 from rowlock_operator.errors import GiveUp
 from rowlock_operator.rows.source import Source
-from tests.services.operator import counted_for
+from tests.services.operator_room import counted_for
 from tests.services.postgres import connect
 from tests.services.process import wait_until
 from tests.services.rows import (

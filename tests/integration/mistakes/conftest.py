@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.mistakes.stage import Stage
 from tests.services.kube import KubeControlPlane
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 from tests.services.postgres import PostgresServer
 from tests.services.redis import RedisServer
 

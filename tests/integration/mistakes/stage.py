@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.services.hurry import LOOKS_AGAIN
 from tests.services.manifests import STATUS_COLUMN, Manifest, row_source, work_queue
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 from tests.services.process import wait_until
 from tests.services.rows import add_orders, create_orders
 

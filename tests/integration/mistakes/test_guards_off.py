@@ -13,7 +13,7 @@ from rowlock_operator.rows import pool, refused
 from rowlock_operator.rows.inspection import inspect
 from rowlock_operator.rows.source import Source
 from rowlock_operator.rows.source_table import Inspection, SourcePlan
-from tests.services.operator import counted_for
+from tests.services.operator_room import counted_for
 from tests.services.postgres import connect
 from tests.services.process import wait_until
 from tests.services.rows import (

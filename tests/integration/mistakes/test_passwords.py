@@ -23,7 +23,7 @@ from rowlock_operator.rows.pool import Pool
 from rowlock_operator.transport.redis_queues import RedisQueues
 from tests.services.kube import KubeControlPlane
 from tests.services.manifests import work_queue
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 from tests.services.passwords import ODD_PASSWORDS, escaped, must_be_escaped, quoted, shows
 from tests.services.postgres import PostgresServer
 from tests.services.process import wait_until

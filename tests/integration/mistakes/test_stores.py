@@ -10,7 +10,7 @@ import pytest
 from tests.integration.mistakes.stage import QUEUE, TABLE, Stage
 from tests.services.kube import KubeControlPlane
 from tests.services.manifests import STATUS_COLUMN, row_source, work_queue
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 from tests.services.pgbouncer import PgBouncer
 from tests.services.postgres import PostgresServer, connect
 from tests.services.process import wait_until

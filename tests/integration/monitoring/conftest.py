@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.monitoring.stage import MonitoringStage
 from tests.standins import llm as llm_standin
-from tests.standins import site as site_standin
+from tests.standins import website as site_standin
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from tests.services.monitoring import KEY, pipeline
 from tests.services.process import wait_until
 from tests.services.worker import RunningWorker, worker_environment
 from tests.standins.llm import Running as RunningLlm
-from tests.standins.site import Site
+from tests.standins.website import Site
 
 NAMESPACE = "default"
 RETRY = {

@@ -14,7 +14,7 @@ from tests.integration.monitoring.stage import MonitoringStage
 from tests.integration.work.ledger_attempt import LedgerAttempt, enqueue
 from tests.services.process import wait_until
 from tests.standins.llm import Running as RunningLlm
-from tests.standins.site import Site
+from tests.standins.website import Site
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 SLOWLY = [

@@ -7,7 +7,7 @@ import pytest
 
 from rowlock_jobs.work.monitoring.sites.fetcher import Fetcher
 from tests.integration.monitoring_sites.stage import CountingGate, Visitor
-from tests.standins.site import Site, running
+from tests.standins.website import Site, running
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from rowlock_jobs.work.monitoring.sites.disclosure import DisclosedText
 from rowlock_jobs.work.monitoring.sites.driver import SiteDriver, open_site
 from rowlock_jobs.work.monitoring.sites.fetcher import Fetcher
 from rowlock_jobs.work.monitoring.sites.values import Credentials
-from tests.standins.site import Site
+from tests.standins.website import Site
 
 PREFIX = "[KI]"
 STUDENTS = {"ada": "Ada Frei", "ben": "Ben von Arx", "cleo": "Cleo Meier", "frau.huber": "Frau Huber"}

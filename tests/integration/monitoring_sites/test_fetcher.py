@@ -18,7 +18,7 @@ from rowlock_jobs.work.monitoring.sites.errors import PostUnknown, SessionExpire
 from rowlock_jobs.work.monitoring.sites.fetcher import Fetcher
 from tests.integration.monitoring_sites.stage import CountingGate, Stopped, failure
 from tests.services.process import free_port
-from tests.standins.site import Site, running
+from tests.standins.website import Site, running
 
 pytestmark = pytest.mark.integration
 

@@ -10,7 +10,7 @@ from rowlock_jobs.work.monitoring.sites.driver import SiteDriver, open_site
 from rowlock_jobs.work.monitoring.sites.fetcher import Fetcher
 from rowlock_jobs.work.monitoring.sites.values import ArticleFilter, Credentials
 from tests.integration.monitoring_sites.stage import CountingGate, disclosed, failure, posts
-from tests.standins.site import Site
+from tests.standins.website import Site
 
 pytestmark = pytest.mark.integration
 

@@ -21,7 +21,7 @@ from tests.integration.monitoring_sites.stage import (
     posts,
 )
 from tests.services.process import wait_until
-from tests.standins.site import Site
+from tests.standins.website import Site
 
 pytestmark = pytest.mark.integration
 

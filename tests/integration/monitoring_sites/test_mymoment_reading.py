@@ -20,7 +20,7 @@ from tests.integration.monitoring_sites.stage import (
     password_of,
     told,
 )
-from tests.standins.site import Site
+from tests.standins.website import Site
 
 pytestmark = pytest.mark.integration
 

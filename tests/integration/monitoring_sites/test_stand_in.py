@@ -16,8 +16,8 @@ from rowlock_jobs.work.monitoring.sites.fetcher import Fetcher
 from rowlock_jobs.work.monitoring.sites.values import ArticleFilter, Credentials
 from tests.integration.monitoring_sites.stage import disclosed
 from tests.services.process import free_port, port_open, wait_until
-from tests.standins import site as stand_in
-from tests.standins.site import Config, Login
+from tests.standins import website as stand_in
+from tests.standins.website import Config, Login
 
 pytestmark = pytest.mark.integration
 

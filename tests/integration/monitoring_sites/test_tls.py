@@ -12,7 +12,7 @@ import pytest
 from rowlock_jobs.work.monitoring.sites import transport
 from rowlock_jobs.work.monitoring.sites.fetcher import Fetcher
 from tests.integration.monitoring_sites.stage import failure
-from tests.standins.site import Site
+from tests.standins.website import Site
 
 pytestmark = [
     pytest.mark.integration,

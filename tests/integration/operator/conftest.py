@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.operator.orders import QUEUE, SOURCE
 from tests.services.kube import KubeControlPlane, serving_definitions
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 from tests.services.postgres import PostgresServer
 from tests.services.process import wait_until
 from tests.services.redis import RedisServer

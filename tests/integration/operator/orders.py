@@ -1,7 +1,7 @@
 """The queue and the source that rows flow through here, and what must be true of them afterwards."""
 
 from tests.services.manifests import STATUS_COLUMN, row_source, work_queue
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 
 QUEUE = work_queue("orders", imports=["tests.services.journal_tasks"], tasks=["count"])
 SOURCE = row_source("orders", workQueueRef={"name": "orders"}, task="count", statusColumn=STATUS_COLUMN)

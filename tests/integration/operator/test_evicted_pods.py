@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.services.manifests import work_queue
-from tests.services.operator import MERGE, OperatorRoom
+from tests.services.operator_room import MERGE, OperatorRoom
 from tests.services.process import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

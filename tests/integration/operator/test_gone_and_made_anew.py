@@ -9,7 +9,7 @@ from tests.integration.operator.orders import QUEUE, SOURCE
 from tests.integration.operator.test_kube_jobs import running
 from tests.services.hurry import FINDS_GONE_SOON
 from tests.services.manifests import STATUS_COLUMN, exit_queue, row_source
-from tests.services.operator import GROUP, OperatorRoom
+from tests.services.operator_room import GROUP, OperatorRoom
 from tests.services.process import wait_until
 from tests.services.rows import add_orders, create_orders, statuses
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.operator.orders import uids
 from tests.services.manifests import STATUS_COLUMN, exit_queue, row_source
-from tests.services.operator import OperatorProcess, OperatorRoom
+from tests.services.operator_room import OperatorProcess, OperatorRoom
 from tests.services.process import wait_until
 from tests.services.rows import create_orders, statuses
 

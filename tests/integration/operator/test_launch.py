@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tests.services.manifests import STATUS_COLUMN, exit_queue, row_source
-from tests.services.operator import OperatorRoom, counted_for
+from tests.services.operator_room import OperatorRoom, counted_for
 from tests.services.process import wait_until
 from tests.services.rows import create_orders, statuses
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.integration.operator.orders import QUEUE, SOURCE, every_row_ran_once
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 from tests.services.process import wait_until
 from tests.services.rows import add_orders, create_orders, statuses
 

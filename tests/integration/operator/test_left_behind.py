@@ -9,7 +9,7 @@ import pytest
 from tests.integration.operator.orders import QUEUE
 from tests.integration.operator.test_gone_and_made_anew import deleted
 from tests.services.manifests import STATUS_COLUMN, exit_queue, row_source, work_queue
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 from tests.services.process import wait_until
 from tests.services.rows import create_orders
 

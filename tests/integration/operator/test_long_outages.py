@@ -11,7 +11,7 @@ import pytest
 from tests.integration.operator.orders import every_row_ran_once
 from tests.services.kube import KubeControlPlane
 from tests.services.manifests import row_source
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 from tests.services.process import wait_until
 from tests.services.rows import add_orders, statuses
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.services.hurry import LOOKS_AGAIN
 from tests.services.manifests import STATUS_COLUMN, Manifest, row_source, work_queue
-from tests.services.operator import OperatorRoom, counted_for
+from tests.services.operator_room import OperatorRoom, counted_for
 from tests.services.postgres import PostgresServer, connect
 from tests.services.process import wait_until
 from tests.services.rows import add_orders, create_orders, statuses

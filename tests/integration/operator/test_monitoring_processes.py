@@ -11,7 +11,7 @@ import pytest
 from rowlock_jobs.work.migrate import migrate
 from tests.services.manifests import Manifest, monitoring_process
 from tests.services.monitoring import install
-from tests.services.operator import OperatorRoom, counted_for
+from tests.services.operator_room import OperatorRoom, counted_for
 from tests.services.process import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.operator.orders import QUEUE, SOURCE
 from tests.services.manifests import STATUS_COLUMN, exit_queue, row_source
-from tests.services.operator import OperatorProcess, OperatorRoom
+from tests.services.operator_room import OperatorProcess, OperatorRoom
 from tests.services.process import wait_until
 from tests.services.rows import add_orders, create_orders, statuses
 

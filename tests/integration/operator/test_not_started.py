@@ -10,7 +10,7 @@ import pytest
 from tests.integration.operator.orders import uids
 from tests.integration.operator.test_kube_jobs import SOURCE, ended, pod_of, running, wait_state
 from tests.services.manifests import exit_queue
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 from tests.services.process import wait_until
 from tests.services.rows import create_orders
 

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.operator.orders import QUEUE, SOURCE, every_row_ran_once
 from tests.services.kube import KubeControlPlane
 from tests.services.manifests import row_source
-from tests.services.operator import OperatorRoom, counted_for
+from tests.services.operator_room import OperatorRoom, counted_for
 from tests.services.postgres import PostgresServer
 from tests.services.process import wait_until
 from tests.services.redis import RedisServer

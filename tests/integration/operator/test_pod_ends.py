@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.services.manifests import STATUS_COLUMN, row_source, work_queue
-from tests.services.operator import MERGE, OperatorRoom
+from tests.services.operator_room import MERGE, OperatorRoom
 from tests.services.process import wait_until
 from tests.services.rows import create_orders
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.services.manifests import STATUS_COLUMN, Manifest, exit_queue, row_source, work_queue
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 from tests.services.process import wait_until
 from tests.services.rows import create_orders
 

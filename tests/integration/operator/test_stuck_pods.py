@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.services.manifests import STATUS_COLUMN, exit_queue, row_source, work_queue
-from tests.services.operator import MERGE, OperatorRoom
+from tests.services.operator_room import MERGE, OperatorRoom
 from tests.services.process import wait_until
 from tests.services.rows import create_orders
 

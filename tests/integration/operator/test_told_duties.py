@@ -9,7 +9,7 @@ import pytest
 
 from tests.services.hurry import TELLS_SOON
 from tests.services.manifests import STATUS_COLUMN, exit_queue, row_source
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 from tests.services.process import wait_until
 from tests.services.rows import add_orders, create_orders, statuses
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.integration.operator.orders import QUEUE, SOURCE
-from tests.services.operator import MERGE, OperatorRoom, counted_for
+from tests.services.operator_room import MERGE, OperatorRoom, counted_for
 from tests.services.process import wait_until
 from tests.services.rows import create_orders
 

@@ -5,7 +5,7 @@ queues go on.
 import pytest
 
 from tests.services.manifests import STATUS_COLUMN, exit_queue, row_source
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 from tests.services.process import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

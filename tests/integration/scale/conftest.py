@@ -9,7 +9,7 @@ import pytest
 
 from tests.bench.population import control_plane
 from tests.services.kube import KubeControlPlane
-from tests.services.operator import OperatorRoom
+from tests.services.operator_room import OperatorRoom
 from tests.services.postgres import PostgresServer
 from tests.services.redis import RedisServer
 

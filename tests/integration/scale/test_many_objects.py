@@ -3,7 +3,7 @@
 import pytest
 
 from tests.bench.population import Population
-from tests.services.operator import GROUP, MERGE, OperatorRoom
+from tests.services.operator_room import GROUP, MERGE, OperatorRoom
 from tests.services.process import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

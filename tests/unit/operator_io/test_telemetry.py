@@ -12,13 +12,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from rowlock_operator.telemetry import logging as telemetry_logging
-from rowlock_operator.telemetry.logging import EventName, JsonFormatter, TextFormatter, configure
+from rowlock_operator.telemetry import logs
+from rowlock_operator.telemetry.logs import EventName, JsonFormatter, TextFormatter, configure
 from rowlock_operator.telemetry.metrics import Metrics
 from rowlock_operator.telemetry.probes import ProbeServer
 from rowlock_operator.telemetry.queue_gauges import AT_REST, QueueFigures
 
-PACKAGE = Path(telemetry_logging.__file__).parents[1]
+PACKAGE = Path(logs.__file__).parents[1]
 
 NAMES = {
     "rowlock_row_to_start_seconds": ("queue",),

@@ -8,8 +8,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from rowlock_jobs.outcome import from_exception
-from rowlock_jobs.work.monitoring.secrets.keys import KeyFileInvalid, generate_key
-from rowlock_jobs.work.monitoring.secrets.vault import CredentialsUnreadable, Vault
+from rowlock_jobs.work.monitoring.vault.keys import KeyFileInvalid, generate_key
+from rowlock_jobs.work.monitoring.vault.vault import CredentialsUnreadable, Vault
 
 OLD, NEW = generate_key(), generate_key()
 CLEAR = "what only the site may see"

@@ -19,7 +19,7 @@ from rowlock_jobs.work.monitoring.sites.disclosure import DisclosedText
 from rowlock_jobs.work.monitoring.sites.driver import site_driver
 from rowlock_jobs.work.monitoring.sites.errors import layout_changed, not_found
 from rowlock_jobs.work.monitoring.sites.fetcher import Fetcher
-from rowlock_jobs.work.monitoring.sites.html import words
+from rowlock_jobs.work.monitoring.sites.markup import words
 from rowlock_jobs.work.monitoring.sites.values import (
     Article,
     ArticleFilter,

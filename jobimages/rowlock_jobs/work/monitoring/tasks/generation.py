@@ -13,7 +13,6 @@ from rowlock_jobs.work.monitoring.llm.templates import PromptValues, build_promp
 from rowlock_jobs.work.monitoring.llm.usage import Meter
 from rowlock_jobs.work.monitoring.llm.writing import Written, write_comment
 from rowlock_jobs.work.monitoring.records import CommentRow, Model, Process
-from rowlock_jobs.work.monitoring.secrets.vault import open_vault
 from rowlock_jobs.work.monitoring.settings import MonitoringSettings, settings_from
 from rowlock_jobs.work.monitoring.store import ask, execute, login_of, model_of, process_of
 from rowlock_jobs.work.monitoring.tasks.arguments import (
@@ -23,6 +22,7 @@ from rowlock_jobs.work.monitoring.tasks.arguments import (
     uuid_argument,
     whole_process,
 )
+from rowlock_jobs.work.monitoring.vault.vault import open_vault
 
 
 @task("generate_comments_for_process")

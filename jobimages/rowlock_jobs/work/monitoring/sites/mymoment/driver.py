@@ -14,7 +14,7 @@ from rowlock_jobs.work.monitoring.sites.errors import (
     layout_changed,
 )
 from rowlock_jobs.work.monitoring.sites.fetcher import Fetcher
-from rowlock_jobs.work.monitoring.sites.html import text_of, value_of
+from rowlock_jobs.work.monitoring.sites.markup import text_of, value_of
 from rowlock_jobs.work.monitoring.sites.mymoment import articles, lists
 from rowlock_jobs.work.monitoring.sites.page import Page
 from rowlock_jobs.work.monitoring.sites.values import (

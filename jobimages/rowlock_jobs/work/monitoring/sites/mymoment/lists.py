@@ -7,7 +7,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from rowlock_jobs.task import InputError
 from rowlock_jobs.work.monitoring.sites.errors import layout_changed
 from rowlock_jobs.work.monitoring.sites.german_dates import german_date
-from rowlock_jobs.work.monitoring.sites.html import text_of, value_of, words
+from rowlock_jobs.work.monitoring.sites.markup import text_of, value_of, words
 from rowlock_jobs.work.monitoring.sites.values import ArticleFilter, ArticleRef
 
 PATH = "/articles/"

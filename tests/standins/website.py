@@ -1,6 +1,6 @@
 """A stand-in for the writing platform myMoment, faults included. One file, standard library only.
 
-    python site.py --port 8080 [--host 127.0.0.1] [--config site.json] [--log site.jsonl]
+    python website.py --port 8080 [--host 127.0.0.1] [--config site.json] [--log site.jsonl]
 
 or in a test: `with running(Config(...)) as site: site.url`. Passwords are part of the configuration: made-up
 logins only.

@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography.fernet import InvalidToken, MultiFernet
 
 from rowlock_jobs.task import Permanent
-from rowlock_jobs.work.monitoring.secrets.keys import Key, KeyFileInvalid, read_keys
+from rowlock_jobs.work.monitoring.vault.keys import Key, KeyFileInvalid, read_keys
 
 Token = bytes | str | memoryview
 """As PostgreSQL drivers hand out bytea and text."""
