@@ -13,7 +13,7 @@ PACKAGES = ("operator/rowlock_operator", "operator/rowlock_cli", "jobimages/rowl
 DOORS = [
     door
     for package in PACKAGES
-    for door in [ROOT / package / "__init__.py", *sorted((ROOT / package).glob("*/__init__.py"))]
+    for door in [ROOT / package / "__init__.py", *sorted((ROOT / package).rglob("*/__init__.py"))]
     if door != ROOT / "operator/rowlock_operator/__init__.py"  # its one line is the page's first paragraph
 ]
 
