@@ -205,7 +205,7 @@ def _standins(folder: Path, logins: list[Login]) -> Iterator[tuple[Site, Running
     )
     site_port, llm_port = free_port(), free_port()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_program(folder, "site", site_port, "--config", str(config)))
+        stack.enter_context(_program(folder, "website", site_port, "--config", str(config)))
         stack.enter_context(_program(folder, "llm", llm_port))
         site = SimpleNamespace(
             url=f"http://127.0.0.1:{site_port}", logins={login.name: login for login in logins}

@@ -9,7 +9,7 @@ from tests.chaos.plan import AIMED, Blow, blows
 # With a guard off: tasks that are still running when the aimed blow falls, and when what it lost is tried
 # again.
 FIRST_MILLIS = {
-    "fence": [14_000] * 4 + [300] * 200,
+    "fence": [14_000] * 10 + [300] * 200,  # twice as many as workers: who is struck has a long one
     "sweeper": [3_000] * 10,
     "dedupe": [0] * 1000,
     "kubernetes": [3_000] * 9,

@@ -90,7 +90,7 @@ AIMED: dict[str, tuple[Blow, ...]] = {
     # Two parents sleep past their lease while their children work on; and each id is delivered again and
     # again.
     "fence": (
-        *(Blow(1.0, "freeze_parent", pick, 15.0) for pick in (0.0, 0.5)),
+        *(Blow(2.0, "freeze_parent", pick, 15.0) for pick in (0.0, 0.5)),
         *(Blow(13.0 + 0.3 * number, "duplicate_ids") for number in range(5)),
     ),
     "dedupe": (),  # two dispatchers at once suffice

@@ -19,6 +19,7 @@ async def lead() -> None:
 
 async def main(kubeconfig: str, namespace: str, name: str) -> None:
     async with lease_client(load_kubeconfig(Path(kubeconfig))) as client:
+        print("stands", flush=True)  # what is measured afterwards is no start of an interpreter
         task = asyncio.create_task(
             Elector(KubeLease(client, namespace, "rowlock-operator"), name, lead).run()
         )

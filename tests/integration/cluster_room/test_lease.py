@@ -31,12 +31,17 @@ class Candidates:
     def start(self, name: str) -> None:
         module = "tests.integration.cluster_room.elector_process"
         command = [sys.executable, "-m", module, str(self.plane.kubeconfig), self.namespace, name]
-        self.processes[name] = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.processes[name] = process
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"stands\n", "the candidate did not start"
 
     def end(self, name: str, sig: int) -> None:
         process = self.processes.pop(name)
         process.send_signal(sig)
         process.wait(20)
+        assert process.stdout is not None
+        process.stdout.close()
 
     def lease(self) -> dict[str, object]:
         status, body = self.plane.request(
