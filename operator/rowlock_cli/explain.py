@@ -30,7 +30,6 @@ class Waiting:
     ahead_by_priority: int
     other_lines: int
     limit_name: str | None
-    limit_rule: str | None
     max_running: int | None
     running: int | None
     rate: float | None

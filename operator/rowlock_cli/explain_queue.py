@@ -49,7 +49,6 @@ class QueueFacts:
     events: int
     succeeded_lately: int
     failed_lately: int
-    last_ended: datetime | None
     dead: int
     runners_alive: int
     runners_of_queue: int

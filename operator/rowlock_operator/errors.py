@@ -9,9 +9,7 @@ RowlockError
 |-- NotFound                     the object is not there
 |-- Conflict                     somebody else was faster; look again
 |   `-- AlreadyExists            the name is taken
-|-- StaleAttempt                 drop silently and count
-|-- LeaseLost                    stop now
-`-- OutcomeUnknown               park for a human
+`-- LeaseLost                    stop now
 """
 
 
@@ -69,13 +67,5 @@ class AlreadyExists(Conflict):
     """An object of that name is there."""
 
 
-class StaleAttempt(RowlockError):
-    """The attempt is over; its outcome does not count."""
-
-
 class LeaseLost(RowlockError):
     """We no longer lead: stop writing at once."""
-
-
-class OutcomeUnknown(RowlockError):
-    """Nobody can know whether the effect happened; a human decides."""

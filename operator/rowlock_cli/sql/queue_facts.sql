@@ -2,7 +2,7 @@
 -- lanes: they lag while no operator leads.
 select q.name, q.mode, q.suspended, q.deleted, q.expected, w.waiting, d.ready, d.blocked, d.queued + d.launching as claimed, d.running,
        w.not_due, w.retrying, w.next_due, w.oldest_due, w.oldest_id, c.claimed_since, i.events,
-       coalesce(e.succeeded, 0) as succeeded_lately, coalesce(e.failed, 0) as failed_lately, e.last_ended,
+       coalesce(e.succeeded, 0) as succeeded_lately, coalesce(e.failed, 0) as failed_lately,
        (select count(*) from rowlock.done x where x.queue_id = q.id and x.state in ('dead', 'unknown')) as dead,
        array(select distinct left(a.task, 200) from rowlock.active a
               where a.queue_id = q.id and a.started_at is null and q.tasks <> '{}' and a.task <> all (q.tasks) limit 5) as unlisted_tasks,
@@ -16,6 +16,6 @@ select q.name, q.mode, q.suspended, q.deleted, q.expected, w.waiting, d.ready, d
                   from rowlock.active a where a.queue_id = q.id and a.due is not null) w,
        lateral (select min(a.claimed_at) as claimed_since from rowlock.active a where a.queue_id = q.id and a.claimed_at is not null and a.state in ('queued', 'launching')) c,
        lateral (select count(*) as events from rowlock.inbox x where x.queue_id = q.id) i,
-       lateral (select count(*) filter (where x.state = 'succeeded') as succeeded, count(*) filter (where x.state in ('dead', 'unknown')) as failed, max(x.finished_at) as last_ended
+       lateral (select count(*) filter (where x.state = 'succeeded') as succeeded, count(*) filter (where x.state in ('dead', 'unknown')) as failed
                   from rowlock.done x where x.queue_id = q.id and x.finished_at > clock_timestamp() - make_interval(secs => %(window)s)) e
  where q.name = %(queue)s

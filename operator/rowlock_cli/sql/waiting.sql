@@ -7,5 +7,5 @@ select (select count(*) from (select from rowlock.active a, me where a.lane = me
          where l.queue_id = me.queue_id and l.priority > me.priority and l.blocked_by is null and l.at <= clock_timestamp()) as ahead_by_priority,
        (select count(*) from rowlock.lane l, me
          where l.queue_id = me.queue_id and l.priority = me.priority and l.id <> me.lane and l.pending > 0 and l.blocked_by is null and l.at <= clock_timestamp()) as other_lines,
-       b.name as limit_name, b.rule as limit_rule, b.max_running, b.running, b.rate, b.burst, b.wake_at
+       b.name as limit_name, b.max_running, b.running, b.rate, b.burst, b.wake_at
   from me left join mine on true left join rowlock.bucket b on b.id = mine.blocked_by

@@ -275,11 +275,6 @@ class WorkQueueSpec(ApiModel):
         """One kube job a run, of any image; the operator holds the fences."""
         return self.mode == "Jobs" and self.contract == "Exit"
 
-    @property
-    def is_sdk_jobs(self) -> bool:
-        """One kube job a run, whose pod holds the fences itself."""
-        return self.mode == "Jobs" and self.contract != "Exit"
-
 
 class WorkQueue(ApiModel):
     """How the work of one queue is executed: by warm workers or by one Kubernetes Job a run."""

@@ -66,11 +66,6 @@ def build_first_worker_deployment(*, queue: WorkQueue, installation: Installatio
     return {**manifest, "spec": {**manifest["spec"], "replicas": replicas}}
 
 
-def build_scale_patch(*, replicas: int) -> Manifest:
-    """Merge patch of the Deployment's /scale."""
-    return {"spec": {"replicas": replicas}}
-
-
 def _pod(queue: WorkQueue, installation: Installation) -> Manifest:
     template = queue.spec.template
     container = worker_container(

@@ -106,13 +106,6 @@ class KeyQueue(Generic[K]):
             for number in range(self.settings.workers):
                 group.create_task(self._worker(), name=f"reconcile worker {number}")
 
-    async def drained(self) -> None:
-        """Returns when no key is ready or running (for an orderly stop: call, with a bound, before cancelling
-        `run()`).
-        """
-        while self._ready or self._running:
-            await asyncio.sleep(0.01)
-
     def close(self) -> None:
         """Cancels the timers; the queue is not used afterwards."""
         for _, timer in self._timed.values():

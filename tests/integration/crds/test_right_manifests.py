@@ -14,7 +14,6 @@ from rowlock_operator.api.parse import parse_row_source, parse_work_queue
 from rowlock_operator.api.work_queue import WorkQueueSpec
 from rowlock_operator.desired.deployments import (
     build_first_worker_deployment,
-    build_scale_patch,
     build_worker_deployment,
 )
 from rowlock_operator.desired.installation import Installation
@@ -236,7 +235,7 @@ def test_the_real_server_takes_the_deployment_and_an_apply_leaves_replicas_alone
         code, answer = kube_control_plane.request(
             "PATCH",
             f"{path}/scale",
-            build_scale_patch(replicas=4),
+            {"spec": {"replicas": 4}},
             content_type="application/merge-patch+json",
         )
         assert code == 200, answer
