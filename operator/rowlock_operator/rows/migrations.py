@@ -65,18 +65,18 @@ def _migrate(pool: Pool) -> list[str]:
         cursor.execute(_SQL["blink"])
         if not _missing(cursor):
             return []  # without any lock
-        cursor.execute("select pg_advisory_xact_lock(7700, 2)")
+        cursor.execute(_SQL["lock_migrations"])
         missing = _missing(cursor)
         for version, text in missing:
             cursor.execute(text)
-            cursor.execute("insert into rowlock.migration(version) values (%s)", (version,))
+            cursor.execute(_SQL["add_migration"], {"version": version})
         return [version for version, _ in missing]
 
 
 def _missing(cursor: psycopg2.extensions.cursor) -> list[tuple[str, str]]:
     known: set[str] = set()
-    cursor.execute("select to_regclass('rowlock.migration') is not null")
+    cursor.execute(_SQL["has_migrations"])
     if (cursor.fetchone() or (False,))[0]:
-        cursor.execute("select version from rowlock.migration")
+        cursor.execute(_SQL["migrations"])
         known = {row[0] for row in cursor.fetchall()}
     return [(version, text) for version, text in ledger_files() if version not in known]
