@@ -19,7 +19,11 @@ returns table(id uuid, state text) language plpgsql security definer set search_
 #variable_conflict use_column
 declare v_attempts int[]; v_token uuid;
 begin
-  select array_agg(coalesce(r.attempt, w.attempt) order by w.n), min(coalesce(r.token, p_token)::text)::uuid into v_attempts, v_token
-    from unnest(p_ids, p_attempts) with ordinality w(id, attempt, n) left join rowlock.active r on r.id = w.id;
+  -- Also where the attempt was given up and the next one only waits.
+  update rowlock.active r set state = 'running', token = p_token, runner = 0, due = null,
+         claimed_at = coalesce(r.claimed_at, clock_timestamp()), started_at = clock_timestamp()
+   where r.id = any(p_ids) and r.state <> 'running';
+  select array_agg(coalesce(r.attempt, w.attempt) order by w.n), min(coalesce(r.token, p_token)::text)::uuid
+    into v_attempts, v_token from unnest(p_ids, p_attempts) with ordinality w(id, attempt, n) left join rowlock.active r on r.id = w.id;
   return query select f.id, f.state from rowlock.guarded_finish(p_ids, v_attempts, coalesce(v_token, p_token), p_outcomes, p_results, p_failures) f;
 end $$;
