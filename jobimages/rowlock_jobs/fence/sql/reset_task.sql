@@ -1,7 +1,6 @@
 -- reset_task: between two runs, everything that a session can hold for the next one. DISCARD ALL without its DISCARD
 -- PLANS (they pass nothing on, and planning the finish anew costs more than all of this), in one message. {seed} is a
--- number from -1 to 1: a task that seeded random() must not tell the next one's. Plain statements and not functions: a
--- select costs six times as much.
+-- number from -1 to 1: a task that seeded random() must not tell the next one's.
 close all;
 set session authorization default;
 reset role;
