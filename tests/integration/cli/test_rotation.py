@@ -18,7 +18,7 @@ from rowlock_cli.errors import Failed
 from rowlock_cli.key_lines import fingerprint, new_key
 from rowlock_cli.main import rowlock
 from rowlock_cli.rotation import ANNOTATION, Rotation
-from rowlock_jobs.work.monitoring.vault.vault import Vault
+from rowlock_web.vault.vault import Vault
 from tests.integration.cli.kubelets import SECRET, Kubelets
 from tests.integration.monitoring.stage import MonitoringStage
 from tests.services.kube import KubeControlPlane

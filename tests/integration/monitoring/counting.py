@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from rowlock_jobs.work.monitoring.sites.disclosure import visible
 from rowlock_operator.api.monitoring_process import DISCLOSURE
+from rowlock_web.sites.disclosure import visible
 from tests.integration.monitoring.stage import MonitoringStage
 
 

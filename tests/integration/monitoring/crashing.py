@@ -24,10 +24,10 @@ from rowlock_jobs.fence.session import TaskSession
 from rowlock_jobs.task import find_task
 from rowlock_jobs.work.monitoring import store
 from rowlock_jobs.work.monitoring.gate import SiteGate
-from rowlock_jobs.work.monitoring.llm.client import LlmClient
-from rowlock_jobs.work.monitoring.sites.fetcher import Fetcher
-from rowlock_jobs.work.monitoring.sites.mymoment.driver import MyMoment
 from rowlock_jobs.worker import perform
+from rowlock_llm.client import LlmClient
+from rowlock_web.fetch.fetcher import Fetcher
+from rowlock_web.sites.mymoment.driver import MyMoment
 
 _now = {"task": ""}
 

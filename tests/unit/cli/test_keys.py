@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rowlock_cli.errors import Failed
 from rowlock_cli.key_lines import added, digest, fingerprint, keys_of, moved_first, new_key
 from rowlock_cli.key_mounts import Mount, mounts_of, secret_of
-from rowlock_jobs.work.monitoring.vault.keys import read_keys
+from rowlock_web.vault.keys import read_keys
 
 
 def test_a_new_key_is_a_fernet_key_and_has_the_fingerprint_that_workers_tell(tmp_path: Path) -> None:

@@ -9,7 +9,13 @@ import pytest
 from tests.unit.docs.pages import ROOT, page
 
 ARCHITECTURE = page("ARCHITECTURE.md").text
-PACKAGES = ("operator/rowlock_operator", "operator/rowlock_cli", "jobimages/rowlock_jobs")
+PACKAGES = (
+    "operator/rowlock_operator",
+    "operator/rowlock_cli",
+    "jobimages/rowlock_jobs",
+    "jobimages/rowlock_web",
+    "jobimages/rowlock_llm",
+)
 DOORS = [
     door
     for package in PACKAGES

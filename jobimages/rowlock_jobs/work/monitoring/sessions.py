@@ -12,13 +12,13 @@ from rowlock_jobs.task import NeedsReauth, Run, SiteError
 from rowlock_jobs.work.monitoring.gate import ProcessStopped, SiteGate
 from rowlock_jobs.work.monitoring.records import Login, Process
 from rowlock_jobs.work.monitoring.settings import MonitoringSettings, settings_from
-from rowlock_jobs.work.monitoring.sites.cookies import Cookies
-from rowlock_jobs.work.monitoring.sites.driver import SiteDriver, open_site
-from rowlock_jobs.work.monitoring.sites.errors import SessionExpired
-from rowlock_jobs.work.monitoring.sites.fetcher import Fetcher
-from rowlock_jobs.work.monitoring.sites.values import Credentials
 from rowlock_jobs.work.monitoring.store import ask, execute, login_of
-from rowlock_jobs.work.monitoring.vault.vault import CredentialsUnreadable, Vault, open_vault
+from rowlock_web.errors import SessionExpired
+from rowlock_web.fetch.cookies import Cookies
+from rowlock_web.fetch.fetcher import Fetcher
+from rowlock_web.sites.driver import SiteDriver, open_site
+from rowlock_web.sites.values import Credentials
+from rowlock_web.vault.vault import CredentialsUnreadable, Vault, open_vault
 
 R = TypeVar("R")
 USE_WAIT_SECONDS, TURN_WAIT_SECONDS, LOOK_SECONDS = 60.0, 30.0, 0.3

@@ -6,9 +6,9 @@ from rowlock_jobs.task import Run, SiteError, TaskError, task
 from rowlock_jobs.work.monitoring.gate import ProcessStopped
 from rowlock_jobs.work.monitoring.records import Login, Process
 from rowlock_jobs.work.monitoring.sessions import site_session
-from rowlock_jobs.work.monitoring.sites.values import ArticleFilter, ArticleRef
 from rowlock_jobs.work.monitoring.store import ask, execute, logins_of, process_of
 from rowlock_jobs.work.monitoring.tasks.arguments import optional_uuid
+from rowlock_web.sites.values import ArticleFilter, ArticleRef
 
 _PUBLISHED = ("", "publiziert")  # a draft, or one that waits for its teacher, is nobody's to comment on
 _DEFAULT_INTERVAL, _DEFAULT_LONGEST = 60.0, 600.0

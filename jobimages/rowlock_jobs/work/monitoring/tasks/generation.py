@@ -4,14 +4,6 @@ import os
 from typing import Any, NoReturn
 
 from rowlock_jobs.task import InputError, Run, TaskError, task
-from rowlock_jobs.work.monitoring.llm.budget import Budget, may_generate
-from rowlock_jobs.work.monitoring.llm.client import LlmClient
-from rowlock_jobs.work.monitoring.llm.comment import CommentRules
-from rowlock_jobs.work.monitoring.llm.errors import DEGRADES
-from rowlock_jobs.work.monitoring.llm.settings import LlmSettings
-from rowlock_jobs.work.monitoring.llm.templates import PromptValues, build_prompt
-from rowlock_jobs.work.monitoring.llm.usage import Meter
-from rowlock_jobs.work.monitoring.llm.writing import Written, write_comment
 from rowlock_jobs.work.monitoring.records import CommentRow, Model, Process
 from rowlock_jobs.work.monitoring.settings import MonitoringSettings, settings_from
 from rowlock_jobs.work.monitoring.store import ask, execute, login_of, model_of, process_of
@@ -22,7 +14,15 @@ from rowlock_jobs.work.monitoring.tasks.arguments import (
     uuid_argument,
     whole_process,
 )
-from rowlock_jobs.work.monitoring.vault.vault import open_vault
+from rowlock_llm.budget import Budget, may_generate
+from rowlock_llm.client import LlmClient
+from rowlock_llm.comment import CommentRules
+from rowlock_llm.errors import DEGRADES
+from rowlock_llm.settings import LlmSettings
+from rowlock_llm.templates import PromptValues, build_prompt
+from rowlock_llm.usage import Meter
+from rowlock_llm.writing import Written, write_comment
+from rowlock_web.vault.vault import open_vault
 
 
 @task("generate_comments_for_process")

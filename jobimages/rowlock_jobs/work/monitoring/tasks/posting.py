@@ -7,8 +7,6 @@ from rowlock_jobs.task import InputError, Run, SoftTimeLimit, TaskError, task
 from rowlock_jobs.work.monitoring.gate import ProcessStopped
 from rowlock_jobs.work.monitoring.records import CommentRow, Process
 from rowlock_jobs.work.monitoring.sessions import SiteSession, site_session
-from rowlock_jobs.work.monitoring.sites.disclosure import DisclosedText
-from rowlock_jobs.work.monitoring.sites.errors import PostUnknown
 from rowlock_jobs.work.monitoring.store import ask, execute, login_of, process_of
 from rowlock_jobs.work.monitoring.tasks.arguments import (
     optional_uuid,
@@ -17,6 +15,8 @@ from rowlock_jobs.work.monitoring.tasks.arguments import (
     uuid_argument,
     whole_process,
 )
+from rowlock_web.errors import PostUnknown
+from rowlock_web.sites.disclosure import DisclosedText
 
 LOOK_AFTER_SECONDS = 2.0
 

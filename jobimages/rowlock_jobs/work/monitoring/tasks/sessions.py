@@ -11,7 +11,7 @@ from rowlock_jobs.work.monitoring.sessions import site_session
 from rowlock_jobs.work.monitoring.settings import settings_from
 from rowlock_jobs.work.monitoring.store import ask, execute, login_of, logins_of, process_of
 from rowlock_jobs.work.monitoring.tasks.arguments import uuid_argument
-from rowlock_jobs.work.monitoring.vault.vault import CredentialsUnreadable, open_vault
+from rowlock_web.vault.vault import CredentialsUnreadable, open_vault
 
 
 @task("initialize_process_sessions")

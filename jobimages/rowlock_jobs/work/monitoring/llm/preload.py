@@ -1,9 +1,0 @@
-"""Loads the client library at once: name this module in a WorkQueue's imports, and the worker pays for it
-once instead of every child.
-"""
-
-import openai.resources.chat.completions
-
-from rowlock_jobs.work.monitoring.llm import transport
-
-__all__ = ["openai", "transport"]
