@@ -95,7 +95,7 @@ def decide_outcome(
     if pod is not None:
         ended = _ended_pod(pod, kube_job)
         if ended is not None:
-            return ended
+            return _by_suspension(kube_job, pod, ended)
     if kube_job.complete:
         if kube_job.suspended_at is not None:
             return Failed(
@@ -192,7 +192,8 @@ def _failed_job(kube_job: KubeJobSeen, pod: PodSeen | None) -> Outcome:
 
 def _by_suspension(kube_job: KubeJobSeen, pod: PodSeen | None, outcome: Outcome) -> Outcome:
     """Whoever suspends a kube job that runs (Kueue preempts so) ends its pod, and the pod's end fails the
-    kube job.
+    kube job. The pod may have ended before the Job controller wrote the condition Suspended: spec.suspend
+    alone says by then who asked it to end.
     """
     words = ("PodDeleted",) if pod is not None else ("Killed", "PodLost", "ExitCode", "DataError")
     if not kube_job.suspended or not isinstance(outcome, Failed) or outcome.reason not in words:

@@ -112,6 +112,7 @@ def told(outcome: Outcome | None) -> tuple[str, str]:
 EVICTED = condition("DisruptionTarget", "EvictionByEvictionAPI")
 KILLED = condition("DisruptionTarget", "TerminationByKubelet")
 SUSPENDED = condition("Suspended", "JobSuspended")
+RESUMED_BEFORE = {**condition("Suspended", "JobResumed"), "status": "False"}
 RUNNING = {"running": {"startedAt": at(2)}}
 
 # who asked -> (the kube job, what the pod says beside its end, the reason)
@@ -137,6 +138,12 @@ ASKERS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "kubectl delete pod, long grace": (kube_job(), {"deleted": ASKED, "grace": 3600}, "PodDeleted"),
     "kubectl delete job": (kube_job(deletionTimestamp=at(ASKED)), {"deleted": ASKED}, "PodDeleted"),
     "a suspension": (kube_job(SUSPENDED), {"deleted": ASKED}, "JobSuspended"),
+    # As the real Kueue and Job controller were seen to write it: the pod is gone before its kube job says so.
+    "a suspension, its condition not yet written": (
+        {**kube_job(RESUMED_BEFORE), "spec": {"suspend": True}},
+        {"deleted": ASKED},
+        "JobSuspended",
+    ),
     "the kubelet": (kube_job(), {"conditions": (KILLED,), "phase": "Failed", "reason": "Evicted"}, "Evicted"),
     "the kubelet, for a critical pod": (
         kube_job(),
