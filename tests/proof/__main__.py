@@ -29,6 +29,7 @@ PROOFS = {
     "silence": ["pytest", "-q", "tests/integration/operator/test_long_outages.py"],
     "fifty": ["tests.proof.fifty", *REPEATED, "--write"],
     "chaos": ["tests.chaos", "--runs", "10500", "--write"],
+    "kueue": ["tests.proof.kueue", "--out", str(RESULTS / "kueue.json")],
 }  # fmt: skip
 
 

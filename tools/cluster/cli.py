@@ -69,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def carry_out(words: argparse.Namespace) -> int:
     """Carry out parsed words; raises ClusterError for what cannot be done."""
     if words.verb == "programs":
-        for name, path in ensure_programs(words.groups or GROUPS).items():
+        usual = [name for name, group in GROUPS.items() if not group.on_request]
+        for name, path in ensure_programs(words.groups or usual).items():
             print(f"{name}\t{path}")
         return 0
     place = cluster_place(words.name)

@@ -37,6 +37,8 @@ class Group:
     version_variables: tuple[str, ...] = ()
     # Go names a program after the last part of its package; these deserve a better name.
     renamed: tuple[tuple[str, str], ...] = ()
+    # Built only where somebody names it.
+    on_request: bool = False
 
     @property
     def folder(self) -> Path:
@@ -79,6 +81,8 @@ GROUPS = {
             version_variables=("helm.sh/helm/v4/internal/version.version={version}",),
         ),
         Group("kind"),
+        # Another controller that holds Jobs: only `python -m tests.proof kueue` needs it.
+        Group("kueue", needs_disk_gb=4, on_request=True),
     )
 }
 
