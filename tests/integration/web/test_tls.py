@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rowlock_web.fetch.fetcher import Fetcher
 from rowlock_web.fetch import transport
+from rowlock_web.fetch.fetcher import Fetcher
 from tests.integration.web.stage import failure
 from tests.standins.website import Site
 
