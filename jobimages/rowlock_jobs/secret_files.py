@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rowlock_jobs.addresses import AddressMalformed
 from rowlock_jobs.errors import SettingsError
+from rowlock_ledger.addresses import AddressMalformed
 
 
 @dataclass(frozen=True, slots=True)

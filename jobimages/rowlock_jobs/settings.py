@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rowlock_jobs.addresses import read_database_address, read_redis_address
 from rowlock_jobs.errors import SettingsError
 from rowlock_jobs.secret_files import Secret, find_secret
+from rowlock_ledger.addresses import read_database_address, read_redis_address
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import psycopg2.extensions
 
 from rowlock_cli.errors import Failed, LedgerMissing
 from rowlock_cli.values import register
-from rowlock_operator.addresses import DatabaseAddress
+from rowlock_ledger.addresses import DatabaseAddress
 from rowlock_operator.errors import GiveUp
 from rowlock_operator.rows.connecting import connect, read_address
 

@@ -29,7 +29,7 @@ from tests.services.worker import ROOT, worker_environment
 OPERATORS, DISPATCHERS = 2, 2
 WORKERS = {"bills": 3, "events": 2}
 # this tree's, whatever is installed
-_PACKAGES = os.pathsep.join(str(ROOT / folder) for folder in ("", "operator", "jobimages"))
+_PACKAGES = os.pathsep.join(str(ROOT / folder) for folder in ("", "ledger", "operator", "jobimages"))
 GUARDS = Path(__file__).parent / "guards"
 LEASE_SECONDS = "6"  # of the leader; the default of 15 only makes a run longer
 

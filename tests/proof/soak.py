@@ -49,7 +49,9 @@ FLAT_AT_LEAST = {
     "redis_keys": 200.0,
     "redis_clients": 2.0,
 }
-_PACKAGES = os.pathsep.join(str(ROOT / folder) for folder in ("", "operator", "jobimages"))  # this tree's
+_PACKAGES = os.pathsep.join(
+    str(ROOT / folder) for folder in ("", "ledger", "operator", "jobimages")
+)  # this tree's
 _TABLES = """
 create table receipt(run uuid not null, attempt int not null);
 create index on receipt(run);

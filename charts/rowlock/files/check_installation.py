@@ -11,10 +11,10 @@ from collections.abc import Callable
 import psycopg2
 import redis
 
-from rowlock_jobs.addresses import AddressMalformed, without_arguments
 from rowlock_jobs.errors import SettingsError
 from rowlock_jobs.fence.connection import connect
 from rowlock_jobs.worker.redis_client import connect_redis
+from rowlock_ledger.addresses import AddressMalformed, without_arguments
 
 WAIT_SECONDS = float(os.environ.get("WAIT_SECONDS", "60"))
 FUNCTIONS = [

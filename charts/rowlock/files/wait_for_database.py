@@ -9,9 +9,9 @@ import time
 
 import psycopg2
 
-from rowlock_jobs.addresses import AddressMalformed
 from rowlock_jobs.errors import SettingsError
 from rowlock_jobs.fence.connection import connect
+from rowlock_ledger.addresses import AddressMalformed
 
 WAIT_SECONDS = float(os.environ.get("WAIT_SECONDS", "150"))
 URL = pathlib.Path(os.environ["ROWLOCK_DATABASE_URL_FILE"]).read_text(errors="replace")

@@ -16,9 +16,9 @@ import psycopg2.extensions
 from psycopg2.extensions import make_dsn
 
 from rowlock_jobs import logs
-from rowlock_jobs.addresses import UNSUPPORTED_ENCODING, cause_of, read_database_address, refuses_login
 from rowlock_jobs.errors import FenceAway, FenceRefused, FenceRuled, SettingsError
 from rowlock_jobs.secret_files import Address, Secret, current, variable_of
+from rowlock_ledger.addresses import UNSUPPORTED_ENCODING, cause_of, read_database_address, refuses_login
 
 # A database that is cut off without a word is noticed within about ten seconds, not after the kernel's
 # fifteen minutes.

@@ -14,9 +14,9 @@ from redis.exceptions import AuthenticationError
 from redis.retry import Retry
 
 from rowlock_jobs import logs
-from rowlock_jobs.addresses import AddressMalformed, read_redis_address, without_arguments
 from rowlock_jobs.errors import SettingsError, TransportAway
 from rowlock_jobs.secret_files import Address, Secret, current
+from rowlock_ledger.addresses import AddressMalformed, read_redis_address, without_arguments
 
 SOCKET_SECONDS = 3.0
 _CONNECT_SECONDS = 2.0

@@ -17,9 +17,9 @@ from zlib import compress
 import redis
 from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError
 
-from rowlock_jobs.addresses import without_arguments
 from rowlock_jobs.errors import TransportAway
 from rowlock_jobs.worker.redis_client import away, new_connection
+from rowlock_ledger.addresses import without_arguments
 
 BLOCK_SECONDS = 1  # how late an idle worker sees SIGTERM
 WORKER_SECONDS = 90  # how long a worker that died stays listed

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from rowlock_operator.addresses import DATABASE_FORM, AddressMalformed, read_database_address
+from rowlock_ledger.addresses import DATABASE_FORM, AddressMalformed, read_database_address
 from rowlock_operator.api import reasons
 from rowlock_operator.api.work_queue import DatabaseRef
 from rowlock_operator.cluster.client import KubeClient

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg2
 import psycopg2.extensions
 
-from rowlock_operator.addresses import (
+from rowlock_ledger.addresses import (
     DATABASE_FORM,
     UNSUPPORTED_ENCODING,
     AddressMalformed,

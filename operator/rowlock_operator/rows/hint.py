@@ -14,12 +14,12 @@ import time
 import psycopg2
 import psycopg2.extensions
 
+from rowlock_ledger.statements import load_statements
 from rowlock_operator.errors import RowlockError
 from rowlock_operator.rows.pool import Pool
-from rowlock_operator.rows.statements import statements
 
 log = logging.getLogger("rowlock.rows")
-_SQL = statements("hint")
+_SQL = load_statements("rowlock_operator.rows", "sql/hint.sql")
 _AGAIN_SECONDS = 10.0  # after a connection was lost
 _NO_SESSION_AGAIN_SECONDS = 300.0  # behind a pooler: it may be taken away some day
 

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg2
 from psycopg2 import extensions
 
+from rowlock_ledger.statements import load_statements
 from rowlock_operator.api import reasons
 from rowlock_operator.rows.pool import Pool
 from rowlock_operator.rows.source_table import (
@@ -21,9 +22,8 @@ from rowlock_operator.rows.source_table import (
     order_of,
     status_check,
 )
-from rowlock_operator.rows.statements import statements
 
-_SQL = statements("source")
+_SQL = load_statements("rowlock_operator.rows", "sql/source.sql")
 KEY_TYPES = ("smallint", "integer", "bigint", "uuid", "text", "character varying", "character", "numeric")
 _SERVING = {"r": "table", "p": "partitioned table", "v": "view"}
 _OTHER = {

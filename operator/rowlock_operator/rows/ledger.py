@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from rowlock_ledger.statements import load_statements
 from rowlock_operator.rows.pool import Pool
-from rowlock_operator.rows.statements import statements
 
-_SQL = statements("ledger_calls")
+_SQL = load_statements("rowlock_operator.rows", "sql/ledger_calls.sql")
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from importlib.resources import files
 import psycopg2.errors
 import psycopg2.extensions
 
+from rowlock_ledger.statements import load_statements
 from rowlock_operator.api import reasons
 from rowlock_operator.errors import RowlockError
 from rowlock_operator.rows.ledger import Holder
 from rowlock_operator.rows.pool import Pool
-from rowlock_operator.rows.statements import statements
 
-_SQL = statements("ledger_calls")
+_SQL = load_statements("rowlock_operator.rows", "sql/ledger_calls.sql")
 _PAUSE_SECONDS = 0.3
 
 

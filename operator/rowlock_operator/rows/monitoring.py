@@ -5,12 +5,12 @@ migration makes.
 import json
 from typing import Any
 
+from rowlock_ledger.statements import load_statements
 from rowlock_operator.api import reasons
 from rowlock_operator.observed.monitoring import ProcessRow
 from rowlock_operator.rows.pool import Pool
-from rowlock_operator.rows.statements import statements
 
-_SQL = statements("monitoring")
+_SQL = load_statements("rowlock_operator.rows", "sql/monitoring.sql")
 
 
 class MonitoringRows:

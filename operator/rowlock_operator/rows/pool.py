@@ -11,17 +11,18 @@ import psycopg2
 import psycopg2.extensions
 from psycopg2 import sql
 
+from rowlock_ledger.statements import load_statements
 from rowlock_operator.api import reasons
 from rowlock_operator.api.reasons import Reason
 from rowlock_operator.errors import RetryLater, RowlockError
 from rowlock_operator.rows.connecting import connect, read_address
-from rowlock_operator.rows.statements import statements
 
-_VACUUM = statements("ledger_calls")["vacuum"]
-_BOUND = statements("ledger_calls")["bound"]
-_NO_TRANSACTION_TIMEOUT = statements("ledger_calls")["no_transaction_timeout"]
+_SQL = load_statements("rowlock_operator.rows", "sql/ledger_calls.sql", "sql/source.sql")
+_VACUUM = _SQL["vacuum"]
+_BOUND = _SQL["bound"]
+_NO_TRANSACTION_TIMEOUT = _SQL["no_transaction_timeout"]
 _KNOWS_TRANSACTION_TIMEOUT = 170_000  # server version
-_PATIENCE = statements("source")["patience"]
+_PATIENCE = _SQL["patience"]
 
 # TCP gives up on a dead peer within about 10 s; a statement that hangs must not hold a duty for ever.
 _OPTIONS: dict[str, Any] = {

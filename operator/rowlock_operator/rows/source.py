@@ -9,16 +9,16 @@ from typing import Any
 import psycopg2
 from psycopg2 import extensions
 
+from rowlock_ledger.statements import load_statements
 from rowlock_operator.api import reasons
 from rowlock_operator.errors import GiveUp
 from rowlock_operator.rows import refused
 from rowlock_operator.rows.pool import Pool
 from rowlock_operator.rows.refused import Refused
 from rowlock_operator.rows.source_table import Inspection, LeftOut, SourcePlan, compiled, long_columns
-from rowlock_operator.rows.statements import statements
 from rowlock_operator.rows.write_back import WriteBack
 
-_SQL = statements("source")
+_SQL = load_statements("rowlock_operator.rows", "sql/source.sql")
 _SETTING_ASIDE_SECONDS = 1.0  # in one claim: rows whose mark does not take
 
 

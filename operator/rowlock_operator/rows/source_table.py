@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from psycopg2 import sql
 
-from rowlock_operator.rows.statements import statements
+from rowlock_ledger.statements import load_statements
 
-_SQL = statements("source")
+_SQL = load_statements("rowlock_operator.rows", "sql/source.sql")
 # A batch is one transaction of up to 500 rows; a task that needs more reads it by the row's key.
 LARGEST_VALUE_BYTES = 1024 * 1024
 # As enqueue_v1: a key stands in an index; what takes turns or is limited travels with lanes and events.

@@ -14,14 +14,14 @@ from typing import Any, Protocol
 import psycopg2
 from psycopg2 import extensions
 
+from rowlock_ledger.statements import load_statements
 from rowlock_operator.api.reasons import ROW_REFUSED
 from rowlock_operator.errors import GiveUp
 from rowlock_operator.rows.outcomes import Outcome, Word, words
 from rowlock_operator.rows.pool import Pool, patience_now, row_refused, said, took_too_long
 from rowlock_operator.rows.source_table import Inspection, SourcePlan
-from rowlock_operator.rows.statements import statements
 
-_SQL = statements("source")
+_SQL = load_statements("rowlock_operator.rows", "sql/source.sql")
 PIECE = 500
 _PASS_SECONDS, _AGAIN_SECONDS = 1.0, 0.1
 _EACH_SECONDS = 0.5  # of writing row by row, with the locks of the whole piece held

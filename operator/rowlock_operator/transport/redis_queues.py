@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import redis
 
-from rowlock_operator.addresses import REDIS_FORM, AddressMalformed, read_redis_address
+from rowlock_ledger.addresses import REDIS_FORM, AddressMalformed, read_redis_address
 from rowlock_operator.api import reasons
 from rowlock_operator.errors import RetryLater
 

@@ -11,7 +11,7 @@ _TOLD = re.compile(r"^\| `\((77\d\d), (\d+|\w+\([\w.]+\))\)` \|", re.MULTILINE)
 
 def test_every_advisory_lock_is_told_with_its_holder() -> None:
     files = subprocess.check_output(
-        ["git", "ls-files", "operator", "jobimages", "charts"], cwd=ROOT, text=True
+        ["git", "ls-files", "ledger", "operator", "jobimages", "charts"], cwd=ROOT, text=True
     )
     taken = {
         (number, key.replace("m.owner", "owner"))

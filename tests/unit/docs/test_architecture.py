@@ -10,6 +10,7 @@ from tests.unit.docs.pages import ROOT, page
 
 ARCHITECTURE = page("ARCHITECTURE.md").text
 PACKAGES = (
+    "ledger/rowlock_ledger",
     "operator/rowlock_operator",
     "operator/rowlock_cli",
     "jobimages/rowlock_jobs",

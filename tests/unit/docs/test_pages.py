@@ -11,7 +11,7 @@ from rowlock_jobs.__main__ import COMMANDS
 from tests.unit.docs.pages import ROOT, Page, page, pages
 
 ALL = pages()
-CODE_FOLDERS = ("operator", "jobimages", "charts", "tests", "tools", "docs", "crds", "requirements")
+CODE_FOLDERS = ("ledger", "operator", "jobimages", "charts", "tests", "tools", "docs", "crds", "requirements")
 
 
 def each(name: str) -> pytest.MarkDecorator:
@@ -99,7 +99,14 @@ def test_every_worker_command_named_exists(found: Page) -> None:
 @each("found")
 def test_every_path_named_exists(found: Page) -> None:
     """Paths within sentences, from the root or from a package; those with a placeholder are left out."""
-    packages = ("", "operator/rowlock_operator/", "operator/", "jobimages/", "jobimages/rowlock_jobs/")
+    packages = (
+        "",
+        "ledger/",
+        "operator/rowlock_operator/",
+        "operator/",
+        "jobimages/",
+        "jobimages/rowlock_jobs/",
+    )
     paths = [
         span
         for span in found.spans

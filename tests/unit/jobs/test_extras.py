@@ -36,7 +36,7 @@ sys.exit(rowlock_jobs.__main__.main(["tasks"]))
 def test_a_worker_needs_nothing_but_the_extra_worker() -> None:
     environment = {
         "PATH": "",
-        "PYTHONPATH": f"{ROOT}/jobimages:{ROOT}",
+        "PYTHONPATH": f"{ROOT}/ledger:{ROOT}/jobimages:{ROOT}",
         "ROWLOCK_IMPORTS": "tests.services.journal_tasks",
     }
     done = subprocess.run(

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from rowlock_jobs.addresses import read_database_address
+from rowlock_ledger.addresses import read_database_address
 
 if os.environ.get("SHOP_DRIVER") == "psycopg2":
     sys.modules["psycopg"] = None  # type: ignore[assignment]  # as in an image that has only the other one

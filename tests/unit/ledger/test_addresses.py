@@ -1,20 +1,16 @@
 """Addresses out of Secrets: what is read, what is refused, and that an error never says any part of them."""
 
-import inspect
 import traceback
 from collections.abc import Iterator
-from types import ModuleType
 
 import pytest
 
-import rowlock_jobs.addresses
-import rowlock_operator.addresses
+import rowlock_ledger.addresses as ours
 from rowlock_operator.errors import GiveUp
 from rowlock_operator.rows.pool import Pool
 from rowlock_operator.transport.redis_queues import RedisQueues
 from tests.services.passwords import ODD_PASSWORDS, escaped, must_be_escaped, quoted, shows
 
-ours = rowlock_operator.addresses
 PASSWORDS = pytest.mark.parametrize("password", ODD_PASSWORDS.values(), ids=ODD_PASSWORDS)
 
 
@@ -30,13 +26,6 @@ def everything_of(error: BaseException) -> str:
             yield from walk(one.__context__)
 
     return "\n".join(walk(error))
-
-
-@pytest.mark.parametrize(
-    "module", [rowlock_operator.addresses, rowlock_jobs.addresses], ids=["operator", "jobs"]
-)
-def test_both_packages_read_addresses_by_the_same_words(module: ModuleType) -> None:
-    assert inspect.getsource(module) == inspect.getsource(ours)
 
 
 @pytest.mark.parametrize(

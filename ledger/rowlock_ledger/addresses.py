@@ -4,8 +4,6 @@ Libraries are handed the parts, never the text: what they make of a broken addre
 fragment) holds pieces of its password, and they quote it in their errors. For the same reason no error here
 says any part of an address, or carries a library's error with it. In a URL everything is what RFC 3986 says:
 the first / ? or # ends the part with the password, so one that stands there unescaped is refused.
-rowlock_operator and rowlock_jobs each have this file, word for word: they never import each other (a test
-compares).
 """
 
 import re
