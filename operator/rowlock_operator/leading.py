@@ -10,15 +10,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from rowlock_operator.api.kinds import MONITORING_PROCESSES, ROW_SOURCES, WORK_QUEUES
+from rowlock_operator.api.labels import worker_deployment_name
+from rowlock_operator.api.manifest import ObjectKey
 from rowlock_operator.api.parse import parse_work_queue
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.cluster.children import Children
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.events import EventWriter
-from rowlock_operator.cluster.kinds import MONITORING_PROCESSES, ROW_SOURCES, WORK_QUEUES, ObjectKey
 from rowlock_operator.cluster.namespace_leases import NamespaceLeases
 from rowlock_operator.desired.installation import installation_of
-from rowlock_operator.desired.names import worker_deployment_name
 from rowlock_operator.dispatch.attempts import LauncherSettings
 from rowlock_operator.dispatch.claimer import ClaimerSettings
 from rowlock_operator.dispatch.database import DatabaseDispatcher, DispatchSettings

@@ -14,10 +14,11 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
+from rowlock_operator.api.kinds import KINDS
+from rowlock_operator.api.manifest import ObjectKey
 from rowlock_operator.cluster.children import Children
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.credentials import load_credentials
-from rowlock_operator.cluster.kinds import MONITORING_PROCESSES, ROW_SOURCES, WORK_QUEUES, ObjectKey
 from rowlock_operator.cluster.lease import Elector, ElectorSettings
 from rowlock_operator.cluster.lease_store import KubeLease, lease_client
 from rowlock_operator.errors import RetryLater
@@ -31,7 +32,6 @@ from rowlock_operator.transport.redis_queues import RedisQueues
 
 log = logging.getLogger("rowlock.wiring")
 LEASE_NAME = "rowlock-operator"
-KINDS = (WORK_QUEUES, ROW_SOURCES, MONITORING_PROCESSES)
 GAUGES_SECONDS = 5.0
 CHILDREN_SILENT_SECONDS = 180.0
 TLS_REFUSED_SECONDS = 180.0  # kubelet brings a new CA into a mounted file within two minutes

@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from rowlock_operator.api.kinds import ROW_SOURCES, WORK_QUEUES
+from rowlock_operator.api.manifest import Kind
 from rowlock_operator.cluster.client import ClientSettings, KubeClient
 from rowlock_operator.cluster.credentials import load_kubeconfig
-from rowlock_operator.cluster.kinds import ROW_SOURCES, WORK_QUEUES, Kind
 from tests.services.kube import KubeControlPlane, install_definitions
 from tests.services.manifests import STATUS_COLUMN, Manifest, row_source, work_queue
 from tests.services.operator_room import OperatorProcess, OperatorRoom

@@ -7,10 +7,6 @@ from pydantic import Field
 
 from rowlock_operator.api.model import ApiModel
 
-GROUP = "rowlock.dev"
-VERSION = "v1alpha1"
-API_VERSION = f"{GROUP}/{VERSION}"
-
 ConditionType = Literal["Ready", "Progressing", "Suspended", "Throttled", "Degraded", "NeedsReauth"]
 ConditionStatus = Literal["True", "False", "Unknown"]
 

@@ -4,11 +4,13 @@ the present one."""
 import logging
 
 from rowlock_operator.api import reasons
+from rowlock_operator.api.kinds import WORK_QUEUES
+from rowlock_operator.api.labels import queue_of
+from rowlock_operator.api.manifest import Kind, Manifest
 from rowlock_operator.api.meta import Meta
 from rowlock_operator.cluster.client import KubeClient
-from rowlock_operator.cluster.kinds import WORK_QUEUES, Kind, Manifest
 from rowlock_operator.decide.ownership import Whose, is_namesake, whose
-from rowlock_operator.desired.names import owner_reference, queue_of
+from rowlock_operator.desired.owners import owner_reference
 from rowlock_operator.errors import Conflict, NotFound, RetryLater
 from rowlock_operator.observed.owners import controller_of, owner_of
 

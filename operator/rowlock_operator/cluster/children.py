@@ -4,14 +4,15 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
+from rowlock_operator.api.labels import CHILDREN, queue_of_deployment
+from rowlock_operator.api.manifest import ObjectKey
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.informer import Informer
-from rowlock_operator.cluster.kinds import DEPLOYMENTS, KUBE_JOBS, PODS, ObjectKey
+from rowlock_operator.cluster.kinds import DEPLOYMENTS, KUBE_JOBS, PODS
 from rowlock_operator.observed.deployments import DeploymentSeen, observe_deployment
 from rowlock_operator.observed.kube_jobs import KubeJobSeen, observe_kube_job
 from rowlock_operator.observed.pods import OwnedPod, PodSeen, newest, observe_owned_pod
 
-SELECTOR = "app.kubernetes.io/managed-by=rowlock,rowlock.dev/work-queue"
 Attempt = tuple[str, int]
 GONE_PODS = 4096  # whose last state is kept
 
@@ -65,7 +66,7 @@ class Children:
             client,
             DEPLOYMENTS,
             namespaces=namespaces,
-            label_selector=SELECTOR,
+            label_selector=CHILDREN,
             compact=observe_deployment,
             on_change=self._deployment_changed,
         )
@@ -74,7 +75,7 @@ class Children:
             client,
             KUBE_JOBS,
             namespaces=namespaces,
-            label_selector=SELECTOR,
+            label_selector=CHILDREN,
             compact=lambda m: observe_kube_job(m) or False,
             on_change=self._run_changed,
         )
@@ -82,7 +83,7 @@ class Children:
             client,
             PODS,
             namespaces=namespaces,
-            label_selector=SELECTOR,
+            label_selector=CHILDREN,
             compact=observe_owned_pod,
             on_change=self._pod_changed,
         )
@@ -188,8 +189,7 @@ class Children:
                 del self._gone_pods[next(iter(self._gone_pods))]
 
     def _deployment_changed(self, key: ObjectKey) -> None:
-        # The name says whose it is (names.py); a deleted one has no labels to ask any more.
-        self._on_queue(key.namespace, key.name.removesuffix("-worker"))
+        self._on_queue(key.namespace, queue_of_deployment(key.name))
 
     def _run_changed(self, key: ObjectKey) -> None:
         seen = self._kube_jobs.get(key)

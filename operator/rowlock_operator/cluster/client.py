@@ -12,16 +12,16 @@ from typing import Any
 
 import aiohttp
 
+from rowlock_operator.api.labels import FIELD_MANAGER
+from rowlock_operator.api.manifest import Kind, Manifest
 from rowlock_operator.cluster.credentials import Credentials
 from rowlock_operator.cluster.in_flight import InFlightLimit
-from rowlock_operator.cluster.kinds import Kind, Manifest
 from rowlock_operator.cluster.replies import Call, TlsRefused, denied, error_of, patience_seconds
 from rowlock_operator.cluster.server_clock import ServerClock
 from rowlock_operator.cluster.session import open_session
 from rowlock_operator.cluster.tls import RereadContext, tls_refused
 from rowlock_operator.errors import AlreadyExists, ApiUnavailable, Conflict, NotFound, RetryLater
 
-FIELD_MANAGER = "rowlock-operator"
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"  # JSON is YAML
 MERGE = "application/merge-patch+json"

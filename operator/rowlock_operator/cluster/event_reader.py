@@ -10,8 +10,9 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from rowlock_operator.api.manifest import Manifest
 from rowlock_operator.cluster.client import KubeClient
-from rowlock_operator.cluster.kinds import EVENTS, Manifest
+from rowlock_operator.cluster.kinds import EVENTS
 from rowlock_operator.cluster.replies import sentence
 from rowlock_operator.errors import RowlockError
 from rowlock_operator.observed.queues import Involved

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from rowlock_operator.api.manifest import Kind, Manifest
 from rowlock_operator.cluster.client import KubeClient
-from rowlock_operator.cluster.kinds import EVENTS, Kind, Manifest
+from rowlock_operator.cluster.kinds import EVENTS
 from rowlock_operator.errors import NotFound, RowlockError
 
 log = logging.getLogger("rowlock.cluster")

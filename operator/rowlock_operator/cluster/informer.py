@@ -16,8 +16,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from rowlock_operator.api.manifest import Kind, Manifest, ObjectKey
 from rowlock_operator.cluster.client import KubeClient, WatchEvent
-from rowlock_operator.cluster.kinds import Kind, Manifest, ObjectKey
 from rowlock_operator.cluster.replies import HistoryReplaced, WatchExpired
 from rowlock_operator.errors import RetryLater, RowlockError
 

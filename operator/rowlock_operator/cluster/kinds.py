@@ -1,57 +1,7 @@
-"""The kinds we speak of, and where the API server keeps them."""
+"""Kubernetes' own kinds that we speak of; ours are in `api/kinds.py`."""
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from rowlock_operator.api.manifest import Kind
 
-Manifest = dict[str, Any]
-"""A Kubernetes object as the API gives and takes it: plain JSON values."""
-
-
-class ObjectKey(NamedTuple):
-    """One object of one kind; `kind` is the plural resource name, so that keys of several kinds share a
-    queue.
-    """
-
-    kind: str
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}/{self.namespace}/{self.name}"
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A resource of the API: where it lives and how error sentences call it."""
-
-    group: str
-    version: str
-    plural: str
-    kind: str
-
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    @property
-    def resource(self) -> str:
-        """The resource as a Role's rule and `kubectl` write it: `deployments.apps`."""
-        return f"{self.plural}.{self.group}" if self.group else self.plural
-
-    def path(self, namespace: str | None, name: str = "", subresource: str = "") -> str:
-        """URL path; `namespace` None means all namespaces (lists and watches only)."""
-        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        scope = f"/namespaces/{namespace}" if namespace else ""
-        return "/".join(part for part in (f"{root}{scope}/{self.plural}", name, subresource) if part)
-
-    def key(self, manifest: Manifest) -> ObjectKey:
-        metadata = manifest["metadata"]
-        return ObjectKey(self.plural, metadata.get("namespace", ""), metadata["name"])
-
-
-WORK_QUEUES = Kind("rowlock.dev", "v1alpha1", "workqueues", "WorkQueue")
-ROW_SOURCES = Kind("rowlock.dev", "v1alpha1", "rowsources", "RowSource")
-MONITORING_PROCESSES = Kind("rowlock.dev", "v1alpha1", "monitoringprocesses", "MonitoringProcess")
 DEPLOYMENTS = Kind("apps", "v1", "deployments", "Deployment")
 KUBE_JOBS = Kind("batch", "v1", "jobs", "Job")
 PODS = Kind("", "v1", "pods", "Pod")

@@ -4,9 +4,10 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
+from rowlock_operator.api.manifest import Manifest
 from rowlock_operator.cluster.client import ClientSettings, KubeClient
 from rowlock_operator.cluster.credentials import Credentials
-from rowlock_operator.cluster.kinds import LEASES, Manifest
+from rowlock_operator.cluster.kinds import LEASES
 from rowlock_operator.cluster.lease import LeaseRecord
 from rowlock_operator.cluster.replies import TlsRefused
 from rowlock_operator.errors import ApiUnavailable, RowlockError

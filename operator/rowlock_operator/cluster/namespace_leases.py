@@ -23,8 +23,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from rowlock_operator.api.manifest import Manifest
 from rowlock_operator.cluster.client import KubeClient
-from rowlock_operator.cluster.kinds import LEASES, Manifest
+from rowlock_operator.cluster.kinds import LEASES
 from rowlock_operator.cluster.lease_store import MICRO_TIME
 from rowlock_operator.errors import Conflict, GiveUp, NotFound, RetryLater, RowlockError
 from rowlock_operator.observed.queues import Trouble

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
-from rowlock_operator.cluster.kinds import Kind
+from rowlock_operator.api.manifest import Kind
 
 SILENT_AFTER_SECONDS = 180.0
 """Two reopenings of a silent stream missed."""

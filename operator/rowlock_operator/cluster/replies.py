@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rowlock_operator.api import reasons
-from rowlock_operator.cluster.kinds import Kind
+from rowlock_operator.api.manifest import Kind
 from rowlock_operator.errors import AlreadyExists, ApiUnavailable, Conflict, Forbidden, NotFound, RowlockError
 
 MOST_PATIENCE_SECONDS = 30.0

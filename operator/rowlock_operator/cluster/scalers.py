@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable
 
+from rowlock_operator.api.manifest import Manifest
 from rowlock_operator.cluster.client import KubeClient
-from rowlock_operator.cluster.kinds import HORIZONTAL_POD_AUTOSCALERS, SCALED_OBJECTS, Manifest
+from rowlock_operator.cluster.kinds import HORIZONTAL_POD_AUTOSCALERS, SCALED_OBJECTS
 from rowlock_operator.errors import GiveUp, NotFound
 
 KEEP_SECONDS = 15.0  # one reading of a namespace serves all of its queues

@@ -7,7 +7,7 @@ present WorkQueue is deleted.
 
 from enum import Enum
 
-from rowlock_operator.api.meta import GROUP
+from rowlock_operator.api.kinds import GROUP
 from rowlock_operator.observed.owners import Owner
 
 

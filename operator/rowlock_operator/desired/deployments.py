@@ -1,16 +1,11 @@
 """The Deployment of a WorkQueue's warm workers, and how its replicas are set."""
 
-from typing import Any
-
+from rowlock_operator.api.labels import worker_deployment_name, worker_labels, worker_selector
+from rowlock_operator.api.manifest import Manifest
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.desired.fingerprint import with_fingerprint
 from rowlock_operator.desired.installation import Installation
-from rowlock_operator.desired.names import (
-    owner_reference,
-    worker_deployment_name,
-    worker_labels,
-    worker_selector,
-)
+from rowlock_operator.desired.owners import owner_reference
 from rowlock_operator.desired.pods import (
     child_labels,
     database_volume,
@@ -24,8 +19,6 @@ from rowlock_operator.desired.pods import (
     worker_container,
     worker_env,
 )
-
-Manifest = dict[str, Any]
 
 
 def build_worker_deployment(*, queue: WorkQueue, installation: Installation) -> Manifest:

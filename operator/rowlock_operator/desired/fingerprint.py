@@ -4,11 +4,9 @@ server.
 
 import hashlib
 import json
-from typing import Any
 
-from rowlock_operator.desired.names import SPEC_HASH
-
-Manifest = dict[str, Any]
+from rowlock_operator.api.labels import SPEC_HASH
+from rowlock_operator.api.manifest import Manifest
 
 
 def with_fingerprint(manifest: Manifest) -> Manifest:

@@ -1,19 +1,18 @@
 """The kube job of one attempt: with our runner in the pod (Sdk), or any image at all (Exit)."""
 
-from typing import Any
-
-from rowlock_operator.api.work_queue import WorkQueue
-from rowlock_operator.desired.fingerprint import with_fingerprint
-from rowlock_operator.desired.installation import Installation
-from rowlock_operator.desired.names import (
+from rowlock_operator.api.labels import (
     CONTAINER,
     CONTRACT_LABEL,
     ROW,
     kube_job_name,
-    owner_reference,
     run_labels,
     run_selector,
 )
+from rowlock_operator.api.manifest import Manifest
+from rowlock_operator.api.work_queue import WorkQueue
+from rowlock_operator.desired.fingerprint import with_fingerprint
+from rowlock_operator.desired.installation import Installation
+from rowlock_operator.desired.owners import owner_reference
 from rowlock_operator.desired.pods import (
     SECRETS_FOLDER,
     child_labels,
@@ -30,8 +29,6 @@ from rowlock_operator.desired.pods import (
     worker_env,
 )
 from rowlock_operator.desired.runs import RunToLaunch, check_size, row_json, row_variables
-
-Manifest = dict[str, Any]
 
 
 def build_kube_job(*, queue: WorkQueue, installation: Installation, run: RunToLaunch) -> Manifest:

@@ -4,14 +4,13 @@ contexts.
 
 from typing import Any
 
+from rowlock_operator.api.labels import CONTAINER, NAME
+from rowlock_operator.api.manifest import Manifest
 from rowlock_operator.api.pod_template import PodTemplate
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.desired.installation import Installation
-from rowlock_operator.desired.names import CONTAINER, NAME
 from rowlock_operator.desired.resources import merged_resources
 from rowlock_operator.desired.security import container_security, foreign_pod_security, pod_security
-
-Manifest = dict[str, Any]
 
 SECRETS_FOLDER = "/var/run/rowlock"
 # How long a run may go on after SIGTERM, and then the worker's own end.

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from rowlock_operator.api.manifest import Manifest
 from rowlock_operator.api.pod_template import Resources
-
-Manifest = dict[str, Any]
 
 _QUANTITY = re.compile(r"([+-]?(?:[0-9]+[.]?[0-9]*|[.][0-9]+))([eE][+-]?[0-9]+|[KMGTPE]i|[numkMGTPE])?")
 _UNITS = {

@@ -1,8 +1,6 @@
 """The restricted security contexts, over which a user's own words are laid key by key."""
 
-from typing import Any
-
-Manifest = dict[str, Any]
+from rowlock_operator.api.manifest import Manifest
 
 USER_ID = 65532  # the "nonroot" of common base images, and of ours
 

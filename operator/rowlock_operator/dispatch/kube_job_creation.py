@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable
 
 from rowlock_operator.api import reasons
+from rowlock_operator.api.manifest import Manifest
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.in_flight import InFlightLimit
-from rowlock_operator.cluster.kinds import KUBE_JOBS, SECRETS, Manifest
+from rowlock_operator.cluster.kinds import KUBE_JOBS, SECRETS
 from rowlock_operator.desired.installation import Installation
 from rowlock_operator.desired.kube_jobs import build_kube_job, build_row_secret
 from rowlock_operator.desired.runs import RunToLaunch

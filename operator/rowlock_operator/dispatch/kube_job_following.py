@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from rowlock_operator.api.labels import kube_job_name
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.cluster.adoption import adopt
 from rowlock_operator.cluster.client import KubeClient
@@ -27,7 +28,6 @@ from rowlock_operator.decide.outcome import (
     decide_outcome,
 )
 from rowlock_operator.decide.ownership import Whose, whose
-from rowlock_operator.desired.names import kube_job_name
 from rowlock_operator.dispatch.attempts import Attempt
 from rowlock_operator.dispatch.database import DatabaseDispatcher
 from rowlock_operator.dispatch.kube_job_clearing import KubeJobClearing

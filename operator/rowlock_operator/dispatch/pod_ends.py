@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from rowlock_operator.cluster.kinds import ObjectKey
+from rowlock_operator.api.manifest import ObjectKey
 from rowlock_operator.decide.outcome import storable
 from rowlock_operator.decide.pod_ends import ToldEnd, told_ends
 from rowlock_operator.dispatch.database import DatabaseDispatcher

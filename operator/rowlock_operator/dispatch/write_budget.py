@@ -5,12 +5,11 @@ and is full for everybody.
 import json
 import time
 from collections.abc import Callable
-from typing import Any
 
 from rowlock_operator.api import reasons
+from rowlock_operator.api.manifest import Manifest
 from rowlock_operator.observed.queues import Trouble, trouble
 
-Manifest = dict[str, Any]
 MIB = 1024 * 1024
 
 # kube-apiserver compacts every five minutes what was there at the last time: a version lives for five to ten

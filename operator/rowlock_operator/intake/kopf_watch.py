@@ -17,8 +17,8 @@ from typing import Any
 
 import kopf
 
+from rowlock_operator.api.manifest import Kind
 from rowlock_operator.cluster.credentials import Credentials
-from rowlock_operator.cluster.kinds import Kind
 from rowlock_operator.cluster.pulse import Pulse
 from rowlock_operator.cluster.session import open_session
 from rowlock_operator.intake.kopf_settings import NoMemories, watch_only_settings

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rowlock_operator.cluster.kinds import Kind, Manifest, ObjectKey
+from rowlock_operator.api.manifest import Kind, Manifest, ObjectKey
 from rowlock_operator.intake.packing import pack, unpack
 
 BURIED = 5000  # uids; more deletions than happen during one list

@@ -19,8 +19,8 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
+from rowlock_operator.api.manifest import Kind, ObjectKey
 from rowlock_operator.cluster.client import KubeClient
-from rowlock_operator.cluster.kinds import Kind, ObjectKey
 from rowlock_operator.cluster.replies import HistoryReplaced
 from rowlock_operator.errors import RetryLater, RowlockError
 from rowlock_operator.intake.primaries import Primaries, sighting

@@ -5,8 +5,8 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from rowlock_operator.api.manifest import Kind, ObjectKey
 from rowlock_operator.cluster.client import KubeClient
-from rowlock_operator.cluster.kinds import Kind, ObjectKey
 from rowlock_operator.cluster.pulse import Pulse
 from rowlock_operator.intake.kopf_watch import KopfWatch
 from rowlock_operator.intake.primaries import Primaries

@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from rowlock_operator.api.labels import QUEUE_LABEL, SPEC_HASH
+from rowlock_operator.api.manifest import Manifest
 from rowlock_operator.observed.owners import Owner, controller_of
-from rowlock_operator.observed.reading import Manifest, condition, label
+from rowlock_operator.observed.reading import condition, label
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,8 +49,8 @@ def observe_deployment(manifest: Manifest) -> DeploymentSeen:
         replicas=status.get("replicas", 0),
         ready=status.get("readyReplicas", 0),
         updated=status.get("updatedReplicas", 0),
-        spec_hash=(metadata.get("annotations") or {}).get("rowlock.dev/spec-hash", ""),
-        work_queue=label(manifest, "rowlock.dev/work-queue"),
+        spec_hash=(metadata.get("annotations") or {}).get(SPEC_HASH, ""),
+        work_queue=label(manifest, QUEUE_LABEL),
         controller=controller_of(manifest),
         refused=None if refused is None else refused.get("message", "pods are refused"),
         replicas_by=str(by.get("manager", "")),

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from rowlock_operator.api.labels import ATTEMPT_LABEL, QUEUE_LABEL, RUN_LABEL
+from rowlock_operator.api.manifest import Manifest
 from rowlock_operator.observed.owners import Owner, controller_of
-from rowlock_operator.observed.reading import Manifest, condition, instant, label
+from rowlock_operator.observed.reading import condition, instant, label
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,9 +59,7 @@ class KubeJobSeen:
 def observe_kube_job(manifest: Manifest) -> KubeJobSeen | None:
     """A batch/v1 Job as the API server sends it; None where it carries no run of ours."""
     metadata = manifest["metadata"]
-    work_queue, run_id, attempt = (
-        label(manifest, f"rowlock.dev/{part}") for part in ("work-queue", "run", "attempt")
-    )
+    work_queue, run_id, attempt = (label(manifest, name) for name in (QUEUE_LABEL, RUN_LABEL, ATTEMPT_LABEL))
     created_at = instant(metadata.get("creationTimestamp"))
     if not (work_queue and run_id and attempt and attempt.isdecimal() and created_at):
         return None

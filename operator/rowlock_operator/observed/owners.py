@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rowlock_operator.observed.reading import Manifest
+from rowlock_operator.api.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rowlock_operator.observed.reading import Manifest, condition, instant, label
+from rowlock_operator.api.labels import ATTEMPT_LABEL, CONTAINER, QUEUE_LABEL, RUN_LABEL
+from rowlock_operator.api.manifest import Manifest
+from rowlock_operator.observed.reading import condition, instant, label
 
-# The container that we put into every pod of ours. What others inject beside it is no run of ours: the
-# kubelet sorts containerStatuses by name, so that istio-proxy comes before it; native sidecars are in
-# initContainerStatuses, debuggers in ephemeralContainerStatuses.
-CONTAINER = "main"
 # A kubelet says within seconds of the grace period's end (which deletionTimestamp names) that a pod has
 # ended. One that has not after this long does not answer: its node is off, cut off, or hangs. The taint
 # manager has waited 300 s by then, unless the template says otherwise.
@@ -183,9 +181,9 @@ def newest(pods: Sequence[PodSeen]) -> PodSeen | None:
 
 def observe_owned_pod(manifest: Manifest) -> OwnedPod:
     """The same with what our labels say of it."""
-    run_id, attempt = label(manifest, "rowlock.dev/run"), label(manifest, "rowlock.dev/attempt") or ""
+    run_id, attempt = label(manifest, RUN_LABEL), label(manifest, ATTEMPT_LABEL) or ""
     return OwnedPod(
-        label(manifest, "rowlock.dev/work-queue") or "",
+        label(manifest, QUEUE_LABEL) or "",
         (run_id, int(attempt)) if run_id and attempt.isdecimal() else None,
         observe_pod(manifest),
     )

@@ -1,9 +1,8 @@
 """Small readers of Kubernetes' JSON."""
 
 from datetime import UTC, datetime
-from typing import Any
 
-Manifest = dict[str, Any]
+from rowlock_operator.api.manifest import Manifest
 
 
 def instant(text: str | None) -> datetime | None:

@@ -13,9 +13,10 @@ from functools import partial
 
 from rowlock_ledger.addresses import DATABASE_FORM, AddressMalformed, read_database_address
 from rowlock_operator.api import reasons
+from rowlock_operator.api.manifest import Manifest, ObjectKey
 from rowlock_operator.api.work_queue import DatabaseRef
 from rowlock_operator.cluster.client import KubeClient
-from rowlock_operator.cluster.kinds import SECRETS, Manifest, ObjectKey
+from rowlock_operator.cluster.kinds import SECRETS
 from rowlock_operator.dispatch.database import DatabaseDispatcher
 from rowlock_operator.errors import Forbidden, RetryLater, RowlockError
 

@@ -7,8 +7,9 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
+from rowlock_operator.api.manifest import ObjectKey
 from rowlock_operator.cluster.client import KubeClient
-from rowlock_operator.cluster.kinds import PODS, ObjectKey
+from rowlock_operator.cluster.kinds import PODS
 from rowlock_operator.decide.ended_pods import pods_to_clear
 from rowlock_operator.errors import GiveUp, RowlockError
 from rowlock_operator.observed.queues import Trouble

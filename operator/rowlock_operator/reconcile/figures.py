@@ -5,7 +5,8 @@ counted.
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from rowlock_operator.cluster.kinds import ROW_SOURCES, WORK_QUEUES, ObjectKey
+from rowlock_operator.api.kinds import ROW_SOURCES, WORK_QUEUES
+from rowlock_operator.api.manifest import ObjectKey
 from rowlock_operator.dispatch.database import DatabaseDispatcher
 from rowlock_operator.dispatch.state import SourceEntry
 from rowlock_operator.reconcile.databases import Databases

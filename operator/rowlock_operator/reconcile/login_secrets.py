@@ -6,9 +6,10 @@ import base64
 import binascii
 
 from rowlock_operator.api import reasons
+from rowlock_operator.api.manifest import Manifest
 from rowlock_operator.api.monitoring_process import MonitoringProcess
 from rowlock_operator.cluster.client import KubeClient
-from rowlock_operator.cluster.kinds import SECRETS, Manifest
+from rowlock_operator.cluster.kinds import SECRETS
 from rowlock_operator.decide.monitoring import LoginSecret
 from rowlock_operator.errors import Forbidden
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from rowlock_operator.api import reasons
+from rowlock_operator.api.kinds import MONITORING_PROCESSES, ROW_SOURCES, WORK_QUEUES
+from rowlock_operator.api.manifest import ObjectKey
 from rowlock_operator.api.monitoring_process import MonitoringProcess
 from rowlock_operator.api.parse import parse_monitoring_process
-from rowlock_operator.cluster.kinds import MONITORING_PROCESSES, ROW_SOURCES, WORK_QUEUES, ObjectKey
 from rowlock_operator.decide.monitoring import (
     PER_OWNER,
     QUEUES,

@@ -5,8 +5,9 @@ import logging
 import time
 from collections.abc import Callable
 
+from rowlock_operator.api.manifest import ObjectKey
 from rowlock_operator.cluster.client import KubeClient
-from rowlock_operator.cluster.kinds import DEPLOYMENTS, PODS, ObjectKey
+from rowlock_operator.cluster.kinds import DEPLOYMENTS, PODS
 from rowlock_operator.errors import RowlockError
 from rowlock_operator.observed.pods import observe_pod
 from rowlock_operator.reconcile.ended_pods import EndedPods

@@ -5,7 +5,7 @@ So a restart in which nothing changed writes nothing, and a first status is writ
 import time
 from collections.abc import Callable
 
-from rowlock_operator.cluster.kinds import ObjectKey
+from rowlock_operator.api.manifest import ObjectKey
 
 PATIENCE_SECONDS = 10.0
 

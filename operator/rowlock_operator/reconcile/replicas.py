@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from rowlock_operator.api import reasons
+from rowlock_operator.api.labels import FIELD_MANAGER
 from rowlock_operator.api.work_queue import WorkQueue
-from rowlock_operator.cluster.client import FIELD_MANAGER, KubeClient
+from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.kinds import DEPLOYMENTS
 from rowlock_operator.cluster.scalers import Scalers
 from rowlock_operator.decide.contest import Contest, ForeignWrite

@@ -4,9 +4,9 @@ succeeded.
 
 from typing import Any, Protocol
 
+from rowlock_operator.api.manifest import Kind, Manifest, ObjectKey
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.events import EventWriter
-from rowlock_operator.cluster.kinds import Kind, Manifest, ObjectKey
 from rowlock_operator.errors import NotFound
 
 

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rowlock_operator.api import reasons
+from rowlock_operator.api.kinds import ROW_SOURCES, WORK_QUEUES
+from rowlock_operator.api.manifest import ObjectKey
 from rowlock_operator.api.parse import parse_row_source, parse_work_queue
 from rowlock_operator.api.row_source import RowSource
 from rowlock_operator.api.work_queue import WorkQueue
-from rowlock_operator.cluster.kinds import ROW_SOURCES, WORK_QUEUES, ObjectKey
 from rowlock_operator.decide.sources import CheckedSource, check_source
 from rowlock_operator.dispatch.database import DatabaseDispatcher, LimitRule
 from rowlock_operator.dispatch.state import SourceEntry

@@ -7,13 +7,12 @@ in an Event of each object.
 from collections.abc import Callable, Iterator
 
 from rowlock_operator.api import reasons
+from rowlock_operator.api.kinds import BY_PLURAL
+from rowlock_operator.api.manifest import ObjectKey
 from rowlock_operator.cluster.events import EventWriter
-from rowlock_operator.cluster.kinds import MONITORING_PROCESSES, ROW_SOURCES, WORK_QUEUES, ObjectKey
 from rowlock_operator.cluster.namespace_leases import NamespaceLeases, Served
 from rowlock_operator.observed.queues import Trouble, trouble
 from rowlock_operator.reconcile.reporting import PrimaryCache, manifest_of
-
-KINDS = {kind.plural: kind for kind in (WORK_QUEUES, ROW_SOURCES, MONITORING_PROCESSES)}
 
 
 class Serving:
@@ -45,7 +44,7 @@ class Serving:
             return False
         if self._told.get(primary.uid) != served.holder:
             self._told[primary.uid] = served.holder
-            kind = KINDS[key.kind]
+            kind = BY_PLURAL[key.kind]
             said = self._watched_by_other(key.namespace, holder=served.holder, release=self._leases.release)
             await self._events.write(
                 kind, manifest_of(kind, key, primary), reason=said.reason, message=said.message, warning=True

@@ -11,17 +11,19 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from rowlock_operator.api import reasons
+from rowlock_operator.api.kinds import WORK_QUEUES
+from rowlock_operator.api.labels import SPEC_HASH, selector_text, worker_deployment_name, worker_selector
+from rowlock_operator.api.manifest import ObjectKey
 from rowlock_operator.api.parse import parse_work_queue
 from rowlock_operator.api.work_queue import DatabaseRef, WorkQueue
 from rowlock_operator.cluster.adoption import adopt, owner_of_child
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.event_reader import EventReader
-from rowlock_operator.cluster.kinds import DEPLOYMENTS, WORK_QUEUES, ObjectKey
+from rowlock_operator.cluster.kinds import DEPLOYMENTS
 from rowlock_operator.decide.ownership import Whose, whose
 from rowlock_operator.decide.scaling import ScalingDecision, decide_replicas
 from rowlock_operator.desired.deployments import build_first_worker_deployment, build_worker_deployment
 from rowlock_operator.desired.installation import Installation
-from rowlock_operator.desired.names import SPEC_HASH, selector_text, worker_deployment_name, worker_selector
 from rowlock_operator.dispatch.backoff import Backoffs
 from rowlock_operator.dispatch.database import DatabaseDispatcher
 from rowlock_operator.dispatch.state import QueueEntry

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from rowlock_operator import wiring
+from rowlock_operator.api.kinds import WORK_QUEUES
 from rowlock_operator.cluster import pulse as pulse_module
 from rowlock_operator.cluster.credentials import Credentials
-from rowlock_operator.cluster.kinds import WORK_QUEUES
 from rowlock_operator.cluster.lease import Elector
 from rowlock_operator.cluster.lease_store import KubeLease, lease_client
 from rowlock_operator.intake import kopf_settings

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from rowlock_operator.api.kinds import WORK_QUEUES
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.credentials import load_in_cluster, load_kubeconfig
 from rowlock_operator.cluster.informer import Informer
-from rowlock_operator.cluster.kinds import CONFIG_MAPS, WORK_QUEUES
+from rowlock_operator.cluster.kinds import CONFIG_MAPS
 from rowlock_operator.cluster.lease import LeaseRecord
 from rowlock_operator.cluster.lease_store import KubeLease, lease_client
 from rowlock_operator.cluster.replies import TlsRefused

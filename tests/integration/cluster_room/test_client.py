@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from rowlock_operator.api.manifest import Manifest
 from rowlock_operator.cluster import events
 from rowlock_operator.cluster.client import ClientSettings, KubeClient
 from rowlock_operator.cluster.credentials import Credentials
 from rowlock_operator.cluster.events import EventWriter
-from rowlock_operator.cluster.kinds import CONFIG_MAPS, DEPLOYMENTS, EVENTS, KUBE_JOBS, Manifest
+from rowlock_operator.cluster.kinds import CONFIG_MAPS, DEPLOYMENTS, EVENTS, KUBE_JOBS
 from rowlock_operator.errors import ApiUnavailable, Conflict, Forbidden, GiveUp, NotFound
 from tests.integration.cluster_room.conftest import until
 from tests.services.kube import KubeControlPlane

@@ -6,10 +6,11 @@ import socket
 
 import pytest
 
+from rowlock_operator.api.kinds import WORK_QUEUES
+from rowlock_operator.api.manifest import ObjectKey
 from rowlock_operator.api.work_queue import DatabaseRef
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.credentials import Credentials
-from rowlock_operator.cluster.kinds import WORK_QUEUES, ObjectKey
 from rowlock_operator.dispatch.database import DatabaseDispatcher, DispatchSettings
 from rowlock_operator.errors import RetryLater
 from rowlock_operator.reconcile.databases import Databases

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from rowlock_operator.api.manifest import Manifest, ObjectKey
 from rowlock_operator.cluster.client import ClientSettings, KubeClient
 from rowlock_operator.cluster.credentials import Credentials
 from rowlock_operator.cluster.informer import Informer
-from rowlock_operator.cluster.kinds import CONFIG_MAPS, Manifest, ObjectKey
+from rowlock_operator.cluster.kinds import CONFIG_MAPS
 from rowlock_operator.cluster.replies import WatchExpired
 from tests.integration.cluster_room.conftest import until
 from tests.services.kube import KubeControlPlane

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from rowlock_operator.api.kinds import ROW_SOURCES, WORK_QUEUES
+from rowlock_operator.api.manifest import Manifest, ObjectKey
 from rowlock_operator.cluster import pulse as pulse_module
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.credentials import Credentials
-from rowlock_operator.cluster.kinds import ROW_SOURCES, WORK_QUEUES, Manifest, ObjectKey
 from rowlock_operator.intake import kopf_settings
 from rowlock_operator.intake.resync import Resync
 from rowlock_operator.intake.watcher import PrimaryWatcher

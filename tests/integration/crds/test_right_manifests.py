@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rowlock_operator.api.labels import selector_text, worker_selector
 from rowlock_operator.api.parse import parse_row_source, parse_work_queue
 from rowlock_operator.api.work_queue import WorkQueueSpec
 from rowlock_operator.desired.deployments import (
@@ -18,7 +19,6 @@ from rowlock_operator.desired.deployments import (
 )
 from rowlock_operator.desired.installation import Installation
 from rowlock_operator.desired.kube_jobs import build_kube_job, build_row_secret
-from rowlock_operator.desired.names import selector_text, worker_selector
 from rowlock_operator.desired.runs import RunToLaunch
 from rowlock_operator.observed.queues import Depth, QueueObservation, SourceObservation
 from rowlock_operator.status.row_sources import fold_row_source_status

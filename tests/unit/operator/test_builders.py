@@ -8,11 +8,11 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
+from rowlock_operator.api.labels import SPEC_HASH, kube_job_name
 from rowlock_operator.api.parse import parse_work_queue
 from rowlock_operator.desired.deployments import build_first_worker_deployment, build_worker_deployment
 from rowlock_operator.desired.installation import Installation
 from rowlock_operator.desired.kube_jobs import build_kube_job, build_row_secret
-from rowlock_operator.desired.names import SPEC_HASH, kube_job_name
 from rowlock_operator.desired.runs import RunToLaunch
 from rowlock_operator.errors import GiveUp, InvalidSpec
 from tests.golden.comparison import assert_golden, cases, given

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from rowlock_operator.api.labels import queue_of
 from rowlock_operator.decide.ownership import Whose, whose
-from rowlock_operator.desired.names import queue_of
 from rowlock_operator.observed.owners import Owner, controller_of
 
 OURS = Owner("rowlock.dev", "WorkQueue", "orders", "u2")

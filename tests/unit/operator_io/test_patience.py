@@ -1,6 +1,6 @@
 """Waiting for what is still being counted."""
 
-from rowlock_operator.cluster.kinds import ObjectKey
+from rowlock_operator.api.manifest import ObjectKey
 from rowlock_operator.reconcile.patience import Patience
 
 KEY = ObjectKey("rowsources", "shop", "orders")

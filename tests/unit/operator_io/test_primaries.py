@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from rowlock_operator.cluster.kinds import ROW_SOURCES, WORK_QUEUES, Manifest, ObjectKey
+from rowlock_operator.api.kinds import ROW_SOURCES, WORK_QUEUES
+from rowlock_operator.api.manifest import Manifest, ObjectKey
 from rowlock_operator.intake.kopf_settings import (
     InfiniteJitteredBackoff,
     NoMemories,

@@ -1,6 +1,6 @@
 """When a silent watch makes the probes fail."""
 
-from rowlock_operator.cluster.kinds import ROW_SOURCES, WORK_QUEUES
+from rowlock_operator.api.kinds import ROW_SOURCES, WORK_QUEUES
 from rowlock_operator.cluster.pulse import REFUSAL_EXPLAINS_SECONDS, SILENT_AFTER_SECONDS, Pulse
 
 QUEUES, SOURCES = WORK_QUEUES.path("shop"), ROW_SOURCES.path("shop")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from rowlock_operator.cluster.kinds import DEPLOYMENTS, KUBE_JOBS, PODS, WORK_QUEUES
+from rowlock_operator.api.kinds import WORK_QUEUES
+from rowlock_operator.cluster.kinds import DEPLOYMENTS, KUBE_JOBS, PODS
 from rowlock_operator.cluster.replies import Call, WatchExpired, error_of, patience_seconds, sentence
 from rowlock_operator.errors import (
     AlreadyExists,

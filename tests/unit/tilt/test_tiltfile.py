@@ -14,7 +14,7 @@ import pytest
 import starlark
 import yaml
 
-from rowlock_operator.desired.names import QUEUE_LABEL
+from rowlock_operator.api.labels import QUEUE_LABEL
 from tests.unit.tilt.recording import (
     OWN_KUBECONFIG,
     ROOT,

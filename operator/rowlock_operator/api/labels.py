@@ -1,28 +1,38 @@
-"""Names, labels and owners of everything we make; the only place that spells them."""
+"""Names, labels and annotations of everything we make; the only place that spells them, for those who build
+and for those who read it back.
+"""
 
-from typing import Any
-
-from rowlock_operator.api.meta import API_VERSION, Meta
+from rowlock_operator.api.kinds import GROUP
+from rowlock_operator.api.manifest import Manifest
 from rowlock_operator.errors import InvalidSpec
-from rowlock_operator.observed.pods import CONTAINER as CONTAINER  # what is read back is what was built
-
-Manifest = dict[str, Any]
 
 FIELD_MANAGER = "rowlock-operator"
-SPEC_HASH = "rowlock.dev/spec-hash"
-ROW = "rowlock.dev/row"
-QUEUE_LABEL = "rowlock.dev/work-queue"
-RUN_LABEL = "rowlock.dev/run"
-ATTEMPT_LABEL = "rowlock.dev/attempt"
-CONTRACT_LABEL = "rowlock.dev/contract"
+# The container that we put into every pod of ours. What others inject beside it is no run of ours: the
+# kubelet sorts containerStatuses by name, so that istio-proxy comes before it; native sidecars are in
+# initContainerStatuses, debuggers in ephemeralContainerStatuses.
+CONTAINER = "main"
+SPEC_HASH = f"{GROUP}/spec-hash"
+ROW = f"{GROUP}/row"
+QUEUE_LABEL = f"{GROUP}/work-queue"
+RUN_LABEL = f"{GROUP}/run"
+ATTEMPT_LABEL = f"{GROUP}/attempt"
+CONTRACT_LABEL = f"{GROUP}/contract"
 MANAGED = {"app.kubernetes.io/managed-by": "rowlock"}
 NAME = "app.kubernetes.io/name"
 COMPONENT = "app.kubernetes.io/component"
+CHILDREN = f"{','.join(f'{key}={value}' for key, value in MANAGED.items())},{QUEUE_LABEL}"
+"""Selects, in the API's words, everything that we make for WorkQueues."""
+_WORKER = "-worker"
 
 
 def worker_deployment_name(queue: str) -> str:
     """The Deployment of a WorkQueue's warm workers."""
-    return f"{queue}-worker"
+    return f"{queue}{_WORKER}"
+
+
+def queue_of_deployment(name: str) -> str:
+    """The WorkQueue whose warm workers a Deployment of that name has: a deleted one has no labels to ask."""
+    return name.removesuffix(_WORKER)
 
 
 def kube_job_name(queue: str, run_id: str, attempt: int) -> str:
@@ -70,15 +80,3 @@ def run_labels(queue: str, run_id: str, attempt: int) -> dict[str, str]:
 def selector_text(labels: dict[str, str]) -> str:
     """A selector as the scale subresource and the API's query want it."""
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-
-
-def owner_reference(meta: Meta, kind: str = "WorkQueue") -> Manifest:
-    """Kubernetes deletes the child with this owner."""
-    return {
-        "apiVersion": API_VERSION,
-        "kind": kind,
-        "name": meta.name,
-        "uid": meta.uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
