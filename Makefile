@@ -80,7 +80,7 @@ chaos: setup ## kills everything at random under 10,500 runs: prints seed and ve
 proof: setup ## the long form of the proofs, about two hours: tests/proof/results/*.json
 	@$(PY) -m tests.proof
 
-generate: setup ## CRDs and their reference from the typed models, into crds/, the chart and docs/reference/
+generate: setup ## what the kinds are, into crds/, the chart and docs/reference/
 	@$(PY) -m rowlock_operator.api.generate
 	@$(PY) -m rowlock_operator.api.reference
 	@sh charts/sync_crds.sh

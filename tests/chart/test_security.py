@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rowlock_operator.api.kinds import KINDS
 from tests.chart.rendering import (
     POD_KINDS,
     case_names,
@@ -179,6 +180,29 @@ OPERATOR = {
 def test_operator_may_do_exactly_this_and_the_scope_changes_nothing_of_it() -> None:
     assert granted(render_case("default"), "Role", "rowlock-operator") == OPERATOR
     assert granted(render_case("cluster-scope"), "ClusterRole", "demo-rowlock-operator") == OPERATOR
+
+
+def test_every_kind_is_watched_by_the_operator_and_open_to_the_users_of_a_namespace() -> None:
+    documents = render_case("default")
+    operator = granted(documents, "Role", "rowlock-operator")
+    viewer = granted(documents, "ClusterRole", "demo-rowlock-viewer")
+    editor = granted(documents, "ClusterRole", "demo-rowlock-editor")
+    definitions = pick(documents, "ClusterRole", "demo-rowlock-crds-upgrade")["rules"][0]["resourceNames"]
+    assert definitions == [kind.definition for kind in KINDS]
+    for kind in KINDS:
+        object_, status = (kind.group, kind.plural), (kind.group, f"{kind.plural}/status")
+        scale, finalizers = (kind.group, f"{kind.plural}/scale"), (kind.group, f"{kind.plural}/finalizers")
+        assert (operator[object_], operator[status]) == (READ, {"get", "patch"})
+        assert (viewer[object_], viewer[status]) == (READ, READ)
+        assert (editor[object_], editor[status]) == (
+            READ | MAKE | {"update", "deletecollection"},
+            {"get"},
+        )
+        assert {scale in operator, scale in viewer, scale in editor} == {kind.scale is not None}
+        assert (finalizers in operator) is kind.owns_children
+        for need in kind.needs:
+            for resource in need.resources:
+                assert operator[need.group, resource] >= set(need.verbs)
 
 
 def test_operator_changes_only_the_lease_of_who_serves_a_namespace() -> None:

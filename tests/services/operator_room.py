@@ -18,15 +18,16 @@ from typing import Any
 
 import psycopg2
 
+from rowlock_operator.api.kinds import API_VERSION, KINDS
 from tests.services.kube import KubeControlPlane
 from tests.services.manifests import Manifest
 from tests.services.postgres import connect
 from tests.services.process import free_port, wait_until
 from tests.services.worker import ROOT, Journal, RunningWorker, worker_environment
 
-GROUP = "/apis/rowlock.dev/v1alpha1"
+GROUP = f"/apis/{API_VERSION}"
 MERGE = "application/merge-patch+json"
-_PLURALS = {"WorkQueue": "workqueues", "RowSource": "rowsources", "MonitoringProcess": "monitoringprocesses"}
+_PLURALS = {kind.kind: kind.plural for kind in KINDS}
 _numbers = itertools.count(1)
 
 

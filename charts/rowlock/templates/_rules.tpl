@@ -3,33 +3,28 @@
 {{- define "rowlock.operatorRules" -}}
 # Our kinds: users write specs, the operator writes statuses.
 - apiGroups: [rowlock.dev]
-  resources: [workqueues, rowsources, monitoringprocesses]
+  resources: [{{ include "rowlock.kinds" (dict "root" .) }}]
   verbs: [get, list, watch]
 - apiGroups: [rowlock.dev]
-  resources: [workqueues/status, rowsources/status, monitoringprocesses/status]
+  resources: [{{ include "rowlock.kinds" (dict "root" . "subresource" "/status") }}]
   verbs: [get, patch]
 - apiGroups: [rowlock.dev]
-  resources: [workqueues/scale]
+  resources: [{{ include "rowlock.kinds" (dict "root" . "with" "scale" "subresource" "/scale") }}]
   verbs: [get, patch]
 # Owner references that block deletion need this where the admission plugin OwnerReferencesPermissionEnforcement is on (OpenShift).
 - apiGroups: [rowlock.dev]
-  resources: [workqueues/finalizers, rowsources/finalizers]
+  resources: [{{ include "rowlock.kinds" (dict "root" . "with" "ownsChildren" "subresource" "/finalizers") }}]
   verbs: [update]
-# Workers.
-- apiGroups: [apps]
-  resources: [deployments]
-  verbs: [get, list, watch, create, patch, delete]
-- apiGroups: [apps]
-  resources: [deployments/scale]
-  verbs: [get, patch]
-# One Kubernetes Job a run.
-- apiGroups: [batch]
-  resources: [jobs]
-  verbs: [get, list, watch, create, patch, delete]
-# Why a pod does not run; its deletion cost, so that idle workers go first; a canceled run's pod.
-- apiGroups: [""]
-  resources: [pods]
-  verbs: [get, list, watch, patch, delete]
+{{- range (.Files.Get "files/kinds.yaml" | fromYaml).kinds }}
+{{- range .needs }}
+{{- with .why }}
+# {{ . }}
+{{- end }}
+- apiGroups: [{{ .group | quote }}]
+  resources: [{{ join ", " .resources }}]
+  verbs: [{{ join ", " .verbs }}]
+{{- end }}
+{{- end }}
 # Only the named Secrets: their URLs are read, never listed.
 - apiGroups: [""]
   resources: [secrets]
@@ -60,13 +55,6 @@
   resources: [leases]
   resourceNames: [rowlock-watched-by]
   verbs: [get, update]
-# Autoscalers that somebody has pointed at a worker Deployment: their number is not contested.
-- apiGroups: [autoscaling]
-  resources: [horizontalpodautoscalers]
-  verbs: [list]
-- apiGroups: [keda.sh]
-  resources: [scaledobjects]
-  verbs: [list]
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get]
@@ -77,4 +65,16 @@
 - apiGroups: [""]
   resources: [events]
   verbs: [list]
+{{- end -}}
+
+{{/* Our kinds' resources, separated by commas (or by `separator`): {root, with (a fact of files/kinds.yaml that they must have), subresource, use (the
+     fact that names one)}. The file is generated from the operator's registry. */}}
+{{- define "rowlock.kinds" -}}
+{{- $names := list -}}
+{{- range (.root.Files.Get "files/kinds.yaml" | fromYaml).kinds -}}
+{{- if or (not $.with) (get . $.with) -}}
+{{- $names = append $names (printf "%s%s" (get . (default "plural" $.use)) (default "" $.subresource)) -}}
+{{- end -}}
+{{- end -}}
+{{- join (default ", " .separator) $names -}}
 {{- end -}}

@@ -107,6 +107,7 @@ SIGNATURES = {
     "filter_yaml": "yaml, labels=None, name=None, namespace=None, kind=None, api_version=None",
     "decode_yaml_stream": "yaml",
     "encode_yaml": "obj",
+    "read_yaml": "path, default=None",
 }
 
 
@@ -159,6 +160,8 @@ def run_tiltfile(machine: Machine, text: str | None = None) -> Recording:
             return (_blob(matching), _blob(rest))
         if name == "decode_yaml_stream":
             return documents_of(call["yaml"].text)
+        if name == "read_yaml":
+            return yaml.safe_load((ROOT / call["path"]).read_text())
         if name == "encode_yaml":
             return _blob(stream([call["obj"]]))
         return dict(call) if name == "port_forward" else None
