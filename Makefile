@@ -69,7 +69,7 @@ chart: setup ## renderings, schema and lint of the chart
 	@$(PYTEST) -m "not cluster" -n 2 --dist loadfile tests/chart
 
 cluster: setup ## the real cluster (root, or Docker): provider, demo, faults
-	@$(PYTEST) -m cluster
+	@$(PYTEST) -m cluster -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: setup ## measures everything, about 12 minutes on a quiet machine: tests/bench/results/summary.json, docs/measurements.md
 	@$(PY) -m tests.bench

@@ -7,7 +7,7 @@ from tests.chaos.options import Options
 from tests.chaos.page import page
 from tests.chaos.plan import KINDS
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(150), pytest.mark.timeout(420)]
 
 
 def test_blows_of_every_kind_leave_every_invariant_whole() -> None:

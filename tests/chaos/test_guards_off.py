@@ -8,7 +8,7 @@ from tests.chaos.__main__ import run
 from tests.chaos.options import Options, guarded_off
 from tests.chaos.running import Result
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(130)]
 
 
 def seen(result: Result) -> set[str]:

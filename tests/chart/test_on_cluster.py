@@ -17,7 +17,7 @@ import pytest
 from tests.chart.rendering import CHART, ROOT, helm
 from tests.services.kube import kube_program
 from tests.services.process import wait_until
-from tests.services.real_cluster import run_module
+from tests.services.real_cluster import definitions_alone, run_module
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 WITHOUT_OPERATOR = ("--set", "operator.replicas=0", "--set", "metrics.service.enabled=false")
@@ -109,7 +109,8 @@ def release(cluster: str, cluster_kubeconfig: Path) -> Iterator[Release]:
     }
     release.kubectl("create", "-f", "-", given=json.dumps(namespace))
     try:
-        release.helm("install", "rowlock", str(CHART), *WITHOUT_OPERATOR)
+        with definitions_alone(cluster):
+            release.helm("install", "rowlock", str(CHART), *WITHOUT_OPERATOR)
         yield release
     finally:
         # what is not in the namespace: ClusterRoles
@@ -128,16 +129,17 @@ def test_helm_test_passes_once_the_ledger_is_there(release: Release) -> None:
     assert release.helm("test", "rowlock", "--logs").count("ok:") == 3
 
 
-def test_upgrade_runs_the_migration_again_and_renews_the_definitions(release: Release) -> None:
+def test_upgrade_runs_the_migration_again_and_renews_the_definitions(release: Release, cluster: str) -> None:
     # An older definition, as a release of last year would have left it.
     column = "{.spec.versions[0].additionalPrinterColumns[0].name}"
     patch = json.dumps(
         [{"op": "replace", "path": "/spec/versions/0/additionalPrinterColumns/0/name", "value": "Old"}]
     )
-    release.kubectl("patch", "crd", "workqueues.rowlock.dev", "--type=json", "--patch", patch)
-    release.helm("upgrade", "rowlock", str(CHART), *WITHOUT_OPERATOR)
-    release.wait_migrated(2)
-    assert release.kubectl("get", "crd", "workqueues.rowlock.dev", "-o", f"jsonpath={column}") == "Mode"
+    with definitions_alone(cluster):
+        release.kubectl("patch", "crd", "workqueues.rowlock.dev", "--type=json", "--patch", patch)
+        release.helm("upgrade", "rowlock", str(CHART), *WITHOUT_OPERATOR)
+        release.wait_migrated(2)
+        assert release.kubectl("get", "crd", "workqueues.rowlock.dev", "-o", f"jsonpath={column}") == "Mode"
     left = release.kubectl(
         "get", "clusterroles", "-l", "app.kubernetes.io/component=crds-upgrade", "-o", "name"
     )

@@ -1,7 +1,8 @@
 """Rowlock on a real cluster: the demo first, then each fault once, against the release that the demo
 installed.
 
-Modules run in the order of their names, so `test_demo` is first. ROWLOCK_TEST_CLUSTER names the cluster
+Modules run in the order of their names, so `test_demo` is first, and in one process: each may end what all of
+them share. Tests of other folders use the same cluster meanwhile. ROWLOCK_TEST_CLUSTER names the cluster
 (default `test`); ROWLOCK_KEEP_CLUSTER=1 leaves it up, and a later run of single tests uses the release it
 finds there.
 

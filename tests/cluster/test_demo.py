@@ -4,7 +4,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow(180)]
 
 
 @pytest.mark.timeout(3000)  # on a bare machine the programs of the cluster are compiled first

@@ -14,7 +14,7 @@ import pytest
 from tests.cluster.applications import exit_queue
 from tests.cluster.release import OPERATOR, Object, Release
 from tests.services.process import wait_until
-from tests.services.real_cluster import ROOT, run_module
+from tests.services.real_cluster import ROOT, definitions_alone, run_module
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 CRDS = ("workqueues.rowlock.dev", "rowsources.rowlock.dev", "monitoringprocesses.rowlock.dev")
@@ -148,7 +148,7 @@ def test_helm_uninstall_keeps_the_definitions_and_every_users_objects(
 
 
 def test_another_version_of_the_chart_installs_over_definitions_that_an_older_one_left(
-    release: Release, second_release: Release, tmp_path: Path
+    release: Release, second_release: Release, cluster: str, tmp_path: Path
 ) -> None:
     chart = shutil.copytree(ROOT / "charts/rowlock", tmp_path / "rowlock")
     crd = chart / "crds/rowlock.dev_workqueues.yaml"
@@ -159,19 +159,26 @@ def test_another_version_of_the_chart_installs_over_definitions_that_an_older_on
         for setting in ("operator.replicas=0", "embedded.enabled=false", "domain.documents.enabled=false")
     ]
     bare += ["--set=database.existingSecret=none", "--set=redis.existingSecret=none"]
-    before = definitions(release)
-    try:
-        second_release.helm("install", "rowlock", str(chart), *bare)
-        assert first_column(release) == "Manner"
-        second_release.helm("upgrade", "rowlock", "charts/rowlock", *bare)
-        assert first_column(release) == "Mode"
-        assert definitions(release) == before
-    finally:
-        if first_column(release) != "Mode":
-            given = release.helm("show", "crds", "charts/rowlock")
-            release.kubectl(
-                "apply", "--server-side", "--force-conflicts", "--field-manager=helm", "-f", "-", given=given
-            )
+    with definitions_alone(cluster):
+        before = definitions(release)
+        try:
+            second_release.helm("install", "rowlock", str(chart), *bare)
+            assert first_column(release) == "Manner"
+            second_release.helm("upgrade", "rowlock", "charts/rowlock", *bare)
+            assert first_column(release) == "Mode"
+            assert definitions(release) == before
+        finally:
+            if first_column(release) != "Mode":
+                given = release.helm("show", "crds", "charts/rowlock")
+                release.kubectl(
+                    "apply",
+                    "--server-side",
+                    "--force-conflicts",
+                    "--field-manager=helm",
+                    "-f",
+                    "-",
+                    given=given,
+                )
 
 
 def first_column(release: Release) -> str:

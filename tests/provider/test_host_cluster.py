@@ -25,6 +25,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="a host cluster needs root"),
     pytest.mark.timeout(900),
+    # Up from before the first look until after the last: what it has on the machine is no trace of ours.
+    pytest.mark.usefixtures("cluster"),
 ]
 
 DOCKERFILE = """\

@@ -221,7 +221,7 @@ def test_the_digest_of_a_mounted_secret_is_seen_and_follows_the_secret(
         wait_until(lambda: seen() == digest("two\n"), "the kubelet brought it", 180)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(240)
 @pytest.mark.timeout(600)  # a kubelet looks about once a minute, and it has to twice
 def test_the_encryption_key_is_changed_with_real_kubelets(
     operator_pod: str, namespace: str, rowlock: Rowlock, core: client.CoreV1Api

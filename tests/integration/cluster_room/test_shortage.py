@@ -36,7 +36,7 @@ from tests.integration.cluster_room.conftest import until
 from tests.services.manifests import exit_queue, sdk_queue
 from tests.services.postgres import connect
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow(60)]
 
 PARALLELISM, DEADLINE = 10, 300
 TRIES = "coalesce(sum(infra_tries + app_tries + site_tries), 0)"

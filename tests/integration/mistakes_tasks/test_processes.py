@@ -12,7 +12,7 @@ from tests.integration.jobs.stage import WorkerProcess, process_exists
 from tests.integration.mistakes_tasks.conftest import BadStage, grown_bytes
 from tests.services.process import wait_until
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow(85)]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from tests.integration.monitoring.processes import apply
 from tests.integration.monitoring.stage import MonitoringStage
 from tests.services.process import wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(100)]
 POST = "post_comments_for_process"
 
 

@@ -9,7 +9,7 @@ from tests.integration.monitoring.stage import MonitoringStage
 from tests.services.process import wait_until
 from tests.services.worker import RunningWorker
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(120)]
 POST = "post_comments_for_process"
 POST_REQUEST = "POST /article/N/comment/"
 

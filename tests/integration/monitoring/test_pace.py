@@ -16,7 +16,7 @@ from tests.services.process import wait_until
 from tests.standins.llm import Running as RunningLlm
 from tests.standins.website import Site
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(75)]
 SLOWLY = [
     {
         "name": "per-login",

@@ -16,7 +16,7 @@ from tests.services.operator_room import OperatorProcess, OperatorRoom
 from tests.services.process import wait_until
 from tests.services.rows import create_orders, statuses
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(80)]
 
 SOURCE = row_source(
     "orders",

@@ -15,7 +15,7 @@ from tests.services.operator_room import OperatorRoom
 from tests.services.process import wait_until
 from tests.services.rows import add_orders, statuses
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(70), pytest.mark.timeout(420)]
 # Three minutes of silence as `make proof` has them; else every bound of it a twelfth.
 SHORTER = 1 if os.environ.get("ROWLOCK_LONG_TESTS") else 12
 # A stream counts as silent after 180 s of them. The short form begins up to one reopening (70 s) into them:

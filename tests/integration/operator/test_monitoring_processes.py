@@ -14,7 +14,7 @@ from tests.services.monitoring import install
 from tests.services.operator_room import OperatorRoom, counted_for
 from tests.services.process import wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(90)]
 WORDS = ("ada@site.example", "correct horse battery staple")
 
 

@@ -17,8 +17,14 @@ broken:
 tests:
 \t@{python} -m pytest -q --continue-on-collection-errors -p no:cacheprovider -n {processes} --rootdir . \\
 \t  -c {root}/pyproject.toml -p tests.conftest suite || exit 1
+slow:
+\t@sleep 1.1
 last:
 \t@touch last-ran
+meets:
+\t@echo from the first; touch first; until [ -e second ]; do sleep 0.05; done
+met:
+\t@echo from the second; touch second; until [ -e first ]; do sleep 0.05; done; exit 4
 """
 SUITE = """
 import time
@@ -74,15 +80,22 @@ def test_a_tier_with_many_failures_names_each_once_and_not_all(tmp_path: Path, p
 
 @pytest.mark.parametrize("processes", [0, 2])
 def test_before_that_the_slowest_files_stand_with_their_seconds(tmp_path: Path, processes: int) -> None:
-    ended = tiers(tmp_path, "good", "tests", processes=processes, slow=1.1)
-    lines = (
-        ended.stdout.split("test: the slowest files, in seconds\n")[1].split("test: failed\n")[0].splitlines()
+    ended = tiers(tmp_path, "good", "tests", "slow", processes=processes, slow=1.1)
+    told = ended.stdout.split("test: each tier and its slowest files, in seconds\n")[1]
+    (tier, took), (seconds, file), (other, _), (name, whole) = (
+        line.split() for line in told.split("test: failed\n")[0].splitlines()
     )
-    (tier, whole), (seconds, file) = (line.split() for line in lines)
-    assert (tier, file) == ("tests", "suite/test_suite.py")
-    assert 1.1 <= float(seconds) <= float(whole) + 1
+    assert (tier, file, other, name) == ("tests", "suite/test_suite.py", "slow", "test")
+    assert 1.1 <= float(seconds) <= float(took) + 1 <= float(whole) + 1
 
 
 def test_where_all_passed_the_last_line_says_so(tmp_path: Path) -> None:
     ended = tiers(tmp_path, "good", "last")
     assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "test: every tier passed")
+
+
+def test_joined_tiers_run_side_by_side_and_what_each_says_stays_together(tmp_path: Path) -> None:
+    ended = tiers(tmp_path, "meets+met", "last")  # each waits for the other
+    assert ended.stdout.splitlines()[:3] == ["from the first", "met, beside meets:", "from the second"]
+    assert ended.stdout.splitlines()[-2:] == ["test: failed", "  met (exit code 2; what it said is above)"]
+    assert (ended.returncode, (tmp_path / "last-ran").exists()) == (1, True)
