@@ -7,7 +7,7 @@ from typing import Any
 
 from rowlock_cli.connection import Cursor, sql
 from rowlock_cli.runs import may_read_tables, rows
-from rowlock_operator.rows.migrations import ledger_files
+from rowlock_ledger.install import LEDGER
 
 RATE_SECONDS = 10.0
 """Rates are what ended in this window: right from the first look on, whatever the pace of looking."""
@@ -59,16 +59,10 @@ class Versions:
     postgresql: str
     applied: tuple[str, ...] | None
     expected: tuple[str, ...]
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """What the ledger lacks of what this command expects."""
-        return tuple(each for each in self.expected if each not in (self.applied or ()))
-
-    @property
-    def newer(self) -> tuple[str, ...]:
-        """What the ledger has that this command does not know."""
-        return tuple(each for each in self.applied or () if each not in self.expected)
+    missing: tuple[str, ...]
+    """What the ledger lacks of what this command expects."""
+    newer: tuple[str, ...]
+    """What the ledger has that this command does not know."""
 
 
 def database_now(cur: Cursor) -> datetime:
@@ -89,7 +83,9 @@ def versions(cur: Cursor) -> Versions:
     return Versions(
         command=version("rowlock"),
         applied=applied,
-        expected=tuple(name for name, _ in ledger_files()),
+        expected=LEDGER.versions,
+        missing=tuple(LEDGER.missing(applied or ())),
+        newer=tuple(LEDGER.unknown(applied or ())),
         **found,
     )
 

@@ -36,7 +36,7 @@ def info(output: str) -> None:
         sources = source_figures(cur) if readable else None
         alive = runners(cur)[0] if readable else None
     if output == "json":
-        facts = {**asdict(known), "missing": known.missing, "newer": known.newer, "runners_alive": alive}
+        facts = {**asdict(known), "runners_alive": alive}
         click.echo(
             show.to_json(
                 {

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.chart.rendering import CHART, ROOT, helm
+from tests.chart.rendering import CHART, helm
 from tests.services.kube import kube_program
+from tests.services.ledger_schema import ledger_script
 from tests.services.process import wait_until
 from tests.services.real_cluster import definitions_alone, run_module
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 WITHOUT_OPERATOR = ("--set", "operator.replicas=0", "--set", "metrics.service.enabled=false")
-LEDGER = ROOT / "operator/rowlock_operator/rows/sql/ledger"
 
 
 class Release:
@@ -125,7 +125,7 @@ def test_install_ends_with_the_domain_tables_in_place(release: Release) -> None:
 
 
 def test_helm_test_passes_once_the_ledger_is_there(release: Release) -> None:
-    release.sql("url", "\n".join(path.read_text() for path in sorted(LEDGER.glob("*.sql"))))
+    release.sql("url", ledger_script())
     assert release.helm("test", "rowlock", "--logs").count("ok:") == 3
 
 

@@ -3,7 +3,7 @@ conditions.
 
 Who is authoritative: the lease says that a runner is gone; the pod only says why. So an end may be told at
 any time, late, twice, by two operators:
-the ledger joins it to what was held there, before or after the sweep (0023_host_ends.sql).
+the ledger joins it to what was held there, before or after the sweep (functions/tell_end_v1.sql).
 On each failure:
   the database is away     -> kept here and told once it answers
   crash before the telling -> the next leader finds the pod as it is, and tells it: lastState stays as long as

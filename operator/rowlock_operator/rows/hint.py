@@ -2,8 +2,8 @@
 session.
 
 Whoever adds a row sends one only while the listener asks for it, which it does by holding an advisory lock
-(0009_hint.sql). Where there is no session to have (PgBouncer in transaction mode, a database that is away), a
-wait simply lasts as long as it was asked to: the poll behind it is the truth.
+(functions/hint.sql). Where there is no session to have (PgBouncer in transaction mode, a database that is
+away), a wait simply lasts as long as it was asked to: the poll behind it is the truth.
 """
 
 import logging

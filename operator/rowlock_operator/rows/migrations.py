@@ -1,13 +1,13 @@
-"""Brings a database's ledger to this version. Expand first, contract one release later: an older operator or
-worker keeps working on a newer schema.
+"""Brings a database's ledger to this version (rowlock_ledger.install), and says who keeps it from that.
+
+Expand first, contract one release later: an older operator or worker keeps working on a newer schema.
 """
 
 import time
-from importlib.resources import files
 
 import psycopg2.errors
-import psycopg2.extensions
 
+from rowlock_ledger.install import LEDGER, Schema, install
 from rowlock_ledger.statements import load_statements
 from rowlock_operator.api import reasons
 from rowlock_operator.errors import RowlockError
@@ -18,15 +18,7 @@ _SQL = load_statements("rowlock_operator.rows", "sql/ledger_calls.sql")
 _PAUSE_SECONDS = 0.3
 
 
-def ledger_files() -> list[tuple[str, str]]:
-    """(version, text) of every migration in order."""
-    folder = files(__package__) / "sql" / "ledger"
-    return sorted(
-        (f.name.removesuffix(".sql"), f.read_text()) for f in folder.iterdir() if f.name.endswith(".sql")
-    )
-
-
-def migrate(pool: Pool, *, patience_seconds: float = 5.0) -> list[str]:
+def migrate(pool: Pool, *, patience_seconds: float = 5.0, schema: Schema = LEDGER) -> list[str]:
     """Applies what is missing, all or nothing, and returns the versions applied. Several operators may call
     it at once: one works, the others wait.
 
@@ -37,7 +29,9 @@ def migrate(pool: Pool, *, patience_seconds: float = 5.0) -> list[str]:
     until = time.monotonic() + patience_seconds
     while True:
         try:
-            return _migrate(pool)
+            with pool.transaction("migrating the ledger") as cursor:
+                cursor.execute(_SQL["blink"])
+                return install(cursor, schema)
         except RowlockError as error:
             if not isinstance(
                 error.__cause__, psycopg2.errors.LockNotAvailable | psycopg2.errors.DeadlockDetected
@@ -58,25 +52,3 @@ def migrate(pool: Pool, *, patience_seconds: float = 5.0) -> list[str]:
                     what=holder.what, holder=holder.described, remedy=remedy
                 ) from error
         time.sleep(_PAUSE_SECONDS)
-
-
-def _migrate(pool: Pool) -> list[str]:
-    with pool.transaction("migrating the ledger") as cursor:
-        cursor.execute(_SQL["blink"])
-        if not _missing(cursor):
-            return []  # without any lock
-        cursor.execute(_SQL["lock_migrations"])
-        missing = _missing(cursor)
-        for version, text in missing:
-            cursor.execute(text)
-            cursor.execute(_SQL["add_migration"], {"version": version})
-        return [version for version, _ in missing]
-
-
-def _missing(cursor: psycopg2.extensions.cursor) -> list[tuple[str, str]]:
-    known: set[str] = set()
-    cursor.execute(_SQL["has_migrations"])
-    if (cursor.fetchone() or (False,))[0]:
-        cursor.execute(_SQL["migrations"])
-        known = {row[0] for row in cursor.fetchall()}
-    return [(version, text) for version, text in ledger_files() if version not in known]

@@ -4,6 +4,7 @@ more once it is over.
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -16,6 +17,7 @@ from rowlock_operator.dispatch.housekeeper import HousekeeperSettings
 from rowlock_operator.dispatch.watch import WatchSettings
 from rowlock_operator.rows.migrations import migrate
 from rowlock_operator.rows.pool import Pool
+from tests.services.ledger_schema import LATER_MIGRATION, later_ledger
 from tests.services.postgres import PostgresServer, connect
 from tests.services.process import wait_until
 from tests.services.rows import BareRunner, Bench, add_orders, create_orders, dispatching, statuses
@@ -220,22 +222,20 @@ def test_a_source_that_cannot_be_fed_for_an_unheard_of_reason_does_not_stop_the_
     ids=["its lock", "a table"],
 )
 def test_who_holds_up_a_migration_is_named(
-    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, statement: str, what: str
+    postgres: PostgresServer, tmp_path: Path, statement: str, what: str
 ) -> None:
     from rowlock_operator.errors import GiveUp
-    from rowlock_operator.rows import migrations
 
     url = postgres.new_database()
-    later = [*migrations.ledger_files(), ("9999_later", "alter table rowlock.queue add column later int")]
-    monkeypatch.setattr(migrations, "ledger_files", lambda: later)
+    later = later_ledger(tmp_path, "alter table rowlock.queue add column later int")
     pool = Pool(url)
     with session(url, statement) as holder:
         with pytest.raises(GiveUp) as refused:
-            migrate(pool)
+            migrate(pool, schema=later)
         assert (refused.value.reason, f"process {holder.get_backend_pid()} (" in str(refused.value)) == (
             "LedgerLocked",
             True,
         )
         assert what in str(refused.value)
-    assert migrate(pool) == ["9999_later"]
+    assert migrate(pool, schema=later) == [LATER_MIGRATION, later.build]
     pool.close()

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -11,10 +12,11 @@ import pytest
 from rowlock_operator.dispatch.housekeeper import Housekeeper, HousekeeperSettings
 from rowlock_operator.errors import GiveUp, RetryLater
 from rowlock_operator.rows.ledger import Ledger
-from rowlock_operator.rows.migrations import ledger_files, migrate
+from rowlock_operator.rows.migrations import migrate
 from rowlock_operator.rows.pool import Pool
 from tests.integration.ledger.ledger_client import LedgerClient
-from tests.services.postgres import PostgresServer, connect
+from tests.services.ledger_schema import LATER_MIGRATION, later_ledger
+from tests.services.postgres import PostgresServer
 
 pytestmark = pytest.mark.integration
 
@@ -161,22 +163,18 @@ def test_a_run_ends_also_on_a_day_for_which_there_is_no_partition(
 
 
 def test_a_migration_waits_for_a_blink_says_for_whom_and_comes_through_later(
-    postgres: PostgresServer,
+    postgres: PostgresServer, tmp_path: Path
 ) -> None:
-    url = postgres.new_database(ledger=False)
-    older = [(version, text) for version, text in ledger_files() if version < "0013"]
-    with connect(url) as cur:
-        for version, text in older:
-            cur.execute(text)
-            cur.execute("insert into rowlock.migration(version) values (%s)", (version,))
+    url = postgres.new_database()
+    later = later_ledger(tmp_path, "alter table rowlock.done add column later int")
     ledger, pool = LedgerClient(url), Pool(url)
     with holding(url, READERS["pg_dump"]):
         began = time.monotonic()
         with pytest.raises(GiveUp, match=r"application forgotten psql.* holds a lock on rowlock"):
-            migrate(pool, patience_seconds=0.5)
+            migrate(pool, patience_seconds=0.5, schema=later)
         assert time.monotonic() - began < 3
         assert ledger.finish(ledger.running()) == "succeeded", "the older version goes on"
-    assert "0013c_history" in migrate(pool)
+    assert migrate(pool, schema=later) == [LATER_MIGRATION, later.build]
     pool.close()
     ledger.close()
 

@@ -111,6 +111,8 @@ VERSIONS = Versions(
     postgresql="15.2",
     applied=("0001_a", "0002_b"),
     expected=("0001_a", "0002_b"),
+    missing=(),
+    newer=(),
 )
 VITALS = Vitals(
     answer_seconds=0.002,

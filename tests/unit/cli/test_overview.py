@@ -68,8 +68,8 @@ def test_late_runs_dead_ones_and_a_missing_tomorrow_are_problems_past_their_thre
 
 def test_an_older_ledger_is_a_problem_and_a_newer_one_is_not() -> None:
     older, newer = (
-        replace(VERSIONS, applied=("0001_a",)),
-        replace(VERSIONS, applied=("0001_a", "0002_b", "0003_c")),
+        replace(VERSIONS, applied=("0001_a",), missing=("0002_b",)),
+        replace(VERSIONS, applied=("0001_a", "0002_b", "0003_c"), newer=("0003_c",)),
     )
     assert level(replace(VITALS, versions=older), "ledger") == "problem"
     assert level(replace(VITALS, versions=newer), "ledger") == "note"

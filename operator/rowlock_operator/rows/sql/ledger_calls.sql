@@ -179,20 +179,6 @@ select rowlock.history_days_ahead()
 -- Whatever waits for a lock on a table holds up all who come after it.
 set local lock_timeout = '200ms'
 
--- name: lock_migrations
--- One at a time, the domain's too; the lock ends with the transaction.
-select pg_advisory_xact_lock(7700, 2)
-
--- name: has_migrations
--- False in a database that has no ledger yet.
-select to_regclass('rowlock.migration') is not null
-
--- name: migrations
-select version from rowlock.migration
-
--- name: add_migration
-insert into rowlock.migration(version) values (%(version)s)
-
 -- name: aside
 -- Runs that could not even be ended.
 select count(*) from (select from rowlock.aside limit 1000) x

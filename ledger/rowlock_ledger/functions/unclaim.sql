@@ -1,0 +1,14 @@
+-- One claim that never started goes back to pending, same attempt; one that somebody asked to cancel ends.
+create or replace function rowlock.unclaim(r rowlock.active, p_now timestamptz) returns void
+language plpgsql set search_path = rowlock, pg_catalog, pg_temp
+  set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+  set plan_cache_mode = force_generic_plan as $$
+begin
+  if r.cancel is not null then
+    perform rowlock.end_run(r, 'canceled', null, jsonb_build_object('reason', r.cancel));
+  else
+    update rowlock.active set state = 'pending', due = p_now, claimed_at = null where id = r.id;
+    perform rowlock.tell(r, p_now, 1, true);
+  end if;
+end $$;
+revoke all on function rowlock.unclaim from public;
