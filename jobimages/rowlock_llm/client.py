@@ -81,6 +81,8 @@ class LlmClient:
     def _send(self, messages: Sequence[Message], dialect: Dialect) -> Reply | Refusal:
         import openai
 
+        from rowlock_web.fetch.bounded import AnswerTooLong
+
         started = time.monotonic()
         try:
             completion: Any = self._library().chat.completions.create(
@@ -103,6 +105,8 @@ class LlmClient:
             raise SiteError(
                 "LlmAway", f"no connection to {self.settings.endpoint} ({type(error.__cause__).__name__})"
             ) from None
+        except AnswerTooLong as error:
+            raise SiteError("LlmAnswerBroken", f"the endpoint's answer is {error}") from None
         except (openai.OpenAIError, ValueError):
             raise self._broken() from None
         return self._reply(completion, messages, ms=round((time.monotonic() - started) * 1000))

@@ -1,11 +1,10 @@
 """From an endpoint's refusal to the error a task raises. Pure: status, headers and words in, error out."""
 
-import email.utils
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from rowlock_jobs.task import InputError, SiteError, TaskError
@@ -16,6 +15,7 @@ from rowlock_llm.errors import (
     LlmQuotaExhausted,
     LlmRequestRefused,
 )
+from rowlock_web.fetch.retry_after import number_of_seconds, retry_after
 
 _LONGEST_WAIT_SECONDS = 86_400.0
 _SAID_CHARACTERS = 300
@@ -116,16 +116,10 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | No
     """The wait an endpoint asks for, at most a day; None where it says none that can be read. `now` is for
     waits given as a date.
     """
-    lower = {name.lower(): value.strip() for name, value in headers.items()}
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        if re.fullmatch(r"\d{1,12}(\.\d{1,6})?", lower.get(name, ""), re.ASCII):
-            return min(float(lower[name]) * scale, _LONGEST_WAIT_SECONDS)
-    try:
-        until = email.utils.parsedate_to_datetime(lower.get("retry-after", ""))
-    except ValueError:
-        return None
-    until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return min(max(0.0, (until - now).total_seconds()), _LONGEST_WAIT_SECONDS)
+    lower = {name.lower(): value for name, value in headers.items()}
+    milliseconds = number_of_seconds(lower.get("retry-after-ms"))
+    asked = milliseconds / 1000 if milliseconds is not None else retry_after(lower.get("retry-after"), now)
+    return None if asked is None else min(asked, _LONGEST_WAIT_SECONDS)
 
 
 def redacted(text: str, key: str) -> str:

@@ -2,21 +2,20 @@
 once.
 """
 
-import logging
-import time
-import zlib
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from importlib.metadata import version
 from types import TracebackType
 from typing import Literal, Protocol
 
-import httpx
+import httpx2
 
 from rowlock_jobs.task import InputError, SiteError
 from rowlock_web.errors import PostUnknown, SessionExpired, not_found
+from rowlock_web.fetch.bounded import AnswerTooLong, AnswerTooSlow, NotUnpackable, gunzipped
 from rowlock_web.fetch.cookies import Cookies, exported, fill
 from rowlock_web.fetch.page import Page, redirect_target
+from rowlock_web.fetch.retry_after import retry_after
 from rowlock_web.fetch.transport import CheckedTransport
 
 MAX_REDIRECTS = 5
@@ -26,10 +25,6 @@ _REDIRECTS = {"GET": (301, 302, 303, 307, 308), "POST": (301, 302, 303)}
 """307 and 308 ask for the same form again, elsewhere: not done."""
 _DEFAULT_HOLD_SECONDS = 60.0
 _MAX_HOLD_SECONDS = 3600.0
-
-# The two libraries log addresses at INFO and headers, cookies included, at DEBUG: never ours to show.
-for _library in ("httpx", "httpcore"):
-    logging.getLogger(_library).setLevel(logging.WARNING)
 
 
 class Gate(Protocol):
@@ -62,11 +57,15 @@ class Fetcher:
         self.base_url = _checked_base(base_url)
         self.csrf = cookies.csrf if cookies else None
         self._gate = gate
-        self._timeout_seconds = timeout_seconds
         self._max_bytes = max_bytes
         agent = f"Rowlock/{version('rowlock')}" + (f" (+{contact})" if contact else "")
-        self._client = httpx.Client(
-            transport=CheckedTransport(allow_private=allow_private),
+        self._client = httpx2.Client(
+            transport=CheckedTransport(
+                httpx2.URL(base_url).host,
+                allow_private=allow_private,
+                max_bytes=max_bytes,
+                max_seconds=timeout_seconds,
+            ),
             trust_env=False,
             timeout=timeout_seconds,
             headers={
@@ -93,7 +92,7 @@ class Fetcher:
         Raises SessionExpired (401, 403), SiteError (RateLimited, SiteAway, TooLarge, BadRedirect...),
         InputError NotFound, AddressRefused.
         """
-        url = httpx.URL(self.base_url).join(path)
+        url = httpx2.URL(self.base_url).join(path)
         page = self._send("GET", str(url.copy_merge_params(params) if params else url))
         for _ in range(MAX_REDIRECTS):
             if page.location is None:
@@ -102,7 +101,7 @@ class Fetcher:
         if page.location is None:
             return page
         raise SiteError(
-            "BadRedirect", f"{httpx.URL(self.base_url).host} redirects more than {MAX_REDIRECTS} times"
+            "BadRedirect", f"{httpx2.URL(self.base_url).host} redirects more than {MAX_REDIRECTS} times"
         )
 
     def post(self, path: str, fields: Mapping[str, str], *, referer: str) -> Page:
@@ -111,7 +110,7 @@ class Fetcher:
         Raises PostUnknown where the form was sent and no readable answer came; any other error means that it
         was not taken.
         """
-        return self._send("POST", str(httpx.URL(self.base_url).join(path)), fields, referer)
+        return self._send("POST", str(httpx2.URL(self.base_url).join(path)), fields, referer)
 
     def close(self) -> None:
         self._client.close()
@@ -138,53 +137,43 @@ class Fetcher:
         self._gate.pass_()
         try:
             response = self._client.send(request, stream=True)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             raise SiteError("SiteAway", f"no connection to {where}: {type(error).__name__}") from error
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise _lost(method, where, error) from error
         try:
             body = self._read(response, where)
-        except (httpx.HTTPError, SiteError) as error:
+        except (httpx2.HTTPError, SiteError) as error:
             raise _lost(method, where, error) from error
         finally:
             response.close()
         return self._judged(response, body, method, url)
 
-    def _read(self, response: httpx.Response, where: str) -> bytes:
-        """The body, unpacked, within `max_bytes` and the time limit, which httpx applies to each piece
-        only.
-        """
-        deadline = time.monotonic() + self._timeout_seconds
-        pieces = bytearray()
-        for piece in response.iter_raw():
-            pieces += piece
-            if len(pieces) > self._max_bytes:
-                raise SiteError("TooLarge", f"the answer of {where} is larger than {self._max_bytes:,} bytes")
-            if time.monotonic() > deadline:
-                raise SiteError(
-                    "SiteAway", f"{where} needs more than {self._timeout_seconds:g} s for its answer"
-                )
+    def _read(self, response: httpx2.Response, where: str) -> bytes:
+        """The whole body, unpacked. Raises SiteError TooLarge, SiteAway, BadAnswer; httpx2's errors."""
         packing = response.headers.get("Content-Encoding", "identity").lower()
-        if packing == "identity":
-            return bytes(pieces)
-        if packing != "gzip":
-            raise SiteError(
-                "BadAnswer", f"{where} answers in the encoding {packing[:20]!r}, which was not asked for"
-            )
         try:
-            unpacked = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(pieces, self._max_bytes + 1)
-        except zlib.error as error:
+            body = b"".join(response.iter_raw())
+            if packing == "identity":
+                return body
+            if packing == "gzip":
+                return gunzipped(body, max_bytes=self._max_bytes)
+        except AnswerTooLong as error:
+            raise SiteError("TooLarge", f"the answer of {where} is {error}") from error
+        except AnswerTooSlow as error:
+            raise SiteError("SiteAway", f"the answer of {where} was {error}") from error
+        except NotUnpackable as error:
             raise SiteError("BadAnswer", f"the answer of {where} cannot be unpacked") from error
-        if len(unpacked) > self._max_bytes:
-            raise SiteError("TooLarge", f"the answer of {where} is larger than {self._max_bytes:,} bytes")
-        return unpacked
+        raise SiteError(
+            "BadAnswer", f"{where} answers in the encoding {packing[:20]!r}, which was not asked for"
+        )
 
     def _judged(
-        self, response: httpx.Response, body: bytes, method: Literal["GET", "POST"], url: str
+        self, response: httpx2.Response, body: bytes, method: Literal["GET", "POST"], url: str
     ) -> Page:
         status, where = response.status_code, _without_query(url)
         if status == 429:
-            seconds = _retry_after(response.headers.get("Retry-After"))
+            seconds = _hold_seconds(response.headers.get("Retry-After"))
             self._gate.hold(seconds)
             raise SiteError("RateLimited", f"{where} asks to wait {seconds:g} s", after_seconds=seconds)
         if status in (401, 403):
@@ -210,17 +199,17 @@ class Fetcher:
             raise SiteError(
                 "SiteAway",
                 f"{where} answers {status}",
-                after_seconds=_retry_after(header) if header else None,
+                after_seconds=_hold_seconds(header) if header else None,
             )
         if status != 200:
             raise SiteError("BadAnswer", f"{where} answers {status}")
-        return Page(url, status, body, charset=response.charset_encoding or "utf-8")
+        return Page(url, status, body, content_type=response.headers.get("Content-Type"))
 
 
 def _checked_base(base_url: str) -> str:
     try:
-        url = httpx.URL(base_url)
-    except (httpx.InvalidURL, TypeError):
+        url = httpx2.URL(base_url)
+    except (httpx2.InvalidURL, TypeError):
         raise InputError(
             "BadBaseUrl", "the site's base URL cannot be read; write it as https://host"
         ) from None
@@ -237,22 +226,13 @@ def _checked_base(base_url: str) -> str:
 
 def _without_query(url: str) -> str:
     """An address for messages: a query may hold what a user typed."""
-    return str(httpx.URL(url).copy_with(query=None, fragment=None))
+    return str(httpx2.URL(url).copy_with(query=None, fragment=None))
 
 
-def _retry_after(header: str | None) -> float:
-    """Seconds of a Retry-After header in either form, between 1 and 3,600; 60 where it says nothing."""
-    if header is None:
-        return _DEFAULT_HOLD_SECONDS
-    try:
-        seconds = (
-            float(header)
-            if header.strip().isdigit()
-            else parsedate_to_datetime(header).timestamp() - time.time()
-        )
-    except ValueError:
-        return _DEFAULT_HOLD_SECONDS
-    return min(max(seconds, 1.0), _MAX_HOLD_SECONDS)
+def _hold_seconds(header: str | None) -> float:
+    """What a Retry-After header asks for, between 1 and 3,600 s; 60 where it says nothing."""
+    asked = retry_after(header, datetime.now(UTC))
+    return _DEFAULT_HOLD_SECONDS if asked is None else min(max(asked, 1.0), _MAX_HOLD_SECONDS)
 
 
 def _lost(method: str, where: str, error: Exception) -> SiteError:

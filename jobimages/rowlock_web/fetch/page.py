@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 
-import httpx
+import httpx2
 
 from rowlock_jobs.task import SiteError
+from rowlock_web.fetch.charset import decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,19 +15,17 @@ class Page:
     url: str
     status: int
     body: bytes = field(repr=False)
-    charset: str = "utf-8"
+    content_type: str | None = None
     location: str | None = None
 
     @property
     def path(self) -> str:
-        return httpx.URL(self.url).path
+        return httpx2.URL(self.url).path
 
     @property
     def text(self) -> str:
-        try:
-            return self.body.decode(self.charset, errors="replace")
-        except LookupError:
-            return self.body.decode("utf-8", errors="replace")
+        """The body as a browser would read it: decoded anew at each call."""
+        return decoded(self.body, self.content_type)
 
 
 def redirect_target(url: str, location: str) -> str:
@@ -36,10 +35,10 @@ def redirect_target(url: str, location: str) -> str:
     Raises SiteError BadRedirect for another host, and for a way back from https to http, which would show the
     cookies to everybody.
     """
-    here = httpx.URL(url)
+    here = httpx2.URL(url)
     try:
         there = here.join(location.strip().replace("\\/", "/").replace("\\", "/"))
-    except (httpx.InvalidURL, ValueError) as error:
+    except (httpx2.InvalidURL, ValueError) as error:
         raise SiteError("BadRedirect", f"{here.host} redirects to an address that cannot be read") from error
     if there.scheme not in ("http", "https"):
         raise SiteError("BadRedirect", f"{here.host} redirects to an address that is not http")

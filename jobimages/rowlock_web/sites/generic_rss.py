@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import Any
 
 import feedparser  # type: ignore[import-untyped]
-import httpx
+import httpx2
 from selectolax.lexbor import LexborHTMLParser
 
 from rowlock_jobs.task import InputError, SiteError, TaskError
@@ -103,10 +103,10 @@ class GenericRss:
 
     def _linked(self, url: str) -> str | None:
         """The main part of the linked page; None where it is on another host or has none."""
-        here = httpx.URL(self._fetcher.base_url)
+        here = httpx2.URL(self._fetcher.base_url)
         try:
-            there = httpx.URL(url)
-        except httpx.InvalidURL:
+            there = httpx2.URL(url)
+        except httpx2.InvalidURL:
             return None
         if (there.scheme, there.host, there.port) != (here.scheme, here.host, here.port):
             return None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from rowlock_web.fetch.fetcher import Fetcher
@@ -55,7 +55,7 @@ def program(tmp_path: Path) -> Iterator[str]:
 
 def control(url: str, what: str, value: Any = None) -> Any:
     """Reads, or writes where a value is given."""
-    with httpx.Client(base_url=url, trust_env=False) as client:
+    with httpx2.Client(base_url=url, trust_env=False) as client:
         answer = (
             client.get(f"/_control/{what}") if value is None else client.post(f"/_control/{what}", json=value)
         )
@@ -91,7 +91,7 @@ def test_it_runs_alone_and_tells_what_happened_over_http_and_in_a_file(
 
 
 def test_a_fault_that_does_not_exist_is_refused_by_name(program: str) -> None:
-    with httpx.Client(trust_env=False) as client:
+    with httpx2.Client(trust_env=False) as client:
         answer = client.post(f"{program}/_control/faults", json={"earthquake": True})
     assert answer.status_code == 400
     assert "earthquake" in answer.text
@@ -128,10 +128,10 @@ def test_a_form_without_its_csrf_token_cookie_and_referer_is_forbidden(
     cookies: dict | None, form: str, referer: bool, site: stand_in.Site
 ) -> None:
     url = f"{site.url}/accounts/login/"
-    with httpx.Client(trust_env=False) as client:
+    with httpx2.Client(trust_env=False) as client:
         token = client.get(url).text.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
         if cookies is not None:
-            client.cookies = httpx.Cookies(cookies)
+            client.cookies = httpx2.Cookies(cookies)
         fields = {"csrfmiddlewaretoken": form.format(token=token), "username": "ada", "password": "pw-ada"}
         answer = client.post(url, data=fields, headers={"Referer": url} if referer else {})
     assert answer.status_code == 403

@@ -10,8 +10,9 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["option
 # Everything of the extras `jobs` and `operator` that the extra `worker` does not bring.
 WITHOUT = (
     "openai",
-    "httpx",
     "httpx2",
+    "w3lib",
+    "webencodings",
     "pypdfium2",
     "selectolax",
     "feedparser",

@@ -89,7 +89,8 @@ def test_a_redirect_from_http_to_https_is_followed() -> None:
 
 
 def test_an_unknown_charset_is_read_as_utf_8() -> None:
-    assert Page("https://m.example/", 200, "schön".encode(), charset="klingon").text == "schön"
+    content_type = "text/html; charset=klingon"
+    assert Page("https://m.example/", 200, "schön".encode(), content_type).text == "schön"
 
 
 def test_cookies_survive_their_way_through_json() -> None:
