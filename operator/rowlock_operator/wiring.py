@@ -23,7 +23,7 @@ from rowlock_operator.cluster.lease import Elector, ElectorSettings
 from rowlock_operator.cluster.lease_store import KubeLease, lease_client
 from rowlock_operator.errors import RetryLater
 from rowlock_operator.intake.watcher import PrimaryWatcher
-from rowlock_operator.leading import Leading
+from rowlock_operator.leader import Leader
 from rowlock_operator.settings import BadSetting, Settings, load
 from rowlock_operator.telemetry import logs
 from rowlock_operator.telemetry.metrics import Metrics
@@ -76,7 +76,7 @@ async def operate(settings: Settings) -> None:
         KubeClient(credentials, observe=metrics.observe_api_request) as kube,
         lease_client(credentials) as lease_kube,
     ):
-        leading: Leading | None = None
+        leading: Leader | None = None
 
         def on_news(key: ObjectKey) -> None:
             if leading is not None:
@@ -96,7 +96,7 @@ async def operate(settings: Settings) -> None:
             on_run=lambda: leading.run_changed() if leading else None,
             on_pod=lambda key, pod: leading.pod_changed(key, pod) if leading else None,
         )
-        leading = Leading(
+        leading = Leader(
             settings, kube, watcher, children, RedisByFile(Path(settings.stores.redis_url_file)), metrics
         )
         lease = KubeLease(lease_kube, settings.pod.namespace, LEASE_NAME)

@@ -12,7 +12,7 @@ from rowlock_operator.decide.sources import check_source
 from rowlock_operator.dispatch.database import DatabaseDispatcher, DispatchSettings
 from rowlock_operator.dispatch.state import QueueEntry
 from rowlock_operator.errors import RetryLater
-from rowlock_operator.reconcile.row_sources import plan_of
+from rowlock_operator.reconcile.row_source import plan_of
 from rowlock_operator.transport.redis_queues import RedisQueues
 from tests.chaos import workload
 

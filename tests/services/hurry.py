@@ -8,8 +8,8 @@ are the words they are made of.
 from typing import Any
 
 LOOKS_AGAIN = """
-import rowlock_operator.reconcile.databases as databases, rowlock_operator.reconcile.row_sources as sources
-import rowlock_operator.reconcile.work_queues as queues
+import rowlock_operator.reconcile.databases as databases, rowlock_operator.reconcile.row_source as sources
+import rowlock_operator.reconcile.work_queue as queues
 databases.SECRET_SECONDS = queues.TROUBLE_SECONDS = sources.TROUBLE_SECONDS = 1.0
 """
 """The operator looks at what is wrong every second: a mended Secret, a database that is back."""
@@ -24,7 +24,7 @@ defaults(WatchSettings, every_seconds=0.2, suspicious_seconds=0.5, bound_seconds
 pauses.
 """
 
-FINDS_GONE_SOON = "import rowlock_operator.leading\nrowlock_operator.leading.GONE_SECONDS = 1.0\n"
+FINDS_GONE_SOON = "import rowlock_operator.leader\nrowlock_operator.leader.GONE_SECONDS = 1.0\n"
 """The leader looks every second for what was deleted while nobody led."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rowlock_operator.dispatch.database import LimitRule
-from rowlock_operator.reconcile.row_sources import why_left_out
+from rowlock_operator.reconcile.row_source import why_left_out
 from tests.services.postgres import connect
 from tests.services.process import wait_until
 from tests.services.rows import BareRunner, Bench, dispatching, order_plan

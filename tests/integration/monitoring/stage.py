@@ -19,7 +19,7 @@ from rowlock_operator.decide.sources import check_source
 from rowlock_operator.dispatch.database import DatabaseDispatcher, DispatchSettings
 from rowlock_operator.dispatch.state import QueueEntry
 from rowlock_operator.dispatch.sweeper import SweeperSettings
-from rowlock_operator.reconcile.row_sources import plan_of
+from rowlock_operator.reconcile.row_source import plan_of
 from rowlock_operator.transport.redis_queues import RedisQueues
 from tests.integration.monitoring.processes import apply, sql
 from tests.integration.work.ledger_attempt import worker_login

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 SOON = """
 import rowlock_operator.decide.ended_pods as ended_pods
 ended_pods.KEPT_SECONDS = {kept}
-import rowlock_operator.reconcile.work_queues as queues
+import rowlock_operator.reconcile.work_queue as queues
 queues.IDLE_SECONDS = queues.BUSY_SECONDS = 0.5
 """
 SENTENCE = 'Usage of EmptyDir volume "rowlock-tmp" exceeds the limit "1Gi". '

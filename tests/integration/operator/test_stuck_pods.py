@@ -16,7 +16,7 @@ from tests.services.rows import create_orders
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 SOON = """
 import datetime
-import rowlock_operator.reconcile.work_queues as queues
+import rowlock_operator.reconcile.work_queue as queues
 import rowlock_operator.status.pod_problems as problems
 import rowlock_operator.cluster.event_reader as reader
 problems.STUCK_AFTER = datetime.timedelta(seconds=2)

@@ -12,7 +12,7 @@ from tests.services.rows import create_orders
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-SHORT = "import rowlock_operator.leading\nrowlock_operator.leading.NAMESPACE_LEASES = 1\n"
+SHORT = "import rowlock_operator.leader\nrowlock_operator.leader.NAMESPACE_LEASES = 1\n"
 """A Lease of a namespace lasts no longer than the leader's."""
 
 

@@ -14,7 +14,7 @@ from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.decide.pending import check_pending
 from rowlock_operator.decide.sources import check_source
 from rowlock_operator.errors import GiveUp
-from rowlock_operator.reconcile.row_sources import plan_of
+from rowlock_operator.reconcile.row_source import plan_of
 from tests.unit.docs.pages import page, pages
 
 Manifest = dict[str, Any]

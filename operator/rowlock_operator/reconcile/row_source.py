@@ -22,8 +22,8 @@ from rowlock_operator.dispatch.state import SourceEntry
 from rowlock_operator.errors import GiveUp, RetryLater
 from rowlock_operator.observed.queues import SourceObservation, Trouble, trouble
 from rowlock_operator.reconcile.databases import Databases
-from rowlock_operator.reconcile.patience import PATIENCE_SECONDS, Patience
-from rowlock_operator.reconcile.reporting import PrimaryCache, Reporter, manifest_of
+from rowlock_operator.reconcile.reporter import PrimaryCache, Reporter, manifest_of
+from rowlock_operator.reconcile.startup_grace import GRACE_SECONDS, StartupGrace
 from rowlock_operator.rows.source_table import LARGEST_VALUE_BYTES, Inspection, SourcePlan, long_columns
 from rowlock_operator.status.row_sources import fold_row_source_status
 
@@ -38,7 +38,7 @@ class QueueNotOpen(RetryLater):
     """The WorkQueue has not reached its database (yet)."""
 
 
-class RowSources:
+class RowSourceController:
     """Level-based, as all reconcilers."""
 
     def __init__(
@@ -55,7 +55,7 @@ class RowSources:
         self._default_secret, self._now = default_secret, now
         self._advice = advice  # what all sources of a namespace say
         self._registered: dict[ObjectKey, tuple[DatabaseDispatcher, object, float, Inspection]] = {}
-        self._queue_patience, self._figures_patience = Patience(), Patience()
+        self._queue_patience, self._figures_patience = StartupGrace(), StartupGrace()
 
     async def reconcile(self, key: ObjectKey) -> float | None:
         """Returns when to look again, in seconds."""
@@ -116,11 +116,7 @@ class RowSources:
         comes, among thousands later.
         """
         age = self._registered[key][0].state.depth_age_seconds()
-        return (
-            PATIENCE_SECONDS
-            if age is not None and age < PATIENCE_SECONDS
-            else self._figures_patience.left(key)
-        )
+        return GRACE_SECONDS if age is not None and age < GRACE_SECONDS else self._figures_patience.left(key)
 
     def _queue(self, source: RowSource) -> WorkQueue | None:
         """The WorkQueue it names, None where there is none; raises GiveUp where its spec cannot be read."""

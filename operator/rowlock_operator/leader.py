@@ -31,15 +31,15 @@ from rowlock_operator.errors import RowlockError
 from rowlock_operator.intake.watcher import PrimaryWatcher
 from rowlock_operator.observed.pods import OwnedPod
 from rowlock_operator.reconcile.databases import Databases
-from rowlock_operator.reconcile.figures import Figures
 from rowlock_operator.reconcile.key_queue import KeyQueue, KeyQueueSettings
 from rowlock_operator.reconcile.login_secrets import LoginSecrets
-from rowlock_operator.reconcile.monitoring_processes import MonitoringProcesses
+from rowlock_operator.reconcile.monitoring_process import MonitoringProcessController
 from rowlock_operator.reconcile.own_pods import OwnPods
-from rowlock_operator.reconcile.reporting import Reporter, manifest_of
-from rowlock_operator.reconcile.row_sources import RowSources
-from rowlock_operator.reconcile.serving import Serving
-from rowlock_operator.reconcile.work_queues import QueueChildren, WorkQueues
+from rowlock_operator.reconcile.reporter import Reporter, manifest_of
+from rowlock_operator.reconcile.row_source import RowSourceController
+from rowlock_operator.reconcile.served_namespaces import ServedNamespaces
+from rowlock_operator.reconcile.stats import StatsReader
+from rowlock_operator.reconcile.work_queue import QueueChildren, WorkQueueController
 from rowlock_operator.rows.ledger import Claimed
 from rowlock_operator.rows.vault import Vault
 from rowlock_operator.settings import Settings
@@ -58,7 +58,7 @@ RESTING_LOOKS, BUSY_LOOKS = 10.0, 200.0
 RESTING_SECONDS = 60.0
 
 
-class Leading:
+class Leader:
     """One term of leadership. `add` and `poke` may be called at any time; outside a term nobody listens."""
 
     def __init__(
@@ -152,7 +152,7 @@ class Leading:
             lease_seconds=NAMESPACE_LEASES * self._settings.leader.lease_seconds,
             on_change=self._namespace_changed,
         )
-        serving = Serving(leases, self._watcher.primaries, events, self._watcher.primaries.keys)
+        serving = ServedNamespaces(leases, self._watcher.primaries, events, self._watcher.primaries.keys)
         pod_ends = self._pod_ends = PodEnds(
             dispatcher=lambda name: databases.of(_work_queue_key(name)),
             holds_leases=self._holds_leases,
@@ -161,7 +161,7 @@ class Leading:
         )
         for key, pod in self._children.every_pod():
             pod_ends.note(key, pod)
-        queues = WorkQueues(
+        queues = WorkQueueController(
             self._kube,
             self._watcher.primaries,
             databases,
@@ -174,7 +174,7 @@ class Leading:
             on_opened=self._opened,
             advice=serving.advice,
         )
-        sources = RowSources(
+        sources = RowSourceController(
             self._watcher.primaries,
             databases,
             reporter,
@@ -182,7 +182,7 @@ class Leading:
             advice=serving.advice,
         )
 
-        processes = MonitoringProcesses(
+        processes = MonitoringProcessController(
             self._watcher.primaries,
             databases,
             reporter,
@@ -191,7 +191,7 @@ class Leading:
             keys=self._watcher.primaries.keys,
             changed=self.add,
         )
-        reconcilers: dict[str, WorkQueues | RowSources | MonitoringProcesses] = {
+        reconcilers: dict[str, WorkQueueController | RowSourceController | MonitoringProcessController] = {
             WORK_QUEUES.plural: queues,
             ROW_SOURCES.plural: sources,
             MONITORING_PROCESSES.plural: processes,
@@ -213,7 +213,7 @@ class Leading:
             on_done=self._done,
         )
         self._look_at_everything()
-        figures = Figures(databases, self._metrics, self._moved)
+        figures = StatsReader(databases, self._metrics, self._moved)
         self._metrics.queue_gauges.read = figures.gauges
         rows_flow_on = False
         try:
@@ -340,7 +340,7 @@ class Leading:
     def _done(self, key: ObjectKey, seconds: float) -> None:
         self._metrics.reconcile_seconds.labels(key.kind).observe(seconds)
 
-    async def _read_figures(self, figures: Figures) -> None:
+    async def _read_figures(self, figures: StatsReader) -> None:
         while True:
             began = time.monotonic()
             figures.read()

@@ -17,7 +17,7 @@ from rowlock_operator.telemetry.queue_gauges import AT_REST, QueueFigures
 DATABASE_SILENT_SECONDS = 15.0
 
 
-class Figures:
+class StatsReader:
     """`look(key)` is told of every key whose figures differ from those of the last reading. Used by the
     leader only; for one event loop.
     """

@@ -12,10 +12,10 @@ from rowlock_operator.api.manifest import ObjectKey
 from rowlock_operator.cluster.events import EventWriter
 from rowlock_operator.cluster.namespace_leases import NamespaceLeases, Served
 from rowlock_operator.observed.queues import Trouble, trouble
-from rowlock_operator.reconcile.reporting import PrimaryCache, manifest_of
+from rowlock_operator.reconcile.reporter import PrimaryCache, manifest_of
 
 
-class Serving:
+class ServedNamespaces:
     """`keys()` are those of all objects that are watched."""
 
     def __init__(

@@ -1,14 +1,14 @@
 """Waiting for what is still being counted."""
 
 from rowlock_operator.api.manifest import ObjectKey
-from rowlock_operator.reconcile.patience import Patience
+from rowlock_operator.reconcile.startup_grace import StartupGrace
 
 KEY = ObjectKey("rowsources", "shop", "orders")
 
 
 def test_patience_ends_and_begins_anew_once_it_was_settled() -> None:
     now = 100.0
-    patience = Patience(10.0, clock=lambda: now)
+    patience = StartupGrace(10.0, clock=lambda: now)
     assert patience.left(KEY) == 10.0
     now = 104.0
     assert patience.left(KEY) == 6.0

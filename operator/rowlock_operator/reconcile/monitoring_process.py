@@ -28,7 +28,7 @@ from rowlock_operator.observed.monitoring import ProcessObservation, ProcessRow
 from rowlock_operator.observed.queues import Trouble, trouble
 from rowlock_operator.reconcile.databases import Databases
 from rowlock_operator.reconcile.login_secrets import LoginSecrets
-from rowlock_operator.reconcile.reporting import Primary, PrimaryCache, Reporter, manifest_of
+from rowlock_operator.reconcile.reporter import Primary, PrimaryCache, Reporter, manifest_of
 from rowlock_operator.rows.monitoring import MonitoringRows
 from rowlock_operator.rows.vault import Vault
 from rowlock_operator.status.monitoring_processes import fold_monitoring_process_status
@@ -38,7 +38,7 @@ SECRETS_SECONDS = 20.0  # a changed password is noticed this late
 TICK_SECONDS, GONE_SECONDS = 1.0, 5.0  # durations are kept to the second; a deletion that was missed, to five
 
 
-class MonitoringProcesses:
+class MonitoringProcessController:
     """Level-based, as all reconcilers: what it remembers only saves work."""
 
     def __init__(

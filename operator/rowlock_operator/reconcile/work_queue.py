@@ -33,9 +33,9 @@ from rowlock_operator.observed.pods import PodSeen
 from rowlock_operator.observed.queues import Depth, Involved, PodProblem, QueueObservation, Trouble, trouble
 from rowlock_operator.reconcile.databases import Databases
 from rowlock_operator.reconcile.ended_pods import EndedPods
-from rowlock_operator.reconcile.patience import Patience
 from rowlock_operator.reconcile.replicas import Replicas
-from rowlock_operator.reconcile.reporting import PrimaryCache, Reporter, manifest_of
+from rowlock_operator.reconcile.reporter import PrimaryCache, Reporter, manifest_of
+from rowlock_operator.reconcile.startup_grace import StartupGrace
 from rowlock_operator.status.pod_problems import ended_pods, with_recent
 from rowlock_operator.status.work_queues import fold_work_queue_status
 
@@ -63,7 +63,7 @@ class QueueChildren:
     recent_ends: tuple[PodProblem, ...] = ()
 
 
-class WorkQueues:
+class WorkQueueController:
     """Level-based: any look may be repeated, and needs nothing of an earlier one."""
 
     def __init__(
@@ -94,8 +94,11 @@ class WorkQueues:
             now,
         )
         self._launch_advice = launch_advice
-        self._on_opened, self._patience, self._began = on_opened, Patience(), now()
-        self._first_worker, self._events = Patience(NO_WORKER_SECONDS, clock), EventReader(kube, clock=clock)
+        self._on_opened, self._patience, self._began = on_opened, StartupGrace(), now()
+        self._first_worker, self._events = (
+            StartupGrace(NO_WORKER_SECONDS, clock),
+            EventReader(kube, clock=clock),
+        )
         self._refused = Backoffs[tuple[str, str]](clock=clock)  # by step and WorkQueue
         # likewise: what was not answered at the last look
         self._under_way: dict[tuple[str, str], asyncio.Future[Any]] = {}

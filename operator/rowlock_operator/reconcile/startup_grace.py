@@ -7,15 +7,13 @@ from collections.abc import Callable
 
 from rowlock_operator.api.manifest import ObjectKey
 
-PATIENCE_SECONDS = 10.0
+GRACE_SECONDS = 10.0
 
 
-class Patience:
+class StartupGrace:
     """Remembers since when a key waits; who reaches the end of it says what is missing."""
 
-    def __init__(
-        self, seconds: float = PATIENCE_SECONDS, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, seconds: float = GRACE_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds, self._clock = seconds, clock
         self._since: dict[ObjectKey, float] = {}
 
