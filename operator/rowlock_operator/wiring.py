@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rowlock_operator.api.kinds import KINDS
-from rowlock_operator.api.manifest import ObjectKey
 from rowlock_operator.cluster.children import Children
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.credentials import load_credentials
@@ -24,6 +23,7 @@ from rowlock_operator.cluster.lease_store import KubeLease, lease_client
 from rowlock_operator.errors import RetryLater
 from rowlock_operator.intake.watcher import PrimaryWatcher
 from rowlock_operator.leader import Leader
+from rowlock_operator.reconcile.changes import Changes
 from rowlock_operator.settings import BadSetting, Settings, load
 from rowlock_operator.telemetry import logs
 from rowlock_operator.telemetry.metrics import Metrics
@@ -76,34 +76,29 @@ async def operate(settings: Settings) -> None:
         KubeClient(credentials, observe=metrics.observe_api_request) as kube,
         lease_client(credentials) as lease_kube,
     ):
-        leading: Leader | None = None
-
-        def on_news(key: ObjectKey) -> None:
-            if leading is not None:
-                leading.add(key)
-
+        changes = Changes()
         watcher = PrimaryWatcher(
             kube,
             kinds=KINDS,
             namespaces=settings.watched_namespaces,
-            add=on_news,
+            add=changes.object_changed,
             on_repair=lambda plural: metrics.watch_repairs.labels(plural).inc(),
         )
         children = Children(
             kube,
             settings.watched_namespaces,
-            on_queue=lambda namespace, name: leading.child_changed(namespace, name) if leading else None,
-            on_run=lambda: leading.run_changed() if leading else None,
-            on_pod=lambda key, pod: leading.pod_changed(key, pod) if leading else None,
+            on_queue=changes.child_changed,
+            on_run=changes.run_changed,
+            on_pod=changes.pod_changed,
         )
-        leading = Leader(
-            settings, kube, watcher, children, RedisByFile(Path(settings.stores.redis_url_file)), metrics
-        )
+        redis = RedisByFile(Path(settings.stores.redis_url_file))
+        leader = Leader(settings, kube, watcher, children, changes, redis, metrics)
+        metrics.read_queues(leader.queue_stats)
         lease = KubeLease(lease_kube, settings.pod.namespace, LEASE_NAME)
         elector = Elector(
             lease,
             f"{settings.pod.name}-{secrets.token_hex(4)}",
-            leading.lead,
+            leader.lead,
             settings=ElectorSettings(
                 settings.leader.lease_seconds,
                 settings.leader.renew_deadline_seconds,
@@ -111,7 +106,7 @@ async def operate(settings: Settings) -> None:
             ),
             on_change=lambda led: metrics.leader.set(int(led)),
             on_stuck=lambda: os._exit(70),  # a leader that does not stop must not outlive its Lease
-            on_rival=leading.stand_down,
+            on_rival=leader.stand_down,
         )
         # The informers' own streams give up after 70 s of silence and are opened again: what does not come
         # back is an outage, which a restart does not mend.
@@ -122,25 +117,25 @@ async def operate(settings: Settings) -> None:
         }
         ready = {"watches": watcher.ready, "children": lambda: _children_ready(children)}
         async with ProbeServer(metrics=metrics, live=live, ready=ready, port=settings.server.http_port):
+            electing = asyncio.create_task(elector.run(), name="elector")
             services = [
                 asyncio.create_task(watcher.run(), name="watcher"),
                 asyncio.create_task(children.run(), name="children"),
-                asyncio.create_task(elector.run(), name="elector"),
                 asyncio.create_task(_gauges(metrics, watcher), name="gauges"),
             ]
             stopping = asyncio.create_task(stop.wait(), name="stop")
             try:
-                await asyncio.wait([stopping, *services], return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait([stopping, electing, *services], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 log.info("stopping")
-                leading.ending = True
+                leader.announce_end()
                 # The elector first: it ends the work and gives the Lease back, while the rest still serves
                 # it.
-                for task in (services[2], *services, stopping):
+                for task in (electing, *services, stopping):
                     task.cancel()
                     with contextlib.suppress(asyncio.CancelledError):
                         await task
-                await leading.stand_down()
+                await leader.stand_down()
 
 
 def live_or_outage(

@@ -24,7 +24,7 @@ defaults(WatchSettings, every_seconds=0.2, suspicious_seconds=0.5, bound_seconds
 pauses.
 """
 
-FINDS_GONE_SOON = "import rowlock_operator.leader\nrowlock_operator.leader.GONE_SECONDS = 1.0\n"
+FINDS_GONE_SOON = "import rowlock_operator.reconcile.gone as gone\ngone.GONE_SECONDS = 1.0\n"
 """The leader looks every second for what was deleted while nobody led."""
 
 

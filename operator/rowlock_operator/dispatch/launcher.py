@@ -62,7 +62,6 @@ class Launcher:
         *,
         installation: Installation,
         work_queue: Callable[[str], WorkQueue | None],
-        dispatchers: Callable[[], Iterable[DatabaseDispatcher]],
         metrics: Metrics,
         settings: LauncherSettings | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -72,7 +71,8 @@ class Launcher:
         """`on_trouble(work queue)` is told when `troubles` or `advice` of one changed; `last_pod(attempt)` is
         the last that was seen of a pod that is gone.
         """
-        self._view, self._dispatchers, self._settings = view, dispatchers, settings or LauncherSettings()
+        self._view, self._settings = view, settings or LauncherSettings()
+        self._over = False  # the term is: what a dispatcher goes on to claim waits for the next launcher
         self._loop = asyncio.get_running_loop()
         self._poked = asyncio.Event()
         self.tasks = AttemptTasks()
@@ -120,13 +120,20 @@ class Launcher:
         return bool(self._tended)
 
     def launch(self, dispatcher: DatabaseDispatcher, queue: QueueEntry, claims: list[Claimed]) -> None:
-        """Takes note of claims; from the claimer's thread, so it returns at once."""
+        """Takes note of claims; from the claimer's thread, so it returns at once. After the end of `run` they
+        wait as `launching` for the next launcher.
+        """
+        if self._over:
+            return
         attempts = [(c.run_id, c.attempt) for c in claims]
         self._loop.call_soon_threadsafe(
             self._claimed, dispatcher, self._creation.create_all(dispatcher, queue, attempts)
         )
 
     def _claimed(self, dispatcher: DatabaseDispatcher, creating: Coroutine[Any, Any, None]) -> None:
+        if self._over:
+            creating.close()
+            return
         self._empty.discard(id(dispatcher))
         self.tasks.start(dispatcher, creating)
 
@@ -134,25 +141,26 @@ class Launcher:
         """Something changed: look soon."""
         self._poked.set()
 
-    async def run(self) -> None:
-        """Looks again and again until cancelled."""
+    async def run(self, dispatchers: Iterable[DatabaseDispatcher]) -> None:
+        """Looks again and again, at what `dispatchers` holds then, until cancelled."""
         try:
             while True:
-                await self.tend()
+                await self.tend(dispatchers)
                 if await set_within(self._poked, self._settings.every_seconds):
                     await asyncio.sleep(self._settings.least_seconds)
                 self._poked.clear()
         finally:
+            self._over = True
             await self.tasks.cancel()
 
-    async def tend(self) -> None:
+    async def tend(self, dispatchers: Iterable[DatabaseDispatcher]) -> None:
         """One look at every attempt that has, or should have, a kube job; a database that does not answer
         holds up no other.
         """
         if not self._view.synced():
             return
         self._creation.forget_gone()
-        for dispatcher in list(self._dispatchers()):
+        for dispatcher in list(dispatchers):
             if id(dispatcher) in self._tended:
                 self._tended[id(dispatcher)] = True
             else:

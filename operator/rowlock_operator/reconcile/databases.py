@@ -13,12 +13,14 @@ from functools import partial
 
 from rowlock_ledger.addresses import DATABASE_FORM, AddressMalformed, read_database_address
 from rowlock_operator.api import reasons
+from rowlock_operator.api.kinds import WORK_QUEUES
 from rowlock_operator.api.manifest import Manifest, ObjectKey
 from rowlock_operator.api.work_queue import DatabaseRef
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.kinds import SECRETS
 from rowlock_operator.dispatch.database import DatabaseDispatcher
 from rowlock_operator.errors import Forbidden, RetryLater, RowlockError
+from rowlock_operator.reconcile.objects import key_of
 
 log = logging.getLogger("rowlock.reconcile")
 SECRET_SECONDS = 10.0  # a rotated password is noticed this late
@@ -63,6 +65,10 @@ class Databases:
     def of(self, work_queue: ObjectKey) -> DatabaseDispatcher | None:
         """The dispatcher a WorkQueue was opened with."""
         return self._dispatchers.get(self._users.get(work_queue, ""))
+
+    def named(self, work_queue: str) -> DatabaseDispatcher | None:
+        """The same by `namespace/name`."""
+        return self.of(key_of(WORK_QUEUES.plural, work_queue))
 
     async def open(self, work_queue: ObjectKey, ref: DatabaseRef) -> DatabaseDispatcher:
         """The running dispatcher of this WorkQueue's database, its ledger migrated. Raises GiveUp or

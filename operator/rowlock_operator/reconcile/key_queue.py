@@ -39,24 +39,26 @@ class KeyQueueSettings:
     """Between two starts of one key: coalesces a burst of events into one look."""
 
 
+@dataclass(frozen=True)
+class _Work(Generic[K]):
+    """What is done with a key, and who is told of it."""
+
+    handle: Callable[[K], Awaitable[float | None]]
+    on_error: Callable[[K, Exception], None]
+    on_done: Callable[[K, float], None]
+
+
 class KeyQueue(Generic[K]):
-    """`handle(key)` looks at a key and returns after how many seconds to look again (None: when something
-    happens). It may raise: RetryLater's own `after_seconds` wins over the backoff. For one event loop; not
-    thread-safe.
-    """
+    """Keys may be added before somebody works on them. For one event loop; not thread-safe."""
 
     def __init__(
         self,
-        handle: Callable[[K], Awaitable[float | None]],
         *,
         settings: KeyQueueSettings | None = None,
         rng: random.Random | None = None,
         clock: Callable[[], float] | None = None,
-        on_error: Callable[[K, Exception], None] = lambda _key, _error: None,
-        on_done: Callable[[K, float], None] = lambda _key, _seconds: None,
     ) -> None:
         self.settings = settings or KeyQueueSettings()
-        self._handle, self._on_error, self._on_done = handle, on_error, on_done
         self._rng = rng or random.Random()
         self._clock = clock or time.monotonic
         self._ready: dict[K, None] = {}  # an ordered set
@@ -98,13 +100,24 @@ class KeyQueue(Generic[K]):
         if timed := self._timed.pop(key, None):
             timed[1].cancel()
 
-    async def run(self) -> None:
+    async def run(
+        self,
+        handle: Callable[[K], Awaitable[float | None]],
+        *,
+        on_error: Callable[[K, Exception], None] = lambda _key, _error: None,
+        on_done: Callable[[K, float], None] = lambda _key, _seconds: None,
+    ) -> None:
         """Works until cancelled. Looks under way are cancelled with it and their keys kept, so a later
         `run()` loses none.
+
+        `handle(key)` looks at a key and returns after how many seconds to look again (None: when something
+        happens). It may raise, which `on_error` is told: RetryLater's own `after_seconds` wins over the
+        backoff. `on_done(key, seconds)`: a look has ended, well or not.
         """
+        work = _Work(handle, on_error, on_done)
         async with asyncio.TaskGroup() as group:
             for number in range(self.settings.workers):
-                group.create_task(self._worker(), name=f"reconcile worker {number}")
+                group.create_task(self._worker(work), name=f"reconcile worker {number}")
 
     def close(self) -> None:
         """Cancels the timers; the queue is not used afterwards."""
@@ -133,26 +146,27 @@ class KeyQueue(Generic[K]):
         self._ready[key] = None
         self._work.release()
 
-    async def _worker(self) -> None:
+    async def _worker(self, work: "_Work[K]") -> None:
         while True:
             await self._work.acquire()
             key = next(iter(self._ready))
             del self._ready[key]
-            await self._look(key)
+            await self._look(key, work)
 
-    async def _look(self, key: K) -> None:
+    async def _look(self, key: K, work: "_Work[K]") -> None:
         started = self._clock()
         self._running[key] = None
         if self.settings.min_interval_seconds:
             self._remember_start(key, started)
         again: float | None = None
         try:
-            again = await self._handle(key)
+            again = await work.handle(key)
             self._failures.pop(key, None)
         except asyncio.CancelledError:
             again = 0.0  # the next leader's workers, or ours again, take it up
             raise
         except Exception as error:  # noqa: BLE001 - the loop's edge: counted, logged, tried again later
+            work.on_error(key, error)
             again = self._after_failure(key, error)
         finally:
             wanted = self._running.pop(key)
@@ -164,11 +178,10 @@ class KeyQueue(Generic[K]):
             if times:
                 floor = self._started_at.get(key, float("-inf")) + self.settings.min_interval_seconds
                 self._schedule(key, max(floor, min(times)))
-            self._on_done(key, self._clock() - started)
+            work.on_done(key, self._clock() - started)
 
     def _after_failure(self, key: K, error: Exception) -> float:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        self._on_error(key, error)
         spread = self._rng.uniform(1 - self.settings.jitter, 1 + self.settings.jitter)
         # The exponent is bounded: 2.0 ** 1100 is an OverflowError, and a key may fail that often.
         backoff = (

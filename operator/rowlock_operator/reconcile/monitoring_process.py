@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 from rowlock_operator.api import reasons
 from rowlock_operator.api.kinds import MONITORING_PROCESSES, ROW_SOURCES, WORK_QUEUES
@@ -26,9 +27,9 @@ from rowlock_operator.dispatch.database import DatabaseDispatcher
 from rowlock_operator.errors import GiveUp, RetryLater, RowlockError
 from rowlock_operator.observed.monitoring import ProcessObservation, ProcessRow
 from rowlock_operator.observed.queues import Trouble, trouble
-from rowlock_operator.reconcile.databases import Databases
+from rowlock_operator.reconcile.controller import Controller, Shared
 from rowlock_operator.reconcile.login_secrets import LoginSecrets
-from rowlock_operator.reconcile.reporter import Primary, PrimaryCache, Reporter, manifest_of
+from rowlock_operator.reconcile.objects import Primary, manifest_of
 from rowlock_operator.rows.monitoring import MonitoringRows
 from rowlock_operator.rows.vault import Vault
 from rowlock_operator.status.monitoring_processes import fold_monitoring_process_status
@@ -38,23 +39,15 @@ SECRETS_SECONDS = 20.0  # a changed password is noticed this late
 TICK_SECONDS, GONE_SECONDS = 1.0, 5.0  # durations are kept to the second; a deletion that was missed, to five
 
 
-class MonitoringProcessController:
+class MonitoringProcessController(Controller):
     """Level-based, as all reconcilers: what it remembers only saves work."""
 
-    def __init__(
-        self,
-        cache: PrimaryCache,
-        databases: Databases,
-        reporter: Reporter,
-        *,
-        secrets: LoginSecrets,
-        vault: Vault,
-        keys: Callable[[str], Iterator[ObjectKey]],
-        changed: Callable[[ObjectKey], None],
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        self._cache, self._databases, self._reporter = cache, databases, reporter
-        self._secrets, self._vault, self._keys, self._changed, self._now = secrets, vault, keys, changed, now
+    def __init__(self, shared: Shared, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._objects, self._router = shared.objects, shared.router
+        self._databases, self._reporter = shared.databases, shared.reporter
+        self._secrets = LoginSecrets(shared.kube)
+        self._vault = Vault(Path(shared.settings.stores.encryption_keys_file))
+        self._now = now
         self._rows: dict[DatabaseDispatcher, MonitoringRows] = {}
         # uid, database, spec, versions, when
         self._written: dict[ObjectKey, tuple[str, DatabaseDispatcher, str, str, float]] = {}
@@ -62,7 +55,7 @@ class MonitoringProcessController:
 
     async def reconcile(self, key: ObjectKey) -> float | None:
         """Returns when to look again, in seconds."""
-        primary = self._cache.get(key)
+        primary = self._objects.get(key)
         if primary is None or primary.deletion_timestamp:
             await self._forget(key)
             return None
@@ -150,7 +143,7 @@ class MonitoringProcessController:
 
     def _queue(self, key: ObjectKey) -> Primary:
         """Raises GiveUp (NoWorker) where there is no such WorkQueue."""
-        found: Primary | None = self._cache.get(key)
+        found: Primary | None = self._objects.get(key)
         if found is None:
             raise reasons.NO_WORKER.error(
                 queue=key.name,
@@ -186,7 +179,7 @@ class MonitoringProcessController:
             if ready is not None and ready.get("status") == "False":
                 raise reasons.NO_WORKER.error(queue=name, why=str(ready.get("message", "it is not Ready")))
         for name in SOURCES:
-            if self._cache.get(ObjectKey(ROW_SOURCES.plural, key.namespace, name)) is None:
+            if self._objects.get(ObjectKey(ROW_SOURCES.plural, key.namespace, name)) is None:
                 raise reasons.PIPELINE_MISSING.error(source=name)
 
     async def let_go(self, key: ObjectKey) -> None:
@@ -204,7 +197,7 @@ class MonitoringProcessController:
             self._shown.pop(known[0], None)
         self._written.pop(key, None)
 
-    async def watch(self) -> None:
+    async def run(self) -> None:
         """Every second: ends what is over, and has those looked at whose figures changed. Until cancelled. A
         database that does not answer is left to its own look, and holds up no other's.
         """
@@ -215,8 +208,8 @@ class MonitoringProcessController:
                 await asyncio.sleep(TICK_SECONDS)
                 known = {
                     primary.uid: key
-                    for key in tuple(self._keys(MONITORING_PROCESSES.plural))
-                    if (primary := self._cache.get(key)) is not None
+                    for key in tuple(self._objects.keys(MONITORING_PROCESSES.plural))
+                    if (primary := self._objects.get(key)) is not None
                 }
                 look_for_gone = time.monotonic() - gone_at > GONE_SECONDS
                 if look_for_gone:
@@ -238,16 +231,20 @@ class MonitoringProcessController:
             for identity in await dispatcher.threads.run(
                 self._tick, self._rows[dispatcher], known, look_for_gone
             ):
-                self._changed(known[identity])
+                self._router.changed(known[identity])
 
     def _in_use(self) -> list[DatabaseDispatcher]:
         alive = set(self._databases)
         self._rows = {dispatcher: rows for dispatcher, rows in self._rows.items() if dispatcher in alive}
-        for namespace in {key.namespace for key in self._keys(WORK_QUEUES.plural) if key.name == QUEUES[0]}:
+        for namespace in self._served_namespaces():
             with contextlib.suppress(RowlockError):
                 dispatcher = self._dispatcher(namespace)
                 self._rows.setdefault(dispatcher, MonitoringRows(dispatcher.reconciler_pool))
         return list(self._rows)
+
+    def _served_namespaces(self) -> set[str]:
+        """Those that have the queue whose database holds the processes. From any thread."""
+        return {key.namespace for key in self._objects.keys(WORK_QUEUES.plural) if key.name == QUEUES[0]}
 
     def _tick(self, rows: MonitoringRows, known: dict[str, ObjectKey], look_for_gone: bool) -> list[str]:
         """In a thread: ends what is over; ids of the processes whose figures are not those shown."""
@@ -261,7 +258,7 @@ class MonitoringProcessController:
                 if self._shown.get(identity) != row
             ]
         if look_for_gone:
-            served = {key.namespace for key in self._keys(WORK_QUEUES.plural) if key.name == QUEUES[0]}
+            served = self._served_namespaces()
             for identity, namespace in rows.alive():
                 if identity not in known and namespace in served:
                     rows.forget(identity)

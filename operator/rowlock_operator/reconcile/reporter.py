@@ -2,50 +2,11 @@
 succeeded.
 """
 
-from typing import Any, Protocol
-
 from rowlock_operator.api.manifest import Kind, Manifest, ObjectKey
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.events import EventWriter
 from rowlock_operator.errors import NotFound
-
-
-class Primary(Protocol):
-    """What a look needs of the watched object."""
-
-    @property
-    def uid(self) -> str: ...
-    @property
-    def generation(self) -> int: ...
-    @property
-    def deletion_timestamp(self) -> str | None: ...
-    @property
-    def spec(self) -> dict[str, Any]: ...
-    @property
-    def status(self) -> dict[str, Any]: ...
-
-
-class PrimaryCache(Protocol):
-    """The watch's cache, as the reconcilers use it."""
-
-    def get(self, key: ObjectKey) -> Any: ...
-    def own_write(self, kind: Kind, key: ObjectKey) -> Any: ...
-
-
-def manifest_of(kind: Kind, key: ObjectKey, primary: Primary) -> Manifest:
-    """The object as far as we keep it."""
-    return {
-        "apiVersion": kind.api_version,
-        "kind": kind.kind,
-        "metadata": {
-            "name": key.name,
-            "namespace": key.namespace,
-            "uid": primary.uid,
-            "generation": primary.generation,
-        },
-        "spec": primary.spec,
-        "status": primary.status,
-    }
+from rowlock_operator.reconcile.objects import Primary, PrimaryCache, manifest_of
 
 
 class Reporter:

@@ -21,8 +21,8 @@ from rowlock_operator.dispatch.database import DatabaseDispatcher, LimitRule
 from rowlock_operator.dispatch.state import SourceEntry
 from rowlock_operator.errors import GiveUp, RetryLater
 from rowlock_operator.observed.queues import SourceObservation, Trouble, trouble
-from rowlock_operator.reconcile.databases import Databases
-from rowlock_operator.reconcile.reporter import PrimaryCache, Reporter, manifest_of
+from rowlock_operator.reconcile.controller import Controller, Shared
+from rowlock_operator.reconcile.objects import manifest_of
 from rowlock_operator.reconcile.startup_grace import GRACE_SECONDS, StartupGrace
 from rowlock_operator.rows.source_table import LARGEST_VALUE_BYTES, Inspection, SourcePlan, long_columns
 from rowlock_operator.status.row_sources import fold_row_source_status
@@ -38,40 +38,32 @@ class QueueNotOpen(RetryLater):
     """The WorkQueue has not reached its database (yet)."""
 
 
-class RowSourceController:
+class RowSourceController(Controller):
     """Level-based, as all reconcilers."""
 
-    def __init__(
-        self,
-        cache: PrimaryCache,
-        databases: Databases,
-        reporter: Reporter,
-        *,
-        default_secret: str,
-        advice: Callable[[str], list[Trouble]] = lambda _namespace: [],
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        self._cache, self._databases, self._reporter = cache, databases, reporter
-        self._default_secret, self._now = default_secret, now
-        self._advice = advice  # what all sources of a namespace say
+    def __init__(self, shared: Shared, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._objects, self._databases = shared.objects, shared.databases
+        self._reporter, self._served = shared.reporter, shared.served
+        self._default_secret = shared.settings.stores.database_secret
+        self._now = now
         self._registered: dict[ObjectKey, tuple[DatabaseDispatcher, object, float, Inspection]] = {}
-        self._queue_patience, self._figures_patience = StartupGrace(), StartupGrace()
+        self._queue_grace, self._stats_grace = StartupGrace(), StartupGrace()
 
     async def reconcile(self, key: ObjectKey) -> float | None:
         """Returns when to look again, in seconds."""
-        primary = self._cache.get(key)
+        primary = self._objects.get(key)
         if primary is None or primary.deletion_timestamp:
             await self._retire(key)
             return None
         source = parse_row_source(manifest_of(ROW_SOURCES, key, primary))
         troubles: list[Trouble] = []
-        advice = self._advice(key.namespace)
+        advice = self._served.advice(key.namespace)
         queue: WorkQueue | None = None
         try:
             queue = self._queue(source)
             checked = check_source(source, queue, default_database_secret=self._default_secret)
             inspection = await self._register(key, source, checked)
-            self._queue_patience.settle(key)
+            self._queue_grace.end(key)
             if inspection.advice:
                 advice.append(
                     trouble(
@@ -84,7 +76,7 @@ class RowSourceController:
         except QueueNotOpen as error:
             # At the start of a term its WorkQueue is looked at in the same moment, and then it is our turn
             # again: no trouble unless it lasts.
-            if left := self._queue_patience.left(key):
+            if left := self._queue_grace.left(key):
                 return left
             troubles.append(trouble(reasons.DATABASE_UNREACHABLE, why=error))
         except RetryLater as error:
@@ -102,7 +94,7 @@ class RowSourceController:
         if entry is not None and not troubles and not entry.counted and (left := self._until_counted(key)):
             return left
         if entry is not None and entry.counted:
-            self._figures_patience.settle(key)
+            self._stats_grace.end(key)
         observation = self._observe(entry, queue, troubles, advice)
         await self._reporter.report(ROW_SOURCES, key, primary, fold_row_source_status(source, observation))
         if troubles or (entry is not None and entry.refused):
@@ -116,12 +108,12 @@ class RowSourceController:
         comes, among thousands later.
         """
         age = self._registered[key][0].state.depth_age_seconds()
-        return GRACE_SECONDS if age is not None and age < GRACE_SECONDS else self._figures_patience.left(key)
+        return GRACE_SECONDS if age is not None and age < GRACE_SECONDS else self._stats_grace.left(key)
 
     def _queue(self, source: RowSource) -> WorkQueue | None:
         """The WorkQueue it names, None where there is none; raises GiveUp where its spec cannot be read."""
         key = ObjectKey(WORK_QUEUES.plural, source.metadata.namespace, source.spec.work_queue_ref.name)
-        primary = self._cache.get(key)
+        primary = self._objects.get(key)
         if primary is None or primary.deletion_timestamp:
             return None
         return parse_work_queue(manifest_of(WORK_QUEUES, key, primary))
@@ -204,8 +196,8 @@ class RowSourceController:
         self._forget(key)
 
     def _forget(self, key: ObjectKey) -> None:
-        self._queue_patience.settle(key)
-        self._figures_patience.settle(key)
+        self._queue_grace.end(key)
+        self._stats_grace.end(key)
         known = self._registered.pop(key, None)
         if known is not None:
             known[0].unregister_source(f"{key.namespace}/{key.name}")

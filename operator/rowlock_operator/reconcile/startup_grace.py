@@ -22,6 +22,6 @@ class StartupGrace:
         now = self._clock()
         return max(0.0, self._since.setdefault(key, now) + self._seconds - now)
 
-    def settle(self, key: ObjectKey) -> None:
+    def end(self, key: ObjectKey) -> None:
         """What was waited for is there, or the object is gone."""
         self._since.pop(key, None)

@@ -2,33 +2,48 @@
 counted.
 """
 
+import asyncio
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from rowlock_operator.api.kinds import ROW_SOURCES, WORK_QUEUES
-from rowlock_operator.api.manifest import ObjectKey
 from rowlock_operator.dispatch.database import DatabaseDispatcher
 from rowlock_operator.dispatch.state import SourceEntry
 from rowlock_operator.reconcile.databases import Databases
+from rowlock_operator.reconcile.key_router import KeyRouter
+from rowlock_operator.reconcile.objects import key_of
 from rowlock_operator.rows.ledger import Depth, Ended
 from rowlock_operator.telemetry.metrics import Metrics
 from rowlock_operator.telemetry.queue_gauges import AT_REST, QueueFigures
 
 DATABASE_SILENT_SECONDS = 15.0
+STATS_SECONDS, STATS_SHARE = 0.5, 0.05  # how often, and of the time that reading them may take
 
 
 class StatsReader:
-    """`look(key)` is told of every key whose figures differ from those of the last reading. Used by the
-    leader only; for one event loop.
+    """The router is told of every key whose figures differ from those of the last reading; `waiting()` is the
+    number of keys that wait for a look. Used by the leader only; for one event loop.
     """
 
-    def __init__(self, databases: Databases, metrics: Metrics, look: Callable[[ObjectKey], None]) -> None:
-        self._databases, self._metrics, self._look = databases, metrics, look
+    def __init__(
+        self, databases: Databases, metrics: Metrics, router: KeyRouter, waiting: Callable[[], int]
+    ) -> None:
+        self._databases, self._metrics, self._router = databases, metrics, router
+        self._waiting = waiting
         self._queues: dict[str, tuple[Any, ...]] = {}
         self._sources: dict[str, tuple[Any, ...]] = {}
         self._blocked: dict[str, int] = {}
         self._health: dict[int, tuple[Any, ...]] = {}
         self._failing: set[str] = set()
+
+    async def run(self) -> None:
+        """Reads again and again, until cancelled."""
+        while True:
+            began = time.monotonic()
+            self.read()
+            self._metrics.keys_waiting.set(self._waiting())
+            await asyncio.sleep(max(STATS_SECONDS, (time.monotonic() - began) / STATS_SHARE))
 
     def read(self) -> None:
         """One reading of all dispatchers."""
@@ -67,7 +82,7 @@ class StatsReader:
             self._metrics.duty_failing.labels(duty).set(int(duty in failing))
         self._failing = failing
 
-    def gauges(self) -> Iterator[QueueFigures]:
+    def queues(self) -> Iterator[QueueFigures]:
         """Every queue that is served, for a scrape."""
         for dispatcher in self._databases:
             depths, unknown = dispatcher.state.depths, dispatcher.state.depths_unknown
@@ -129,19 +144,16 @@ class StatsReader:
         """Those that differ; also those that are no longer there: their figures are zero now."""
         moved = [name for name, figures in after.items() if before.get(name) != figures]
         for name in (*moved, *(before.keys() - after.keys())):
-            namespace, _, short = name.partition("/")
-            self._look(ObjectKey(plural, namespace, short))
+            self._router.concerned(key_of(plural, name))
 
     def _look_at_users(self, dispatcher: DatabaseDispatcher, *, sources: bool) -> None:
         """The database was counted for the first time, fell silent, came back, or Redis did, or a duty fails
         or recovered (that concerns sources, too): all its queues have something to say.
         """
         for source in dispatcher.state.source_entries() if sources else ():
-            namespace, _, name = source.source.plan.name.partition("/")
-            self._look(ObjectKey(ROW_SOURCES.plural, namespace, name))
+            self._router.concerned(key_of(ROW_SOURCES.plural, source.source.plan.name))
         for entry in dispatcher.state.queue_entries():
-            namespace, _, name = entry.name.partition("/")
-            self._look(ObjectKey(WORK_QUEUES.plural, namespace, name))
+            self._router.concerned(key_of(WORK_QUEUES.plural, entry.name))
 
     def _count_ended(self, ended: Ended) -> None:
         self._metrics.runs_finished.labels(ended.queue, ended.state).inc(ended.count)

@@ -3,11 +3,10 @@
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 from rowlock_operator.api import reasons
@@ -17,24 +16,23 @@ from rowlock_operator.api.manifest import ObjectKey
 from rowlock_operator.api.parse import parse_work_queue
 from rowlock_operator.api.work_queue import DatabaseRef, WorkQueue
 from rowlock_operator.cluster.adoption import adopt, owner_of_child
-from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.event_reader import EventReader
 from rowlock_operator.cluster.kinds import DEPLOYMENTS
 from rowlock_operator.decide.ownership import Whose, whose
 from rowlock_operator.decide.scaling import ScalingDecision, decide_replicas
 from rowlock_operator.desired.deployments import build_first_worker_deployment, build_worker_deployment
-from rowlock_operator.desired.installation import Installation
+from rowlock_operator.desired.installation import installation_of
 from rowlock_operator.dispatch.backoff import Backoffs
 from rowlock_operator.dispatch.database import DatabaseDispatcher
 from rowlock_operator.dispatch.state import QueueEntry
 from rowlock_operator.errors import GiveUp, RetryLater, RowlockError
 from rowlock_operator.observed.deployments import DeploymentSeen, observe_deployment
-from rowlock_operator.observed.pods import PodSeen
 from rowlock_operator.observed.queues import Depth, Involved, PodProblem, QueueObservation, Trouble, trouble
-from rowlock_operator.reconcile.databases import Databases
+from rowlock_operator.reconcile.controller import Controller, Shared
 from rowlock_operator.reconcile.ended_pods import EndedPods
+from rowlock_operator.reconcile.objects import manifest_of
+from rowlock_operator.reconcile.queue_children import QueueChildren
 from rowlock_operator.reconcile.replicas import Replicas
-from rowlock_operator.reconcile.reporter import PrimaryCache, Reporter, manifest_of
 from rowlock_operator.reconcile.startup_grace import StartupGrace
 from rowlock_operator.status.pod_problems import ended_pods, with_recent
 from rowlock_operator.status.work_queues import fold_work_queue_status
@@ -49,61 +47,32 @@ ANSWER_SECONDS, AGAIN_SECONDS = 3.0, 0.2
 NO_WORKER_SECONDS = 120.0  # a node that is added, a large image: then a first worker is ready, if ever
 
 
-@dataclass(frozen=True)
-class QueueChildren:
-    """What the informers know of one WorkQueue."""
-
-    deployment: DeploymentSeen | None
-    unfinished_kube_jobs: int
-    pod_problems: tuple[PodProblem, ...]
-    running_pods: int = 0
-    unready_worker: PodSeen | None = None
-    ended_pods: tuple[PodSeen, ...] = ()
-    held_kube_jobs: tuple[str, ...] = ()  # names of those that somebody else suspended
-    recent_ends: tuple[PodProblem, ...] = ()
-
-
-class WorkQueueController:
+class WorkQueueController(Controller):
     """Level-based: any look may be repeated, and needs nothing of an earlier one."""
 
     def __init__(
         self,
-        kube: KubeClient,
-        cache: PrimaryCache,
-        databases: Databases,
-        reporter: Reporter,
+        shared: Shared,
         *,
-        installation: Installation,
-        children: Callable[[ObjectKey], QueueChildren],
-        launch_troubles: Mapping[str, Trouble],
-        launch_advice: Mapping[str, Trouble] = MappingProxyType({}),
-        at_write_bound: Callable[[str], Trouble | None] = lambda _name: None,
-        on_opened: Callable[[ObjectKey], None] = lambda _key: None,
         clock: Callable[[], float] = time.monotonic,
-        advice: Callable[[str], list[Trouble]] = lambda _namespace: [],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`on_opened(key)` is told when a WorkQueue was registered: its RowSources wait for that;
-        `advice(namespace)` is said by all queues of a namespace.
-        """
-        self._kube, self._cache, self._databases, self._reporter = kube, cache, databases, reporter
-        self._installation, self._children, self._launch_troubles, self._now = (
-            installation,
-            children,
-            launch_troubles,
-            now,
-        )
-        self._launch_advice = launch_advice
-        self._on_opened, self._patience, self._began = on_opened, StartupGrace(), now()
-        self._first_worker, self._events = (
-            StartupGrace(NO_WORKER_SECONDS, clock),
-            EventReader(kube, clock=clock),
-        )
+        kube = self._kube = shared.kube
+        self._objects, self._router = shared.objects, shared.router
+        self._databases, self._reporter = shared.databases, shared.reporter
+        self._served, self._children = shared.served, shared.children
+        self._launcher, self._metrics = shared.launcher, shared.metrics
+        self._installation = installation_of(shared.settings)
+        self._now = now
+        self._began = now()
+        self._grace = StartupGrace()
+        self._first_worker = StartupGrace(NO_WORKER_SECONDS, clock)
+        self._events = EventReader(kube, clock=clock)
         self._refused = Backoffs[tuple[str, str]](clock=clock)  # by step and WorkQueue
         # likewise: what was not answered at the last look
         self._under_way: dict[tuple[str, str], asyncio.Future[Any]] = {}
-        self._ended_pods, self._at_write_bound = EndedPods(kube), at_write_bound
-        self._replicas, self._advice = Replicas(kube, clock), advice
+        self._ended_pods = EndedPods(kube)
+        self._replicas = Replicas(kube, clock)
         self._registered: dict[ObjectKey, tuple[DatabaseDispatcher, object]] = {}
 
     def close(self) -> None:
@@ -118,16 +87,18 @@ class WorkQueueController:
 
     async def reconcile(self, key: ObjectKey) -> float | None:
         """Returns when to look again, in seconds."""
-        primary = self._cache.get(key)
+        primary = self._objects.get(key)
         if primary is None or primary.deletion_timestamp:
             await self._forget(key)
+            if self._objects.get(key) is None:
+                self._metrics.forget_queue(f"{key.namespace}/{key.name}")
             return None
         manifest = manifest_of(WORK_QUEUES, key, primary)
         queue = parse_work_queue(manifest)
         troubles: list[Trouble] = []
-        advice = self._advice(key.namespace)
+        advice = self._served.advice(key.namespace)
         dispatcher, entry = await self._register(key, queue, troubles)
-        children = self._children(key)
+        children = self._children.of(key)
         depth, depth_problem = self._depth(dispatcher, entry)
         deployment: DeploymentSeen | None = children.deployment
         decision: ScalingDecision | None = None
@@ -147,14 +118,14 @@ class WorkQueueController:
             unstarted, interrupted = dispatcher.state.troubles_of_starts(entry.queue_id)
             troubles += [unstarted] if unstarted and not queue.spec.suspend else []
             advice += [interrupted] if interrupted else []
-        if key_trouble := self._launch_troubles.get(queue.metadata.key):
+        if key_trouble := self._launcher.troubles.get(queue.metadata.key):
             troubles.append(key_trouble)
-        if key_advice := self._launch_advice.get(queue.metadata.key):
+        if key_advice := self._launcher.advice.get(queue.metadata.key):
             advice.append(key_advice)
-        if depth is None and entry is not None and not troubles and (left := self._patience.left(key)):
+        if depth is None and entry is not None and not troubles and (left := self._grace.left(key)):
             return left
         if depth is not None:
-            self._patience.settle(key)
+            self._grace.end(key)
         no_worker = self._no_worker_for_long(key, queue, deployment, depth)
         observation = QueueObservation(
             now=self._now(),
@@ -169,7 +140,7 @@ class WorkQueueController:
             no_worker_for_long=no_worker,
             not_ready_because=await self._why_not_ready(key, children) if no_worker else "",
             ended_pods=with_recent(ended_pods(children.ended_pods), children.recent_ends),
-            at_write_bound=self._at_write_bound(queue.metadata.key),
+            at_write_bound=self._launcher.at_write_bound(queue.metadata.key),
             troubles=tuple(troubles),
             advice=tuple(advice),
             left_over=dispatcher.state.left_over_trouble(entry.queue_id)
@@ -238,7 +209,7 @@ class WorkQueueController:
             tasks=spec.tasks,
         )
         self._registered[key] = (dispatcher, wanted)
-        self._on_opened(key)
+        self._router.registered(key)
         return registered
 
     def _depth(
@@ -398,7 +369,7 @@ class WorkQueueController:
             or not depth.load
             or (deployment is not None and deployment.ready)
         ):
-            self._first_worker.settle(key)
+            self._first_worker.end(key)
             return False
         return not self._first_worker.left(key) or _said_so(queue)
 
@@ -446,8 +417,8 @@ class WorkQueueController:
         """Forgets what is remembered of it; returns the dispatcher that it was registered with."""
         name = f"{key.namespace}/{key.name}"
         self._registered.pop(key, None)
-        self._patience.settle(key)
-        self._first_worker.settle(key)
+        self._grace.end(key)
+        self._first_worker.end(key)
         for step in STEPS:
             self._refused.worked((step, name))
             if (task := self._under_way.pop((step, name), None)) is not None:

@@ -1,8 +1,10 @@
 """Every metric of the operator, with its labels and buckets, on a registry handed in."""
 
+from collections.abc import Callable, Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from rowlock_operator.telemetry.queue_gauges import QueueGauges
+from rowlock_operator.telemetry.queue_gauges import QueueFigures, QueueGauges
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -49,8 +51,6 @@ class Metrics:
             "From a Kubernetes Job being created to its container running.",
             ["queue"],
         )
-        self.queue_gauges = QueueGauges()
-        self.registry.register(self.queue_gauges)
         self.launches = self._counter(
             "rowlock_launches_total", "Creations of Kubernetes Jobs by result.", ["result"]
         )
@@ -133,6 +133,10 @@ class Metrics:
             self.dead_letter,
             self.left_alone,
         )
+
+    def read_queues(self, read: Callable[[], Iterable[QueueFigures]]) -> None:
+        """Depths of queues are read from there at every scrape."""
+        self.registry.register(QueueGauges(read))
 
     def forget_queue(self, queue: str) -> None:
         """Removes what was counted of a WorkQueue that is gone; a queue that comes and goes must not cost

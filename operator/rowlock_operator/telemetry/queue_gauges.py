@@ -26,8 +26,8 @@ AT_REST: Mapping[str, int] = {"waiting": 0}
 class QueueGauges(Collector):
     """`read()` gives the figures of every queue this replica serves; a standby serves none."""
 
-    def __init__(self) -> None:
-        self.read: Callable[[], Iterable[QueueFigures]] = tuple
+    def __init__(self, read: Callable[[], Iterable[QueueFigures]]) -> None:
+        self._read = read
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         depth = GaugeMetricFamily(
@@ -38,7 +38,7 @@ class QueueGauges(Collector):
         oldest = GaugeMetricFamily(
             "rowlock_oldest_waiting_seconds", "Age of the oldest due run not started.", labels=["queue"]
         )
-        for figures in self.read():
+        for figures in self._read():
             for state, runs in figures.runs.items():
                 depth.add_metric([figures.queue, state], runs)
             oldest.add_metric([figures.queue], figures.oldest_seconds)

@@ -49,12 +49,11 @@ async def claimed_and_refused(bench: Bench, credentials: Credentials, launched: 
             NothingThere(),
             installation=Installation(worker_image="x:1"),
             work_queue=lambda _name: work_queue,
-            dispatchers=lambda: [bench.dispatcher],
             metrics=Metrics(),
         )
 
         async def look() -> None:
-            await launcher.tend()
+            await launcher.tend([bench.dispatcher])
             await until(lambda: not launcher.looking, "the look is over")
 
         await look()

@@ -137,12 +137,11 @@ async def launching(
             children,
             installation=Installation(worker_image="x:1"),
             work_queue=work_queue,
-            dispatchers=lambda: dispatchers,
             metrics=Metrics(),
         )
         with serving(urls, redis_url, launcher) as made:
             dispatchers += made
-            async with running(children.run(), launcher.run()):
+            async with running(children.run(), launcher.run(dispatchers)):
                 await asyncio.wait_for(children.wait_synced(), 20)
                 yield launcher, children
 

@@ -175,7 +175,7 @@ class Stage:
             await asyncio.sleep(0)
             await self.idle()
             await self.cluster.look()
-            await self.launcher.tend()
+            await self.launcher.tend([self.dispatcher])
         await self.idle()
         await self.cluster.look()
         self.kube_jobs.append(len(self.cluster.jobs))
@@ -229,7 +229,6 @@ def acting(
             cluster,
             installation=Installation(worker_image="x:1"),
             work_queue=lambda _name: work_queue,
-            dispatchers=lambda: [dispatcher],
             metrics=Metrics(),
             now=clock.now,
         )

@@ -5,6 +5,7 @@ import sys
 
 from rowlock_operator.api.crds import MODELS, build_crds
 from rowlock_operator.api.kinds import KINDS
+from rowlock_operator.reconcile.controllers import CONTROLLERS
 
 WITHOUT_LIBRARIES = (
     "import sys, rowlock_operator.api.kinds;"
@@ -37,3 +38,7 @@ def test_the_registry_is_read_without_any_library():
         [sys.executable, "-c", WITHOUT_LIBRARIES], capture_output=True, text=True, check=True
     )
     assert told.stdout.strip() == "[]"
+
+
+def test_every_kind_has_a_controller():
+    assert list(CONTROLLERS) == list(KINDS)

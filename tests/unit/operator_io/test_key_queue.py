@@ -25,12 +25,11 @@ class Desk:
         self.asked_seconds: float | None = None
         self.again: dict[str, float] = {}
         self.queue: KeyQueue[str] = KeyQueue(
-            self.handle,
             settings=KeyQueueSettings(**{"workers": 3, **options}),  # type: ignore[arg-type]
             rng=random.Random(1),
             clock=self.loop.time,
         )
-        self.task = asyncio.create_task(self.queue.run())
+        self.task = asyncio.create_task(self.queue.run(self.handle))
 
     async def handle(self, key: str) -> float | None:
         self.looks.append((key, self.loop.time()))
@@ -182,7 +181,7 @@ def test_workers_that_are_cancelled_leave_their_keys_for_the_next_run() -> None:
         await asyncio.wait([desk.task])
         assert sum(desk.inside.values()) == 0
         desk.looks.clear()
-        desk.task = asyncio.create_task(desk.queue.run())
+        desk.task = asyncio.create_task(desk.queue.run(desk.handle))
         await asyncio.sleep(60)
         assert sorted(key for key, _ in desk.looks) == list("abcde")
         await desk.stop()
@@ -222,7 +221,7 @@ def test_no_key_is_lost_and_none_has_two_workers_whatever_happens(
             elif step == "restart":
                 desk.task.cancel()
                 await asyncio.wait([desk.task])
-                desk.task = asyncio.create_task(desk.queue.run())
+                desk.task = asyncio.create_task(desk.queue.run(desk.handle))
             elif step == "forget":
                 desk.queue.forget(key)
                 wanted_at.pop(key, None)  # its object is gone

@@ -16,7 +16,7 @@ from rowlock_operator.telemetry import logs
 from rowlock_operator.telemetry.logs import EventName, JsonFormatter, TextFormatter, configure
 from rowlock_operator.telemetry.metrics import Metrics
 from rowlock_operator.telemetry.probes import ProbeServer
-from rowlock_operator.telemetry.queue_gauges import AT_REST, QueueFigures
+from rowlock_operator.telemetry.queue_gauges import AT_REST, QueueFigures, QueueGauges
 
 PACKAGE = Path(logs.__file__).parents[1]
 
@@ -51,7 +51,7 @@ NAMES = {
 def test_metrics_have_these_names_and_labels_and_none_that_could_hold_a_row_or_an_account() -> None:
     metrics = Metrics()
     found = {each._name: each._labelnames for each in vars(metrics).values() if hasattr(each, "_labelnames")}
-    found |= {each.name: each._labelnames for each in metrics.queue_gauges.collect()}
+    found |= {each.name: each._labelnames for each in QueueGauges(tuple).collect()}
     assert found == NAMES
 
 
@@ -61,7 +61,7 @@ def test_metrics_are_read_as_text_and_a_queue_that_is_gone_leaves_nothing() -> N
         QueueFigures("shop/orders", {"waiting": 3, "running": 1}, 9.0),
         QueueFigures("shop/other", AT_REST),
     ]
-    metrics.queue_gauges.read = lambda: figures
+    metrics.read_queues(lambda: figures)
     metrics.runs_finished.labels("shop/orders", "succeeded").inc()
     metrics.row_to_start_seconds.labels("shop/orders").observe(0.1)
     metrics.observe_api_request("patch", "deployments", "200", 0.01)
