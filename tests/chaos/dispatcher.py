@@ -7,7 +7,8 @@ import sys
 import threading
 import time
 
-from rowlock_operator.api.parse import parse_row_source, parse_work_queue
+from rowlock_operator.api.row_source import RowSource
+from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.decide.sources import check_source
 from rowlock_operator.dispatch.database import DatabaseDispatcher, DispatchSettings
 from rowlock_operator.dispatch.state import QueueEntry
@@ -19,7 +20,7 @@ from tests.chaos import workload
 
 def register(dispatcher: DatabaseDispatcher) -> None:
     """The WorkQueues of warm workers and their sources, as the operator registers them."""
-    queues = {queue.metadata.name: queue for queue in map(parse_work_queue, workload.queues(jobs=False))}
+    queues = {queue.metadata.name: queue for queue in map(WorkQueue.parse, workload.queues(jobs=False))}
     ids = {}
     for name, queue in queues.items():
         retry = {
@@ -39,7 +40,7 @@ def register(dispatcher: DatabaseDispatcher) -> None:
         ids[name] = dispatcher.register_queue(
             entry, retry=retry, succeeded_seconds=history.succeeded_seconds, dead_seconds=history.dead_seconds
         ).queue_id
-    for source in map(parse_row_source, workload.sources(jobs=False)):
+    for source in map(RowSource.parse, workload.sources(jobs=False)):
         name = source.spec.work_queue_ref.name
         plan, rules = plan_of(
             source, check_source(source, queues[name], default_database_secret="rowlock-database")

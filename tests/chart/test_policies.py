@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rowlock_operator import settings
-from rowlock_operator.api.parse import parse_work_queue
+from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.desired.deployments import build_worker_deployment
 from rowlock_operator.desired.installation import installation_of
 from rowlock_operator.desired.kube_jobs import build_kube_job
@@ -213,7 +213,7 @@ def made_by_the_operator(documents: list[Document]) -> Iterator[Document]:
         template={"image": "registry.example/resize:1", "securityContext": {"readOnlyRootFilesystem": True}}
     )
     for manifest in (*(d for d in documents if d["kind"] == "WorkQueue"), work_queue(), sdk_queue(), exits):
-        queue = parse_work_queue({**manifest, "metadata": {**manifest["metadata"], "uid": "u"}})
+        queue = WorkQueue.parse({**manifest, "metadata": {**manifest["metadata"], "uid": "u"}})
         if queue.spec.is_workers:
             yield build_worker_deployment(queue=queue, installation=installation)
         else:

@@ -9,9 +9,10 @@ from rowlock_operator.api.model import ApiModel
 from rowlock_operator.api.monitoring_process import MonitoringProcess
 from rowlock_operator.api.row_source import RowSource
 from rowlock_operator.api.schema import structural_schema
+from rowlock_operator.api.user_object import UserObject
 from rowlock_operator.api.work_queue import WorkQueue
 
-MODELS: Mapping[UserKind, type[ApiModel]] = MappingProxyType(
+MODELS: Mapping[UserKind, type[UserObject]] = MappingProxyType(
     {WORK_QUEUES: WorkQueue, ROW_SOURCES: RowSource, MONITORING_PROCESSES: MonitoringProcess}
 )
 """What is written in an object of each kind. A test compares with `KINDS`."""

@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from rowlock_operator.api.meta import Meta
 from rowlock_operator.api.model import (
     DAY,
     ApiModel,
@@ -18,6 +17,7 @@ from rowlock_operator.api.model import (
     shaped,
 )
 from rowlock_operator.api.monitoring_process_status import MonitoringProcessStatus
+from rowlock_operator.api.user_object import UserObject
 
 DISCLOSURE = "[Dieser Kommentar stammt von einem KI-ChatBot.]"
 PLACEHOLDERS = (
@@ -303,7 +303,7 @@ class MonitoringProcessSpec(ApiModel):
     )
 
 
-class MonitoringProcess(ApiModel):
+class MonitoringProcess(UserObject):
     """Watches a site for new articles, writes AI comments and posts them when allowed."""
 
     model_config = ConfigDict(
@@ -314,6 +314,5 @@ class MonitoringProcess(ApiModel):
             )
         )
     )
-    metadata: Meta
     spec: MonitoringProcessSpec
     status: MonitoringProcessStatus = Field(default_factory=MonitoringProcessStatus)

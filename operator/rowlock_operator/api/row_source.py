@@ -4,7 +4,6 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from rowlock_operator.api.meta import Meta
 from rowlock_operator.api.model import (
     DAY,
     SET,
@@ -18,6 +17,7 @@ from rowlock_operator.api.model import (
     shaped,
 )
 from rowlock_operator.api.row_source_status import RowSourceStatus
+from rowlock_operator.api.user_object import UserObject
 from rowlock_operator.api.work_queue import DatabaseRef
 
 # Exactly as the database shows them; a quoted name may hold anything, a dot included.
@@ -311,7 +311,7 @@ class RowSourceSpec(ApiModel):
         return {column: column for column in self.columns or ()}
 
 
-class RowSource(ApiModel):
+class RowSource(UserObject):
     """A table whose pending rows become runs of a WorkQueue."""
 
     model_config = ConfigDict(
@@ -322,6 +322,5 @@ class RowSource(ApiModel):
             )
         )
     )
-    metadata: Meta
     spec: RowSourceSpec
     status: RowSourceStatus = Field(default_factory=RowSourceStatus)

@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from rowlock_operator.api.meta import Meta
 from rowlock_operator.api.model import (
     DAY,
     SET,
@@ -18,6 +17,7 @@ from rowlock_operator.api.model import (
 )
 from rowlock_operator.api.pod_template import PodTemplate
 from rowlock_operator.api.retry import Retry
+from rowlock_operator.api.user_object import UserObject
 from rowlock_operator.api.work_queue_status import WorkQueueStatus
 
 _EXIT = "(has(self.contract) && self.contract == 'Exit')"
@@ -276,7 +276,7 @@ class WorkQueueSpec(ApiModel):
         return self.mode == "Jobs" and self.contract == "Exit"
 
 
-class WorkQueue(ApiModel):
+class WorkQueue(UserObject):
     """How the work of one queue is executed: by warm workers or by one Kubernetes Job a run."""
 
     model_config = ConfigDict(
@@ -288,6 +288,5 @@ class WorkQueue(ApiModel):
             )
         )
     )
-    metadata: Meta
     spec: WorkQueueSpec
     status: WorkQueueStatus = Field(default_factory=WorkQueueStatus)

@@ -14,7 +14,6 @@ from rowlock_operator.api import reasons
 from rowlock_operator.api.kinds import MONITORING_PROCESSES, ROW_SOURCES, WORK_QUEUES
 from rowlock_operator.api.manifest import ObjectKey
 from rowlock_operator.api.monitoring_process import MonitoringProcess
-from rowlock_operator.api.parse import parse_monitoring_process
 from rowlock_operator.decide.monitoring import (
     PER_OWNER,
     QUEUES,
@@ -61,7 +60,7 @@ class MonitoringProcessController(Controller):
             return None
         if key in self._written and self._written[key][0] != primary.uid:
             await self._forget(key)  # deleted and made again while nobody looked
-        process = parse_monitoring_process(manifest_of(MONITORING_PROCESSES, key, primary))
+        process = MonitoringProcess.parse(manifest_of(MONITORING_PROCESSES, key, primary))
         troubles: list[Trouble] = []
         row: ProcessRow | None = None
         try:

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 from rowlock_operator.api.kinds import WORK_QUEUES
 from rowlock_operator.api.manifest import Kind, Manifest, ObjectKey
-from rowlock_operator.api.parse import parse_work_queue
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.errors import RowlockError
 
@@ -72,7 +71,7 @@ class WorkQueueSpecs:
         if primary is None or primary.deletion_timestamp:
             return None
         with contextlib.suppress(RowlockError):
-            return parse_work_queue(manifest_of(WORK_QUEUES, key, primary))
+            return WorkQueue.parse(manifest_of(WORK_QUEUES, key, primary))
         return None
 
     def holds_leases(self, name: str) -> bool:

@@ -13,7 +13,6 @@ from typing import Any
 from rowlock_operator.api import reasons
 from rowlock_operator.api.kinds import ROW_SOURCES, WORK_QUEUES
 from rowlock_operator.api.manifest import ObjectKey
-from rowlock_operator.api.parse import parse_row_source, parse_work_queue
 from rowlock_operator.api.row_source import RowSource
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.decide.sources import CheckedSource, check_source
@@ -55,7 +54,7 @@ class RowSourceController(Controller):
         if primary is None or primary.deletion_timestamp:
             await self._retire(key)
             return None
-        source = parse_row_source(manifest_of(ROW_SOURCES, key, primary))
+        source = RowSource.parse(manifest_of(ROW_SOURCES, key, primary))
         troubles: list[Trouble] = []
         advice = self._served.advice(key.namespace)
         queue: WorkQueue | None = None
@@ -116,7 +115,7 @@ class RowSourceController(Controller):
         primary = self._objects.get(key)
         if primary is None or primary.deletion_timestamp:
             return None
-        return parse_work_queue(manifest_of(WORK_QUEUES, key, primary))
+        return WorkQueue.parse(manifest_of(WORK_QUEUES, key, primary))
 
     async def _register(self, key: ObjectKey, source: RowSource, checked: CheckedSource) -> Inspection:
         plan, rules = plan_of(source, checked)

@@ -13,7 +13,6 @@ from rowlock_operator.api import reasons
 from rowlock_operator.api.kinds import WORK_QUEUES
 from rowlock_operator.api.labels import SPEC_HASH, selector_text, worker_deployment_name, worker_selector
 from rowlock_operator.api.manifest import ObjectKey
-from rowlock_operator.api.parse import parse_work_queue
 from rowlock_operator.api.work_queue import DatabaseRef, WorkQueue
 from rowlock_operator.cluster.adoption import adopt, owner_of_child
 from rowlock_operator.cluster.event_reader import EventReader
@@ -94,7 +93,7 @@ class WorkQueueController(Controller):
                 self._metrics.forget_queue(f"{key.namespace}/{key.name}")
             return None
         manifest = manifest_of(WORK_QUEUES, key, primary)
-        queue = parse_work_queue(manifest)
+        queue = WorkQueue.parse(manifest)
         troubles: list[Trouble] = []
         advice = self._served.advice(key.namespace)
         dispatcher, entry = await self._register(key, queue, troubles)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from rowlock_operator.api.parse import parse_work_queue
+from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.credentials import Credentials
 from rowlock_operator.desired.installation import Installation
@@ -42,7 +42,7 @@ async def claimed_and_refused(bench: Bench, credentials: Credentials, launched: 
     """
     queue = exit_queue("reports")
     queue["metadata"]["namespace"] = "nobody-made-it"  # creations in it are refused
-    work_queue = parse_work_queue(queue)
+    work_queue = WorkQueue.parse(queue)
     async with KubeClient(credentials) as client:
         launcher = Launcher(
             client,

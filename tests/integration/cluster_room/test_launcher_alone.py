@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from rowlock_operator.api.parse import parse_work_queue
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.cluster.children import Children
 from rowlock_operator.cluster.client import KubeClient
@@ -127,7 +126,7 @@ async def launching(
     def work_queue(name: str) -> WorkQueue:
         manifest = exit_queue(name.partition("/")[2], **spec)
         manifest["metadata"] |= {"namespace": namespace, "uid": "u"}
-        return parse_work_queue(manifest)
+        return WorkQueue.parse(manifest)
 
     dispatchers = list[DatabaseDispatcher]()
     async with KubeClient(credentials) as kube:

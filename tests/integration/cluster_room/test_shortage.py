@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from rowlock_operator.api.parse import parse_work_queue
+from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.credentials import Credentials
 from rowlock_operator.cluster.kinds import KUBE_JOBS
@@ -206,7 +206,7 @@ def acting(
         "resize", parallelism=PARALLELISM, startingDeadlineSeconds=DEADLINE
     )
     queue["metadata"] |= {"namespace": namespace, "uid": str(uuid.uuid4())}
-    work_queue = parse_work_queue(queue)
+    work_queue = WorkQueue.parse(queue)
     redis = RedisQueues(redis_url)
 
     def launch(dispatcher: DatabaseDispatcher, entry: QueueEntry, claims: list[Claimed]) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from rowlock_operator.api.parse import parse_work_queue
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.decide.outcome import Failed, Outcome, Started, Succeeded, decide_outcome
 from rowlock_operator.desired.installation import Installation
@@ -100,14 +99,14 @@ def _terminated(code: int, message: str = "") -> dict[str, Any]:
 
 @pytest.fixture
 def launched(plane: KubeControlPlane) -> Iterator[Launched]:
-    yield from _launch(plane, parse_work_queue(exit_queue()))
+    yield from _launch(plane, WorkQueue.parse(exit_queue()))
 
 
 @pytest.fixture
 def launched_briefly(plane: KubeControlPlane) -> Iterator[Launched]:
     """Two seconds to run and five to start: the least there is."""
     manifest = exit_queue(limits={"softSeconds": 1, "hardSeconds": 2}, startingDeadlineSeconds=5)
-    yield from _launch(plane, parse_work_queue(manifest))
+    yield from _launch(plane, WorkQueue.parse(manifest))
 
 
 def _launch(plane: KubeControlPlane, queue: WorkQueue) -> Iterator[Launched]:

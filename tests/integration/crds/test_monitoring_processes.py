@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from rowlock_operator.api.monitoring_process import DISCLOSURE, PLACEHOLDERS
-from rowlock_operator.api.parse import parse_monitoring_process
+from rowlock_operator.api.monitoring_process import DISCLOSURE, PLACEHOLDERS, MonitoringProcess
 from tests.services.kube import KubeControlPlane
 from tests.services.manifests import monitoring_process
 
@@ -142,7 +141,7 @@ def test_the_smallest_process_gets_safe_defaults(kube_control_plane: KubeControl
         "POST", f"{PATH}?dryRun=All&fieldValidation=Strict", monitoring_process()
     )
     assert status == 201, made
-    spec = parse_monitoring_process(made).spec
+    spec = MonitoringProcess.parse(made).spec
     assert spec.generate_only
     assert spec.comment.prefix == DISCLOSURE
     assert (spec.max_duration_minutes, spec.site.requests_per_second, spec.state) == (60, 2, "Running")

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from rowlock_operator.api.labels import selector_text, worker_selector
-from rowlock_operator.api.parse import parse_row_source, parse_work_queue
-from rowlock_operator.api.work_queue import WorkQueueSpec
+from rowlock_operator.api.row_source import RowSource
+from rowlock_operator.api.work_queue import WorkQueue, WorkQueueSpec
 from rowlock_operator.desired.deployments import (
     build_first_worker_deployment,
     build_worker_deployment,
@@ -116,7 +116,7 @@ def test_a_right_manifest_is_accepted_and_read(
     kube_control_plane: KubeControlPlane, manifest: dict[str, Any]
 ) -> None:
     with created(kube_control_plane, manifest) as made:
-        parse = parse_work_queue if made["kind"] == "WorkQueue" else parse_row_source
+        parse = WorkQueue.parse if made["kind"] == "WorkQueue" else RowSource.parse
         assert parse(made).metadata.uid == made["metadata"]["uid"]
         assert "status" not in made
 
@@ -144,7 +144,7 @@ def test_kubectl_scale_sets_replicas_and_only_in_mode_workers(kube_control_plane
         assert done.returncode == 0, done.stderr
         assert kube_control_plane.request("GET", f"{WORK_QUEUES}/scaled")[1]["spec"]["replicas"] == 3
         observed = QueueObservation(now=NOW, depth=Depth())
-        queue = parse_work_queue(kube_control_plane.request("GET", f"{WORK_QUEUES}/scaled")[1])
+        queue = WorkQueue.parse(kube_control_plane.request("GET", f"{WORK_QUEUES}/scaled")[1])
         status = fold_work_queue_status(queue, observed, selector=selector_text(worker_selector("scaled")))
         _write_status(kube_control_plane, f"{WORK_QUEUES}/scaled", status)
         scale = kube_control_plane.request("GET", f"{WORK_QUEUES}/scaled/scale")[1]
@@ -166,14 +166,14 @@ def test_a_status_that_is_folded_is_accepted_whole_and_shown_in_columns(
     ):
         depth = Depth(waiting=7, due=5, running=2, oldest_since=datetime.now(UTC))
         status = fold_work_queue_status(
-            parse_work_queue(queue), QueueObservation(now=NOW, depth=depth, failed=3)
+            WorkQueue.parse(queue), QueueObservation(now=NOW, depth=depth, failed=3)
         )
         _write_status(kube_control_plane, f"{WORK_QUEUES}/shown", status)
         seen = SourceObservation(
             now=NOW, pending=1000, running=2, done=40, failed=1, throttled=4, last_claim_at=NOW
         )
         _write_status(
-            kube_control_plane, f"{ROW_SOURCES}/shown", fold_row_source_status(parse_row_source(source), seen)
+            kube_control_plane, f"{ROW_SOURCES}/shown", fold_row_source_status(RowSource.parse(source), seen)
         )
         rows = kube_control_plane.kubectl("get", "wq/shown").stdout.splitlines()
         assert rows[0].split() == [
@@ -221,7 +221,7 @@ def test_the_real_server_takes_the_deployment_and_an_apply_leaves_replicas_alone
 ) -> None:
     manifest = given("worker_deployment", case)["queue"]
     manifest["metadata"] |= {"namespace": "default", "name": f"built-{case}"}
-    queue = parse_work_queue(manifest)
+    queue = WorkQueue.parse(manifest)
     deployments = "/apis/apps/v1/namespaces/default/deployments"
     path = f"{deployments}/built-{case}-worker"
     applied = f"{path}?fieldManager=rowlock-operator&force=true&fieldValidation=Strict"
@@ -261,7 +261,7 @@ def test_the_real_server_takes_the_kube_job_once(
 ) -> None:
     loaded = given(kind, case)
     loaded["queue"]["metadata"]["namespace"] = "default"
-    queue, run = parse_work_queue(loaded["queue"]), RunToLaunch(**loaded["run"])
+    queue, run = WorkQueue.parse(loaded["queue"]), RunToLaunch(**loaded["run"])
     kube_job = build_kube_job(queue=queue, installation=INSTALLATION, run=run)
     jobs = "/apis/batch/v1/namespaces/default/jobs"
     status, made = kube_control_plane.request("POST", f"{jobs}?fieldValidation=Strict", kube_job)

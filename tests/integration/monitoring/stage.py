@@ -14,7 +14,8 @@ from cryptography.fernet import Fernet
 
 from rowlock_jobs.work.migrate import migrate
 from rowlock_operator.api.monitoring_process import DISCLOSURE
-from rowlock_operator.api.parse import parse_row_source, parse_work_queue
+from rowlock_operator.api.row_source import RowSource
+from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.decide.sources import check_source
 from rowlock_operator.dispatch.database import DatabaseDispatcher, DispatchSettings
 from rowlock_operator.dispatch.state import QueueEntry
@@ -83,7 +84,7 @@ class MonitoringStage:
         for manifest in pipeline(posting=posting):
             name = manifest["metadata"]["name"]
             if manifest["kind"] == "WorkQueue":
-                parsed[name] = parse_work_queue(manifest)
+                parsed[name] = WorkQueue.parse(manifest)
                 self._tasks[name] = list(parsed[name].spec.tasks)
                 self._imports[name] = list(parsed[name].spec.imports)
                 entry = QueueEntry(0, f"{NAMESPACE}/{name}", False, False, 600)
@@ -92,7 +93,7 @@ class MonitoringStage:
                 ).queue_id
         for manifest in pipeline(posting=posting):
             if manifest["kind"] == "RowSource":
-                source = parse_row_source(manifest)
+                source = RowSource.parse(manifest)
                 queue = source.spec.work_queue_ref.name
                 plan, rules = plan_of(
                     source, check_source(source, parsed[queue], default_database_secret="rowlock-database")

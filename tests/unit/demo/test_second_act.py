@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rowlock_operator.api.monitoring_process import DISCLOSURE
-from rowlock_operator.api.parse import parse_monitoring_process
+from rowlock_operator.api.monitoring_process import DISCLOSURE, MonitoringProcess
 from tools.demo.monitoring import CIRCLE, CLASSES, LOGINS, MINUTE, PROMPTS, expected
 from tools.demo.monitoring_checks import PREFIX, discloses, doubled
 from tools.demo.standins import Posted
@@ -29,7 +28,7 @@ def test_the_comments_of_a_process_are_articles_times_the_logins_that_see_them_t
 @pytest.mark.parametrize("name", [CIRCLE, MINUTE])
 def test_the_processes_are_the_ones_that_the_figures_are_about(name: str) -> None:
     (manifest,) = documents(f"{name}.yaml")
-    process = parse_monitoring_process(
+    process = MonitoringProcess.parse(
         {**manifest, "metadata": {**manifest["metadata"], "uid": "u", "generation": 1}}
     )
     assert tuple(login.name for login in process.spec.logins) == LOGINS[name]

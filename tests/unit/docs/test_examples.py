@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from rowlock_jobs.task import Run
-from rowlock_operator.api.parse import parse_monitoring_process, parse_row_source, parse_work_queue
+from rowlock_operator.api.crds import MODELS
+from rowlock_operator.api.kinds import KINDS
+from rowlock_operator.api.row_source import RowSource
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.decide.pending import check_pending
 from rowlock_operator.decide.sources import check_source
@@ -20,11 +22,7 @@ from tests.unit.docs.pages import page, pages
 Manifest = dict[str, Any]
 # The contracts draw interfaces, with dots in them; all others must work.
 PAGES = [found for found in pages() if found.name != "docs/contracts.md"]
-PARSERS: dict[str, Callable[[Manifest], Any]] = {
-    "WorkQueue": parse_work_queue,
-    "RowSource": parse_row_source,
-    "MonitoringProcess": parse_monitoring_process,
-}
+PARSERS: dict[str, Callable[[Manifest], Any]] = {kind.kind: MODELS[kind].parse for kind in KINDS}
 BLOCKS = [
     (found.name, text)
     for found in PAGES
@@ -39,7 +37,7 @@ def manifests(text: str) -> list[Manifest]:
 
 
 def queues_of(found: list[Manifest]) -> dict[str, WorkQueue]:
-    parsed = (parse_work_queue(manifest) for manifest in found if manifest["kind"] == "WorkQueue")
+    parsed = (WorkQueue.parse(manifest) for manifest in found if manifest["kind"] == "WorkQueue")
     return {queue.metadata.name: queue for queue in parsed}
 
 
@@ -48,7 +46,7 @@ def check(found: list[Manifest]) -> None:
     queues = queues_of(found)
     for manifest in found:
         if manifest["kind"] == "RowSource":
-            source = parse_row_source(manifest)
+            source = RowSource.parse(manifest)
             check_pending(source.spec.pending)
             queue = queues.get(source.spec.work_queue_ref.name)
             plan, _ = plan_of(source, check_source(source, queue, default_database_secret="rowlock-database"))

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from rowlock_operator.api.parse import parse_work_queue
+from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.decide.outcome import Failed, Outcome, Started, Succeeded, decide_orphan, decide_outcome
 from rowlock_operator.observed.kube_jobs import observe_kube_job
 from rowlock_operator.observed.pods import observe_pod
 from tests.services.manifests import exit_queue
 
 CREATED = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
-EXIT = parse_work_queue(
+EXIT = WorkQueue.parse(
     exit_queue(limits={"softSeconds": 30, "hardSeconds": 600}, startingDeadlineSeconds=100)
 ).spec
 ASKED = 60  # seconds after the creation

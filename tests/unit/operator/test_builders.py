@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 
 from rowlock_operator.api.labels import SPEC_HASH, kube_job_name
-from rowlock_operator.api.parse import parse_work_queue
+from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.desired.deployments import build_first_worker_deployment, build_worker_deployment
 from rowlock_operator.desired.installation import Installation
 from rowlock_operator.desired.kube_jobs import build_kube_job, build_row_secret
@@ -23,12 +23,12 @@ RUN_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
 def deployment(manifest: dict[str, Any]) -> dict[str, Any]:
-    return build_worker_deployment(queue=parse_work_queue(manifest), installation=INSTALLATION)
+    return build_worker_deployment(queue=WorkQueue.parse(manifest), installation=INSTALLATION)
 
 
 def kube_job(manifest: dict[str, Any], **run: Any) -> dict[str, Any]:
     given_run = RunToLaunch(**{"run_id": RUN_ID, "attempt": 1, "task": "report", **run})
-    return build_kube_job(queue=parse_work_queue(manifest), installation=INSTALLATION, run=given_run)
+    return build_kube_job(queue=WorkQueue.parse(manifest), installation=INSTALLATION, run=given_run)
 
 
 def pod(child: dict[str, Any]) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def test_the_kube_job_is_the_golden_one_and_valid(kind: str, case: str) -> None:
 
 
 def test_an_applied_deployment_never_holds_replicas_but_the_first_one_does() -> None:
-    queue = parse_work_queue(work_queue(replicas=3))
+    queue = WorkQueue.parse(work_queue(replicas=3))
     assert "replicas" not in build_worker_deployment(queue=queue, installation=INSTALLATION)["spec"]
     first = build_first_worker_deployment(queue=queue, installation=INSTALLATION, replicas=0)
     assert first["spec"]["replicas"] == 0
@@ -125,7 +125,7 @@ def test_a_row_reaches_any_image_as_text_that_kubernetes_does_not_expand() -> No
 
 def test_a_confidential_row_is_in_its_secret_and_nowhere_in_the_kube_job() -> None:
     run = RunToLaunch(run_id=RUN_ID, attempt=1, task="report", args={"iban": "confidential-text"})
-    queue = parse_work_queue(exit_queue(rowDelivery="Secret"))
+    queue = WorkQueue.parse(exit_queue(rowDelivery="Secret"))
     made = build_kube_job(queue=queue, installation=INSTALLATION, run=run)
     secret = build_row_secret(queue=queue, run=run, kube_job_uid="u")
     kubernetes_validate.validate(secret, "1.37", strict=True)

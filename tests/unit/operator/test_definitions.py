@@ -10,7 +10,8 @@ import pytest
 from rowlock_operator.api import reasons
 from rowlock_operator.api.crds import build_crds
 from rowlock_operator.api.generate import files, main
-from rowlock_operator.api.parse import parse_row_source, parse_work_queue
+from rowlock_operator.api.row_source import RowSource
+from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.errors import InvalidSpec
 from tests.services.manifests import row_source, work_queue
 
@@ -95,22 +96,22 @@ def test_reasons_are_distinct_camel_case_words() -> None:
 
 
 def test_a_field_of_a_newer_version_is_ignored() -> None:
-    assert parse_work_queue(work_queue(fromTheFuture={"x": 1})).spec.tasks == ["process"]
+    assert WorkQueue.parse(work_queue(fromTheFuture={"x": 1})).spec.tasks == ["process"]
 
 
 def test_a_wrong_field_is_named() -> None:
     with pytest.raises(InvalidSpec) as refused:
-        parse_row_source(row_source(priority=1000))
+        RowSource.parse(row_source(priority=1000))
     assert refused.value.field == "spec.priority"
 
 
 def test_a_status_that_cannot_be_read_does_not_keep_the_spec_from_being_read() -> None:
     manifest = {**work_queue(), "status": {"replicas": "many"}}
-    assert parse_work_queue(manifest).status.replicas is None
+    assert WorkQueue.parse(manifest).status.replicas is None
 
 
 def test_columns_and_args_are_one_mapping() -> None:
-    assert parse_row_source(row_source()).spec.argument_columns == {"id": "id", "amount": "amount"}
-    assert parse_row_source(row_source(columns=None, args={"order": "id"})).spec.argument_columns == {
+    assert RowSource.parse(row_source()).spec.argument_columns == {"id": "id", "amount": "amount"}
+    assert RowSource.parse(row_source(columns=None, args={"order": "id"})).spec.argument_columns == {
         "order": "id"
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rowlock_operator.api.parse import parse_work_queue
+from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.decide.ended_pods import KEPT_COUNT, KEPT_LEAST_SECONDS, KEPT_SECONDS, pods_to_clear
 from rowlock_operator.observed.deployments import DeploymentSeen
 from rowlock_operator.observed.pods import observe_pod
@@ -26,7 +26,7 @@ def evicted(name: str, reason: str = "Evicted", message: str = DISK) -> Any:
 
 
 def conditions(pods: list[Any], **seen: Any) -> dict[str, tuple[str, str, str]]:
-    queue = parse_work_queue(work_queue())
+    queue = WorkQueue.parse(work_queue())
     observation = QueueObservation(now=NOW, depth=Depth(), failed=0, ended_pods=ended_pods(pods), **seen)
     status = fold_work_queue_status(queue, observation)
     return {one["type"]: (one["status"], one["reason"], one["message"]) for one in status["conditions"]}

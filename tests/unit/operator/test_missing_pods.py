@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from rowlock_operator.api.parse import parse_work_queue
+from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.decide.outcome import Failed, decide_outcome
 from rowlock_operator.observed.kube_jobs import KubeJobSeen
 from rowlock_operator.observed.queues import PodProblem
@@ -33,7 +33,7 @@ def test_a_pod_that_is_late_is_a_problem_and_one_that_may_still_come_is_none() -
 
 
 def test_a_run_whose_pod_never_came_says_who_may_have_refused_it() -> None:
-    spec = parse_work_queue(exit_queue(startingDeadlineSeconds=30)).spec
+    spec = WorkQueue.parse(exit_queue(startingDeadlineSeconds=30)).spec
     assert decide_outcome(spec, kube_job=kube_job("j", age_seconds=29), pod=None, now=NOW) is None
     found = decide_outcome(spec, kube_job=kube_job("j", age_seconds=31), pod=None, now=NOW)
     assert isinstance(found, Failed)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rowlock_operator.api.parse import parse_work_queue
+from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.decide.outcome import Failed, NotStarted, Outcome, Started, Succeeded, decide_outcome
 from rowlock_operator.observed.kube_jobs import observe_kube_job
 from rowlock_operator.observed.pods import observe_pod
@@ -15,10 +15,10 @@ from tests.services.manifests import exit_queue, sdk_queue
 CREATED = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 STARTED = CREATED + timedelta(seconds=3)
 SOON = CREATED + timedelta(seconds=10)
-EXIT = parse_work_queue(
+EXIT = WorkQueue.parse(
     exit_queue(limits={"softSeconds": 30, "hardSeconds": 60}, startingDeadlineSeconds=100)
 ).spec
-SDK = parse_work_queue(
+SDK = WorkQueue.parse(
     sdk_queue(limits={"softSeconds": 30, "hardSeconds": 60}, startingDeadlineSeconds=100)
 ).spec
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rowlock_operator.api.parse import parse_row_source
+from rowlock_operator.api.row_source import RowSource
 from rowlock_operator.decide.pending import check_pending
 from rowlock_operator.decide.status_values import check_status_values
 from rowlock_operator.errors import InvalidSpec
@@ -129,7 +129,7 @@ ENDLESS = [
 def test_a_source_whose_rows_would_be_taken_for_ever_is_refused(
     pending: str, values: dict[str, str], words: str
 ) -> None:
-    status = parse_row_source(row_source(statusColumn={**STATUS_COLUMN, **values})).spec.status_column
+    status = RowSource.parse(row_source(statusColumn={**STATUS_COLUMN, **values})).spec.status_column
     assert status is not None
     with pytest.raises(InvalidSpec) as refused:
         check_status_values(pending, status)
@@ -157,6 +157,6 @@ def test_a_source_whose_rows_would_be_taken_for_ever_is_refused(
 )
 def test_a_source_that_may_end_is_not_refused(pending: str) -> None:
     """Where it depends on the rest of the row, the user is believed."""
-    status = parse_row_source(row_source(statusColumn=STATUS_COLUMN)).spec.status_column
+    status = RowSource.parse(row_source(statusColumn=STATUS_COLUMN)).spec.status_column
     assert status is not None
     check_status_values(pending, status)

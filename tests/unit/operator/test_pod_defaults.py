@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rowlock_operator.api.parse import parse_work_queue
 from rowlock_operator.api.pod_template import Resources
+from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.desired.deployments import build_worker_deployment
 from rowlock_operator.desired.installation import Installation
 from rowlock_operator.desired.kube_jobs import build_kube_job
@@ -29,7 +29,7 @@ SCRATCH = {
 
 def child(manifest: Manifest, **installation: Any) -> Manifest:
     queue, given = (
-        parse_work_queue(manifest),
+        WorkQueue.parse(manifest),
         Installation(worker_image="registry.example/worker:1", **installation),
     )
     if queue.spec.is_workers:

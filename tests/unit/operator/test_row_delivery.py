@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rowlock_operator.api.parse import parse_work_queue
+from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.desired.installation import Installation
 from rowlock_operator.desired.kube_jobs import build_kube_job, build_row_secret
 from rowlock_operator.desired.runs import (
@@ -27,7 +27,7 @@ def run(**args: Any) -> RunToLaunch:
 
 
 def kube_job(row: RunToLaunch, installation: Installation = INSTALLATION, **spec: Any) -> Manifest:
-    return build_kube_job(queue=parse_work_queue(exit_queue(**spec)), installation=installation, run=row)
+    return build_kube_job(queue=WorkQueue.parse(exit_queue(**spec)), installation=installation, run=row)
 
 
 def environment(made: Manifest) -> dict[str, str]:
@@ -105,7 +105,7 @@ def test_a_row_of_short_columns_has_all_its_variables_and_names_none() -> None:
 
 
 def test_a_large_row_is_in_its_secret_once_and_not_in_the_kube_job() -> None:
-    row, queue = run(id=7, body="x" * 800_000), parse_work_queue(exit_queue(rowDelivery="Secret"))
+    row, queue = run(id=7, body="x" * 800_000), WorkQueue.parse(exit_queue(rowDelivery="Secret"))
     made = build_kube_job(queue=queue, installation=INSTALLATION, run=row)
     secret = build_row_secret(queue=queue, run=row, kube_job_uid="u")
     assert len(json.dumps(made)) < 8192

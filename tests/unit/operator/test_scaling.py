@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowlock_operator.api.parse import parse_work_queue
-from rowlock_operator.api.work_queue import WorkQueueSpec
+from rowlock_operator.api.work_queue import WorkQueue, WorkQueueSpec
 from rowlock_operator.decide.scaling import ScalingDecision, decide_replicas
 from rowlock_operator.observed.queues import Depth
 from tests.services.manifests import work_queue
@@ -24,7 +23,7 @@ def spec(**fields: Any) -> WorkQueueSpec:
         "cooldownSeconds": 60,
         **fields.pop("scaling", {}),
     }
-    return parse_work_queue(work_queue(scaling=scaling, **fields)).spec
+    return WorkQueue.parse(work_queue(scaling=scaling, **fields)).spec
 
 
 def decide(

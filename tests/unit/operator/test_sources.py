@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from rowlock_operator.api.parse import parse_row_source, parse_work_queue
+from rowlock_operator.api.row_source import RowSource
+from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.decide.sources import CheckedSource, check_source
 from rowlock_operator.errors import GiveUp
 from tests.services.manifests import STATUS_COLUMN, row_source, work_queue
@@ -13,8 +14,8 @@ DATABASE = {"secretName": "shop", "key": "admin"}
 
 
 def check(source: dict[str, Any], queue: dict[str, Any] | None) -> CheckedSource:
-    parsed = None if queue is None else parse_work_queue(queue)
-    return check_source(parse_row_source(source), parsed, default_database_secret="rowlock-database")
+    parsed = None if queue is None else WorkQueue.parse(queue)
+    return check_source(RowSource.parse(source), parsed, default_database_secret="rowlock-database")
 
 
 def test_a_source_that_fits_is_read() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from rowlock_operator.api import reasons
-from rowlock_operator.api.parse import parse_row_source, parse_work_queue
 from rowlock_operator.api.row_source import RowSource
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.observed.deployments import DeploymentSeen, observe_deployment
@@ -26,11 +25,11 @@ WELL = DeploymentSeen(name="documents-worker", spec_replicas=2, replicas=2, read
 def queue(manifest: dict[str, Any] | None = None, status: dict[str, Any] | None = None) -> WorkQueue:
     manifest = manifest or work_queue()
     manifest["metadata"]["generation"] = 4
-    return parse_work_queue({**manifest, "status": status or {}})
+    return WorkQueue.parse({**manifest, "status": status or {}})
 
 
 def source(manifest: dict[str, Any] | None = None, status: dict[str, Any] | None = None) -> RowSource:
-    return parse_row_source({**(manifest or row_source()), "status": status or {}})
+    return RowSource.parse({**(manifest or row_source()), "status": status or {}})
 
 
 def conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rowlock_operator.api.parse import parse_work_queue
+from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.cluster.event_reader import newest_of
 from rowlock_operator.observed.deployments import DeploymentSeen
 from rowlock_operator.observed.pods import PodSeen, observe_pod
@@ -146,7 +146,7 @@ def test_a_pod_that_moves_is_not_stuck(pod: PodSeen) -> None:
 
 
 def folded(manifest: dict[str, Any], **values: Any) -> dict[str, tuple[str, str, str]]:
-    status = fold_work_queue_status(parse_work_queue(manifest), QueueObservation(now=NOW, **values))
+    status = fold_work_queue_status(WorkQueue.parse(manifest), QueueObservation(now=NOW, **values))
     return {one["type"]: (one["status"], one["reason"], one["message"]) for one in status["conditions"]}
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rowlock_operator.api.parse import parse_work_queue
+from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.decide.outcome import Failed, Outcome, Started, decide_outcome
 from rowlock_operator.dispatch.sightings import Sightings
 from rowlock_operator.observed.kube_jobs import KubeJobSeen
@@ -12,7 +12,7 @@ from rowlock_operator.observed.pods import PodSeen, Termination, newest, of_owne
 from tests.services.manifests import exit_queue
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
-EXIT = parse_work_queue(
+EXIT = WorkQueue.parse(
     exit_queue(limits={"softSeconds": 30, "hardSeconds": 600}, startingDeadlineSeconds=300)
 ).spec
 SKEWS = (-600, -301, 0, 301, 600)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from rowlock_operator.api.parse import parse_work_queue
+from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.desired.installation import Installation
 from rowlock_operator.desired.kube_jobs import build_kube_job, build_row_secret
 from rowlock_operator.desired.runs import RunToLaunch
@@ -121,7 +121,7 @@ def test_a_large_row_costs_a_tenth_by_secret() -> None:
     )
     cost = {}
     for delivery in ("Annotation", "Secret"):
-        queue = parse_work_queue(exit_queue(rowDelivery=delivery))
+        queue = WorkQueue.parse(exit_queue(rowDelivery=delivery))
         secret = build_row_secret(queue=queue, run=row, kube_job_uid="u") if delivery == "Secret" else None
         cost[delivery] = written_bytes(
             build_kube_job(queue=queue, installation=Installation(worker_image="x:1"), run=row), secret
