@@ -190,6 +190,10 @@ PREEMPTED = Reason(
     " may take their place.",
 )
 CONFIG_MISSING = Reason("ConfigMissing", "{count} pods cannot start: {why}. Create what is missing.")
+CONTAINER_REFUSED = Reason(
+    "ContainerRefused",
+    "{count} pods have a container that cannot be started: {why}. Correct spec.template, or the image.",
+)
 QUOTA_EXCEEDED = Reason("QuotaExceeded", "Pods are refused: {why}. Raise the quota or lower scaling.max.")
 PODS_NOT_MADE = Reason(
     "PodsNotMade",

@@ -11,17 +11,15 @@ were tried for a while is open to what is new.
 from dataclasses import dataclass, replace
 
 from rowlock_operator.api import reasons
+from rowlock_operator.api.container_waits import NEVER_STARTS
 from rowlock_operator.api.reasons import Reason
 from rowlock_operator.decide.outcome import NotStarted
 from rowlock_operator.observed.queues import Trouble
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 60.0
 _CAUSES: dict[str, Reason] = {
-    "Unschedulable": reasons.UNSCHEDULABLE,
-    "SchedulingGated": reasons.SCHEDULING_GATED,
-    "ImagePullFailed": reasons.IMAGE_PULL_FAILED,
-    "ConfigMissing": reasons.CONFIG_MISSING,
-    "ContainerRefused": reasons.CONFIG_MISSING,
+    reason.name: reason
+    for reason in (reasons.UNSCHEDULABLE, reasons.SCHEDULING_GATED, *NEVER_STARTS.values())
 }
 
 

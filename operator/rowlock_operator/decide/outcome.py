@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from rowlock_operator.api.container_waits import NEVER_STARTS
 from rowlock_operator.api.work_queue import WorkQueueSpec
 from rowlock_operator.decide.pod_ends import FailureClass, PodEnd, cut, end_of, exit_code, infra
 from rowlock_operator.observed.kube_jobs import KubeJobSeen
@@ -27,15 +28,6 @@ from rowlock_operator.observed.pods import PodSeen, of_owner
 
 NESTED_LEVELS = 100  # of a result; jsonb takes some thousands, but readers do not
 _EXIT_CODE = re.compile(r"exit code (\d+)")
-_NEVER_STARTS = {
-    "ImagePullBackOff": "ImagePullFailed",
-    "ErrImagePull": "ImagePullFailed",
-    "InvalidImageName": "ImagePullFailed",
-    "ErrImageNeverPull": "ImagePullFailed",
-    "CreateContainerConfigError": "ConfigMissing",
-    "CreateContainerError": "ContainerRefused",
-    "RunContainerError": "ContainerRefused",
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -235,9 +227,9 @@ def _never_started(pod: PodSeen | None, message: str) -> NotStarted:
         if pod.gated:
             return _not_started("SchedulingGated", f"a scheduling gate holds the pod: {pod.unschedulable}")
         return _not_started("Unschedulable", f"no node for the pod: {pod.unschedulable}")
-    if pod is not None and pod.waiting_reason in _NEVER_STARTS:
+    if pod is not None and pod.waiting_reason in NEVER_STARTS:
         return _not_started(
-            _NEVER_STARTS[pod.waiting_reason], f"{pod.waiting_reason}: {pod.waiting_message}".rstrip(": ")
+            NEVER_STARTS[pod.waiting_reason].name, f"{pod.waiting_reason}: {pod.waiting_message}".rstrip(": ")
         )
     if pod is None and not message:
         message = (

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from rowlock_operator.api import reasons
+from rowlock_operator.api.container_waits import NEVER_STARTS
 from rowlock_operator.api.reasons import Reason
 from rowlock_operator.observed.kube_jobs import KubeJobSeen
 from rowlock_operator.observed.pods import PodSeen
@@ -12,14 +13,8 @@ from rowlock_operator.status.conditions import Verdict
 
 STUCK = "PodStuck"
 _MEANING: dict[str, Reason] = {
-    "ImagePullBackOff": reasons.IMAGE_PULL_FAILED,
-    "ErrImagePull": reasons.IMAGE_PULL_FAILED,
-    "ErrImageNeverPull": reasons.IMAGE_PULL_FAILED,
-    "InvalidImageName": reasons.IMAGE_PULL_FAILED,
+    **NEVER_STARTS,
     "CrashLoopBackOff": reasons.CRASH_LOOP,
-    "CreateContainerConfigError": reasons.CONFIG_MISSING,
-    "CreateContainerError": reasons.CONFIG_MISSING,
-    "RunContainerError": reasons.CONFIG_MISSING,
     "OOMKilled": reasons.OUT_OF_MEMORY,
     "Unschedulable": reasons.UNSCHEDULABLE,
     "SchedulingGated": reasons.SCHEDULING_GATED,

@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 
+from rowlock_operator.api.container_waits import NEVER_STARTS
 from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.decide.outcome import Failed, NotStarted, Outcome, Started, Succeeded, decide_outcome
 from rowlock_operator.observed.kube_jobs import observe_kube_job
 from rowlock_operator.observed.pods import observe_pod
+from rowlock_operator.observed.queues import Depth, QueueObservation
+from rowlock_operator.status.pod_problems import pod_problems
+from rowlock_operator.status.work_queues import fold_work_queue_status
 from tests.services.manifests import exit_queue, sdk_queue
 
 CREATED = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -714,3 +718,16 @@ def test_a_run_that_failed_before_its_kube_job_was_suspended_has_failed() -> Non
     )
     assert isinstance(outcome, Failed)
     assert (outcome.failure_class, outcome.message) == ("app", "no such picture")
+
+
+@pytest.mark.parametrize("word", NEVER_STARTS)
+def test_a_container_that_waits_in_vain_has_one_reason_in_the_condition_and_in_the_failure(word: str) -> None:
+    manifest = pod("Pending", state=waiting(word, "x"))
+    outcome = decide(kube_job(), manifest, after=LATE)
+    observation = QueueObservation(
+        now=SOON, depth=Depth(due=1), pod_problems=pod_problems([observe_pod(manifest)])
+    )
+    status = fold_work_queue_status(WorkQueue.parse(exit_queue()), observation)
+    (degraded,) = (each for each in status["conditions"] if each["type"] == "Degraded")
+    assert isinstance(outcome, NotStarted)
+    assert degraded["reason"] == outcome.reason == NEVER_STARTS[word].name
