@@ -21,16 +21,18 @@ from typing import Any
 
 from rowlock_jobs import logs
 from rowlock_jobs.errors import FenceAway, FenceRefused
-from rowlock_jobs.fence.connection import first_line, load_statement
+from rowlock_jobs.fence.connection import first_line
 from rowlock_jobs.fence.ledger import finish_parameters
 from rowlock_jobs.fence.open_blocks import OpenBlocks, left_open
 from rowlock_jobs.fence.values import FinishedRun, RunnerToken
 from rowlock_jobs.lost_connections import database_went_away
 from rowlock_jobs.task import Run
+from rowlock_ledger.statements import load_statements
 
-_FINISH = load_statement("finish")
-_ENQUEUE = load_statement("enqueue")
-_PIN_FINISH = load_statement("pin_finish")
+_SQL = load_statements("rowlock_jobs.fence", "sql/ledger.sql", "sql/sessions.sql")
+_FINISH = _SQL["finish"]
+_ENQUEUE = _SQL["enqueue"]
+_PIN_FINISH = _SQL["pin_finish"]
 
 
 @contextmanager

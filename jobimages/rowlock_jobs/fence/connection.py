@@ -8,7 +8,6 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib import resources
 from typing import Any, TypeVar
 
 import psycopg2
@@ -19,6 +18,7 @@ from rowlock_jobs import logs
 from rowlock_jobs.errors import FenceAway, FenceRefused, FenceRuled, SettingsError
 from rowlock_jobs.secret_files import Address, Secret, current, variable_of
 from rowlock_ledger.addresses import UNSUPPORTED_ENCODING, cause_of, read_database_address, refuses_login
+from rowlock_ledger.statements import load_statements
 
 # A database that is cut off without a word is noticed within about ten seconds, not after the kernel's
 # fifteen minutes.
@@ -54,13 +54,7 @@ _RULES = ("23", "P0", "44")
 _VALUES_REFUSED = ("22", "54")
 
 
-def load_statement(name: str) -> str:
-    """The statement of sql/<name>.sql without its comment lines."""
-    text = resources.files(__package__).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
-    return "\n".join(line for line in text.splitlines() if not line.startswith("--"))
-
-
-_PIN = load_statement("pin")
+_PIN = load_statements("rowlock_jobs.fence", "sql/sessions.sql")["pin"]
 
 
 class LoginRefused(psycopg2.OperationalError):
@@ -247,7 +241,7 @@ class FenceConnection:
     ) -> None:
         self._address, self._application_name = address, application_name
         self._login_patience_seconds = login_patience_seconds
-        self._pin = _PIN.format(statement_timeout_ms=int(statement_timeout_ms)) + "\n"
+        self._pin = _PIN.format(statement_timeout_ms=int(statement_timeout_ms)) + ";\n"
         self._prefix = ""
         self._used_at = 0.0
         self._connection: psycopg2.extensions.connection | None = None

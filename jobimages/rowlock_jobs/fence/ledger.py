@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rowlock_jobs.fence.connection import FenceConnection, load_statement
+from rowlock_jobs.fence.connection import FenceConnection
 from rowlock_jobs.fence.values import (
     Cycle,
     FinishedRun,
@@ -14,19 +14,21 @@ from rowlock_jobs.fence.values import (
     RunState,
     StartedRun,
 )
+from rowlock_ledger.statements import load_statements
 
-_HELLO = load_statement("hello")
-_RENEW = load_statement("renew")
-_GOODBYE = load_statement("goodbye")
-_START = load_statement("start")
-_FINISH = load_statement("finish")
-_CYCLE = load_statement("cycle")
-_HAND_BACK = load_statement("hand_back")
-_STATES = load_statement("states")
-_END_SESSIONS = load_statement("end_sessions")
-_CANCEL_STATEMENTS = load_statement("cancel_statements")
-_BEGIN_EFFECT = load_statement("begin_effect")
-_END_EFFECT = load_statement("end_effect")
+_SQL = load_statements("rowlock_jobs.fence", "sql/ledger.sql", "sql/sessions.sql")
+_HELLO = _SQL["hello"]
+_RENEW = _SQL["renew"]
+_GOODBYE = _SQL["goodbye"]
+_START = _SQL["start"]
+_FINISH = _SQL["finish"]
+_CYCLE = _SQL["cycle"]
+_HAND_BACK = _SQL["hand_back"]
+_STATES = _SQL["states"]
+_END_SESSIONS = _SQL["end_sessions"]
+_CANCEL_STATEMENTS = _SQL["cancel_statements"]
+_BEGIN_EFFECT = _SQL["begin_effect"]
+_END_EFFECT = _SQL["end_effect"]
 
 
 class Ledger:

@@ -19,17 +19,18 @@ from rowlock_jobs.fence import libpq
 from rowlock_jobs.fence.connection import (
     FenceConnection,
     connect_as,
-    load_statement,
     without_transaction_timeout,
 )
 from rowlock_jobs.fence.guard import TaskConnection
 from rowlock_jobs.fence.ledger import Ledger
 from rowlock_jobs.secret_files import Address
+from rowlock_ledger.statements import load_statements
 
-_PIN = load_statement("pin_task")
-_RESET = load_statement("reset_task")
-_RESET_POOLED = load_statement("reset_pooled")
-_OWN_PROCESS = load_statement("own_process")
+_SQL = load_statements("rowlock_jobs.fence", "sql/sessions.sql")
+_PIN = _SQL["pin_task"]
+_RESET = _SQL["reset_task"]
+_RESET_POOLED = _SQL["reset_pooled"]
+_OWN_PROCESS = _SQL["own_process"]
 _POOLED_NAME = "rowlock-task"  # a pooler may leave it on a server session that is somebody else's by then
 _LOOK_AFTER_SECONDS = 2.0
 # The worker that took this run is logged in. So a login that is refused is one that changes just now: the
@@ -84,7 +85,8 @@ class BorrowedConnection:
         self._is_pooled = server_process != self.connection.get_backend_pid()
         self.connection.end(commit=False)
         self._pin = (
-            _PIN.format(scope="local" if self._is_pooled else "session", session_name=application_name) + "\n"
+            _PIN.format(scope="local" if self._is_pooled else "session", session_name=application_name)
+            + ";\n"
         )
         self._pin += without_transaction_timeout(self.connection, "local" if self._is_pooled else "session")
         if not self._is_pooled:
@@ -99,7 +101,7 @@ class BorrowedConnection:
         undone first.
         """
         if self._is_pooled and self.connection.status == psycopg2.extensions.STATUS_READY:
-            self.connection.run(_RESET_POOLED + "\n" + self._pin)
+            self.connection.run(_RESET_POOLED + ";\n" + self._pin)
 
     def end(self, *, commit: bool) -> None:
         """Ends the transaction. Behind a pooler the session is cleaned before somebody else can have it."""
@@ -157,7 +159,7 @@ class BorrowedConnection:
             self._set_anew()
             if not self._is_pooled:
                 seed = int.from_bytes(os.urandom(6), "big") / 2**47 - 1
-                self._cleaning = libpq.send(connection, _RESET.format(seed=seed) + "\n" + self._pin)
+                self._cleaning = libpq.send(connection, _RESET.format(seed=seed) + ";\n" + self._pin)
                 if not self._cleaning:
                     return False
         except psycopg2.Error:

@@ -14,16 +14,18 @@ import psycopg2
 import psycopg2.extensions
 
 from rowlock_jobs.errors import FenceAway, FenceRefused, StaleAttempt
-from rowlock_jobs.fence.connection import connection_lost, first_line, load_statement
+from rowlock_jobs.fence.connection import connection_lost, first_line
 from rowlock_jobs.fence.ledger import Ledger, finish_parameters
 from rowlock_jobs.fence.open_blocks import OpenBlocks, left_open
 from rowlock_jobs.fence.pool import BorrowedConnection, ConnectionPool
 from rowlock_jobs.fence.values import FinishedRun, RunnerToken
 from rowlock_jobs.outcome import with_note
+from rowlock_ledger.statements import load_statements
 
-_FINISH = load_statement("finish")
-_ENQUEUE = load_statement("enqueue")
-_PIN_FINISH = load_statement("pin_finish")
+_SQL = load_statements("rowlock_jobs.fence", "sql/ledger.sql", "sql/sessions.sql")
+_FINISH = _SQL["finish"]
+_ENQUEUE = _SQL["enqueue"]
+_PIN_FINISH = _SQL["pin_finish"]
 # The server's own troubles: no room, shutting down, a system error. Everything else that it answers is about
 # what it was asked.
 _TROUBLES = ("53", "57", "58")
@@ -117,7 +119,7 @@ class TaskSession:
         try:
             connection.string_types.clear()
             finished = _expressible(finished, connection.get_parameter_status("server_encoding") or "UTF8")
-            rows = connection.run(f"{_PIN_FINISH}\n{_FINISH}", finish_parameters([finished], token))
+            rows = connection.run(f"{_PIN_FINISH};\n{_FINISH}", finish_parameters([finished], token))
             borrowed.end(commit=bool(rows))
         except psycopg2.Error as error:
             if connection.closed or (error.pgcode or "").startswith(_TROUBLES):

@@ -1,5 +1,6 @@
 """Files of named statements: what is read, and what is refused while a module is imported."""
 
+import ast
 import re
 import sys
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rowlock_jobs.work.monitoring.store import STATEMENTS
 from rowlock_ledger.statements import StatementsInvalid, load_statements, parse_statements
 from tests.unit.docs.pages import ROOT
 
@@ -97,3 +99,37 @@ NAMED = [
 def test_every_file_of_named_statements_can_be_loaded(file: Path) -> None:
     names = [name for name, _ in parse_statements(file.read_text(), file.name)]
     assert sorted(set(names)) == sorted(names)
+
+
+def spoken_names(package: Path) -> tuple[set[str], set[str]]:
+    """(texts of the code, texts that an f-string of it begins with)."""
+    texts, beginnings = set(), set()
+    for module in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.add(node.value)
+            if isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
+                beginnings.add(str(node.values[0].value))
+    return texts, beginnings
+
+
+@pytest.mark.parametrize("file", [pytest.param(file, id=str(file.relative_to(ROOT))) for file in NAMED])
+def test_no_statement_is_there_that_the_code_does_not_name(file: Path) -> None:
+    package = next(folder for folder in file.parents if folder.name.startswith("rowlock_"))
+    texts, beginnings = spoken_names(package)
+    for name, _ in parse_statements(file.read_text(), file.name):
+        assert name in texts or any(len(each) > 3 and name.startswith(each) for each in beginnings), name
+
+
+def test_every_statement_that_the_tasks_of_monitoring_ask_for_is_there() -> None:
+    """They ask by name; a name that nothing has would be told only when a task comes to it."""
+    asked = {
+        call.args[at].value
+        for module in (ROOT / "jobimages/rowlock_jobs/work/monitoring").rglob("*.py")
+        for call in ast.walk(ast.parse(module.read_text()))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
+        for at in [{"ask": 1, "execute": 1, "_records": 2}.get(call.func.id, 99)]
+        if len(call.args) > at and isinstance(call.args[at], ast.Constant)
+    }
+    assert len(asked) > 30, "the pattern finds them"
+    assert asked <= set(STATEMENTS)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from itertools import islice
 from typing import Protocol
 
 from rowlock_jobs.work.documents.chunks import Chunk
+from rowlock_ledger.statements import load_statements
 
+_SQL = load_statements("rowlock_jobs.work.documents", "sql/documents.sql")
 _CHUNKS_A_STATEMENT = 200
 
 
@@ -27,7 +27,7 @@ class Document:
 
 def read_document(cur: Cursor, document_id: str) -> Document | None:
     """The document, or None where there is no such row (any more)."""
-    cur.execute(_sql("read_document"), {"document_id": document_id})
+    cur.execute(_SQL["read_document"], {"document_id": document_id})
     row = cur.fetchone()
     if row is None:
         return None
@@ -38,15 +38,15 @@ def replace_chunks(cur: Cursor, document_id: str, *, pages: int, chunks: Iterabl
     """Makes the document ready with exactly these chunks and returns their number; None, and nothing written,
     where the row is gone.
     """
-    cur.execute(_sql("make_ready"), {"document_id": document_id, "pages": pages})
+    cur.execute(_SQL["make_ready"], {"document_id": document_id, "pages": pages})
     if cur.fetchone() is None:
         return None
-    cur.execute(_sql("delete_chunks"), {"document_id": document_id})
+    cur.execute(_SQL["delete_chunks"], {"document_id": document_id})
     count = 0
     for batch in _batches(chunks):
         count += len(batch)
         cur.execute(
-            _sql("insert_chunks"),
+            _SQL["insert_chunks"],
             {
                 "document_id": document_id,
                 "pages": [chunk.page for chunk in batch],
@@ -64,7 +64,7 @@ def refuse_document(cur: Cursor, document: Document, message: str) -> bool:
     knows better.
     """
     cur.execute(
-        _sql("refuse_document"), {"document_id": document.id, "version": document.version, "message": message}
+        _SQL["refuse_document"], {"document_id": document.id, "version": document.version, "message": message}
     )
     return cur.fetchone() is not None
 
@@ -73,8 +73,3 @@ def _batches(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
     rest = iter(chunks)
     while batch := list(islice(rest, _CHUNKS_A_STATEMENT)):
         yield batch
-
-
-@cache
-def _sql(name: str) -> str:
-    return files(__package__).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")

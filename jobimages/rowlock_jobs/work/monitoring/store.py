@@ -4,26 +4,29 @@ role, except where a cursor is handed in.
 
 import json
 from collections.abc import Callable
-from functools import cache
-from importlib.resources import files
 from typing import Any, TypeVar
 
 from rowlock_jobs.task import InputError, Run
 from rowlock_jobs.work.monitoring.records import CommentRow, Login, Model, Process
+from rowlock_ledger.statements import load_statements
 
 T = TypeVar("T", Process, Login, CommentRow, Model)
 
 
-@cache
-def statement(name: str) -> str:
-    """The statement of sql/<name>.sql."""
-    return files(__package__).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+STATEMENTS = load_statements(
+    "rowlock_jobs.work.monitoring",
+    "sql/processes.sql",
+    "sql/discovery.sql",
+    "sql/comments.sql",
+    "sql/logins.sql",
+    "sql/gate.sql",
+)
 
 
 def execute(cur: Any, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
     """All rows of one statement on a cursor; [] where it returns none."""
     cur.execute(
-        statement(name),
+        STATEMENTS[name],
         {key: json.dumps(value) if isinstance(value, dict) else value for key, value in parameters.items()},
     )
     return list(cur.fetchall()) if cur.description else []
@@ -79,6 +82,6 @@ def follow_up(run: Run, task: str, queue: str, *, process_id: str = "") -> None:
 
 def _records(run: Run, kind: Callable[..., T], name: str, **parameters: Any) -> list[T]:
     with run.connection() as connection, connection.cursor() as cur:
-        cur.execute(statement(name), parameters)
+        cur.execute(STATEMENTS[name], parameters)
         columns = [column.name for column in cur.description]
         return [kind(**dict(zip(columns, row, strict=True))) for row in cur.fetchall()]
