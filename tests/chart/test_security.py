@@ -154,15 +154,11 @@ def granted(documents: list[dict[str, Any]], kind: str, name: str) -> dict[tuple
 
 READ, MAKE = {"get", "list", "watch"}, {"create", "patch", "delete"}
 OPERATOR = {
-    ("rowlock.dev", "workqueues"): READ,
-    ("rowlock.dev", "rowsources"): READ,
-    ("rowlock.dev", "workqueues/status"): {"get", "patch"},
-    ("rowlock.dev", "rowsources/status"): {"get", "patch"},
+    **{("rowlock.dev", kind.plural): READ for kind in KINDS},
+    **{("rowlock.dev", f"{kind.plural}/status"): {"get", "patch"} for kind in KINDS},
     ("rowlock.dev", "workqueues/scale"): {"get", "patch"},
     ("rowlock.dev", "workqueues/finalizers"): {"update"},
     ("rowlock.dev", "rowsources/finalizers"): {"update"},
-    ("rowlock.dev", "monitoringprocesses"): READ,
-    ("rowlock.dev", "monitoringprocesses/status"): {"get", "patch"},
     ("apps", "deployments"): READ | MAKE,
     ("apps", "deployments/scale"): {"get", "patch"},
     ("batch", "jobs"): READ | MAKE,
