@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from rowlock_jobs.work.migrate import MigrationFailed, migrate
+from rowlock_jobs.work.migrate import DOMAINS, MigrationFailed, migrate
 from tests.integration.work.ledger_attempt import worker_login
 from tests.services.postgres import PostgresServer, connect
 
 pytestmark = pytest.mark.integration
-BOTH = ["0001_domain", "0002_monitoring"]
+WHOLE = [DOMAINS.build]
 DOCUMENTS = {"users", "groups", "workshop_documents", "workshop_chunks", "document_ingest_jobs"}
 MONITORING = {
     "monitoring_processes",
@@ -33,7 +33,7 @@ def rows(url: str, statement: str) -> list[tuple[Any, ...]]:
 
 
 def test_tables_are_made_once_and_a_second_migration_does_nothing(database: str) -> None:
-    assert migrate(database) == BOTH
+    assert migrate(database) == WHOLE
     assert {
         name for (name,) in rows(database, "select tablename from pg_tables where schemaname = 'public'")
     } == TABLES
@@ -56,7 +56,7 @@ def test_several_at_once_apply_everything_exactly_once(database: str) -> None:
     for thread in threads:
         thread.join(60)
     assert failures == []
-    assert sorted(results) == [[], [], [], [], [], BOTH]
+    assert sorted(results) == [[], [], [], [], [], WHOLE]
 
 
 def test_tables_that_exist_already_stay_exactly_as_they_are(database: str) -> None:
@@ -87,7 +87,7 @@ def test_tables_that_exist_already_stay_exactly_as_they_are(database: str) -> No
 def test_a_failed_migration_changes_nothing_and_says_which_one(database: str) -> None:
     with connect(database) as cur:
         cur.execute("create table users(id text primary key)")
-    with pytest.raises(MigrationFailed, match="0001_domain failed: foreign key constraint"):
+    with pytest.raises(MigrationFailed, match="documents failed: foreign key constraint"):
         migrate(database)
     assert rows(
         database, "select tablename from pg_tables where schemaname in ('public', 'rowlock_domain')"
@@ -145,7 +145,7 @@ def test_a_login_that_may_not_create_extensions_goes_on_without_trigrams(postgre
             " an_owner"
         )
         cur.execute("grant create on schema public to an_owner")
-    assert migrate(url.replace("//postgres@", "//an_owner@")) == BOTH
+    assert migrate(url.replace("//postgres@", "//an_owner@")) == WHOLE
     assert rows(url, "select extname from pg_extension where extname = 'pg_trgm'") == []
     assert rows(url, "select 1 from pg_indexes where indexname = 'workshop_chunks_trigram'") == []
 

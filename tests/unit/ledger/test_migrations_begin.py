@@ -3,21 +3,22 @@
 import re
 import tomllib
 
+from rowlock_jobs.work.migrate import DOMAINS
 from rowlock_ledger.install import LEDGER, RELEASE
 from tests.unit.docs.pages import ROOT
 
 HEADINGS = re.findall(r"^## (\d+\.\d+\.\d+)(.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 RELEASED = [version for version, rest in HEADINGS if "not released" not in rest]
-FOLDERS = {"the ledger": LEDGER}
+SCHEMAS = {"the ledger": LEDGER, "the domains": DOMAINS}
 
 
 def test_there_is_no_migration_before_a_release() -> None:
-    migrations = [name for schema in FOLDERS.values() for name, _ in schema.files("migrations")]
+    migrations = [name for schema in SCHEMAS.values() for name, _ in schema.files("migrations")]
     assert RELEASED or migrations == []
 
 
 def test_a_migration_is_named_by_a_release_after_the_first_and_its_place() -> None:
-    names = [name for schema in FOLDERS.values() for name, _ in schema.files("migrations")]
+    names = [name for schema in SCHEMAS.values() for name, _ in schema.files("migrations")]
     known = {version for version, _ in HEADINGS} - {RELEASED[-1] if RELEASED else ""}
     for name in names:
         told = re.fullmatch(r"(\d+\.\d+\.\d+)_\d\d_[a-z0-9_]+", name)

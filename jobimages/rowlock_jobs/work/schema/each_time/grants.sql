@@ -19,8 +19,10 @@ begin
     'select on monitoring_process_logins, monitoring_process_prompts, prompt_templates',
     'select, insert, update, delete on mymoment_sessions',
     'delete on ai_comments',
-    'execute on function monitoring.run_v1, monitoring.stop_v1, monitoring.expire_v1, monitoring.gate_v1, monitoring.still_v1, monitoring.hold_v1',
-    'execute on function monitoring.use_login_v1, monitoring.leave_login_v1, monitoring.tick_v1, monitoring.mark_runnable, monitoring.follow_up_v1',
+    'execute on function monitoring.run_v1, monitoring.stop_v1, monitoring.expire_v1, monitoring.gate_v1',
+    'execute on function monitoring.still_v1, monitoring.hold_v1',
+    'execute on function monitoring.use_login_v1, monitoring.leave_login_v1, monitoring.tick_v1',
+    'execute on function monitoring.mark_runnable, monitoring.follow_up_v1',
     'execute on function monitoring.run_is_over'
   ] loop
     begin

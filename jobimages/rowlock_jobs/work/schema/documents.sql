@@ -3,7 +3,8 @@
 -- only what follows.
 
 -- Keeps updated_at true whoever writes.
-create or replace function rowlock_domain.touch_updated_at() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+create or replace function rowlock_domain.touch_updated_at() returns trigger language plpgsql
+  set search_path = pg_catalog, pg_temp as $$
 begin
   new.updated_at := clock_timestamp();
   return new;
@@ -57,9 +58,11 @@ begin
       created_at timestamptz not null default now(),
       updated_at timestamptz not null default now(),
       unique (user_id, group_id, sha256),
-      unique (id, group_id)                              -- what the chunks refer to: a chunk is never in another group than its document
+      -- what the chunks refer to: a chunk is never in another group than its document
+      unique (id, group_id)
     );
-    create trigger touch before update on workshop_documents for each row execute function rowlock_domain.touch_updated_at();
+    create trigger touch before update on workshop_documents
+      for each row execute function rowlock_domain.touch_updated_at();
   end if;
 
   if to_regclass('public.workshop_chunks') is null then
@@ -73,7 +76,8 @@ begin
       token_count int not null,
       tsv tsvector generated always as (to_tsvector('english', content)) stored,
       content_sha text not null,
-      foreign key (document_id, group_id) references workshop_documents(id, group_id) on delete cascade on update cascade,
+      foreign key (document_id, group_id) references workshop_documents(id,
+        group_id) on delete cascade on update cascade,
       constraint workshop_chunk_dedupe unique (document_id, page, chunk_index, content_sha)
     );
     create index workshop_chunks_order on workshop_chunks(document_id, chunk_index);
@@ -93,7 +97,9 @@ begin
       created_at timestamptz not null default now(),
       updated_at timestamptz not null default now()
     );
-    create trigger touch before update on document_ingest_jobs for each row execute function rowlock_domain.touch_updated_at();
-    create index document_ingest_jobs_queued on document_ingest_jobs(created_at, id) where status = 'queued';  -- what a RowSource claims from
+    create trigger touch before update on document_ingest_jobs
+      for each row execute function rowlock_domain.touch_updated_at();
+    -- what a RowSource claims from
+    create index document_ingest_jobs_queued on document_ingest_jobs(created_at, id) where status = 'queued';
   end if;
 end $$;

@@ -53,7 +53,8 @@ create table if not exists mymoment_logins(
 );
 alter table mymoment_logins
   add column if not exists base_url text,                          -- the site this login is of
-  add column if not exists credentials_hash text,                  -- of the Secret it was copied from: another one is a new chance to log in
+  -- of the Secret it was copied from: another one is a new chance to log in
+  add column if not exists credentials_hash text,
   add column if not exists state text not null default 'ok',
   add column if not exists failed_logins int not null default 0,
   add column if not exists next_login_at timestamptz,              -- not before: after a failed login
@@ -64,7 +65,8 @@ alter table mymoment_logins
 do $$
 begin
   if not exists (select from pg_constraint where conname = 'mymoment_logins_state') then
-    alter table mymoment_logins add constraint mymoment_logins_state check (state in ('ok', 'backing_off', 'needs_reauth'));
+    alter table mymoment_logins add constraint mymoment_logins_state check (state in ('ok', 'backing_off',
+      'needs_reauth'));
   end if;
 end $$;
 
@@ -80,7 +82,8 @@ create table if not exists mymoment_sessions(
 );
 -- The old system kept one active session a login by habit; where it has several, the newest stays.
 update mymoment_sessions s set is_active = false
- where s.is_active and exists (select from mymoment_sessions n where n.mymoment_login_id = s.mymoment_login_id and n.is_active and (n.created_at, n.id) > (s.created_at, s.id));
+ where s.is_active and exists (select from mymoment_sessions n where n.mymoment_login_id = s.mymoment_login_id
+   and n.is_active and (n.created_at, n.id) > (s.created_at, s.id));
 create unique index if not exists mymoment_sessions_one_active on mymoment_sessions(mymoment_login_id) where is_active;
 
 create table if not exists monitoring_processes(
@@ -118,7 +121,8 @@ alter table monitoring_processes
   add column if not exists site_driver text not null default 'mymoment',
   add column if not exists base_url text,
   add column if not exists article_limit int not null default 20,
-  add column if not exists settings jsonb not null default '{}',   -- discovery intervals, pace, prefix, lengths: see docs/monitoring.md
+  -- discovery intervals, pace, prefix, lengths: see docs/monitoring.md
+  add column if not exists settings jsonb not null default '{}',
   add column if not exists status_reason text not null default '',
   add column if not exists error_message text,
   add column if not exists start_requested_at timestamptz,         -- asked for, not yet running
@@ -126,13 +130,15 @@ alter table monitoring_processes
   add column if not exists discovery_error text,
   add column if not exists last_error text,
   add column if not exists last_error_at timestamptz,
-  add column if not exists generation_stopped text;                -- why the model is asked no more (key, model, quota, budget), until the process is applied or started anew
+  -- why the model is asked no more (key, model, quota, budget), until the process is applied or started anew
+  add column if not exists generation_stopped text;
 do $$
 declare c record;
 begin
   -- The checks of the old system by their new words: the status, and what a discovery may be.
   for c in select conrelid::regclass as t, conname from pg_constraint
-            where contype = 'c' and conrelid in ('public.monitoring_processes'::regclass) and pg_get_constraintdef(oid) like '%status%' loop
+            where contype = 'c' and conrelid in ('public.monitoring_processes'::regclass)
+              and pg_get_constraintdef(oid) like '%status%' loop
     execute format('alter table %s drop constraint %I', c.t, c.conname);
   end loop;
 end $$;
@@ -141,8 +147,10 @@ alter table monitoring_processes
   add constraint monitoring_processes_duration check (max_duration_minutes between 1 and 1440) not valid,
   add constraint monitoring_processes_discovery check (discovery_state in ('idle', 'queued', 'failed')),
   add constraint monitoring_processes_started check (status <> 'running' or started_at is not null) not valid;
-create index if not exists monitoring_processes_due on monitoring_processes(next_discovery_at) where status = 'running' and is_active and discovery_state <> 'queued';
-create index if not exists monitoring_processes_owner on monitoring_processes(owner) where status = 'running' or start_requested_at is not null;
+create index if not exists monitoring_processes_due on monitoring_processes(next_discovery_at) where status = 'running'
+  and is_active and discovery_state <> 'queued';
+create index if not exists monitoring_processes_owner on monitoring_processes(owner) where status = 'running'
+  or start_requested_at is not null;
 
 create table if not exists monitoring_process_logins(
   id uuid primary key default gen_random_uuid(),
@@ -156,7 +164,8 @@ create table if not exists monitoring_process_prompts(
   id uuid primary key default gen_random_uuid(),
   monitoring_process_id uuid not null references monitoring_processes(id) on delete cascade,
   prompt_template_id uuid not null references prompt_templates(id) on delete cascade,
-  weight float8 not null default 1 check (weight > 0),             -- kept for its old owner; nothing reads it (every prompt comments on every article)
+  -- kept for its old owner; nothing reads it (every prompt comments on every article)
+  weight float8 not null default 1 check (weight > 0),
   is_active bool not null default true,
   created_at timestamptz not null default now(),
   unique (monitoring_process_id, prompt_template_id)
@@ -203,38 +212,50 @@ alter table ai_comments
   add column if not exists reasoning_content text,
   add column if not exists is_hidden bool not null default false,
   add column if not exists approval text not null default 'waiting',
-  add column if not exists approved_by text,                       -- 'process' where generateOnly is false, else who said so
+  -- 'process' where generateOnly is false, else who said so
+  add column if not exists approved_by text,
   add column if not exists approved_at timestamptz,
   add column if not exists runnable bool not null default false,   -- its process runs: the sources take it
-  add column if not exists prepares bool not null default true,    -- of the rows of one article the one that fetches it for all
+  -- of the rows of one article the one that fetches it for all
+  add column if not exists prepares bool not null default true,
   add column if not exists site text,                              -- host of the site: what its pace is counted by
   add column if not exists posting_started_at timestamptz,
-  add column if not exists generating_since timestamptz,           -- the model is being asked (a row in `generating` may still wait for a worker)
+  -- the model is being asked (a row in `generating` may still wait for a worker)
+  add column if not exists generating_since timestamptz,
   add column if not exists updated_at timestamptz not null default now();
 do $$
 declare c record;
 begin
   for c in select conname from pg_constraint where contype = 'c' and conrelid = 'public.ai_comments'::regclass loop
-    execute format('alter table public.ai_comments drop constraint %I', c.conname);   -- replaced below by their new words
+    -- replaced below by their new words
+    execute format('alter table public.ai_comments drop constraint %I', c.conname);
   end loop;
 end $$;
 alter table ai_comments
   add constraint ai_comments_status check (status in
-    ('discovered', 'preparing', 'prepared', 'generating', 'generated', 'posting', 'posted', 'unknown', 'failed', 'deleted')),
+    ('discovered', 'preparing', 'prepared', 'generating', 'generated', 'posting', 'posted', 'unknown', 'failed',
+      'deleted')),
   add constraint ai_comments_approval check (approval in ('waiting', 'approved', 'rejected')),
-  add constraint ai_comments_prepared check (status not in ('prepared', 'generating', 'generated', 'posting', 'posted', 'unknown') or article_content is not null) not valid,
-  add constraint ai_comments_generated check (status not in ('generated', 'posting', 'posted', 'unknown') or comment_content is not null) not valid,
+  add constraint ai_comments_prepared check (status not in ('prepared', 'generating', 'generated', 'posting', 'posted',
+    'unknown') or article_content is not null) not valid,
+  add constraint ai_comments_generated check (status not in ('generated', 'posting', 'posted', 'unknown')
+    or comment_content is not null) not valid,
   add constraint ai_comments_approved check (approval <> 'approved' or approved_by is not null) not valid,
-  add constraint ai_comments_posted check (status <> 'posted' or (posted_at is not null and mymoment_comment_id is not null and mymoment_login_id is not null)) not valid,
+  add constraint ai_comments_posted check (status <> 'posted'
+    or (posted_at is not null and mymoment_comment_id is not null and mymoment_login_id is not null)) not valid,
   add constraint ai_comments_failed check (status <> 'failed' or error_message is not null) not valid;
-create unique index if not exists ai_comments_once on ai_comments(mymoment_article_id, monitoring_process_id, mymoment_login_id, prompt_template_id);
+create unique index if not exists ai_comments_once on ai_comments(mymoment_article_id, monitoring_process_id,
+  mymoment_login_id, prompt_template_id);
 -- Two sites may well call a comment by the same number.
 alter table ai_comments drop constraint if exists ai_comments_mymoment_comment_id_key;
 create unique index if not exists ai_comments_at_site on ai_comments(site, mymoment_comment_id);
 create index if not exists ai_comments_process on ai_comments(monitoring_process_id, status);
-create index if not exists ai_comments_to_prepare on ai_comments(created_at, id) where status = 'discovered' and runnable and prepares;
-create index if not exists ai_comments_to_generate on ai_comments(created_at, id) where status = 'prepared' and runnable;
-create index if not exists ai_comments_to_post on ai_comments(approved_at, id) where status = 'generated' and approval = 'approved';
+create index if not exists ai_comments_to_prepare on ai_comments(created_at, id) where status = 'discovered'
+  and runnable and prepares;
+create index if not exists ai_comments_to_generate on ai_comments(created_at, id) where status = 'prepared'
+  and runnable;
+create index if not exists ai_comments_to_post on ai_comments(approved_at, id) where status = 'generated'
+  and approval = 'approved';
 
 -- The pace of a site and of a login, shared by all pods: the next free moment, and until when everybody waits (429).
 create table if not exists monitoring.pace(
