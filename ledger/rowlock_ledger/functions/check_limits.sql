@@ -28,6 +28,7 @@ begin
   raise exception 'p_limits names a limit without a rule: %', rowlock.some(v_unknown) using errcode = 'RW002',
     hint = 'It would limit nothing. Rules registered here: '
       || rowlock.some(array(select r.name from rowlock.limit_rule r order by r.name limit 21)) ||
-      '. The operator registers those of RowSources (spec.limits) as <source id>.<name>; others are made with rowlock.set_limit_v1 by the operator''s login.';
+      '. The operator registers those of RowSources (spec.limits) as <source id>.<name>; '
+         'others are made with rowlock.set_limit_v1 by the operator''s login.';
 end $$;
 revoke all on function rowlock.check_limits from public;

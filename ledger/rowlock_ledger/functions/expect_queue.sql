@@ -17,6 +17,7 @@ begin
 exception when lock_not_available then
   raise exception 'work queue "%" is being noted by another transaction', p_name
     using errcode = 'RW001',
-      hint = 'That transaction enqueued for the same unknown queue and has not ended. Try again, or create the WorkQueue.';
+      hint = 'That transaction enqueued for the same unknown queue and has not ended. '
+        'Try again, or create the WorkQueue.';
 end $$;
 revoke all on function rowlock.expect_queue from public;
