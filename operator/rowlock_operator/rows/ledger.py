@@ -192,6 +192,9 @@ class Ledger:
     def _rows(self, name: str, /, **parameters: object) -> list[tuple[Any, ...]]:
         return self.pool.rows(name.replace("_", " "), _SQL[name], parameters)
 
+    def _records(self, name: str, /, **parameters: object) -> list[dict[str, Any]]:
+        return self.pool.records(name.replace("_", " "), _SQL[name], parameters)
+
     def _value(self, name: str, /, **parameters: object) -> Any:
         rows = self._rows(name, **parameters)
         return rows[0][0] if rows else None
@@ -272,7 +275,7 @@ class Ledger:
 
     def left_over(self, served: list[int]) -> list[LeftOver]:
         """Sources beside the `served` ones that have runs, or outcomes to write."""
-        return [LeftOver(*row) for row in self._rows("left_over", served=served)]
+        return [LeftOver(**row) for row in self._records("left_over", served=served)]
 
     def abandon(self, source_id: int, n: int) -> None:
         """Ends what waits of a source that is gone with its table: up to n runs, and up to n outcomes."""
@@ -345,7 +348,9 @@ class Ledger:
     def stale_claims(self, *, seconds: float, after: StaleClaim | None, n: int) -> list[StaleClaim]:
         """A page of claims that have not started for so long, the oldest first, behind `after`."""
         at, id_ = (after.claimed_at, after.run_id) if after else (None, None)
-        return [StaleClaim(*row) for row in self._rows("stale_claims", seconds=seconds, at=at, id=id_, n=n)]
+        return [
+            StaleClaim(**row) for row in self._records("stale_claims", seconds=seconds, at=at, id=id_, n=n)
+        ]
 
     def misfits(self, *, launching: bool) -> int:
         """Claims that nobody serves, for their WorkQueue is gone or of the other mode by now, go back to
@@ -439,7 +444,7 @@ class Ledger:
 
     def ended_counts(self) -> dict[int, EndedRuns]:
         """By source id."""
-        return {source_id: EndedRuns(*counts) for source_id, *counts in self._rows("ended_counts")}
+        return {row.pop("source_id"): EndedRuns(**row) for row in self._records("ended_counts")}
 
     def ended_since(self, since: datetime) -> tuple[list[Ended], datetime]:
         """What ended since then, and the instant to ask from next time."""
@@ -457,20 +462,18 @@ class Ledger:
 
     def outbox_sources(self) -> dict[int, Unwritten]:
         """By id, the sources with outcomes to write back."""
-        return {
-            source_id: Unwritten(due, held, why) for source_id, due, held, why in self._rows("outbox_sources")
-        }
+        return {row.pop("source_id"): Unwritten(**row) for row in self._records("outbox_sources")}
 
     def queue_failures(self) -> dict[int, int]:
         return dict(self._rows("queue_failures"))
 
     def interrupted(self) -> dict[int, Interrupted]:
         """By queue id."""
-        return {queue_id: Interrupted(*found) for queue_id, *found in self._rows("interrupted")}
+        return {row.pop("queue_id"): Interrupted(**row) for row in self._records("interrupted")}
 
     def holders(self) -> list[Holder]:
         """Who holds the claimer's lock, or what our sessions have waited for for some seconds."""
-        return [Holder(*row) for row in self._rows("holders")]
+        return [Holder(**row) for row in self._records("holders")]
 
     def tell_troubles(self, operator: str, troubles: list[tuple[str, str, str, float]]) -> None:
         """All troubles of this operator's duties now: (duty, reason, message, seconds it has lasted)."""
@@ -496,7 +499,7 @@ class Ledger:
 
     def table_holders(self) -> list[Holder]:
         """Who holds any lock on the ledger's tables, or the one under which it is migrated."""
-        return [Holder(*row) for row in self._rows("table_holders")]
+        return [Holder(**row) for row in self._records("table_holders")]
 
     def aside(self) -> int:
         """Runs that could not even be ended, at most 1,000."""

@@ -40,8 +40,8 @@ def migrate(pool: Pool, *, patience_seconds: float = 5.0, schema: Schema = LEDGE
             if time.monotonic() >= until:
                 holder = next(
                     (
-                        Holder(*row)
-                        for row in pool.rows("looking for who holds the ledger", _SQL["table_holders"])
+                        Holder(**row)
+                        for row in pool.records("looking for who holds the ledger", _SQL["table_holders"])
                     ),
                     None,
                 )

@@ -64,31 +64,10 @@ class MonitoringRows:
 
     def status(self, ids: list[str]) -> dict[str, ProcessRow]:
         """What is known of each; one that was never written is missing."""
-        rows = self._pool.rows("looking at monitoring processes", _SQL["status"], {"ids": ids}) if ids else []
-        return {row[0]: _process_row(row) for row in rows}
+        if not ids:
+            return {}
+        rows = self._pool.records("looking at monitoring processes", _SQL["status"], {"ids": ids})
+        return {row["id"]: ProcessRow(**row | {"needs_reauth": tuple(row["needs_reauth"])}) for row in rows}
 
     def _value(self, what: str, name: str, **parameters: Any) -> Any:
         return self._pool.rows(what, _SQL[name], parameters or None)[0][0]
-
-
-def _process_row(row: tuple[Any, ...]) -> ProcessRow:
-    return ProcessRow(
-        id=row[0],
-        status=row[1],
-        reason=row[2],
-        message=row[3],
-        requested_at=row[4],
-        started_at=row[5],
-        ends_at=row[6],
-        stopped_at=row[7],
-        next_discovery_at=row[8],
-        last_activity_at=row[9],
-        articles=row[10],
-        counts=row[11],
-        waiting=row[12],
-        approved=row[13],
-        active=row[14],
-        per_minute=row[15],
-        last_error=row[16],
-        needs_reauth=tuple(row[17]),
-    )

@@ -216,6 +216,13 @@ class Pool:
             cursor.execute(statement, parameters)  # type: ignore[arg-type]
             return cursor.fetchall() if cursor.description else []
 
+    def records(self, what: str, statement: str, parameters: object = None) -> list[dict[str, Any]]:
+        """The same with each row by the names of its columns."""
+        with self.transaction(what) as cursor:
+            cursor.execute(statement, parameters)  # type: ignore[arg-type]
+            names = [column.name for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
+
     def vacuum(self, table: str) -> None:
         """VACUUM of one table of schema rowlock, on a connection of its own: it cannot run in a
         transaction.

@@ -55,7 +55,7 @@ with recursive taken as (
   union all
   select (select a.source_id from rowlock.active a where a.source_id > t.source_id order by a.source_id limit 1)
     from taken t where t.source_id is not null)
-select s.id, s.name, s.queue_id, s.spec, s.retired_at is not null
+select s.id as source_id, s.name, s.queue_id, s.spec, s.retired_at is not null as retired
   from rowlock.source s where s.id in (select source_id from taken union all select source_id from rowlock.outbox)
     and s.id <> all(%(served)s)
 
@@ -117,7 +117,7 @@ select queue_id, count(*) filter (where state = 'queued'), count(*) filter (wher
 -- name: stale_claims
 -- Claimed, not started, for longer than it should take: the transport may have lost them. A page, behind that of the
 -- pass before.
-select a.id::text, a.attempt, a.queue_id, a.state, a.claimed_at::text from rowlock.active a
+select a.id::text as run_id, a.attempt, a.queue_id, a.state, a.claimed_at::text as claimed_at from rowlock.active a
  where a.claimed_at is not null and a.claimed_at < clock_timestamp() - make_interval(secs => %(seconds)s)
    and a.state in ('queued', 'launching')
    and (%(at)s is null or (a.claimed_at, a.id) > (%(at)s::timestamptz, %(id)s::uuid))
@@ -170,8 +170,10 @@ select a.id::text, a.attempt, a.queue_id, a.state, a.cancel, a.token::text,
 
 -- name: ended_counts
 -- Ended runs of each source within the history.
-select source_id, count(*) filter (where state = 'succeeded'), count(*) filter (where state in ('dead', 'unknown')),
-       count(*) filter (where left_alone is not null) from rowlock.done where source_id > 0 group by source_id
+select source_id, count(*) filter (where state = 'succeeded') as done,
+       count(*) filter (where state in ('dead', 'unknown')) as failed,
+       count(*) filter (where left_alone is not null) as left_alone
+  from rowlock.done where source_id > 0 group by source_id
 
 -- name: queue_failures
 -- Runs of each queue that wait for a human.
@@ -179,9 +181,9 @@ select queue_id, count(*) from rowlock.done where state in ('dead', 'unknown') g
 
 -- name: interrupted
 -- Runs that the platform keeps from running, and what it said of the one that it keeps for the longest.
-select queue_id, count(*), (array_agg(id::text order by interruptions desc, id))[1],
+select queue_id, count(*) as count, (array_agg(id::text order by interruptions desc, id))[1] as run,
        (array_agg(left(concat_ws(': ', failure->>'reason', failure->>'message'), 500)
-                  order by interruptions desc, id))[1]
+                  order by interruptions desc, id))[1] as why
   from rowlock.active where interruptions > 2 group by queue_id
 
 -- name: partitions
@@ -237,8 +239,8 @@ select q.name, d.state, count(*),
 -- name: outbox_sources
 -- Sources with outcomes to write back: asked once, so that idle ones cost nothing. Whether one is due, how many are
 -- held, and one of these.
-select source_id, bool_or(next_try is null or next_try <= clock_timestamp()), count(*) filter (where why is not null),
-       min('row ' || left(source_key, 100) || ': ' || why)
+select source_id, bool_or(next_try is null or next_try <= clock_timestamp()) as due,
+       count(*) filter (where why is not null) as held, min('row ' || left(source_key, 100) || ': ' || why) as why
   from rowlock.outbox group by source_id
 
 -- name: bound
@@ -262,10 +264,10 @@ set local transaction_timeout = 0
 -- Sessions that hold the claimer's lock, or what a session of an operator has waited for for a while, or a table of the
 -- ledger against writers (whoever feeds from a user's table waits only a second); no text of a statement. Another
 -- role's sessions show little of themselves to a login without pg_read_all_stats. Pid 0: a prepared transaction.
-select h.pid, a.usename::text, a.application_name, host(a.client_addr),
-  extract(epoch from clock_timestamp() - a.xact_start)::float8, a.state,
-       to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
-         to_char(a.xact_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'), h.what
+select h.pid, a.usename::text as "user", a.application_name as application, host(a.client_addr) as address,
+       extract(epoch from clock_timestamp() - a.xact_start)::float8 as transaction_seconds, a.state,
+       to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as connected_at,
+       to_char(a.xact_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as transaction_at, h.what
   from (select l.pid, 'the claimer''s lock (advisory 7700, 1)' as what, 1 as rank from pg_locks l
          where l.locktype = 'advisory' and l.database = (select d.oid from pg_database d
            where d.datname = current_database())
@@ -290,12 +292,12 @@ select h.pid, a.usename::text, a.application_name, host(a.client_addr),
 -- name: table_holders
 -- Sessions that hold the migration's lock, or any lock on a table of the ledger, for a while: what a migration may wait
 -- for.
-select l.pid, a.usename::text, a.application_name, host(a.client_addr),
-  extract(epoch from clock_timestamp() - a.xact_start)::float8, a.state,
-       to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
-         to_char(a.xact_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
-       min(case when l.locktype = 'advisory' then 'the lock of migrations (advisory 7700, 2)' else 'a lock on '
-         || l.relation::regclass end)
+select l.pid, a.usename::text as "user", a.application_name as application, host(a.client_addr) as address,
+       extract(epoch from clock_timestamp() - a.xact_start)::float8 as transaction_seconds, a.state,
+       to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as connected_at,
+       to_char(a.xact_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as transaction_at,
+       min(case when l.locktype = 'advisory' then 'the lock of migrations (advisory 7700, 2)'
+                else 'a lock on ' || l.relation::regclass end) as what
   from pg_locks l left join pg_stat_activity a on a.pid = l.pid
  where l.granted and l.pid <> pg_backend_pid() and l.database = (select d.oid from pg_database d
    where d.datname = current_database())

@@ -19,8 +19,8 @@ select monitoring.expire_v1()::text
 
 -- name: status
 select id::text, status, reason, message, requested_at, started_at, ends_at, stopped_at, next_discovery_at,
-  last_activity_at, articles, counts, waiting, approved, active,
-       per_minute, last_error, needs_reauth from monitoring.status_v1(%(ids)s::uuid[])
+       last_activity_at, articles, counts, waiting, approved, active, per_minute, last_error, needs_reauth
+  from monitoring.status_v1(%(ids)s::uuid[])
 
 -- name: alive
 -- Processes of MonitoringProcesses that run or are about to: to find those whose object is gone.
