@@ -12,7 +12,8 @@ from tests.services.process import Server, as_user, find_program, free_port, por
 
 
 class PgBouncer:
-    def __init__(self, server: PostgresServer) -> None:
+    def __init__(self, server: PostgresServer, ignored: str = "extra_float_digits,options") -> None:
+        self._ignored = ignored  # of a connection's start: any other that it does not know is refused
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="rowlock-bouncer-"))
         self._server_port = server.port
@@ -31,7 +32,7 @@ auth_file = {self.folder}/users
 pool_mode = transaction
 default_pool_size = 3
 max_client_conn = 200
-ignore_startup_parameters = extra_float_digits,options
+ignore_startup_parameters = {self._ignored}
 """
         # With auth_type any every client is mapped to one forced user.
         config = config.replace("port=" + str(self._server_port), f"port={self._server_port} user=postgres")

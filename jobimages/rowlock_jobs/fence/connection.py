@@ -115,18 +115,24 @@ _Connection = TypeVar("_Connection", bound=psycopg2.extensions.connection)
 
 
 def connect_as(
-    kind: type[_Connection], address: Address, application_name: str, *, login_patience_seconds: float = 0.0
+    kind: type[_Connection],
+    address: Address,
+    application_name: str,
+    *,
+    login_patience_seconds: float = 0.0,
+    options: str = "",
 ) -> _Connection:
     """A new connection of that class, bounded in its waits, by the address as its file says it now.
 
-    A refused login is tried again for so many seconds. Raises AddressMalformed for a text that is none, and
+    `options`: command-line options of the session (`-c NAME=VALUE`), behind those of the address. A refused
+    login is tried again for so many seconds. Raises AddressMalformed for a text that is none, and
     psycopg2.OperationalError in our words: libpq's quote whatever it took for a host. Raises SettingsError
     for a database whose encoding is not supported.
     """
     give_up, pause_seconds = time.monotonic() + login_patience_seconds, _FIRST_LOGIN_PAUSE_SECONDS
     while True:
         try:
-            return _connect(kind, address, application_name)
+            return _connect(kind, address, application_name, options)
         except LoginRefused as error:
             logs.emit(logs.LOGIN_REFUSED, logging.WARNING, store="database", error=str(error))
             if time.monotonic() + pause_seconds > give_up:
@@ -147,7 +153,7 @@ def connect(
     )
 
 
-def _connect(of: type[_Connection], address: Address, application_name: str) -> _Connection:
+def _connect(of: type[_Connection], address: Address, application_name: str, options: str) -> _Connection:
     try:
         parameters: dict[str, Any] = {
             **read_database_address(current(address)).parameters,
@@ -155,6 +161,8 @@ def _connect(of: type[_Connection], address: Address, application_name: str) -> 
             "client_encoding": "utf8",
             **NETWORK,
         }
+        if options:
+            parameters["options"] = f"{parameters.get('options', '')} {options}".strip()
     except SettingsError as error:  # the file is gone or spoiled, which somebody may mend
         cause = str(error)
     else:

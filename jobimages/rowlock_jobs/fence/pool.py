@@ -6,6 +6,7 @@ in a global) is closed instead.
 """
 
 import os
+import re
 import socket
 import sys
 import time
@@ -27,10 +28,18 @@ from rowlock_jobs.secret_files import Address
 from rowlock_ledger.statements import load_statements
 
 _SQL = load_statements("rowlock_jobs.fence", "sql/sessions.sql")
-_PIN = _SQL["pin_task"]
-_RESET = _SQL["reset_task"]
+_PIN = _SQL["pin_task"] + ";"
+_RESET = _SQL["reset_task"] + ";"
 _RESET_POOLED = _SQL["reset_pooled"]
 _OWN_PROCESS = _SQL["own_process"]
+_GIVEN_AT_START = _SQL["given_at_start"]
+_SETTING = re.compile(r"^set \S+ (\w+) = '?(.*?)'?;$", re.MULTILINE)  # name and value of a line of a pin
+_NAME = "application_name"
+# The pins as options of a session's start: RESET ALL leaves them as they are. Not the name: a pooler that
+# knows this option would leave a process's own name on a server session that is somebody else's by then.
+_OPTIONS = " ".join(
+    f"-c {name}=" + value.replace(" ", "\\ ") for name, value in _SETTING.findall(_PIN) if name != _NAME
+)
 _POOLED_NAME = "rowlock-task"  # a pooler may leave it on a server session that is somebody else's by then
 _LOOK_AFTER_SECONDS = 2.0
 # The worker that took this run is logged in. So a login that is refused is one that changes just now: the
@@ -45,9 +54,23 @@ class ConnectionPool:
     def __init__(self, address: Address, application_name: str = _POOLED_NAME) -> None:
         self._address, self._application_name = address, application_name
         self._idle: list[BorrowedConnection] = []
+        self._takes_options = True
         self.ledger = Ledger(
             FenceConnection(address, _POOLED_NAME, login_patience_seconds=LOGIN_PATIENCE_SECONDS)
         )
+
+    def _connect(self) -> "BorrowedConnection":
+        """With _OPTIONS where they are taken. A pooler may refuse them, each in words of its own: so after
+        any failure once more without; what comes of that counts.
+        """
+        if self._takes_options:
+            try:
+                return BorrowedConnection(self._address, self._application_name, _OPTIONS)
+            except psycopg2.OperationalError:
+                pass
+        connected = BorrowedConnection(self._address, self._application_name)
+        self._takes_options = False
+        return connected
 
     def lend(self) -> "BorrowedConnection":
         """A living, clean connection. Raises psycopg2.OperationalError where the database is away."""
@@ -56,7 +79,7 @@ class ConnectionPool:
             if kept.lives():
                 return kept
             kept.drop()
-        new = BorrowedConnection(self._address, self._application_name)
+        new = self._connect()
         new.count_references()
         return new
 
@@ -76,25 +99,38 @@ class ConnectionPool:
 class BorrowedConnection:
     """One connection, and what must be so while a run has it."""
 
-    def __init__(self, address: Address, application_name: str) -> None:
+    def __init__(self, address: Address, application_name: str, options: str = "") -> None:
         self.connection = connect_as(
-            TaskConnection, address, _POOLED_NAME, login_patience_seconds=LOGIN_PATIENCE_SECONDS
+            TaskConnection,
+            address,
+            _POOLED_NAME,
+            login_patience_seconds=0.0 if options else LOGIN_PATIENCE_SECONDS,
+            options=options,
         )
         self._set_anew()
         server_process = self.connection.run(_OWN_PROCESS)[0][0]
         self._is_pooled = server_process != self.connection.get_backend_pid()
         self.connection.end(commit=False)
-        self._pin = (
-            _PIN.format(scope="local" if self._is_pooled else "session", session_name=application_name)
-            + ";\n"
-        )
-        self._pin += without_transaction_timeout(self.connection, "local" if self._is_pooled else "session")
+        scope = "local" if self._is_pooled else "session"
+        self._pin = _PIN.format(scope=scope, session_name=application_name) + "\n"
+        self._pin += without_transaction_timeout(self.connection, scope)
+        self._reset = ""  # between two runs, where the session is ours alone
         if not self._is_pooled:
-            self.connection.run(self._pin)
-            self.connection.end(commit=True)
+            self._reset = f"{_RESET}\n{self._pin_session(with_options=bool(options))}"
         self._references = (0, 0)
         self._cleaning = False  # whether its answer to the reset was not read yet
         self._used_at = time.monotonic()
+
+    def _pin_session(self, *, with_options: bool) -> str:
+        """Pins a session that is ours alone; returns the pins that RESET ALL undoes: all but those with which
+        the session began, where the server took _OPTIONS. (One that only equals the server's default today
+        changes with the server's configuration.)
+        """
+        began = {name for (name,) in self.connection.run(_GIVEN_AT_START)} - {_NAME} if with_options else ()
+        self.connection.run(self._pin)
+        self.connection.end(commit=True)
+        pins = self._pin.splitlines()
+        return "\n".join(pin for pin in pins if not any(name in began for name, _ in _SETTING.findall(pin)))
 
     def begin(self) -> None:
         """Before the first statement of a block. Behind a pooler, whatever anybody has left in the session is
@@ -159,7 +195,7 @@ class BorrowedConnection:
             self._set_anew()
             if not self._is_pooled:
                 seed = int.from_bytes(os.urandom(6), "big") / 2**47 - 1
-                self._cleaning = libpq.send(connection, _RESET.format(seed=seed) + ";\n" + self._pin)
+                self._cleaning = libpq.send(connection, self._reset.format(seed=seed))
                 if not self._cleaning:
                     return False
         except psycopg2.Error:

@@ -23,6 +23,7 @@ from rowlock_jobs.fence.pool import BorrowedConnection, ConnectionPool
 from rowlock_jobs.task import Permanent, Run
 from tests.integration.jobs.performing import Performing
 from tests.services.pgbouncer import PgBouncer
+from tests.services.postgres import PostgresServer
 from tests.services.process import wait_until
 
 pytestmark = pytest.mark.integration
@@ -436,6 +437,56 @@ def test_a_lock_that_a_run_left_is_released_while_its_process_is_idle(database: 
     pool.close()
 
 
+@pytest.mark.parametrize("refused", [False, True], ids=["options taken", "options refused"])
+def test_what_tasks_rely_on_outlives_a_change_of_the_server_s_configuration(
+    own_postgres: PostgresServer, refused: bool
+) -> None:
+    """A session that is reset goes back to what it began with, and not to a default of the day."""
+    url = own_postgres.new_database()
+    pool, other = ConnectionPool(url), psycopg2.connect(url)
+    pool._takes_options = not refused
+    borrowed = pool.lend()
+    other.autocommit = True
+    with other.cursor() as cursor:
+        for setting in ("timezone = 'Asia/Kathmandu'", "bytea_output = 'escape'"):
+            cursor.execute(f"alter system set {setting}")
+        cursor.execute("select pg_reload_conf()")
+
+        def seen() -> bool:
+            cursor.execute("show timezone")
+            return bool(cursor.fetchall() == [("Asia/Kathmandu",)])
+
+        wait_until(seen, "the server has its new configuration", 5)
+    other.close()
+    pool.take_back(borrowed)
+    del borrowed
+    again = pool.lend()
+    values = again.connection.run("select current_setting('timezone'), current_setting('bytea_output')")
+    again.drop()
+    pool.close()
+    assert values == [("UTC", "hex")]
+
+
+def test_a_pooler_that_refuses_options_of_the_start_is_connected_to_without(
+    postgres: PostgresServer, database: str
+) -> None:
+    bouncer = PgBouncer(postgres, ignored="extra_float_digits").start()
+    made = Performing(database, bouncer.url(database))
+    try:
+        with pytest.raises(psycopg2.OperationalError, match="options"):
+            psycopg2.connect(bouncer.url(database), options="-c timezone=UTC")
+
+        def zone(run: Run) -> str:
+            with run.transaction() as cursor:
+                cursor.execute("show timezone")
+                return str(cursor.fetchone()[0])
+
+        assert [made.run(zone).result for _ in range(2)] == ["UTC", "UTC"]
+    finally:
+        made.close()
+        bouncer.stop()
+
+
 def _next_after_a_reset_that_failed(
     pool: ConnectionPool, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[bool, str]:
@@ -444,7 +495,7 @@ def _next_after_a_reset_that_failed(
     backend = _backend(first)
     first.connection.run("set app.tenant = 'customer A'")
     first.connection.end(commit=True)
-    monkeypatch.setattr("rowlock_jobs.fence.pool._RESET", "select 1 / 0;")
+    monkeypatch.setattr(first, "_reset", "select 1 / 0;")
     pool.take_back(first)
     del first
     second = pool.lend()
