@@ -6,7 +6,7 @@ CLUSTER ?= dev
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(PY) -m pytest -q --continue-on-collection-errors
 
-CHECKS := formatted lint types imports definitions reference synced unit
+CHECKS := formatted lint types imports declared definitions reference synced unit
 
 .PHONY: help setup check $(CHECKS) format programs integration chart cluster test demo demo-monitoring demo-down up down bench chaos proof generate verify golden lock
 
@@ -42,6 +42,9 @@ types:
 
 imports:
 	@.venv/bin/lint-imports --no-logo >/dev/null || .venv/bin/lint-imports --no-logo
+
+declared:
+	@.venv/bin/deptry ledger operator jobimages >/dev/null 2>&1 || .venv/bin/deptry ledger operator jobimages
 
 definitions:
 	@$(PY) -m rowlock_operator.api.generate --check

@@ -135,8 +135,14 @@ def connected(*, namespace: str | None, context: str | None, needs: str) -> Iter
     """
     # Imported here: most commands run inside the operator's pod, where the client is neither needed nor
     # cheap.
-    from kubernetes import client, config
-    from kubernetes.config.config_exception import ConfigException
+    try:
+        from kubernetes import client, config
+        from kubernetes.config.config_exception import ConfigException
+    except ImportError as error:
+        raise Failed(
+            "no Kubernetes client is installed here. This command works with your own rights in Kubernetes:"
+            " run it where your kubeconfig is, with the extra `cli` installed"
+        ) from error
     from urllib3.exceptions import HTTPError
 
     from rowlock_cli.remote import current_namespace, kubeconfig

@@ -21,8 +21,14 @@ def run_in_operator(
     """
     # Imported here: inside the operator's pod, where most commands run, the client is neither needed nor
     # cheap.
-    from kubernetes import client, config
-    from kubernetes.config.config_exception import ConfigException
+    try:
+        from kubernetes import client, config
+        from kubernetes.config.config_exception import ConfigException
+    except ImportError as error:
+        raise Failed(
+            "neither ROWLOCK_DATABASE_URL is set nor a Kubernetes client installed: set"
+            " ROWLOCK_DATABASE_URL_FILE, or install the extra `cli`"
+        ) from error
     from urllib3.exceptions import HTTPError
 
     try:

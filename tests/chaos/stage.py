@@ -166,7 +166,7 @@ class Stage:
         return Member(
             f"operator-{number}",
             "operator",
-            ["rowlock_operator"],
+            ["tests.services.operator_program"],
             environment,
             self._log(f"operator-{number}"),
         )

@@ -36,7 +36,7 @@ class OperatorProcess:
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.log, self.port = log, int(environment["ROWLOCK_HTTP_PORT"])
-        command = [sys.executable, "-m", "rowlock_operator"]
+        command = [sys.executable, "-m", "tests.services.operator_program"]
         with log.open("ab") as out:
             self._process = subprocess.Popen(
                 command,
