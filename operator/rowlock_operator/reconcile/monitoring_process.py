@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,6 +39,20 @@ SECRETS_SECONDS = 20.0  # a changed password is noticed this late
 TICK_SECONDS, GONE_SECONDS = 1.0, 5.0  # durations are kept to the second; a deletion that was missed, to five
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What was written of a process, and where."""
+
+    uid: str
+    dispatcher: DatabaseDispatcher
+    spec: str
+    """Digest of the spec."""
+    secrets: str
+    """Digest of the versions of all Secrets and of the key that encrypts them."""
+    at: float
+    """By the monotonic clock, in seconds."""
+
+
 class MonitoringProcessController(Controller):
     """Level-based, as all reconcilers: what it remembers only saves work."""
 
@@ -48,8 +63,7 @@ class MonitoringProcessController(Controller):
         self._vault = Vault(Path(shared.settings.stores.encryption_keys_file))
         self._now = now
         self._rows: dict[DatabaseDispatcher, MonitoringRows] = {}
-        # uid, database, spec, versions, when
-        self._written: dict[ObjectKey, tuple[str, DatabaseDispatcher, str, str, float]] = {}
+        self._written: dict[ObjectKey, _Written] = {}
         self._shown: dict[str, ProcessRow] = {}
 
     async def reconcile(self, key: ObjectKey) -> float | None:
@@ -58,7 +72,7 @@ class MonitoringProcessController(Controller):
         if primary is None or primary.deletion_timestamp:
             await self._forget(key)
             return None
-        if key in self._written and self._written[key][0] != primary.uid:
+        if key in self._written and self._written[key].uid != primary.uid:
             await self._forget(key)  # deleted and made again while nobody looked
         process = MonitoringProcess.parse(manifest_of(MONITORING_PROCESSES, key, primary))
         troubles: list[Trouble] = []
@@ -159,16 +173,17 @@ class MonitoringProcessController(Controller):
         dispatcher = self._dispatcher(key.namespace)
         # Not its generation: where etcd was restored from a backup, the same one may say something else.
         spec = hashlib.sha256(process.spec.model_dump_json().encode()).hexdigest()
-        identity = (process.metadata.uid, dispatcher, spec)
-        known = self._written.get(key)
-        if known is not None and known[:3] == identity and time.monotonic() - known[4] < SECRETS_SECONDS:
+        uid, known = process.metadata.uid, self._written.get(key)
+        if known is not None and (known.uid, known.dispatcher, known.spec) != (uid, dispatcher, spec):
+            known = None
+        if known is not None and time.monotonic() - known.at < SECRETS_SECONDS:
             return
         logins, api_key, versions = await self._secrets.read(process)
         version = hashlib.sha256("\n".join((self._vault.key, *versions)).encode()).hexdigest()
-        if known is None or known[:4] != (*identity, version):
+        if known is None or known.secrets != version:
             document = build_document(process, secrets=logins, api_key=api_key, encrypt=self._vault.encrypt)
             await dispatcher.threads.ask(self._rows_of(dispatcher).apply, document)
-        self._written[key] = (*identity, version, time.monotonic())
+        self._written[key] = _Written(uid, dispatcher, spec, version, time.monotonic())
 
     def _check_pipeline(self, key: ObjectKey) -> None:
         """Raises GiveUp where no worker could serve it: a start that waits in silence is the old system's."""
@@ -185,15 +200,15 @@ class MonitoringProcessController(Controller):
         """Another release serves it."""
         known = self._written.pop(key, None)
         if known is not None:
-            self._shown.pop(known[0], None)
+            self._shown.pop(known.uid, None)
 
     async def _forget(self, key: ObjectKey) -> None:
         known = self._written.get(key)
         if known is not None:
-            rows = self._rows.get(known[1])
+            rows = self._rows.get(known.dispatcher)
             if rows is not None:
-                await known[1].threads.ask(rows.forget, known[0])
-            self._shown.pop(known[0], None)
+                await known.dispatcher.threads.ask(rows.forget, known.uid)
+            self._shown.pop(known.uid, None)
         self._written.pop(key, None)
 
     async def run(self) -> None:

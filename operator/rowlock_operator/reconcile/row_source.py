@@ -6,7 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,6 +37,22 @@ class QueueNotOpen(RetryLater):
     """The WorkQueue has not reached its database (yet)."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    """A source as its dispatcher has it."""
+
+    dispatcher: DatabaseDispatcher
+    wanted: object
+    """What was asked for: compared only."""
+    inspected_at: float
+    """By the monotonic clock, in seconds."""
+    inspection: Inspection
+
+    def asks(self, dispatcher: DatabaseDispatcher, wanted: object) -> bool:
+        """Whether this was asked for, of this database."""
+        return (self.dispatcher, self.wanted) == (dispatcher, wanted)
+
+
 class RowSourceController(Controller):
     """Level-based, as all reconcilers."""
 
@@ -45,7 +61,7 @@ class RowSourceController(Controller):
         self._reporter, self._served = shared.reporter, shared.served
         self._default_secret = shared.settings.stores.database_secret
         self._now = now
-        self._registered: dict[ObjectKey, tuple[DatabaseDispatcher, object, float, Inspection]] = {}
+        self._registered: dict[ObjectKey, _Registered] = {}
         self._queue_grace, self._stats_grace = StartupGrace(), StartupGrace()
 
     async def reconcile(self, key: ObjectKey) -> float | None:
@@ -83,7 +99,7 @@ class RowSourceController(Controller):
         entry = self._entry(key)
         if entry is not None:
             # What holds up everybody first: the source's own may only follow from it.
-            stopping, others = self._registered[key][0].state.troubles_of_source(entry)
+            stopping, others = self._registered[key].dispatcher.state.troubles_of_source(entry)
             troubles += [*stopping, *([entry.trouble] if entry.trouble is not None else [])]
             advice += others
         if entry is not None and (why := why_left_out(entry)):
@@ -106,7 +122,7 @@ class RowSourceController(Controller):
         """How long to wait for the first figures: while its database is being counted the turn of each source
         comes, among thousands later.
         """
-        age = self._registered[key][0].state.depth_age_seconds()
+        age = self._registered[key].dispatcher.state.depth_age_seconds()
         return GRACE_SECONDS if age is not None and age < GRACE_SECONDS else self._stats_grace.left(key)
 
     def _queue(self, source: RowSource) -> WorkQueue | None:
@@ -128,12 +144,12 @@ class RowSourceController(Controller):
         known = self._registered.get(key)
         seen = self._entry(key)
         # nothing else was asked for
-        before = known[3] if known is not None and known[:2] == (dispatcher, wanted) else None
+        before = known.inspection if known is not None and known.asks(dispatcher, wanted) else None
         if known is None or seen is None:
             before = None
         elif (
             before is not None
-            and time.monotonic() - known[2] < _good_for(seen, before)
+            and time.monotonic() - known.inspected_at < _good_for(seen, before)
             and seen.error is None
         ):
             return before
@@ -149,12 +165,12 @@ class RowSourceController(Controller):
             if before is None or error.reason not in (reasons.TABLE_LOCKED.name, reasons.TABLE_SLOW.name):
                 raise
             return before  # as it was seen last; its duties tell what they meet
-        self._registered[key] = (dispatcher, wanted, time.monotonic(), inspection)
+        self._registered[key] = _Registered(dispatcher, wanted, time.monotonic(), inspection)
         return inspection
 
     def _entry(self, key: ObjectKey) -> SourceEntry | None:
         known = self._registered.get(key)
-        return known[0].state.sources.get(f"{key.namespace}/{key.name}") if known else None
+        return known.dispatcher.state.sources.get(f"{key.namespace}/{key.name}") if known else None
 
     def _observe(
         self,
@@ -188,7 +204,9 @@ class RowSourceController(Controller):
         self._forget(key)
         if known is not None:
             with contextlib.suppress(RetryLater):  # whoever looks for what is gone repeats it
-                await known[0].threads.ask(known[0].retire_source, f"{key.namespace}/{key.name}")
+                await known.dispatcher.threads.ask(
+                    known.dispatcher.retire_source, f"{key.namespace}/{key.name}"
+                )
 
     async def let_go(self, key: ObjectKey) -> None:
         """Another release serves it: nothing is taken from it here any more."""
@@ -199,7 +217,7 @@ class RowSourceController(Controller):
         self._stats_grace.end(key)
         known = self._registered.pop(key, None)
         if known is not None:
-            known[0].unregister_source(f"{key.namespace}/{key.name}")
+            known.dispatcher.unregister_source(f"{key.namespace}/{key.name}")
 
 
 def _good_for(entry: SourceEntry, inspection: Inspection) -> float:
@@ -239,11 +257,11 @@ def plan_of(source: RowSource, checked: CheckedSource) -> tuple[SourcePlan, list
     spec, status = source.spec, source.spec.status_column
     rules = [
         LimitRule(
-            limit.name,
-            limit.key,
-            limit.concurrency,
-            limit.rate.count / limit.rate.per_seconds if limit.rate else None,
-            float(limit.rate.burst or limit.rate.count) if limit.rate else None,
+            name=limit.name,
+            column=limit.key,
+            concurrency=limit.concurrency,
+            rate_per_second=limit.rate.count / limit.rate.per_seconds if limit.rate else None,
+            burst=float(limit.rate.burst or limit.rate.count) if limit.rate else None,
         )
         for limit in spec.limits
     ]

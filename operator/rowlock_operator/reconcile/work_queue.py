@@ -174,13 +174,13 @@ class WorkQueueController(Controller):
     async def _enter(self, key: ObjectKey, queue: WorkQueue, dispatcher: DatabaseDispatcher) -> QueueEntry:
         spec = queue.spec
         entry = QueueEntry(
-            0,
-            queue.metadata.key,
-            not spec.is_workers,
-            spec.suspend,
-            spec.limits.hard_seconds,
-            spec.parallelism,
-            spec.starting_deadline_seconds,
+            queue_id=0,  # the ledger gives one
+            name=queue.metadata.key,
+            jobs_mode=not spec.is_workers,
+            suspended=spec.suspend,
+            hard_seconds=spec.limits.hard_seconds,
+            parallelism=spec.parallelism,
+            starting_deadline_seconds=spec.starting_deadline_seconds,
         )
         retry = {
             name: {
