@@ -71,7 +71,6 @@ class Fetcher:
             headers={
                 "User-Agent": agent,
                 "Accept": "*/*",
-                "Accept-Language": "de-CH, de;q=0.9",
                 "Accept-Encoding": "gzip",
             },
         )
@@ -81,6 +80,10 @@ class Fetcher:
     @property
     def cookies(self) -> Cookies:
         return exported(self._client.cookies.jar, self.csrf)
+
+    def accept_language(self, header: str) -> None:
+        """The languages that the site is asked for from now on, as the header of that name writes them."""
+        self._client.headers["Accept-Language"] = header
 
     def forget_cookies(self) -> None:
         self._client.cookies.clear()

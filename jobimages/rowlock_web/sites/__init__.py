@@ -1,14 +1,8 @@
-"""The only room that touches a website, one file or package a site: finds articles, reads them, posts
-comments.
+"""The only room that knows a website, one file or package a site; docs/how-to/adding-a-site.md adds one.
 
-Invariant: every single request asks the gate first, goes to the site's own host, and connects to an address
-that was checked.
-Invariant: a comment is sent by one POST, which is never repeated here; an answer that was lost is
-PostUnknown, never a failure.
+Invariant: every single request goes through the site's Fetcher, which asks the gate first, and to the site's
+own host.
 Invariant: a page that is not understood is an error that names what is missing, never an empty list and never
 "not posted".
-Invariant: no password, cookie or token appears in an error, a log line or a repr.
+Invariant: a vendor's words (labels, dates, states, languages) stay in its own file or package.
 """
-
-from rowlock_web.sites import generic_rss as generic_rss
-from rowlock_web.sites import mymoment as mymoment

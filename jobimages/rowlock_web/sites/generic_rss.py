@@ -15,38 +15,28 @@ import httpx2
 from selectolax.lexbor import LexborHTMLParser
 
 from rowlock_jobs.task import InputError, SiteError, TaskError
+from rowlock_web.capabilities.articles import Article, ArticleFilter, ArticleRef, chosen
+from rowlock_web.capabilities.offered import Site
 from rowlock_web.errors import layout_changed, not_found
 from rowlock_web.fetch.fetcher import Fetcher
-from rowlock_web.sites.disclosure import DisclosedText
-from rowlock_web.sites.driver import site_driver
-from rowlock_web.sites.markup import words
-from rowlock_web.sites.values import (
-    Article,
-    ArticleFilter,
-    ArticleRef,
-    CommentReceipt,
-    Credentials,
-    chosen,
-)
+from rowlock_web.markup import words
 
 _MAIN = ("article", "main", '[role="main"]', ".post", ".entry-content", "#content")
 _MIN_CHARACTERS = 200
 """A shorter "main part" is a teaser or a navigation: the feed's text is better then."""
 
 
-@site_driver("generic-rss")
-class GenericRss:
-    can_comment = False
+def open_site(fetcher: Fetcher) -> Site:
+    """A feed asks nobody who he is, and takes no comments."""
+    return Site(articles=Feed(fetcher))
+
+
+class Feed:
+    """The articles of one feed."""
 
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
         self._entries: dict[str, Any] = {}
-
-    def login(self, credentials: Credentials) -> None:
-        """A feed asks nobody who he is."""
-
-    def logged_in(self) -> bool:
-        return True
 
     def discover(self, wanted: ArticleFilter) -> list[ArticleRef]:
         if wanted.tab or wanted.category is not None or wanted.task is not None:
@@ -75,15 +65,6 @@ class GenericRss:
             category=_category(entry),
             published_at=ref.published_at,
         )
-
-    def comment(self, article_id: str, text: DisclosedText, *, hidden: bool) -> CommentReceipt:
-        raise InputError(
-            "CommentsNotSupported",
-            "a feed takes no comments; set generateOnly, or use the driver of the site itself",
-        )
-
-    def find_comment(self, article_id: str, text: str, author: str = "") -> str | None:
-        return None
 
     def _read_feed(self) -> None:
         page = self._fetcher.get()
@@ -129,7 +110,6 @@ def _ref(entry_id: str, entry: Any) -> ArticleRef:
         title=str(_field(entry, "title") or entry_id),
         author=str(_field(entry, "author") or ""),
         published_at=datetime.fromtimestamp(timegm(moment), UTC) if moment else None,
-        status="publiziert",
     )
 
 

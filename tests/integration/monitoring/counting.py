@@ -3,7 +3,7 @@
 from collections import Counter
 
 from rowlock_operator.api.monitoring_process import DISCLOSURE
-from rowlock_web.sites.disclosure import visible
+from rowlock_web.capabilities.comments import visible
 from tests.integration.monitoring.stage import MonitoringStage
 
 

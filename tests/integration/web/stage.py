@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from rowlock_jobs.task import TaskError
+from rowlock_web.capabilities.comments import DisclosedText
+from rowlock_web.capabilities.logins import Credentials
 from rowlock_web.fetch.fetcher import Fetcher
-from rowlock_web.sites.disclosure import DisclosedText
-from rowlock_web.sites.driver import SiteDriver, open_site
-from rowlock_web.sites.values import Credentials
+from rowlock_web.sites.mymoment.driver import MyMoment
 from tests.standins.website import Site
 
 PREFIX = "[KI]"
@@ -42,7 +42,7 @@ class CountingGate:
 class Visitor:
     def __init__(self, fetcher: Fetcher, name: str) -> None:
         self.fetcher, self.name = fetcher, name
-        self.driver: SiteDriver = open_site("mymoment", fetcher)
+        self.driver = MyMoment(fetcher)
         self.driver.login(Credentials(name, password_of(name)))
 
 

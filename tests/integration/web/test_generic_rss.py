@@ -6,20 +6,23 @@ from pathlib import Path
 import pytest
 
 from rowlock_jobs.task import InputError
+from rowlock_web.capabilities.articles import ArticleFilter, Articles
+from rowlock_web.capabilities.offered import offered
 from rowlock_web.fetch.fetcher import Fetcher
-from rowlock_web.sites.driver import SiteDriver, open_site
-from rowlock_web.sites.values import ArticleFilter, Credentials
-from tests.integration.web.stage import CountingGate, disclosed, failure, posts
+from rowlock_web.sites.registry import open_site
+from tests.integration.web.stage import CountingGate, failure, posts
 from tests.standins.website import Site
 
 pytestmark = pytest.mark.integration
 
-Feed = Callable[[str], SiteDriver]
+Feed = Callable[[str], Articles]
 
 
 @pytest.fixture
 def feed(site: Site, fetch: Callable[..., Fetcher]) -> Feed:
-    return lambda path="/feed.xml": open_site("generic-rss", fetch(site.url + path))
+    return lambda path="/feed.xml": offered(
+        open_site("generic-rss", fetch(site.url + path)).articles, "articles"
+    )
 
 
 @pytest.mark.parametrize("path", ["/feed.xml", "/atom.xml"])
@@ -35,8 +38,6 @@ def test_the_articles_of_a_feed_are_found_and_read_from_their_pages(
         }
     )
     driver = feed(path)
-    driver.login(Credentials("", ""))
-    assert driver.logged_in()
     first, *others = driver.discover(ArticleFilter())
     assert (first.title, first.author, len(others)) == ("Mein <Berg>", "Lia Rossi", 19)
     assert first.published_at == site.articles[41].at
@@ -110,14 +111,10 @@ def test_an_article_that_has_left_the_feed_is_the_rows_fault(feed: Feed) -> None
     assert (type(error), error.reason) == (InputError, "NotFound")
 
 
-def test_nobody_comments_on_a_feed(site: Site, feed: Feed) -> None:
-    driver = feed("/feed.xml")
-    assert not driver.can_comment
-    assert (
-        failure(lambda: driver.comment("1", disclosed("Schön!"), hidden=False)).reason
-        == "CommentsNotSupported"
-    )
-    assert driver.find_comment("1", "x", "y") is None
+def test_nobody_logs_in_at_a_feed_or_comments_on_it(site: Site, fetch: Callable[..., Fetcher]) -> None:
+    opened = open_site("generic-rss", fetch(site.url + "/feed.xml"))
+    assert opened.logins is None
+    assert failure(lambda: offered(opened.comments, "comments")).reason == "NotOffered"
     assert posts(site) == []
 
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from rowlock_jobs.task import SiteError
+from rowlock_web.capabilities.comments import DisclosedText
 from rowlock_web.errors import PostUnknown, RefusedBySite, SessionExpired
 from rowlock_web.fetch.fetcher import Fetcher
 from rowlock_web.fetch.page import Page
-from rowlock_web.sites.disclosure import DisclosedText
 from rowlock_web.sites.mymoment import driver as mymoment
 from tests.integration.web.stage import (
     PREFIX,

@@ -7,11 +7,12 @@ import pytest
 
 from rowlock_jobs.errors import NeedsReauth
 from rowlock_jobs.task import InputError, SiteError
+from rowlock_web.capabilities.articles import ArticleFilter
+from rowlock_web.capabilities.logins import Credentials
 from rowlock_web.errors import SessionExpired
 from rowlock_web.fetch.cookies import Cookies
 from rowlock_web.fetch.fetcher import Fetcher
-from rowlock_web.sites.driver import open_site
-from rowlock_web.sites.values import ArticleFilter, Credentials
+from rowlock_web.sites.mymoment.driver import MyMoment
 from tests.integration.web.stage import (
     STUDENTS,
     CountingGate,
@@ -42,7 +43,6 @@ def test_a_login_takes_three_requests_of_which_one_is_a_form(
     ]
     assert gate.passed == 3
     assert visitor.driver.logged_in()
-    assert visitor.driver.can_comment
 
 
 def test_a_session_is_restored_from_its_cookies_without_a_login(
@@ -50,7 +50,7 @@ def test_a_session_is_restored_from_its_cookies_without_a_login(
 ) -> None:
     stored = visit("ben").fetcher.cookies.to_json()
     before = len(site.requests)
-    restored = open_site("mymoment", fetch(cookies=Cookies.from_json(stored)))
+    restored = MyMoment(fetch(cookies=Cookies.from_json(stored)))
     assert restored.logged_in()
     assert restored.discover(ArticleFilter())
     assert [entry["login"] for entry in site.requests[before:]] == ["ben", "ben"]
@@ -59,7 +59,7 @@ def test_a_session_is_restored_from_its_cookies_without_a_login(
 def test_cookies_of_a_session_that_has_ended_are_no_login(site: Site, visit: Visit, fetch: Fetch) -> None:
     stored = visit().fetcher.cookies
     site.fault(expire_sessions=True)
-    restored = open_site("mymoment", fetch(cookies=stored))
+    restored = MyMoment(fetch(cookies=stored))
     assert not restored.logged_in()
 
 
@@ -84,7 +84,7 @@ def test_a_session_that_ends_is_told_by_each_call_and_a_new_login_mends_it(
 
 
 def test_a_wrong_password_is_tried_once_and_needs_a_person(site: Site, fetch: Fetch) -> None:
-    driver = open_site("mymoment", fetch())
+    driver = MyMoment(fetch())
     error = failure(lambda: driver.login(Credentials("ada", "wr0ng-pw")))
     assert type(error) is NeedsReauth
     assert "correct the Secret" in str(error)
@@ -103,14 +103,11 @@ def test_after_a_failed_login_nobody_is_logged_in_as_the_one_before(site: Site, 
 
 def test_a_password_that_was_changed_at_the_site_needs_a_person(site: Site, fetch: Fetch) -> None:
     site.fault(wrong_password=["ada"])
-    assert (
-        type(failure(lambda: open_site("mymoment", fetch()).login(Credentials("ada", "pw-ada"))))
-        is NeedsReauth
-    )
+    assert type(failure(lambda: MyMoment(fetch()).login(Credentials("ada", "pw-ada")))) is NeedsReauth
 
 
 def test_a_login_that_the_site_has_locked_is_told_apart(site: Site, fetch: Fetch) -> None:
-    driver = open_site("mymoment", fetch())
+    driver = MyMoment(fetch())
     for _ in range(4):
         assert "locked" not in str(failure(lambda: driver.login(Credentials("ada", "wr0ng-pw"))))
     assert "locked" in str(failure(lambda: driver.login(Credentials("ada", "wr0ng-pw"))))
@@ -131,7 +128,7 @@ def test_a_login_that_fails_for_the_sites_reasons_is_no_wrong_password(
     fault: dict, reason: str, site: Site, fetch: Fetch
 ) -> None:
     site.fault(**fault)
-    error = failure(lambda: open_site("mymoment", fetch()).login(Credentials("ada", "pw-ada")))
+    error = failure(lambda: MyMoment(fetch()).login(Credentials("ada", "pw-ada")))
     assert not isinstance(error, NeedsReauth)
     assert isinstance(error, SiteError)
     assert error.reason == reason

@@ -11,9 +11,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from rowlock_web.capabilities.articles import ArticleFilter
+from rowlock_web.capabilities.logins import Credentials
 from rowlock_web.fetch.fetcher import Fetcher
-from rowlock_web.sites.driver import open_site
-from rowlock_web.sites.values import ArticleFilter, Credentials
+from rowlock_web.sites.mymoment.driver import MyMoment
 from tests.integration.web.stage import disclosed
 from tests.services.process import free_port, port_open, wait_until
 from tests.standins import website as stand_in
@@ -66,7 +67,7 @@ def control(url: str, what: str, value: Any = None) -> Any:
 def test_it_runs_alone_and_tells_what_happened_over_http_and_in_a_file(
     program: str, fetch: Callable[..., Fetcher], tmp_path: Path
 ) -> None:
-    driver = open_site("mymoment", fetch(program))
+    driver = MyMoment(fetch(program))
     driver.login(Credentials("dora", "pw-dora"))
     assert len(driver.discover(ArticleFilter())) == 2
     ids = control(program, "articles", {"title": "Neu", "classroom": 38})["ids"]

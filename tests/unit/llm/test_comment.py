@@ -15,7 +15,7 @@ from rowlock_llm.comment import (
     unique_share,
     without_prefix,
 )
-from rowlock_web.sites.disclosure import DisclosedText
+from rowlock_web.capabilities.comments import DisclosedText
 
 RULES = CommentRules()
 GOOD = "Deine Geschichte vom Hund gefällt mir sehr, weil du so genau erzählst, was er alles angestellt hat."

@@ -13,11 +13,12 @@ from rowlock_jobs.work.monitoring.gate import ProcessStopped, SiteGate
 from rowlock_jobs.work.monitoring.records import Login, Process
 from rowlock_jobs.work.monitoring.settings import MonitoringSettings, settings_from
 from rowlock_jobs.work.monitoring.store import ask, execute, login_of
+from rowlock_web.capabilities.logins import Credentials
+from rowlock_web.capabilities.offered import Site
 from rowlock_web.errors import SessionExpired
 from rowlock_web.fetch.cookies import Cookies
 from rowlock_web.fetch.fetcher import Fetcher
-from rowlock_web.sites.driver import SiteDriver, open_site
-from rowlock_web.sites.values import Credentials
+from rowlock_web.sites.registry import open_site
 from rowlock_web.vault.vault import CredentialsUnreadable, Vault, open_vault
 
 R = TypeVar("R")
@@ -56,20 +57,20 @@ class SiteSession:
         self._stored: Cookies | None = None
         self._fetcher: Fetcher | None = None
 
-    def do(self, what: Callable[[SiteDriver], R]) -> R:
-        """`what` with a driver that is logged in; once more after a login where the session turns out to be
+    def do(self, what: Callable[[Site], R]) -> R:
+        """`what` with a site that is logged in; once more after a login where the session turns out to be
         over.
 
-        Raises what the driver raises, and NeedsReauth, SiteError (LoginBackingOff, LoginBusy),
+        Raises what the site raises, and NeedsReauth, SiteError (LoginBackingOff, LoginBusy),
         ProcessStopped.
         """
         if self._fetcher is None and not self._restore():
             self._log_in()
         try:
-            return what(self._driver())
+            return what(self._site())
         except SessionExpired:
             self._log_in()
-        return what(self._driver())
+        return what(self._site())
 
     def ensure(self) -> bool:
         """A session that may be used; whether a full login was needed."""
@@ -81,7 +82,8 @@ class SiteSession:
         """Asks the site whether the stored session holds; one that does not is closed."""
         if not self._restore():
             return False
-        if self._driver().logged_in():
+        logins = self._site().logins
+        if logins is None or logins.logged_in():
             return True
         ask(self._run, "session_close", session_id=self._id)
         return False
@@ -98,7 +100,7 @@ class SiteSession:
             data = self._vault.encrypt(cookies.to_json()).decode() if changed else None
             ask(self._run, "session_used", session_id=self._id, data=data)
 
-    def _driver(self) -> SiteDriver:
+    def _site(self) -> Site:
         assert self._fetcher is not None
         return open_site(self._process.site_driver, self._fetcher)
 
@@ -159,10 +161,12 @@ class SiteSession:
                 ask(self._run, "login_turn_end", login_id=login.id)
                 return
             self._open(None)
-            words = Credentials(
+            credentials = Credentials(
                 self._vault.decrypt(login.username_encrypted), self._vault.decrypt(login.password_encrypted)
             )
-            self._driver().login(words)
+            logins = self._site().logins
+            if logins is not None:
+                logins.login(credentials)
         except NeedsReauth as refused:
             locked = "locked" in str(refused)
             ((state, seconds),) = ask(

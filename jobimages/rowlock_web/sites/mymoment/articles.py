@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from rowlock_jobs.task import InputError
+from rowlock_web.capabilities.articles import Article
+from rowlock_web.capabilities.comments import visible
 from rowlock_web.errors import layout_changed
-from rowlock_web.sites.disclosure import visible
-from rowlock_web.sites.markup import text_of, value_of, words
+from rowlock_web.markup import text_of, value_of, words
 from rowlock_web.sites.mymoment.german_dates import german_date
-from rowlock_web.sites.values import Article
 
 CATEGORIES = {
     4: "Anleiten",

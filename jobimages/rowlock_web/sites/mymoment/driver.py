@@ -1,10 +1,13 @@
-"""myMoment as a SiteDriver: which requests, in which order."""
+"""myMoment, as one login sees it: which requests, in which order."""
 
 import logging
 
 from selectolax.lexbor import LexborHTMLParser
 
 from rowlock_jobs.task import InputError, NeedsReauth, SiteError
+from rowlock_web.capabilities.articles import Article, ArticleFilter, ArticleRef, chosen
+from rowlock_web.capabilities.comments import CommentReceipt, DisclosedText, visible
+from rowlock_web.capabilities.logins import Credentials
 from rowlock_web.errors import (
     PostUnknown,
     RefusedBySite,
@@ -13,18 +16,8 @@ from rowlock_web.errors import (
 )
 from rowlock_web.fetch.fetcher import Fetcher
 from rowlock_web.fetch.page import Page
-from rowlock_web.sites.disclosure import DisclosedText, visible
-from rowlock_web.sites.driver import site_driver
-from rowlock_web.sites.markup import text_of, value_of
+from rowlock_web.markup import text_of, value_of
 from rowlock_web.sites.mymoment import articles, lists
-from rowlock_web.sites.values import (
-    Article,
-    ArticleFilter,
-    ArticleRef,
-    CommentReceipt,
-    Credentials,
-    chosen,
-)
 
 _LOGIN = "/accounts/login/"
 _LOGIN_FORM = 'form input[name="password"]'
@@ -32,14 +25,15 @@ _LOGGED_IN = 'form[action="/accounts/logout/"]'
 _OWN_NAME = ".navbar-text"
 _TOKEN = 'input[name="csrfmiddlewaretoken"]'
 _PUBLISHED = "20"
+_LANGUAGE = "de-CH, de;q=0.9"
 _log = logging.getLogger("rowlock.sites")
 
 
-@site_driver("mymoment")
 class MyMoment:
-    can_comment = True
+    """Offers logins, articles and comments."""
 
     def __init__(self, fetcher: Fetcher) -> None:
+        fetcher.accept_language(_LANGUAGE)
         self._fetcher = fetcher
 
     def login(self, credentials: Credentials) -> None:

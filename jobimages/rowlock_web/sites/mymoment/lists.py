@@ -5,16 +5,18 @@ import re
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from rowlock_jobs.task import InputError
+from rowlock_web.capabilities.articles import ArticleFilter, ArticleRef
 from rowlock_web.errors import layout_changed
-from rowlock_web.sites.markup import text_of, value_of, words
+from rowlock_web.markup import text_of, value_of, words
 from rowlock_web.sites.mymoment.german_dates import german_date
-from rowlock_web.sites.values import ArticleFilter, ArticleRef
 
 PATH = "/articles/"
 WIDEST_TAB = "alle"
 _ARTICLE = re.compile(r"/article/(\d+)/")
 _TEACHER_COLUMNS = 7
 _STATUSES = ("publiziert", "entwurf", "lehrpersonenkontrolle")
+_PUBLISHED = ("", "publiziert")
+"""Some lists show no state: they hold what is published."""
 
 
 def article_list(html: str, wanted: ArticleFilter, *, tab: str) -> list[ArticleRef]:
@@ -82,13 +84,15 @@ def _card(card: LexborNode) -> ArticleRef:
         raise layout_changed(PATH, f".article-title of article {article_id}")
     header = card.css_first(".card-header")
     classes = (header.attributes.get("class") or "").split() if header else []
+    status = next((status for status in _STATUSES if status in classes), "")
     return ArticleRef(
         id=article_id,
         url=f"/article/{article_id}/",
         title=title,
         author=text_of(card, ".article-author"),
         published_at=german_date(text_of(card, ".article-date")),
-        status=next((status for status in _STATUSES if status in classes), ""),
+        status=status,
+        published=status in _PUBLISHED,
         classroom=text_of(card, ".article-classroom"),
     )
 
@@ -97,14 +101,15 @@ def _row(row: LexborNode) -> ArticleRef:
     cells = row.css("td")
     if len(cells) < _TEACHER_COLUMNS:
         raise layout_changed(PATH, f"{_TEACHER_COLUMNS} columns in the teacher's table (it has {len(cells)})")
-    article_id = _id_in(row)
+    article_id, status = _id_in(row), words(cells[5]).casefold()
     return ArticleRef(
         id=article_id,
         url=f"/article/{article_id}/",
         title=words(cells[0]),
         author=words(cells[1]),
         classroom=words(cells[2]),
-        status=words(cells[5]).casefold(),
+        status=status,
+        published=status in _PUBLISHED,
         published_at=german_date(words(cells[6])),
     )
 

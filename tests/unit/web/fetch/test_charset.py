@@ -46,3 +46,8 @@ def test_a_header_that_names_no_usable_charset_leaves_the_word_to_the_page() -> 
 
 def test_damage_becomes_a_replacement_character_and_no_error() -> None:
     assert Page("https://h/x", 200, b"a\xffb").text == "a\ufffdb"
+
+
+def test_an_unknown_charset_is_read_as_utf_8() -> None:
+    content_type = "text/html; charset=klingon"
+    assert Page("https://m.example/", 200, "schön".encode(), content_type).text == "schön"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rowlock_jobs.task import InputError, SiteError
+from rowlock_web.capabilities.articles import ArticleFilter, ArticleRef, chosen
 from rowlock_web.sites.mymoment.lists import article_list
-from rowlock_web.sites.values import ArticleFilter, ArticleRef, chosen
 
 PAGES = Path(__file__).parent / "pages"
 PUPIL = (PAGES / "list_pupil.html").read_text()

@@ -7,6 +7,7 @@ from rowlock_jobs.work.monitoring.gate import ProcessStopped
 from rowlock_jobs.work.monitoring.sessions import site_session
 from rowlock_jobs.work.monitoring.store import ask, execute, login_of, process_of
 from rowlock_jobs.work.monitoring.tasks.arguments import put_back, row_of
+from rowlock_web.capabilities.offered import offered
 
 
 @task("prepare_article_content")
@@ -25,7 +26,7 @@ def prepare_article_content(run: Run) -> dict[str, Any]:
     login_id = row.login_id
     try:
         with site_session(run, process, login_of(run, login_id)) as session:
-            article = session.do(lambda driver: driver.article(row.article_id))
+            article = session.do(lambda site: offered(site.articles, "articles").article(row.article_id))
         if not article.text.strip():
             raise InputError("NoText", "the article has no text that could be commented on")
     except ProcessStopped as stopped:

@@ -8,9 +8,9 @@ from rowlock_jobs.work.monitoring.records import Login, Process
 from rowlock_jobs.work.monitoring.sessions import site_session
 from rowlock_jobs.work.monitoring.store import ask, execute, logins_of, process_of
 from rowlock_jobs.work.monitoring.tasks.arguments import optional_uuid
-from rowlock_web.sites.values import ArticleFilter, ArticleRef
+from rowlock_web.capabilities.articles import ArticleFilter, ArticleRef
+from rowlock_web.capabilities.offered import offered
 
-_PUBLISHED = ("", "publiziert")  # a draft, or one that waits for its teacher, is nobody's to comment on
 _DEFAULT_INTERVAL, _DEFAULT_LONGEST = 60.0, 600.0
 
 
@@ -100,12 +100,12 @@ def _look(run: Run, process: Process) -> tuple[list[tuple[Login, list[ArticleRef
             continue
         try:
             with site_session(run, process, login) as session:
-                refs = session.do(lambda driver: driver.discover(wanted))
+                refs = session.do(lambda site: offered(site.articles, "articles").discover(wanted))
         except TaskError as error:
             run.check()
             errors.append(error)
         else:
-            seen.append((login, [ref for ref in refs if ref.status in _PUBLISHED]))
+            seen.append((login, [ref for ref in refs if ref.published]))
     return seen, errors
 
 

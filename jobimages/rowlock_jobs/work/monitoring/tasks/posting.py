@@ -15,8 +15,9 @@ from rowlock_jobs.work.monitoring.tasks.arguments import (
     uuid_argument,
     whole_process,
 )
+from rowlock_web.capabilities.comments import Comments, DisclosedText
+from rowlock_web.capabilities.offered import Site, offered
 from rowlock_web.errors import PostUnknown
-from rowlock_web.sites.disclosure import DisclosedText
 
 LOOK_AFTER_SECONDS = 2.0
 
@@ -59,6 +60,12 @@ def post_comments_for_process(run: Run) -> dict[str, Any]:
     return {"comment_id": comment_id, "found_on_the_page": found}
 
 
+def _comments(site: Site) -> Comments:
+    return offered(
+        site.comments, "comments", "set generateOnly, or use the driver of a site that takes comments"
+    )
+
+
 def _refusal(process: Process, row: CommentRow, by_hand: bool) -> str | None:
     if row.approval != "approved":
         return "NotApproved"
@@ -72,12 +79,12 @@ def _refusal(process: Process, row: CommentRow, by_hand: bool) -> str | None:
 def _posted(
     run: Run, process: Process, row: CommentRow, text: DisclosedText, session: SiteSession
 ) -> tuple[str | None, bool]:
-    """(the comment's id at the site, whether it was there already). Raises as the driver does, with the
+    """(the comment's id at the site, whether it was there already). Raises as the site does, with the
     effect ended unless nobody knows.
     """
 
     def look() -> str | None:
-        return session.do(lambda driver: driver.find_comment(row.article_id, text.text))
+        return session.do(lambda site: _comments(site).find_comment(row.article_id, text.text))
 
     if row.posting_started:
         there = look()  # an earlier attempt may have posted it
@@ -88,7 +95,7 @@ def _posted(
         raise put_back("this attempt is over")
     try:
         receipt = session.do(
-            lambda driver: driver.comment(row.article_id, text, hidden=process.hide_comments)
+            lambda site: _comments(site).comment(row.article_id, text, hidden=process.hide_comments)
         )
     except SoftTimeLimit:
         # it may have struck in the middle of the POST: the effect stays begun, and the run ends as unknown

@@ -1,10 +1,11 @@
-"""The comment contract: what is posted begins with the disclosure, for every reader to see, and holds nothing
-but plain markup.
+"""A site that takes comments, and their contract: what is posted begins with the disclosure, for every
+reader to see, and holds nothing but plain markup.
 """
 
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import Protocol
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -19,8 +20,8 @@ _ANY_TAG = re.compile(r"<[a-z/!?][^\s>]*", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class DisclosedText:
-    """A comment (HTML) that may be posted, and its prefix (plain text): the only thing that a driver's
-    `comment` takes, so that no driver can forget the rule.
+    """A comment (HTML) that may be posted, and its prefix (plain text): the only thing that
+    `Comments.comment` takes, so that no site can forget the rule.
 
     Raises InputError: PrefixMissing (the prefix is empty), NotDisclosed (the text does not begin with it, or
     is nothing else), CommentMarkup (HTML beyond plain paragraphs, emphasis and lists).
@@ -51,6 +52,30 @@ class DisclosedText:
             raise InputError(
                 "NotDisclosed", "the comment is nothing but the AI disclosure prefix; generate it anew"
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentReceipt:
+    """The site has taken the comment. `comment_id` is None where the article page did not show it
+    afterwards.
+    """
+
+    article_id: str
+    comment_id: str | None
+
+
+class Comments(Protocol):
+    """Both methods may raise SiteError, SessionExpired and InputError."""
+
+    def comment(self, article_id: str, text: DisclosedText, *, hidden: bool) -> CommentReceipt:
+        """Posts by exactly one POST. Raises PostUnknown where its answer was lost, RefusedBySite where the
+        site said no.
+        """
+
+    def find_comment(self, article_id: str, text: str, author: str = "") -> str | None:
+        """The id of this author's (by default the login's own) comment with this text, by looking at the
+        article; None = it is surely not there.
+        """
 
 
 def visible(html: str) -> str:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rowlock_jobs.task import InputError
 from rowlock_llm.comment import CommentRefused, CommentRules, compose
-from rowlock_web.sites.disclosure import DisclosedText, visible
+from rowlock_web.capabilities.comments import DisclosedText, visible
 
 PREFIX = "[Dieser Kommentar stammt von einem KI-ChatBot.]"
 

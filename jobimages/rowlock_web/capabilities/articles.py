@@ -1,8 +1,8 @@
-"""What a site is asked for and what it answers, as values."""
+"""A site that has articles: which are wanted, and what is found."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 from rowlock_jobs.task import InputError
 
@@ -12,20 +12,12 @@ MAX_LIMIT = 200
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """One login's name and password; neither is ever shown."""
-
-    username: str = field(repr=False)
-    password: str = field(repr=False)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleFilter:
     """Which articles are wanted. Raises InputError BadFilter."""
 
     tab: str | None = None
-    """A tab of the site, for example `alle` or the id of a class; None = the driver's widest."""
+    """A tab of the site; None = the site's widest."""
     category: int | None = None
     task: int | None = None
     search: str | None = None
@@ -44,9 +36,7 @@ class ArticleFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleRef:
-    """One line of a list of articles. `status` is the site's own word (myMoment: publiziert, entwurf,
-    lehrpersonenkontrolle).
-    """
+    """One line of a list of articles. `status` is the site's own word, where it has one."""
 
     id: str
     url: str
@@ -54,6 +44,8 @@ class ArticleRef:
     author: str = ""
     published_at: datetime | None = None
     status: str = ""
+    published: bool = True
+    """False: a draft, or one that waits for somebody's consent; nobody's to comment on."""
     classroom: str = ""
 
 
@@ -75,14 +67,16 @@ class Article:
     published_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommentReceipt:
-    """The site has taken the comment. `comment_id` is None where the article page did not show it
-    afterwards.
-    """
+class Articles(Protocol):
+    """Every method may raise SiteError, SessionExpired and InputError."""
 
-    article_id: str
-    comment_id: str | None
+    def discover(self, wanted: ArticleFilter) -> list[ArticleRef]:
+        """Articles that this login sees. A tab or category that does not exist is InputError, never another
+        tab's articles.
+        """
+
+    def article(self, ref_id: str) -> Article:
+        """Raises InputError NotFound where it was deleted or is not shared with this login."""
 
 
 def chosen(refs: list[ArticleRef], wanted: ArticleFilter) -> list[ArticleRef]:
