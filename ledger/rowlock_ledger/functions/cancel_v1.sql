@@ -4,22 +4,22 @@ create or replace function rowlock.cancel_v1(p_ids uuid[], p_reason text default
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
   set plan_cache_mode = force_generic_plan as $$
-declare r rowlock.active; v_n int; v_careful bool := false;
+declare v_run rowlock.active; v_n int; v_careful bool := false;
 begin
   loop
     begin
       v_n := 0;
-      for r in select * from rowlock.active where id = any(p_ids) order by id for update loop
+      for v_run in select * from rowlock.active where id = any(p_ids) order by id for update loop
         if v_careful then
           begin
-            v_n := v_n + rowlock.end_on_request(r, p_reason)::int;
+            v_n := v_n + rowlock.end_on_request(v_run, p_reason)::int;
           exception when others then
             if not rowlock.is_indigestible(sqlstate) then raise; end if;
-            v_n := v_n + rowlock.set_aside(r.id, 'RunRefused',
+            v_n := v_n + rowlock.set_aside(v_run.id, 'RunRefused',
               format('It cannot be canceled: %s.', rtrim(sqlerrm, '.')))::int;
           end;
         else
-          v_n := v_n + rowlock.end_on_request(r, p_reason)::int;
+          v_n := v_n + rowlock.end_on_request(v_run, p_reason)::int;
         end if;
       end loop;
       return v_n;

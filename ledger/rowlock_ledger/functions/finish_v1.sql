@@ -7,7 +7,7 @@ language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
   set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
-declare r rowlock.active; i int;
+declare v_run rowlock.active; i int;
 begin
   return query
   with w as (select * from unnest(p_ids, p_attempts, p_outcomes, p_results) as w(id, attempt, outcome, result)
@@ -38,11 +38,12 @@ begin
         raise exception 'outcome "%" is not one of succeeded, failed, canceled, unknown', p_outcomes[i]
           using errcode = 'RW002';
       end if;
-      select * into r from rowlock.active a where a.id = p_ids[i] and a.attempt = p_attempts[i] and a.token = p_token
+      select * into v_run from rowlock.active a where a.id = p_ids[i] and a.attempt = p_attempts[i]
+        and a.token = p_token
         and a.state = 'running' for update;
       if found then
         id := p_ids[i];
-        state := rowlock.settle(r, p_outcomes[i], p_failures[i]);
+        state := rowlock.settle(v_run, p_outcomes[i], p_failures[i]);
         return next;
       end if;
     end if;

@@ -2,8 +2,8 @@
 create or replace function rowlock.note_clock() returns void
 language plpgsql
   set jit = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
-declare t timestamptz := clock_timestamp();
+declare v_now timestamptz := clock_timestamp();
 begin
-  update rowlock.clock set latest = t where latest < t - interval '2 s';
+  update rowlock.clock set latest = v_now where latest < v_now - interval '2 s';
 end $$;
 revoke all on function rowlock.note_clock from public;

@@ -9,27 +9,28 @@ create or replace function rowlock.postpone_v1(
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
   set plan_cache_mode = force_generic_plan as $$
-declare r rowlock.active; v_due timestamptz; v_delay float8;
+declare v_run rowlock.active; v_due timestamptz; v_delay float8;
 begin
-  select * into r from rowlock.active a where a.id = p_id and a.attempt = p_attempt and a.state = 'launching'
+  select * into v_run from rowlock.active a where a.id = p_id and a.attempt = p_attempt and a.state = 'launching'
     for update;
   if not found then return; end if;
-  if r.cancel is not null then
-    perform rowlock.end_run(r, 'canceled', null, jsonb_build_object('reason', r.cancel));
+  if v_run.cancel is not null then
+    perform rowlock.end_run(v_run, 'canceled', null, jsonb_build_object('reason', v_run.cancel));
     return next 'canceled'::text;
     return;
   end if;
-  r.interruptions := least(r.interruptions + 1, 30000);
-  v_delay := rowlock.interruption_delay((select retry from rowlock.queue where id = r.queue_id), r.interruptions);
+  v_run.interruptions := least(v_run.interruptions + 1, 30000);
+  v_delay := rowlock.interruption_delay((select retry from rowlock.queue where id = v_run.queue_id),
+    v_run.interruptions);
   if p_first is not null then v_delay := greatest(v_delay,
-    least(p_longest, p_first * 2.0 ^ least(r.interruptions - 1, 20))); end if;
+    least(p_longest, p_first * 2.0 ^ least(v_run.interruptions - 1, 20))); end if;
   v_due := clock_timestamp() + make_interval(secs => v_delay);
-  update rowlock.active a set state = 'pending', attempt = r.attempt + 1, due = v_due, claimed_at = null,
-      interruptions = r.interruptions,
-      failure = coalesce(p_failure, '{}') || jsonb_build_object('attempt', r.attempt, 'started', false,
+  update rowlock.active a set state = 'pending', attempt = v_run.attempt + 1, due = v_due, claimed_at = null,
+      interruptions = v_run.interruptions,
+      failure = coalesce(p_failure, '{}') || jsonb_build_object('attempt', v_run.attempt, 'started', false,
         'at', to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
-    where a.id = r.id;
-  perform rowlock.tell(r, v_due, 1, true);
+    where a.id = v_run.id;
+  perform rowlock.tell(v_run, v_due, 1, true);
   return next 'pending'::text;
 end $$;
 revoke all on function rowlock.postpone_v1 from public;

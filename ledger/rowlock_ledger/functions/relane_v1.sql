@@ -5,11 +5,11 @@ create or replace function rowlock.relane_v1() returns int
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
   set plan_cache_mode = force_generic_plan as $$
-declare v_n int; t timestamptz := clock_timestamp();
+declare v_n int; v_now timestamptz := clock_timestamp();
 begin
   if not rowlock.claimer_lock() then return 0; end if;
   perform rowlock.mend_clock();
-  update rowlock.lane l set blocked_by = null, at = t where l.blocked_by is not null
+  update rowlock.lane l set blocked_by = null, at = v_now where l.blocked_by is not null
     and not exists (select from rowlock.bucket b where b.id = l.blocked_by);
   perform rowlock.wake_lanes_carefully(array(select id from rowlock.bucket where has_waiters
     and running < coalesce(max_running, running + 1)));
@@ -22,16 +22,16 @@ begin
     select f.lane, f.due, l.id, l.floor, l.at, l.blocked_by from first f left join rowlock.lane l on l.id = f.lane),
   wrong as (
     select x.id, x.due, true as told from lines x where x.floor > x.due
-      or (x.id is not null and x.blocked_by is null and (x.at is null or x.at > greatest(x.due, t)))),
+      or (x.id is not null and x.blocked_by is null and (x.at is null or x.at > greatest(x.due, v_now)))),
   -- Floors that lie far below the first run are raised, so that they say how long a line waits (depth_v1). An event
   -- that comes later lowers them again.
   low as (
     select x.id, x.due, false from lines x
-     where (x.blocked_by is not null or x.at <= t) and x.floor < greatest(least(x.due, t),
+     where (x.blocked_by is not null or x.at <= v_now) and x.floor < greatest(least(x.due, v_now),
        '2000-01-01 00:00+00') - interval '5 s' limit 500),
   mended as (
     update rowlock.lane l set floor = w.due, at = case when l.blocked_by is not null then l.at
-      else least(l.at, greatest(w.due, t)) end
+      else least(l.at, greatest(w.due, v_now)) end
       from (select * from wrong union all select * from low) w where l.id = w.id returning w.told),
   -- A run whose event was lost before its line was there.
   untold as (

@@ -3,9 +3,9 @@ create or replace function rowlock.take_back(p_runners bigint[], p_max int, p_sl
 language plpgsql set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
   set plan_cache_mode = force_generic_plan as $$
-declare r rowlock.active; v_n int := 0; v_failure jsonb;
+declare v_run rowlock.active; v_n int := 0; v_failure jsonb;
 begin
-  for r in
+  for v_run in
     select a.* from rowlock.active a where a.claimed_at is not null and a.state = 'running'
        and case when p_slow then not exists (select from rowlock.runner x where x.id = a.runner and not x.dead)
                 else a.runner = any(p_runners) end
@@ -17,9 +17,9 @@ begin
       perform rowlock.lock_ends();
       delete from rowlock.lost where heard_at < clock_timestamp() - interval '1 h';
     end if;
-    v_failure := rowlock.loss_of(r);
-    if p_careful then perform rowlock.settle_carefully(r, 'failed', v_failure);
-    else perform rowlock.settle(r, 'failed', v_failure);
+    v_failure := rowlock.loss_of(v_run);
+    if p_careful then perform rowlock.settle_carefully(v_run, 'failed', v_failure);
+    else perform rowlock.settle(v_run, 'failed', v_failure);
     end if;
     v_n := v_n + 1;
   end loop;

@@ -9,7 +9,7 @@ language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
   set plan_cache_mode = force_generic_plan as $$
 declare
-  v_queue int := (select id from rowlock.queue where name = p_queue); v_n int := 0; v_runs uuid[]; l rowlock.lost;
+  v_queue int := (select id from rowlock.queue where name = p_queue); v_n int := 0; v_runs uuid[]; v_lost rowlock.lost;
   v_now timestamptz := clock_timestamp();
 begin
   if v_queue is null then return 0; end if;
@@ -24,10 +24,10 @@ begin
   if not found then return 0; end if;
   v_runs := array(select x.id from rowlock.lost x where x.queue_id = v_queue and x.host = p_host and x.container is null
                     and x.heard_at > v_now - interval '15 min' order by x.heard_at, x.id);
-  for l in select * from rowlock.lost x where x.queue_id = v_queue and x.host = p_host and x.container is null
+  for v_lost in select * from rowlock.lost x where x.queue_id = v_queue and x.host = p_host and x.container is null
              and x.id = any(v_runs) for update loop
-    v_n := v_n + rowlock.explain_loss(l.id, l.attempt, rowlock.with_others(p_failure, v_runs))::int;
-    update rowlock.lost x set container = p_container where x.id = l.id and x.attempt = l.attempt;
+    v_n := v_n + rowlock.explain_loss(v_lost.id, v_lost.attempt, rowlock.with_others(p_failure, v_runs))::int;
+    update rowlock.lost x set container = p_container where x.id = v_lost.id and x.attempt = v_lost.attempt;
   end loop;
   return v_n;
 end $$;

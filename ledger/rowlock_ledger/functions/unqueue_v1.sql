@@ -3,23 +3,24 @@ create or replace function rowlock.unqueue_v1(p_ids uuid[], p_attempts int[]) re
 language plpgsql security definer set search_path = rowlock, pg_catalog, pg_temp
   set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
   set plan_cache_mode = force_generic_plan as $$
-declare r rowlock.active; v_n int; v_now timestamptz := clock_timestamp(); v_careful bool := false;
+declare v_run rowlock.active; v_n int; v_now timestamptz := clock_timestamp(); v_careful bool := false;
 begin
   loop
     begin
       v_n := 0;
-      for r in select a.* from rowlock.active a join unnest(p_ids, p_attempts) w(id, attempt)
+      for v_run in select a.* from rowlock.active a join unnest(p_ids, p_attempts) w(id, attempt)
                   on a.id = w.id and a.attempt = w.attempt
                 where a.state in ('queued', 'launching') order by a.id for no key update of a loop
         if v_careful then
           begin
-            perform rowlock.unclaim(r, v_now);
+            perform rowlock.unclaim(v_run, v_now);
           exception when others then
             if not rowlock.is_indigestible(sqlstate) then raise; end if;
-            perform rowlock.set_aside(r.id, 'RunRefused', format('It cannot be given back: %s.', rtrim(sqlerrm, '.')));
+            perform rowlock.set_aside(v_run.id, 'RunRefused',
+              format('It cannot be given back: %s.', rtrim(sqlerrm, '.')));
           end;
         else
-          perform rowlock.unclaim(r, v_now);
+          perform rowlock.unclaim(v_run, v_now);
         end if;
         v_n := v_n + 1;
       end loop;
