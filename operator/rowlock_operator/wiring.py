@@ -139,7 +139,11 @@ async def operate(settings: Settings) -> None:
 
 
 def live_or_outage(
-    watches: tuple[bool, str], answering_seconds: float, tls_refused_seconds: float = 0.0
+    watches: tuple[bool, str],
+    answering_seconds: float,
+    tls_refused_seconds: float = 0.0,
+    *,
+    reopened_within_seconds: float = REOPENED_WITHIN_SECONDS,
 ) -> tuple[bool, str]:
     """Liveness: a restart mends a watch that is dead while the API server answers. Where nothing answers it
     would mend nothing, and end the dispatch of rows, which needs no API server. Where a certificate is
@@ -154,7 +158,7 @@ def live_or_outage(
                 " one that is mounted here"
             ),
         )
-    if watches[0] or answering_seconds >= REOPENED_WITHIN_SECONDS:
+    if watches[0] or answering_seconds >= reopened_within_seconds:
         return watches
     return True, f"{watches[1]}, and so is the API server: a restart would not help"
 

@@ -35,7 +35,9 @@ class Pulse:
         namespaces: Iterable[str | None],
         clock: Callable[[], float] = time.monotonic,
         on_open: Callable[[Kind, str | None], None] = lambda _kind, _namespace: None,
+        silent_after_seconds: float = SILENT_AFTER_SECONDS,
     ) -> None:
+        self._silent_after_seconds = silent_after_seconds
         self._clock, self._on_open = clock, on_open
         places = list(namespaces)
         self._places = {kind.path(namespace): (kind, namespace) for kind in kinds for namespace in places}
@@ -85,7 +87,8 @@ class Pulse:
 
     def _silent(self) -> list[tuple[str, float]]:
         now = self._clock()
-        return [(path, now - at) for path, at in self._heard_at.items() if now - at > SILENT_AFTER_SECONDS]
+        ages = ((path, now - at) for path, at in self._heard_at.items())
+        return [(path, age) for path, age in ages if age > self._silent_after_seconds]
 
     async def middleware(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """For the session that the reader uses."""

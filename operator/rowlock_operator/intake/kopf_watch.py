@@ -45,11 +45,12 @@ class KopfWatch:
         deliver: Callable[[Seen], object],
         wait_for_kinds: Callable[[], Awaitable[None]],
         pulse: Pulse,
+        settings: Callable[[random.Random | None], kopf.OperatorSettings] = watch_only_settings,
         rng: random.Random | None = None,
     ) -> None:
         self._credentials, self._kinds, self._namespaces = credentials, tuple(kinds), tuple(namespaces)
         self._deliver, self._wait_for_kinds, self._pulse = deliver, wait_for_kinds, pulse
-        self._rng = rng or random.Random()
+        self._settings, self._rng = settings, rng or random.Random()
         self._attempt: _Attempt | None = None
 
     def begin_anew(self) -> None:
@@ -106,7 +107,7 @@ class KopfWatch:
         everywhere = None in self._namespaces
         roots = await kopf.spawn_tasks(
             registry=registry,
-            settings=watch_only_settings(self._rng),
+            settings=self._settings(self._rng),
             memories=NoMemories(),
             standalone=True,
             clusterwide=everywhere,

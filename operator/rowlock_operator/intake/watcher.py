@@ -4,13 +4,25 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+
+from kopf import OperatorSettings
 
 from rowlock_operator.api.manifest import Kind, ObjectKey
 from rowlock_operator.cluster.client import KubeClient
-from rowlock_operator.cluster.pulse import Pulse
+from rowlock_operator.cluster.pulse import SILENT_AFTER_SECONDS, Pulse
+from rowlock_operator.intake.kopf_settings import watch_only_settings
 from rowlock_operator.intake.kopf_watch import KopfWatch
 from rowlock_operator.intake.primaries import Primaries
 from rowlock_operator.intake.resync import INTERVAL_SECONDS, Resync
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    """How the watches are kept, and when one counts as dead."""
+
+    kopf: Callable[[random.Random | None], OperatorSettings] = watch_only_settings
+    silent_after_seconds: float = SILENT_AFTER_SECONDS
 
 
 class PrimaryWatcher:
@@ -28,9 +40,16 @@ class PrimaryWatcher:
         on_repair: Callable[[str], None] = lambda _plural: None,
         resync_seconds: float = INTERVAL_SECONDS,
         rng: random.Random | None = None,
+        settings: WatchSettings | None = None,
     ) -> None:
+        settings = settings or WatchSettings()
         self.primaries = Primaries(on_news=add)
-        self.pulse = Pulse(kinds, namespaces, on_open=self._watch_opened)
+        self.pulse = Pulse(
+            kinds,
+            namespaces,
+            on_open=self._watch_opened,
+            silent_after_seconds=settings.silent_after_seconds,
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._resync = Resync(
             client,
@@ -50,6 +69,7 @@ class PrimaryWatcher:
             deliver=self.primaries.observe,
             wait_for_kinds=self._resync.wait_for_kinds,
             pulse=self.pulse,
+            settings=settings.kopf,
             rng=rng,
         )
 

@@ -3,17 +3,18 @@ shortened in proportion.
 """
 
 import asyncio
-from typing import Any
+import random
 
+import kopf
 import pytest
 
-from rowlock_operator import wiring
 from rowlock_operator.api.kinds import WORK_QUEUES
-from rowlock_operator.cluster import pulse as pulse_module
 from rowlock_operator.cluster.credentials import Credentials
 from rowlock_operator.cluster.lease import Elector
 from rowlock_operator.cluster.lease_store import KubeLease, lease_client
-from rowlock_operator.intake import kopf_settings
+from rowlock_operator.intake.kopf_settings import watch_only_settings
+from rowlock_operator.intake.watcher import WatchSettings
+from rowlock_operator.wiring import live_or_outage
 from tests.integration.cluster_room.conftest import until
 from tests.integration.cluster_room.test_intake import key, kopf_watches, watching, work_queue
 from tests.services.api_proxy import api_proxy
@@ -21,31 +22,26 @@ from tests.services.api_proxy import api_proxy
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
-@pytest.fixture
-def _short_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Streams reopened after 3 s of silence instead of 70, dead after 8 s instead of 180, an outage over
-    after 4 s instead of 90.
-    """
-
-    def short(rng: Any = None) -> Any:
-        settings = kopf_settings.watch_only_settings(rng)
-        settings.watching.inactivity_timeout = 3
-        settings.watching.connect_timeout = 2
-        return settings
-
-    monkeypatch.setattr("rowlock_operator.intake.kopf_watch.watch_only_settings", short)
-    monkeypatch.setattr(pulse_module, "SILENT_AFTER_SECONDS", 8.0)
-    monkeypatch.setattr(wiring, "REOPENED_WITHIN_SECONDS", 4.0)
+def short(rng: random.Random | None = None) -> kopf.OperatorSettings:
+    settings = watch_only_settings(rng)
+    settings.watching.inactivity_timeout = 3
+    settings.watching.connect_timeout = 2
+    return settings
 
 
-@pytest.mark.usefixtures("_short_bounds")
+# Streams reopened after 3 s of silence instead of 70, dead after 8 s instead of 180, an outage over after 4 s
+# instead of 90.
+SHORT = WatchSettings(kopf=short, silent_after_seconds=8.0)
+REOPENED_WITHIN_SECONDS = 4.0
+
+
 def test_a_watch_that_was_cut_silently_is_opened_again_and_brings_what_it_missed(
     credentials: Credentials, namespace: str
 ) -> None:
     async def scenario() -> None:
         async with (
             api_proxy(credentials) as proxy,
-            watching(proxy.credentials, namespace) as (client, watcher, _added),
+            watching(proxy.credentials, namespace, settings=SHORT) as (client, watcher, _added),
         ):
             await kopf_watches(client, watcher, namespace)
             proxy.cut_streams_silently()
@@ -62,14 +58,13 @@ def test_a_watch_that_was_cut_silently_is_opened_again_and_brings_what_it_missed
     asyncio.run(scenario())
 
 
-@pytest.mark.usefixtures("_short_bounds")
 def test_liveness_fails_while_watches_are_dead_beside_an_api_server_that_answers(
     credentials: Credentials, namespace: str
 ) -> None:
     async def scenario() -> None:
         async with (
             api_proxy(credentials) as proxy,
-            watching(proxy.credentials, namespace) as (client, watcher, _added),
+            watching(proxy.credentials, namespace, settings=SHORT) as (client, watcher, _added),
             lease_client(proxy.credentials) as lease_kube,
         ):
             lease = KubeLease(lease_kube, namespace, "rowlock-operator")
@@ -77,7 +72,11 @@ def test_liveness_fails_while_watches_are_dead_beside_an_api_server_that_answers
             await kopf_watches(client, watcher, namespace)
 
             def live() -> bool:
-                return wiring.live_or_outage(watcher.live(), lease.answering_seconds())[0]
+                return live_or_outage(
+                    watcher.live(),
+                    lease.answering_seconds(),
+                    reopened_within_seconds=REOPENED_WITHIN_SECONDS,
+                )[0]
 
             assert live()
             proxy.swallows_watches = True

@@ -2,20 +2,21 @@
 
 import asyncio
 import contextlib
+import random
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import kopf
 import pytest
 
 from rowlock_operator.api.kinds import ROW_SOURCES, WORK_QUEUES
 from rowlock_operator.api.manifest import Manifest, ObjectKey
-from rowlock_operator.cluster import pulse as pulse_module
 from rowlock_operator.cluster.client import KubeClient
 from rowlock_operator.cluster.credentials import Credentials
 from rowlock_operator.intake import kopf_settings
 from rowlock_operator.intake.resync import Resync
-from rowlock_operator.intake.watcher import PrimaryWatcher
+from rowlock_operator.intake.watcher import PrimaryWatcher, WatchSettings
 from tests.integration.cluster_room.conftest import until
 from tests.services.api_proxy import api_proxy
 from tests.services.kube import CRDS, KubeControlPlane, install_definitions
@@ -194,23 +195,22 @@ def test_intake_recovers_when_the_api_server_was_killed_and_finds_what_was_delet
 
 @pytest.mark.slow
 def test_liveness_fails_within_the_bound_when_the_watches_are_silently_dead(
-    plane: KubeControlPlane, credentials: Credentials, namespace: str, monkeypatch: pytest.MonkeyPatch
+    plane: KubeControlPlane, credentials: Credentials, namespace: str
 ) -> None:
     """The product's bounds, shortened in proportion: streams reopened after 3 s of silence instead of 70,
     dead after 8 s instead of 180.
     """
 
-    def short(rng: Any = None) -> Any:
+    def short(rng: random.Random | None = None) -> kopf.OperatorSettings:
         settings = kopf_settings.watch_only_settings(rng)
         settings.watching.inactivity_timeout = 3
         settings.networking.request_timeout = 3
         return settings
 
-    monkeypatch.setattr("rowlock_operator.intake.kopf_watch.watch_only_settings", short)
-    monkeypatch.setattr(pulse_module, "SILENT_AFTER_SECONDS", 8.0)
+    bounds = WatchSettings(kopf=short, silent_after_seconds=8.0)
 
     async def scenario() -> None:
-        async with watching(credentials, namespace) as (client, watcher, _added):
+        async with watching(credentials, namespace, settings=bounds) as (client, watcher, _added):
             await kopf_watches(client, watcher, namespace)
             # Idle for longer than the bound: reopened streams are signs of life enough.
             began = time.monotonic()
