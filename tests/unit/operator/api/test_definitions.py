@@ -15,7 +15,7 @@ from rowlock_operator.api.work_queue import WorkQueue
 from rowlock_operator.errors import InvalidSpec
 from tests.services.manifests import row_source, work_queue
 
-CRDS = Path(__file__).parents[3] / "crds"
+CRDS = Path(__file__).parents[4] / "crds"
 
 
 def fields(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
