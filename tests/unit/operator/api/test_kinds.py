@@ -13,18 +13,18 @@ WITHOUT_LIBRARIES = (
 )
 
 
-def test_every_kind_has_a_model_of_its_name_and_a_definition():
+def test_every_kind_has_a_model_of_its_name_and_a_definition() -> None:
     assert list(MODELS) == list(KINDS)
     assert [model.__name__ for model in MODELS.values()] == [kind.kind for kind in KINDS]
     assert [crd["metadata"]["name"] for crd in build_crds()] == [kind.definition for kind in KINDS]
 
 
-def test_names_of_kinds_are_told_apart():
+def test_names_of_kinds_are_told_apart() -> None:
     names = [name for kind in KINDS for name in (kind.kind, kind.plural, kind.kind.lower(), kind.short)]
     assert len(names) == len(set(names))
 
 
-def test_a_kind_that_may_be_scaled_shows_where_its_number_stands():
+def test_a_kind_that_may_be_scaled_shows_where_its_number_stands() -> None:
     for kind in KINDS:
         assert kind.scale is None or kind.scale.keys() == {
             "specReplicasPath",
@@ -33,12 +33,12 @@ def test_a_kind_that_may_be_scaled_shows_where_its_number_stands():
         }
 
 
-def test_the_registry_is_read_without_any_library():
+def test_the_registry_is_read_without_any_library() -> None:
     told = subprocess.run(
         [sys.executable, "-c", WITHOUT_LIBRARIES], capture_output=True, text=True, check=True
     )
     assert told.stdout.strip() == "[]"
 
 
-def test_every_kind_has_a_controller():
+def test_every_kind_has_a_controller() -> None:
     assert list(CONTROLLERS) == list(KINDS)
