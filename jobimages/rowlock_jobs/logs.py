@@ -1,22 +1,23 @@
-"""Log lines: an event name and key-values, JSON in a pod, one readable line on a terminal. Never arguments,
-results or URLs.
+"""The events of a worker, and where log lines go, in the form of rowlock_logs. Never arguments, results or
+URLs. docs/logs.md lists the events: people search and alert for them.
 
 Our own events do not go through the logging module once they are configured: whatever a task's code
 configures there (dictConfig disables every logger it does not name), a worker says what it does. It is also a
 tenth of a fast worker's time.
 """
 
-import json
 import logging
 import os
 import sys
 import time
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from rowlock_logs.lines import extra_of_ours, formatter, json_line, text_line
+
 TASKS_IMPORTING = "tasks_importing"
+TASKS_IMPORTED = "tasks_imported"
 WORKER_STARTED = "worker_started"
 WORKER_STOPPED = "worker_stopped"
 WORKER_STOPPING = "worker_stopping"
@@ -44,13 +45,12 @@ REDIS_BACK = "redis_back"
 REDIS_FULL = "redis_full"
 REDIS_ROOM = "redis_has_room"
 RQ_COMMAND_REFUSED = "rq_command_refused"
+RQ_RECORDS_NOT_WRITTEN = "rq_records_not_written"
 RQ_RECORD_DAMAGED = "rq_record_damaged"
 LOGIN_REFUSED = "login_refused"
 SETTINGS_REFUSED = "settings_refused"
 COMMAND_FAILED = "command_failed"
 
-_LEVELS = {level: logging.getLevelName(level).lower() for level in (10, 20, 30, 40, 50)}
-_encode = json.JSONEncoder(default=str).encode
 _event_logger = logging.getLogger("rowlock.worker")
 _out: TextIO | None = (
     None  # where events go; None: nobody configured us (a stock RQ worker), they are ordinary records
@@ -64,7 +64,11 @@ def emit(event: str, level: int = logging.INFO, **fields: Any) -> None:
     if _out is None:
         _event_logger.log(level, event, extra={"rowlock": fields})
     elif level >= _level:
-        line = (_json_event if _json else _text_event)(event, level, fields) + "\n"
+        line = (
+            json_line(time.time(), level, _event_logger.name, event, os.getpid(), fields)
+            if _json
+            else text_line(time.time(), level, _event_logger.name, event, fields)
+        ) + "\n"
         if _gathered is None:
             _write(line)
         else:
@@ -82,21 +86,6 @@ def together() -> Iterator[None]:
         lines, _gathered = _gathered, None
         if lines:
             _write("".join(lines))
-
-
-def _json_event(event: str, level: int, fields: dict[str, Any]) -> str:
-    head = {
-        "time": _utc(time.time()),
-        "level": _LEVELS[level],
-        "logger": _event_logger.name,
-        "event": event,
-        "pid": os.getpid(),
-    }
-    return _encode({**head, **fields})
-
-
-def _text_event(event: str, level: int, fields: dict[str, Any]) -> str:
-    return _readable(time.time(), _LEVELS[level], event, fields)
 
 
 def _write(text: str) -> None:
@@ -132,46 +121,10 @@ class _RunAdapter(logging.LoggerAdapter[logging.Logger]):
         return super().isEnabledFor(level)
 
 
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "time": _utc(record.created),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "event" if record.name == _event_logger.name else "message": record.getMessage(),
-            "pid": record.process,
-            **getattr(record, "rowlock", {}),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return _encode(line)
-
-
-def _utc(unix_seconds: float) -> str:
-    return datetime.fromtimestamp(unix_seconds, UTC).isoformat(timespec="milliseconds")
-
-
-class TextFormatter(logging.Formatter):
-    """For a person at a terminal."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = _readable(
-            record.created, record.levelname.lower(), record.getMessage(), getattr(record, "rowlock", {})
-        )
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
-
-
-def _readable(unix_seconds: float, level: str, message: str, fields: dict[str, Any]) -> str:
-    at = datetime.fromtimestamp(unix_seconds, UTC).strftime("%H:%M:%S.%f")[:-3]
-    return f"{at} {level:7} {message} {' '.join(f'{key}={value}' for key, value in fields.items())}".rstrip()
-
-
 def configure_logging(log_format: str, level: int = logging.INFO) -> None:
     """Sends every logger of this process to its standard error in the given format (`json` or `text`)."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    handler.setFormatter(formatter(log_format, extra_of_ours))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

@@ -207,4 +207,4 @@ def _load_tasks(settings: Settings, load: Callable[[Sequence[str]], None]) -> No
             f"task {', '.join(missing)} of ROWLOCK_TASKS is registered by no module of ROWLOCK_IMPORTS "
             f"({', '.join(settings.imports) or 'none'}); registered: {', '.join(known_tasks()) or 'none'}"
         )
-    logging.getLogger("rowlock.worker").debug("tasks imported in %.2f s", time.monotonic() - began)
+    logs.emit(logs.TASKS_IMPORTED, logging.DEBUG, seconds=round(time.monotonic() - began, 2))

@@ -50,7 +50,7 @@ def migrate(address: Address) -> list[str]:
                 applied = install(cursor, DOMAINS, before=before)
             for notice in connection.notices:
                 if "already exists" not in notice:
-                    _log.warning("migration_notice %s", notice.strip())
+                    _log.warning("migration_notice", extra={"rowlock": {"notice": notice.strip()}})
             return applied
         finally:
             connection.close()

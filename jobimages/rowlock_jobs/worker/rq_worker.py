@@ -193,6 +193,6 @@ def quietly(action: Callable[[], None]) -> bool:
     try:
         action()
     except RedisError as error:
-        logging.getLogger("rowlock.worker").debug("rq records not written: %s", error)
+        logs.emit(logs.RQ_RECORDS_NOT_WRITTEN, logging.DEBUG, error=str(error))
         return False
     return True

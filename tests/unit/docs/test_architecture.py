@@ -11,6 +11,7 @@ from tests.unit.docs.pages import ROOT, page
 ARCHITECTURE = page("ARCHITECTURE.md").text
 PACKAGES = (
     "ledger/rowlock_ledger",
+    "ledger/rowlock_logs",
     "operator/rowlock_operator",
     "operator/rowlock_cli",
     "jobimages/rowlock_jobs",

@@ -153,8 +153,8 @@ def test_log_lines_are_one_json_object_with_the_run(capsys: pytest.CaptureFixtur
         root.setLevel(level)
         logs._out = out
     assert (first["event"], first["run"], first["attempt"], first["level"]) == ("run_started", "r", 1, "info")
-    assert (second["message"], second["run"], second["task"], second["pages"]) == ("two\nlines", "r", "t", 3)
-    assert set(first) - set(second) == {"event"}
+    assert (second["event"], second["run"], second["task"], second["pages"]) == ("two\nlines", "r", "t", 3)
+    assert set(second) - set(first) == {"task", "queue", "pages"}, "one schema for both"
 
 
 def test_the_soft_limit_rings_once_and_an_outer_alarm_goes_on() -> None:
