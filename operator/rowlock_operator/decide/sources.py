@@ -4,14 +4,16 @@ checked.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from rowlock_operator.api import reasons
 from rowlock_operator.api.row_source import RowSource, StatusColumn
 from rowlock_operator.api.work_queue import DatabaseRef, WorkQueue
 from rowlock_operator.decide.identifiers import parse_order, parse_table
-from rowlock_operator.decide.pending import PendingExpression, check_pending
-from rowlock_operator.decide.status_values import check_status_values
 from rowlock_operator.errors import GiveUp
+
+if TYPE_CHECKING:
+    from rowlock_operator.decide.pending import PendingExpression
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,7 +22,7 @@ class CheckedSource:
 
     schema: str
     table: str
-    pending: PendingExpression
+    pending: "PendingExpression"
     order_by: tuple[tuple[str, bool], ...]
     database: DatabaseRef
 
@@ -47,10 +49,14 @@ def check_source(
 
 
 @lru_cache(maxsize=512)
-def _checked_condition(pending: str, status: StatusColumn | None) -> PendingExpression:
+def _checked_condition(pending: str, status: StatusColumn | None) -> "PendingExpression":
     """The same question at every look at a source, and of most sources, and each answer parses the condition
     some seven times (7 ms).
     """
+    # Imported with the first source: a replica that waits for the Lease never needs the parser (8 MB).
+    from rowlock_operator.decide.pending import check_pending
+    from rowlock_operator.decide.status_values import check_status_values
+
     expression = check_pending(pending)
     if status is not None:
         check_status_values(pending, status)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rowlock_operator.api import reasons
-from rowlock_operator.decide.status_values import waiting_value
 from rowlock_operator.observed.queues import Trouble, trouble
 from rowlock_operator.rows.source_table import SourcePlan
 
@@ -35,6 +34,8 @@ class Marks:
         return self.trouble(plan).message
 
     def _statement(self, plan: SourcePlan) -> str:
+        from rowlock_operator.decide.status_values import waiting_value  # a parser of 8 MB
+
         column, waiting = (
             _name(plan.status_column or ""),
             waiting_value(plan.pending, plan.status_column or ""),
