@@ -19,3 +19,5 @@ compile build --only-build-deps --build-deps-for wheel
 for file in requirements/*.txt; do
   sed -i '/^# The following packages are considered/d' "$file"
 done
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+.venv/bin/python -m tools.packages --notice

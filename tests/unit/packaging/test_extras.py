@@ -131,3 +131,14 @@ def test_no_program_brings_what_only_the_command_line_on_a_laptop_needs() -> Non
         "kubernetes" not in brought(PROJECT["dependencies"] + EXTRAS[extra])
         for extra in IMPORTED.keys() - {"cli"}
     )
+
+
+def test_a_replica_that_waits_for_the_lease_holds_no_parser_of_sql() -> None:
+    program = (
+        "import sys; sys.modules['kubernetes'] = None; import rowlock_operator.wiring;"
+        " print([each for each in ('sqlglot', 'cryptography.fernet') if each in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "[]\n"
