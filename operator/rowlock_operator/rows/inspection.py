@@ -235,11 +235,11 @@ def _no_error(cursor: extensions.cursor, what: str, found: _Relation, column: _C
     cursor.execute(_SQL["checks"], {"oid": found.oid, "number": column.number})
     check = status_check(column.name, column.type, [check for (check,) in cursor.fetchall()])
     for value in (None, "") if not column.not_null else ("",):
-        cursor.execute(_SQL["remember"])
+        cursor.execute(_SQL["savepoint"])
         try:
             cursor.execute(check, {"value": value})
         except (psycopg2.DataError, psycopg2.IntegrityError):
-            cursor.execute(_SQL["go_back"])
+            cursor.execute(_SQL["rollback_to_savepoint"])
         else:
             if (cursor.fetchone() or (None, False))[1] is not False:
                 return value
@@ -284,7 +284,7 @@ def _plan_of_look(
     way.
     """
     may_lock = any(column.may_update for column in found.columns.values())
-    cursor.execute(_SQL["remember"])
+    cursor.execute(_SQL["savepoint"])
     try:
         return _explain(cursor, plan, lock=may_lock), may_lock
     except psycopg2.NotSupportedError as error:
@@ -292,7 +292,7 @@ def _plan_of_look(
             raise
         if plan.status_column:
             raise reasons.VIEW_NOT_LOCKABLE.error(table=what, why=_first_line(error)) from error
-        cursor.execute(_SQL["go_back"])
+        cursor.execute(_SQL["rollback_to_savepoint"])
         return _explain(cursor, plan, lock=False), False
     except (psycopg2.ProgrammingError, psycopg2.DataError) as error:
         if error.pgcode == "42703":

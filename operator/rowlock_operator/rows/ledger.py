@@ -267,7 +267,7 @@ class Ledger:
 
     def settled(self, left: list[int]) -> None:
         """No source but these has such a trouble (any more)."""
-        self._rows("settled", left=left)
+        self._rows("trouble_is_over", left=left)
 
     def source_names(self) -> list[str]:
         """Sources whose RowSource should exist."""

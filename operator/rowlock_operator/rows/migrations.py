@@ -30,7 +30,7 @@ def migrate(pool: Pool, *, patience_seconds: float = 5.0, schema: Schema = LEDGE
     while True:
         try:
             with pool.transaction("migrating the ledger") as cursor:
-                cursor.execute(_SQL["blink"])
+                cursor.execute(_SQL["wait_briefly"])
                 return install(cursor, schema)
         except RowlockError as error:
             if not isinstance(

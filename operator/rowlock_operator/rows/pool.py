@@ -19,10 +19,10 @@ from rowlock_operator.rows.connecting import connect, read_address
 
 _SQL = load_statements("rowlock_operator.rows", "sql/ledger_calls.sql", "sql/source.sql")
 _VACUUM = _SQL["vacuum"]
-_BOUND = _SQL["bound"]
+_TRANSACTION_SETTINGS = _SQL["transaction_settings"]
 _NO_TRANSACTION_TIMEOUT = _SQL["no_transaction_timeout"]
 _KNOWS_TRANSACTION_TIMEOUT = 170_000  # server version
-_PATIENCE = _SQL["patience"]
+_USER_TABLE_SETTINGS = _SQL["user_table_settings"]
 
 # TCP gives up on a dead peer within about 10 s; a statement that hangs must not hold a duty for ever.
 _OPTIONS: dict[str, Any] = {
@@ -203,7 +203,9 @@ class Pool:
         """
         patience = _current.get()
         with self.transaction(what, on_table=True) as cursor:
-            cursor.execute(_PATIENCE, {"lock_ms": patience.lock_ms, "statement_ms": patience.statement_ms})
+            cursor.execute(
+                _USER_TABLE_SETTINGS, {"lock_ms": patience.lock_ms, "statement_ms": patience.statement_ms}
+            )
             yield cursor
 
     def new_connection(self) -> psycopg2.extensions.connection:
@@ -267,7 +269,7 @@ def _begin(connection: psycopg2.extensions.connection) -> None:
     """A transaction in which the settings that ours rely on are what they should be."""
     more = f";\n{_NO_TRANSACTION_TIMEOUT}" if connection.server_version >= _KNOWS_TRANSACTION_TIMEOUT else ""
     with connection.cursor() as cursor:
-        cursor.execute(_BOUND + more)
+        cursor.execute(_TRANSACTION_SETTINGS + more)
 
 
 def _begun(connection: psycopg2.extensions.connection) -> bool:

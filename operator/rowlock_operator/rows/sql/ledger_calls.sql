@@ -40,7 +40,7 @@ update rowlock.source set marks = %(marks)s where id = %(id)s and marks is disti
 -- name: marks_mended
 update rowlock.source set marks = null where marks is not null and id = any(%(audited)s) and id <> all(%(marked)s)
 
--- name: settled
+-- name: trouble_is_over
 -- The trouble of a source that has nothing left is over.
 update rowlock.source set trouble = null where trouble is not null and id <> all(%(left)s)
 
@@ -192,7 +192,7 @@ select rowlock.partitions_v1()
 -- name: days_ahead
 select rowlock.history_days_ahead()
 
--- name: blink
+-- name: wait_briefly
 -- Whatever waits for a lock on a table holds up all who come after it.
 set local lock_timeout = '200ms'
 
@@ -243,7 +243,7 @@ select source_id, bool_or(next_try is null or next_try <= clock_timestamp()) as 
        count(*) filter (where why is not null) as held, min('row ' || left(source_key, 100) || ': ' || why) as why
   from rowlock.outbox group by source_id
 
--- name: bound
+-- name: transaction_settings
 -- First in every transaction. Whoever is frozen or cut off between two statements would keep its locks, the claimer's
 -- among them, for as long as TCP believes in it (two hours); and whoever waits for somebody's lock gives up, says so
 -- and comes again, so that no thread and no connection hangs for as long as it is held. `local`, because PgBouncer

@@ -265,17 +265,17 @@ select rowlock.outbox_settle_v1(%(ids)s::bigint[], %(runs)s::uuid[], %(whys)s::t
 -- name: outbox_hold
 select rowlock.outbox_hold_v1(%(ids)s::bigint[], %(why)s, %(first)s, %(longest)s, %(quiet)s)
 
--- name: patience
+-- name: user_table_settings
 -- Neither somebody else's lock on one table nor a statement that reads all of it must hold up the others. What we write
 -- hints at nothing, and an estimate that is wrong starts no compiler. All of it `local`, because PgBouncer lends the
 -- session to others.
 set local lock_timeout = %(lock_ms)s; set local statement_timeout = %(statement_ms)s; set local rowlock.hint = off;
 set local jit = off
 
--- name: remember
+-- name: savepoint
 savepoint rowlock
 
--- name: go_back
+-- name: rollback_to_savepoint
 rollback to savepoint rowlock
 
 -- name: relation
