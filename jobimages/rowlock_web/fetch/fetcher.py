@@ -30,7 +30,7 @@ _MAX_HOLD_SECONDS = 3600.0
 class Gate(Protocol):
     """The pace that all pods share, and the right to go on at all."""
 
-    def pass_(self) -> None:
+    def acquire(self) -> None:
         """Called before each request; waits for its turn, and raises where the process was stopped."""
 
     def hold(self, seconds: float) -> None:
@@ -137,7 +137,7 @@ class Fetcher:
         request = self._client.build_request(
             method, url, data=fields, headers={"Referer": referer} if referer else None
         )
-        self._gate.pass_()
+        self._gate.acquire()
         try:
             response = self._client.send(request, stream=True)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:

@@ -23,10 +23,10 @@ from rowlock_jobs.fence.ledger import Ledger
 from rowlock_jobs.fence.session import TaskSession
 from rowlock_jobs.task import find_task
 from rowlock_jobs.work.monitoring import store
-from rowlock_jobs.work.monitoring.gate import SiteGate
 from rowlock_jobs.worker import perform
 from rowlock_llm.client import LlmClient
 from rowlock_web.fetch.fetcher import Fetcher
+from rowlock_web.pace.gate import SiteGate
 from rowlock_web.sites.mymoment.driver import MyMoment
 
 _now = {"task": ""}
@@ -103,6 +103,6 @@ if "ROWLOCK_TEST_LATE" in os.environ:
         time.sleep(60),
     )[0]  # type: ignore[method-assign]
 if "ROWLOCK_TEST_NO_GATE" in os.environ:
-    SiteGate.pass_ = lambda self: None  # type: ignore[method-assign]
+    SiteGate.acquire = lambda self: None  # type: ignore[method-assign]
 if "ROWLOCK_TEST_BLIND" in os.environ:
     MyMoment.find_comment = lambda self, *_: None  # type: ignore[method-assign]

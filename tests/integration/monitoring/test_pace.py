@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rowlock_jobs.work.monitoring.gate import SiteGate
+from rowlock_jobs.work.monitoring.access import ProcessPace
+from rowlock_web.pace.gate import SiteGate
 from tests.integration.monitoring.counting import check_posted, statuses
 from tests.integration.monitoring.processes import prepare, process, sql, started
 from tests.integration.monitoring.stage import MonitoringStage
@@ -84,13 +85,9 @@ def test_after_a_wait_that_the_site_asked_for_requests_come_one_by_one_again(dat
     identity, left, rate = started(url, wanted), [], 4
 
     def go() -> None:
-        SiteGate(
-            run,
-            process_id=identity,
-            site="site.example",
-            login_id=wanted["logins"][0]["id"],
-            requests_per_second=rate,
-        ).pass_()
+        login_id = wanted["logins"][0]["id"]
+        pace = ProcessPace(run, process_id=identity, site="site.example", login_id=login_id)
+        SiteGate(pace, site="site.example", requests_per_second=rate, check=run.check).acquire()
         left.append(time.monotonic())
 
     threads = [threading.Thread(target=go) for _ in range(7)]

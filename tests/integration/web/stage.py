@@ -27,7 +27,7 @@ class CountingGate:
         self.held: list[float] = []
         self.closes_after: int | None = None
 
-    def pass_(self) -> None:
+    def acquire(self) -> None:
         if self.closes_after is not None and self.passed >= self.closes_after:
             raise Stopped
         self.passed += 1

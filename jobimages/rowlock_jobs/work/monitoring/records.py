@@ -1,4 +1,4 @@
-"""What the tasks know of a process, a login and a comment, as values."""
+"""What the tasks know of a process, a comment and a model, as values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -50,19 +50,6 @@ class Process:
     def prefix(self) -> str:
         """The disclosure; a process without one can comment nothing."""
         return str(self.settings.get("comment_prefix") or "")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
-    """An account; its words are encrypted."""
-
-    id: str
-    name: str
-    username_encrypted: str = field(repr=False)
-    password_encrypted: str = field(repr=False)
-    state: str
-    wait_seconds: float
-    """Seconds until another login may be tried; 0 = now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

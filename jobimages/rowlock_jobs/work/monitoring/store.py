@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from rowlock_jobs.task import InputError, Run
-from rowlock_jobs.work.monitoring.records import CommentRow, Login, Model, Process
+from rowlock_jobs.work.monitoring.records import CommentRow, Model, Process
 from rowlock_ledger.statements import load_statements
+from rowlock_web.logins.store import Login
 
 T = TypeVar("T", Process, Login, CommentRow, Model)
 

@@ -3,11 +3,11 @@
 from typing import Any
 
 from rowlock_jobs.task import InputError, Run, task
-from rowlock_jobs.work.monitoring.gate import ProcessStopped
-from rowlock_jobs.work.monitoring.sessions import site_session
+from rowlock_jobs.work.monitoring.access import site_session
 from rowlock_jobs.work.monitoring.store import ask, execute, login_of, process_of
 from rowlock_jobs.work.monitoring.tasks.arguments import put_back, row_of
 from rowlock_web.capabilities.offered import offered
+from rowlock_web.pace.gate import Stopped
 
 
 @task("prepare_article_content")
@@ -29,7 +29,7 @@ def prepare_article_content(run: Run) -> dict[str, Any]:
             article = session.do(lambda site: offered(site.articles, "articles").article(row.article_id))
         if not article.text.strip():
             raise InputError("NoText", "the article has no text that could be commented on")
-    except ProcessStopped as stopped:
+    except Stopped as stopped:
         raise put_back(stopped.reason) from None
     except InputError as gone:
         ask(

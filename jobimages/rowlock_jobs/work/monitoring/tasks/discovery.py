@@ -3,13 +3,14 @@
 from typing import Any
 
 from rowlock_jobs.task import Run, SiteError, TaskError, task
-from rowlock_jobs.work.monitoring.gate import ProcessStopped
-from rowlock_jobs.work.monitoring.records import Login, Process
-from rowlock_jobs.work.monitoring.sessions import site_session
+from rowlock_jobs.work.monitoring.access import site_session
+from rowlock_jobs.work.monitoring.records import Process
 from rowlock_jobs.work.monitoring.store import ask, execute, logins_of, process_of
 from rowlock_jobs.work.monitoring.tasks.arguments import optional_uuid
 from rowlock_web.capabilities.articles import ArticleFilter, ArticleRef
 from rowlock_web.capabilities.offered import offered
+from rowlock_web.logins.store import Login
+from rowlock_web.pace.gate import Stopped
 
 _DEFAULT_INTERVAL, _DEFAULT_LONGEST = 60.0, 600.0
 
@@ -30,7 +31,7 @@ def periodic_monitoring_check(run: Run) -> dict[str, Any]:
     ask(run, "discovery_begins", process_id=process.id, seconds=base)
     try:
         seen, errors = _look(run, process)
-    except ProcessStopped as stopped:
+    except Stopped as stopped:
         return {"skipped": stopped.reason}
     if errors and not seen:
         with run.connection() as connection, connection.cursor() as cur:

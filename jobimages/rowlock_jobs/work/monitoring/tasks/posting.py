@@ -4,9 +4,8 @@ import time
 from typing import Any
 
 from rowlock_jobs.task import InputError, Run, SoftTimeLimit, TaskError, task
-from rowlock_jobs.work.monitoring.gate import ProcessStopped
+from rowlock_jobs.work.monitoring.access import site_session
 from rowlock_jobs.work.monitoring.records import CommentRow, Process
-from rowlock_jobs.work.monitoring.sessions import SiteSession, site_session
 from rowlock_jobs.work.monitoring.store import ask, execute, login_of, process_of
 from rowlock_jobs.work.monitoring.tasks.arguments import (
     optional_uuid,
@@ -18,6 +17,8 @@ from rowlock_jobs.work.monitoring.tasks.arguments import (
 from rowlock_web.capabilities.comments import Comments, DisclosedText
 from rowlock_web.capabilities.offered import Site, offered
 from rowlock_web.errors import PostUnknown
+from rowlock_web.logins.session import SiteSession
+from rowlock_web.pace.gate import Stopped
 
 LOOK_AFTER_SECONDS = 2.0
 
@@ -52,7 +53,7 @@ def post_comments_for_process(run: Run) -> dict[str, Any]:
     try:
         with site_session(run, process, login_of(run, row.login_id), by_hand=by_hand) as session:
             comment_id, found = _posted(run, process, row, text, session)
-    except ProcessStopped as stopped:
+    except Stopped as stopped:
         raise put_back(stopped.reason) from None
     with run.transaction() as cur:
         execute(cur, "posted", comment_id=row.id, comment_id_at_site=comment_id)
@@ -105,7 +106,7 @@ def _posted(
         if found is None:
             raise unknown from None  # the effect stays begun: the run ends as unknown and is never repeated
         return found, True
-    except (TaskError, ProcessStopped):
+    except (TaskError, Stopped):
         run.end_effect()  # surely not posted: retries are allowed again
         raise
     return receipt.comment_id, False
@@ -119,7 +120,7 @@ def _found_later(run: Run, look: Any) -> str | None:
         time.sleep(LOOK_AFTER_SECONDS)
         try:
             found: str | None = look()
-        except (TaskError, ProcessStopped):
+        except (TaskError, Stopped):
             return None
         if found is not None:
             return found

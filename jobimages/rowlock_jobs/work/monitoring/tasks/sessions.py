@@ -6,11 +6,11 @@ import os
 from typing import Any
 
 from rowlock_jobs.task import NeedsReauth, Run, SiteError, TaskError, task
-from rowlock_jobs.work.monitoring.gate import ProcessStopped
-from rowlock_jobs.work.monitoring.sessions import site_session
+from rowlock_jobs.work.monitoring.access import site_session
 from rowlock_jobs.work.monitoring.settings import settings_from
 from rowlock_jobs.work.monitoring.store import ask, execute, login_of, logins_of, process_of
 from rowlock_jobs.work.monitoring.tasks.arguments import uuid_argument
+from rowlock_web.pace.gate import Stopped
 from rowlock_web.vault.vault import CredentialsUnreadable, open_vault
 
 
@@ -31,7 +31,7 @@ def initialize_process_sessions(run: Run) -> dict[str, Any]:
         try:
             with site_session(run, process, login) as session:
                 fresh = session.ensure()
-        except ProcessStopped as stopped:
+        except Stopped as stopped:
             return {"skipped": stopped.reason}
         except NeedsReauth:
             refused += 1
@@ -85,7 +85,7 @@ def health_check_sessions(run: Run) -> dict[str, Any]:
         try:
             with site_session(run, process_of(run, process_id), login_of(run, login_id)) as session:
                 good = session.valid()
-        except (TaskError, ProcessStopped):
+        except (TaskError, Stopped):
             run.check()
             unanswered += 1
             continue
