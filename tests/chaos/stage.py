@@ -21,7 +21,7 @@ from tests.chaos.proxy import Network
 from tests.chaos.tasklog import TaskLog
 from tests.chaos.workload import NAMESPACE
 from tests.services.kube import KubeControlPlane
-from tests.services.postgres import PostgresServer, apply_ledger, connect
+from tests.services.postgres import PostgresServer, apply_ledger, ask
 from tests.services.process import free_port, wait_until
 from tests.services.redis import RedisServer
 from tests.services.worker import ROOT, worker_environment
@@ -239,9 +239,7 @@ class Stage:
         """Directly, not through the network under fire. Raises psycopg2.OperationalError while PostgreSQL is
         down.
         """
-        with connect(self.url) as cursor:
-            cursor.execute(statement, parameters or None)
-            return list(cursor.fetchall()) if cursor.description else []
+        return ask(self.url, statement, *parameters)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ tools.cluster programs` fills.
 """
 
 import contextlib
+import http.client
 import json
 import os
 import secrets
@@ -13,7 +14,6 @@ import shutil
 import signal
 import ssl
 import subprocess
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from tests.services.process import Server, data_folder, find_program, free_port, port_open
+from tests.services.process import Server, data_folder, find_program, free_port, has_input, port_open
 from tools.cluster.programs import ensure_programs
 
 CRDS = Path(__file__).parents[2] / "crds"
@@ -47,6 +47,7 @@ class KubeControlPlane:
         self.port, self._etcd_port, self._manager_port = free_port(), free_port(), free_port()
         self._token = secrets.token_hex(16)
         self._servers: dict[str, Server] = {}
+        self._kept: list[http.client.HTTPSConnection] = []
 
     @property
     def url(self) -> str:
@@ -77,6 +78,8 @@ class KubeControlPlane:
         return self
 
     def stop(self) -> None:
+        while self._kept:
+            self._kept.pop().close()
         for name in ("manager", "api", "etcd"):
             server = self._servers.pop(name, None)
             if server:
@@ -219,21 +222,36 @@ class KubeControlPlane:
     def request(
         self, method: str, path: str, body: Any = None, *, content_type: str = "application/json"
     ) -> tuple[int, Any]:
-        """One call as administrator: the HTTP status and the answer (JSON, else text)."""
+        """One call as administrator: the HTTP status and the answer (JSON, else text). Raises OSError where
+        there is none.
+        """
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": content_type}
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data=data, headers=headers, method=method)
-        trust = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
+        connection = self._connection()
         try:
-            with urllib.request.urlopen(request, timeout=10, context=trust) as answer:
-                status, raw = answer.status, answer.read()
-        except urllib.error.HTTPError as refused:
-            with refused:
-                status, raw = refused.code, refused.read()
+            connection.request(method, path, data, headers)
+            answer = connection.getresponse()
+            status, raw = answer.status, answer.read()
+        except BaseException:
+            connection.close()
+            raise
+        self._kept.append(connection)
         try:
             return status, json.loads(raw)
         except ValueError:
             return status, raw.decode(errors="replace")
+
+    def _connection(self) -> http.client.HTTPSConnection:
+        """A kept one, as tests wait by looking often, or a new one where there is none that the server has
+        not ended.
+        """
+        while self._kept:
+            kept = self._kept.pop()
+            if kept.sock is not None and not has_input(kept.sock):
+                return kept
+            kept.close()
+        trust = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=trust)
 
     def kubectl(self, *arguments: str, given: Any = None) -> subprocess.CompletedProcess[str]:
         """kubectl as administrator; `given` (a manifest or text) goes to its standard input. Never raises for

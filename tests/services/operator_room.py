@@ -21,7 +21,7 @@ import psycopg2
 from rowlock_operator.api.kinds import API_VERSION, KINDS
 from tests.services.kube import KubeControlPlane
 from tests.services.manifests import Manifest
-from tests.services.postgres import connect
+from tests.services.postgres import ask
 from tests.services.process import free_port, wait_until
 from tests.services.worker import ROOT, Journal, RunningWorker, worker_environment
 
@@ -311,9 +311,7 @@ class OperatorRoom:
     # --------------------------------------------------------------------------------------------------
 
     def sql(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        with connect(self.url) as cursor:
-            cursor.execute(statement, parameters or None)
-            return list(cursor.fetchall()) if cursor.description else []
+        return ask(self.url, statement, *parameters)
 
     def runs(self) -> list[tuple[Any, ...]]:
         """(id, state, attempt, result, failure) of every run; [] while the ledger is not there yet."""

@@ -13,7 +13,7 @@ import psycopg2
 
 from rowlock_operator.rows.migrations import migrate
 from rowlock_operator.rows.pool import Pool
-from tests.services.process import Server, as_user, data_folder, find_program, free_port
+from tests.services.process import Server, as_user, data_folder, find_program, free_port, has_input
 
 FOLDERS = (os.environ.get("ROWLOCK_POSTGRES", "/usr/lib/postgresql/*/bin"),)
 """Where `initdb` and `postgres` are; the variable names those of another version."""
@@ -124,6 +124,7 @@ class PostgresServer:
 
     def drop_database(self, url: str) -> None:
         """Also while somebody is connected to it."""
+        _let_go(url)
         with connect(self.url()) as cur:
             cur.execute(f"drop database if exists {url.rsplit('/', 1)[1]} with (force)")
 
@@ -147,3 +148,45 @@ def connect(url: str) -> Iterator[Any]:
             yield cur
     finally:
         connection.close()
+
+
+_kept: dict[str, list[Any]] = {}
+
+
+def ask(url: str, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    """The rows of one statement in a transaction of its own; [] where it has none. Raises psycopg2.Error.
+
+    The connection is kept for the next one: tests wait by looking often, and a new one costs eighteen times
+    what a look costs. So the statement must leave nothing behind in its session.
+    """
+    connection = _connection(url)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            rows = list(cursor.fetchall()) if cursor.description else []
+    except BaseException:
+        connection.close()
+        raise
+    _kept.setdefault(url, []).append(connection)
+    return rows
+
+
+def _connection(url: str) -> Any:
+    """One that nobody uses and the server has not ended (it would have said so), or a new one."""
+    kept = _kept.get(url, [])
+    while kept:
+        connection = kept.pop()
+        if not has_input(connection):
+            return connection
+        connection.close()
+    made = psycopg2.connect(url, connect_timeout=5)
+    made.autocommit = True
+    return made
+
+
+def _let_go(url: str) -> None:
+    """Ends what is kept of a database, whoever logged in."""
+    database = url.rsplit("/", 1)[1]
+    for known in [known for known in _kept if known.rsplit("/", 1)[1] == database]:
+        for connection in _kept.pop(known):
+            connection.close()

@@ -1,6 +1,7 @@
 """Starting a server process as an unprivileged user and waiting for it with a deadline."""
 
 import os
+import select
 import shutil
 import signal
 import socket
@@ -9,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 _MEMORY, _MEMORY_BYTES = Path("/dev/shm"), 6 << 30
 
@@ -54,6 +56,15 @@ def port_open(port: int) -> bool:
     with socket.socket() as s:
         s.settimeout(0.5)
         return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+def has_input(connection: Any) -> bool:
+    """Whether something waits to be read from what has a `fileno`: of a connection without a question in
+    flight, its end.
+    """
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def as_user(user: str, command: list[str]) -> list[str]:

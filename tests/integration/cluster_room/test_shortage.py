@@ -34,7 +34,7 @@ from rowlock_operator.telemetry.metrics import Metrics
 from rowlock_operator.transport.redis_queues import RedisQueues
 from tests.integration.cluster_room.conftest import until
 from tests.services.manifests import exit_queue, sdk_queue
-from tests.services.postgres import connect
+from tests.services.postgres import ask
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow(60)]
 
@@ -152,9 +152,7 @@ class Stage:
     kube_jobs: list[int] = field(default_factory=list)  # at the end of each step
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        with connect(self.url) as cur:
-            cur.execute(statement, values or None)
-            return list(cur.fetchall()) if cur.description else []
+        return ask(self.url, statement, *values)
 
     def enqueue(self, n: int, priority: int = 0) -> list[str]:
         enqueue = (

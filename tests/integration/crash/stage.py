@@ -13,7 +13,7 @@ import redis
 
 from rowlock_operator.transport.redis_queues import rq_queue_name
 from tests.services.crashing_dispatcher import Crashing
-from tests.services.postgres import PostgresServer, connect
+from tests.services.postgres import PostgresServer, ask
 from tests.services.process import wait_until
 from tests.services.redis import RedisServer
 from tests.services.rows import QUEUE, create_orders, statuses
@@ -34,9 +34,7 @@ class CrashStage:
         self.sql("create table bill(run uuid not null, attempt int not null, order_id bigint not null)")
 
     def sql(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        with connect(self.url) as cursor:
-            cursor.execute(statement, parameters or None)
-            return list(cursor.fetchall()) if cursor.description else []
+        return ask(self.url, statement, *parameters)
 
     def orders(self, rows: int) -> None:
         create_orders(self.url, rows=rows)

@@ -22,7 +22,7 @@ from rq.utils import now, utcformat
 import rowlock_jobs.wiring  # noqa: F401 - likewise
 import tests.integration.jobs.tasks  # noqa: F401 - imported once here, not in every worker
 from rowlock_jobs.__main__ import main
-from tests.services.postgres import connect
+from tests.services.postgres import ask
 from tests.services.process import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -49,9 +49,7 @@ class Stage:
         self.sql("create table written(run uuid, attempt int)")
 
     def sql(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        with connect(self.database) as cursor:
-            cursor.execute(statement, parameters or None)
-            return list(cursor.fetchall()) if cursor.description else []
+        return ask(self.database, statement, *parameters)
 
     # -- the operator's part
     # -------------------------------------------------------------------------------------------

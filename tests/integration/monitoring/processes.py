@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 from rowlock_jobs.work.migrate import migrate
-from tests.services.postgres import connect
+from tests.services.postgres import ask
 
 NAMESPACE = "demo"
 QUEUES = ("monitoring", "comments", "sessions", "timeouts", "scheduler", "celery")
@@ -13,9 +13,7 @@ QUEUES = ("monitoring", "comments", "sessions", "timeouts", "scheduler", "celery
 
 def sql(url: str, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """Runs one statement in its own transaction."""
-    with connect(url) as cur:
-        cur.execute(statement, parameters or None)
-        return list(cur.fetchall()) if cur.description else []
+    return ask(url, statement, *parameters)
 
 
 def prepare(url: str) -> str:
