@@ -84,7 +84,8 @@ def carry_out(words: argparse.Namespace) -> int:
     provider = provider_of(place) or choose_provider(getattr(words, "provider", "auto"))
     if provider == "host":
         require_root()
-    with locked(place.lock_file):
+    # Images may be made side by side; what starts or ends the cluster waits for them.
+    with locked(place.lock_file, shared=words.verb in ("build", "load")):
         if words.verb == "up":
             up(place, words.provider, without_base_images=words.without_base_images)
         elif words.verb == "down":

@@ -56,11 +56,11 @@ def succeeds(argv: Sequence[str | Path]) -> bool:
 
 
 @contextmanager
-def locked(lock_file: Path) -> Iterator[None]:
-    """Hold `lock_file` alone; a second holder waits. The kernel lets go when the process ends, however it
-    ends.
+def locked(lock_file: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold `lock_file` alone, or `shared` with others who do; who may not hold it now waits. The kernel lets
+    go when the process ends, however it ends.
     """
     lock_file.parent.mkdir(parents=True, exist_ok=True)
     with lock_file.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
