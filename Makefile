@@ -59,20 +59,21 @@ format: setup ## formats the Python code
 	@$(PY) -m ruff format -q .
 	@$(PY) -m ruff check -q --fix .
 
+# Each tier collects the folders that have tests of it, and no others: tests/unit/tools/test_tiers.py compares.
 unit: setup
-	@$(PYTEST) -m "not integration and not cluster" --ignore=tests/chart
+	@$(PYTEST) -m "not integration and not cluster" -n 2 tests/unit tests/chaos tests/provider
 
 programs: setup
 	@$(PY) -m tools.cluster programs
 
 integration: setup ## real PostgreSQL, Redis, PgBouncer, kube-apiserver on loopback
-	@$(PYTEST) -m integration -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/chart
+	@$(PYTEST) -m integration -n 4 --dist loadfile --no-loadscope-reorder tests/integration tests/chaos tests/unit/tilt
 
 chart: setup ## renderings, schema and lint of the chart
 	@$(PYTEST) -m "not cluster" -n 2 --dist loadfile tests/chart
 
 cluster: setup ## the real cluster (root, or Docker): provider, demo, faults
-	@$(PYTEST) -m cluster -n 2 --dist loadfile --no-loadscope-reorder
+	@$(PYTEST) -m cluster -n 2 --dist loadfile --no-loadscope-reorder tests/cluster tests/provider tests/chart tests/integration/cli
 
 bench: setup ## measures everything, about 12 minutes on a quiet machine: tests/bench/results/summary.json, docs/measurements.md
 	@$(PY) -m tests.bench

@@ -40,6 +40,7 @@ def test_a_key_is_added_last_and_moved_first_and_no_other_is_lost(raw: list[byte
 @pytest.mark.parametrize(
     ("text", "said"),
     [("x\n", "line 1 is no key"), (new_key() + "\nshort\n", "line 2 is no key"), ("#\n", "holds no key")],
+    ids=["first line", "second line", "none"],
 )
 def test_what_is_no_key_is_named_by_its_line_and_not_shown(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said) as refused:

@@ -1,6 +1,7 @@
 """`make test` runs every tier to its end and says last what failed."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -99,3 +100,22 @@ def test_joined_tiers_run_side_by_side_and_what_each_says_stays_together(tmp_pat
     assert ended.stdout.splitlines()[:3] == ["from the first", "met, beside meets:", "from the second"]
     assert ended.stdout.splitlines()[-2:] == ["test: failed", "  met (exit code 2; what it said is above)"]
     assert (ended.returncode, (tmp_path / "last-ran").exists()) == (1, True)
+
+
+def belongs(file: Path, tier: str) -> bool:
+    marks = set(re.findall(r"pytest\.mark\.(integration|cluster)\b", file.read_text()))
+    if tier == "unit":
+        return not marks and not file.is_relative_to(ROOT / "tests/chart")
+    return tier in marks and (tier == "cluster" or not file.is_relative_to(ROOT / "tests/chart"))
+
+
+@pytest.mark.parametrize("tier", ["unit", "integration", "cluster"])
+def test_every_file_with_tests_of_a_tier_is_in_a_folder_that_the_tier_collects(tier: str) -> None:
+    """Of tests/chart, `make chart` collects all but what needs the cluster."""
+    recipe = (ROOT / "Makefile").read_text().split(f"\n{tier}: setup", 1)[1].split("\n", 2)[1]
+    collected = tuple(f"{word}/" for word in recipe.split() if word.startswith("tests/"))
+    names = [
+        str(file.relative_to(ROOT)) for file in (ROOT / "tests").rglob("test_*.py") if belongs(file, tier)
+    ]
+    assert [name for name in names if not name.startswith(collected)] == []
+    assert len([name for name in names if name.startswith(collected)]) > 10
