@@ -1,6 +1,8 @@
 """What the command says when it cannot do what it was asked."""
 
 import os
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,13 @@ from tools.cluster.errors import ClusterError
 from tools.cluster.places import ClusterPlace
 from tools.cluster.programs import GROUPS, ensure_programs
 from tools.cluster.shell import run
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """With a name that leaves room for sockets below it, also on several processes."""
+    with tempfile.TemporaryDirectory(prefix="rowlock-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(autouse=True)
