@@ -1,2 +1,0 @@
--- migrations: the versions this ledger has.
-select version from rowlock.migration order by version
