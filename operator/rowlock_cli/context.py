@@ -1,39 +1,34 @@
-"""What every command shares: which ledger it speaks to, and the options all of them have."""
+"""Which ledger a command speaks to: one within reach, or the operator's pod says it."""
 
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from rowlock_cli.connection import Cursor, Ledger, database_url
 from rowlock_cli.errors import Failed
-from rowlock_cli.in_pod import secret_url
-from rowlock_cli.monitored import ProcessName, find_process
-from rowlock_cli.remote import Write, run_in_operator
-from rowlock_cli.runs import find_queue
-
-WORDS = "rowlock_cli.words"
-DIRECT = "rowlock_cli.direct"
-NAMESPACE = "rowlock_cli.namespace"
-CONTEXT = "rowlock_cli.context"
-
-_F = TypeVar("_F", bound=Callable[..., Any])
+from rowlock_cli.kube.operator_pod import Write, run_in_operator
+from rowlock_cli.kube.service_account import secret_url
+from rowlock_cli.options import CONTEXT, DIRECT, NAMESPACE, WORDS
+from rowlock_client import Client, Cursor
+from rowlock_client.connection import address_of_environment
+from rowlock_client.monitoring import ProcessName, find_process
+from rowlock_client.names import find_queue
 
 
-def ledger_here() -> Ledger | None:
-    """The ledger of ROWLOCK_DATABASE_URL(_FILE) or of the operator's Secret; None outside the cluster. The
-    caller closes it.
+def client_here() -> Client | None:
+    """A client of the database in ROWLOCK_DATABASE_URL(_FILE) or in the operator's Secret; None outside the
+    cluster. The caller closes it. Raises ClientError for an address that cannot be used.
     """
-    url = database_url() or secret_url()
+    url = address_of_environment() or secret_url()
     if url is None and click.get_current_context().meta.get(DIRECT):
         raise Failed(
             "the operator's pod has no database address; set ROWLOCK_DATABASE_URL_FILE or"
             " ROWLOCK_DATABASE_SECRET on it"
         )
-    return Ledger(url) if url else None
+    return Client(url, application_name="rowlock-cli") if url else None
 
 
 def in_operator(*more: str, write: Write | None = None) -> int:
@@ -54,9 +49,9 @@ def in_operator(*more: str, write: Write | None = None) -> int:
 
 
 @contextmanager
-def ledger(
+def ledger_client(
     *, ask: Callable[[dict[str, Any]], Sequence[str] | None] | None = None, more: Sequence[str] = ()
-) -> Iterator[Ledger]:
+) -> Iterator[Client]:
     """The ledger within reach; else the command runs in the operator's pod, with the words `more` behind
     those typed, and ends here.
 
@@ -64,8 +59,8 @@ def ledger(
     would do (--dry-run), `ask` is given that here, and raises where the answer is no; then it goes there
     again with --yes and the words that `ask` returned.
     """
-    opened = ledger_here()
-    if opened is None:
+    client = client_here()
+    if client is None:
         if ask:
             answer = bytearray()
             code = in_operator(*more, "--dry-run", "--output", "json", write=answer.extend)
@@ -74,58 +69,32 @@ def ledger(
             sys.exit(in_operator(*more, "--yes", *(ask(json.loads(answer)) or ())))
         sys.exit(in_operator(*more))
     try:
-        yield opened
+        yield client
     finally:
-        opened.close()
+        client.close()
 
 
-def queue_named(cur: Cursor, name: str) -> str:
-    """The full name of a queue; -n decides where the name alone is not unique. Failed where there is none."""
-    return find_queue(cur, name, namespace=click.get_current_context().meta.get(NAMESPACE))
-
-
-def process_named(cur: Cursor, name: str) -> ProcessName:
-    """The MonitoringProcess of that name; -n decides where it is in more than one namespace. Failed where
-    there is none.
+def queue_named(cursor: Cursor, name: str) -> str:
+    """The full name of a queue; -n decides where the name alone is not unique. Raises ClientError where there
+    is none.
     """
-    return find_process(cur, name, namespace=click.get_current_context().meta.get(NAMESPACE))
+    return find_queue(cursor, name, namespace=namespace_option())
 
 
-def cluster_options(command: _F) -> _F:
-    """-n and --context, before the command or after it (which wins)."""
-    command = click.option(
-        "-n",
-        "--namespace",
-        expose_value=False,
-        callback=_remember(NAMESPACE),
-        help=(
-            "Namespace of the operator, where no database address is set; also decides between queues or"
-            " processes of the same name."
-        ),
-    )(command)
-    return click.option(
-        "--context",
-        expose_value=False,
-        callback=_remember(CONTEXT),
-        help="Context of the kubeconfig, where no database address is set.",
-    )(command)
+def process_named(cursor: Cursor, name: str) -> ProcessName:
+    """The MonitoringProcess of that name; -n decides where it is in more than one namespace. Raises
+    ClientError where there is none.
+    """
+    return find_process(cursor, name, namespace=namespace_option())
 
 
-def output_option(command: _F) -> _F:
-    """-o table|json, as `output`."""
-    return click.option(
-        "-o",
-        "--output",
-        type=click.Choice(["table", "json"]),
-        default="table",
-        show_default=True,
-        help="How to print.",
-    )(command)
+def namespace_option() -> str | None:
+    """The value of -n."""
+    found: str | None = click.get_current_context().meta.get(NAMESPACE)
+    return found
 
 
-def _remember(key: str) -> Callable[[click.Context, click.Parameter, Any], None]:
-    def note(context: click.Context, _parameter: click.Parameter, value: Any) -> None:
-        if value is not None:
-            context.meta[key] = value
-
-    return note
+def context_option() -> str | None:
+    """The value of --context."""
+    found: str | None = click.get_current_context().meta.get(CONTEXT)
+    return found

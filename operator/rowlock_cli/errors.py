@@ -1,13 +1,9 @@
-"""What ends the command: 1 for something not found or failed, 2 (click's own) for wrong usage."""
+"""What ends a command with exit code 1 and a sentence; 2 is click's own, for wrong usage."""
 
 import click
 
 
 class Failed(click.ClickException):
-    """A sentence that names the object, what failed, and the remedy. Exit code 1."""
+    """A sentence that names the object, what failed, and the remedy. Errors of the client become one."""
 
     exit_code = 1
-
-
-class LedgerMissing(Failed):
-    """The database answers but holds no ledger of this version."""

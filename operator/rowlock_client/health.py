@@ -1,26 +1,20 @@
-"""`rowlock health`: is there anything that somebody has to look at."""
+"""Is there anything that somebody has to look at: one look at the database, and what it means."""
 
 from dataclasses import dataclass
 from time import perf_counter
 
-import click
-
-from rowlock_cli import show
-from rowlock_cli.connection import Cursor, sql
-from rowlock_cli.errors import Failed, LedgerMissing
-from rowlock_cli.figures import (
+from rowlock_client.connection import Cursor
+from rowlock_client.queries import database_now, fetch, fetch_value, may_read_tables
+from rowlock_client.stats import (
     Versions,
+    duty_problems,
     operator_seen,
-    queue_figures,
+    queue_stats,
     queues_gone,
     runners,
-    troubles,
     versions,
 )
-from rowlock_cli.info import ledger_sentence
-from rowlock_cli.runs import may_read_tables, rows
-from rowlock_cli.session import cluster_options, ledger, output_option
-from rowlock_cli.words import Duration
+from rowlock_client.text import age
 
 SILENT_SECONDS = 15.0
 """The leader looks several times a second, leases are renewed every 3 s and a new leader takes over within 15
@@ -53,71 +47,31 @@ class Vitals:
     suspended: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     # duty of an operator, what keeps it from its work, seconds
-    troubles: tuple[tuple[str, str, float], ...] = ()
+    duty_problems: tuple[tuple[str, str, float], ...] = ()
     expected: tuple[str, ...] = ()  # of the deleted ones: no WorkQueue of that name was ever seen
     # why outcomes of a source that is gone cannot be written, and how many wait
     left_over: tuple[tuple[str, int], ...] = ()
     marks: tuple[str, ...] = ()  # rows marked as taken that no run belongs to
 
 
-@click.command("health")
-@click.option(
-    "--max-wait",
-    "max_wait_seconds",
-    type=Duration(),
-    default="1h",
-    show_default=True,
-    help="A startable run older than this is a problem.",
-)
-@click.option(
-    "--max-dead",
-    type=click.IntRange(min=0),
-    help="More dead and unknown runs than this are a problem (else they are a note).",
-)
-@output_option
-@cluster_options
-def health(max_wait_seconds: float, max_dead: int | None, output: str) -> None:
-    """Say whether all is well, and what to do if not.
-
-    Looks at the database alone; Redis and Kubernetes are not asked (see the conditions of the WorkQueues for
-    those).
-    """
-    try:
-        with ledger() as opened, opened.transaction() as cur:
-            findings = judge(take_vitals(cur), max_wait_seconds=max_wait_seconds, max_dead=max_dead)
-    except Failed as error:
-        about = "ledger" if isinstance(error, LedgerMissing) else "database"
-        findings = [Finding(level="problem", about=about, sentence=f"{error.message.rstrip('.')}.")]
-    well = all(finding.level != "problem" for finding in findings)
-    if output == "json":
-        click.echo(show.to_json({"well": well, "findings": [vars(finding) for finding in findings]}))
-    else:
-        for finding in findings:
-            click.echo(f"{finding.level + ':':<9}{finding.sentence}")
-    if not well:
-        raise click.exceptions.Exit(1)
-
-
-def take_vitals(cur: Cursor) -> Vitals:
+def take_vitals(cursor: Cursor) -> Vitals:
+    """One look at the database, within the transaction of the cursor."""
     started = perf_counter()
-    cur.execute(sql("now"))
+    database_now(cursor)
     answer_seconds = perf_counter() - started
-    readable = may_read_tables(cur)
-    figures = queue_figures(cur, readable=readable)
-    dead = sum(q.dead for q in figures)
-    known = versions(cur)
+    readable = may_read_tables(cursor)
+    stats = queue_stats(cursor, readable=readable)
+    dead = sum(q.dead for q in stats)
+    known = versions(cursor)
     if not readable:
         return Vitals(answer_seconds=answer_seconds, versions=known, dead=dead)
-    alive, lapsed_seconds = runners(cur)
-    visible, operator_seconds = operator_seen(cur)
-    cur.execute(sql("partitions"))
-    days_ahead = int(rows(cur)[0]["days_ahead"])
-    cur.execute(sql("oldest_due"))
-    oldest = next(iter(cur.fetchall()), None)
-    cur.execute(sql("source_troubles"))
-    of_sources = cur.fetchall()
-    left_over = tuple((trouble, int(outcomes)) for trouble, outcomes, _ in of_sources if trouble)
-    marks = tuple(sentence for _, _, sentence in of_sources if sentence)
+    alive, lapsed_seconds = runners(cursor)
+    visible, operator_seconds = operator_seen(cursor)
+    days_ahead = int(fetch_value(cursor, "partitions"))
+    oldest = next(((row["id"], row["queue"], row["seconds"]) for row in fetch(cursor, "oldest_due")), None)
+    of_sources = fetch(cursor, "source_problems")
+    left_over = tuple((row["trouble"], int(row["outcomes"])) for row in of_sources if row["trouble"])
+    marks = tuple(row["marks"] for row in of_sources if row["marks"])
     return Vitals(
         answer_seconds=answer_seconds,
         versions=known,
@@ -128,10 +82,10 @@ def take_vitals(cur: Cursor) -> Vitals:
         operator_visible=visible,
         operator_seconds=operator_seconds,
         days_ahead=days_ahead,
-        suspended=tuple(q.queue for q in figures if q.suspended and not q.deleted),
-        deleted=tuple(q.queue for q in figures if q.deleted),
-        troubles=tuple(troubles(cur)),
-        expected=tuple(name for name, never in queues_gone(cur).items() if never),
+        suspended=tuple(q.queue for q in stats if q.suspended and not q.deleted),
+        deleted=tuple(q.queue for q in stats if q.deleted),
+        duty_problems=tuple(duty_problems(cursor)),
+        expected=tuple(name for name, never in queues_gone(cursor).items() if never),
         left_over=left_over,
         marks=marks,
     )
@@ -157,8 +111,8 @@ def judge(vitals: Vitals, *, max_wait_seconds: float, max_dead: int | None) -> l
         )
     found.append(_operator(vitals))
     found += [
-        _finding("problem", "duty", f"{message.rstrip('.')} ({duty}, for {show.age(seconds)}).")
-        for duty, message, seconds in vitals.troubles
+        _finding("problem", "duty", f"{message.rstrip('.')} ({duty}, for {age(seconds)}).")
+        for duty, message, seconds in vitals.duty_problems
     ]
     if vitals.days_ahead is not None:
         found.append(_history(vitals.days_ahead))
@@ -212,18 +166,18 @@ def _operator(vitals: Vitals) -> Finding:
     workers = f"{alive} {'worker renews its lease' if alive == 1 else 'workers renew their leases'}"
     look = "`kubectl get pods -l app.kubernetes.io/component=operator` in its namespace says why"
     if vitals.lapsed_seconds > SILENT_SECONDS:
-        since = show.age(vitals.lapsed_seconds)
+        since = age(vitals.lapsed_seconds)
         return _finding(
             "problem", about, f"A lease that lapsed {since} ago was not swept, so no operator leads; {look}."
         )
     if vitals.operator_seconds is not None and vitals.operator_seconds <= SILENT_SECONDS:
-        since = show.age(vitals.operator_seconds)
+        since = age(vitals.operator_seconds)
         return _finding("ok", about, f"The operator spoke to this database {since} ago; {workers}.")
     if vitals.operator_visible:
         since = (
             "has a session here"
             if vitals.operator_seconds is None
-            else f"has spoken for {show.age(vitals.operator_seconds)}"
+            else f"has spoken for {age(vitals.operator_seconds)}"
         )
         return _finding(
             "problem", about, f"No operator {since}: nothing is claimed or swept ({workers}); {look}."
@@ -262,13 +216,11 @@ def _oldest(vitals: Vitals, max_wait_seconds: float) -> Finding:
     run_id, queue, seconds = vitals.oldest
     if seconds > max_wait_seconds:
         sentence = (
-            f"The run {run_id} of {queue} could have started {show.age(seconds)} ago; `rowlock why queue"
+            f"The run {run_id} of {queue} could have started {age(seconds)} ago; `rowlock why queue"
             f" {queue}` says why it did not."
         )
         return _finding("problem", "waiting", sentence)
-    return _finding(
-        "ok", "waiting", f"The oldest run that could start waits for {show.age(seconds)} ({queue})."
-    )
+    return _finding("ok", "waiting", f"The oldest run that could start waits for {age(seconds)} ({queue}).")
 
 
 def _dead(dead: int, max_dead: int | None) -> Finding:
@@ -285,3 +237,19 @@ def _dead(dead: int, max_dead: int | None) -> Finding:
 
 def _finding(level: str, about: str, sentence: str) -> Finding:
     return Finding(level=level, about=about, sentence=sentence)
+
+
+def ledger_sentence(known: Versions) -> str:
+    """How the ledger's version compares with this command's. Pure; `known.applied` is not None."""
+    latest = known.applied[-1] if known.applied else "none"
+    if known.missing:
+        return (
+            f"The ledger is older than this command: it has {latest} and lacks {', '.join(known.missing)}; "
+            "an operator of this version brings it up to date when it starts."
+        )
+    if known.newer:
+        return (
+            f"The ledger is newer than this command: it has {', '.join(known.newer)}, too; a newer command"
+            " knows what that is for."
+        )
+    return f"The ledger has the version this command expects ({latest})."

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from rowlock_cli.connection import Cursor, sql
-from rowlock_cli.errors import Failed
-from rowlock_cli.runs import id_bounds, rows
+from rowlock_client.connection import Cursor
+from rowlock_client.errors import Ambiguous, NotFound, Refused
+from rowlock_client.queries import fetch, fetch_column, fetch_value
+from rowlock_client.runs import id_bounds
 
 STATUSES = (
     "discovered",
@@ -143,63 +143,59 @@ class Comment:
         return self.id[:SHORT_ID_CHARACTERS]
 
 
-def check_installed(cur: Cursor) -> None:
-    """Failed where this database has no tables of monitoring, or those of an older version."""
-    cur.execute(sql("monitoring_installed"))
-    if not cur.fetchall()[0][0]:
-        raise Failed(
+def check_installed(cursor: Cursor) -> None:
+    """Raises Refused where this database has no tables of monitoring, or those of an older version."""
+    if not fetch_value(cursor, "monitoring_installed"):
+        raise Refused(
             "this database has no tables for monitoring, or those of an older version: install the chart with"
             " domain.monitoring.enabled=true; its migration makes them (see `kubectl get jobs` in the"
             " operator's namespace)"
         )
 
 
-def find_process(cur: Cursor, name: str, *, namespace: str | None) -> ProcessName:
-    """The process NAME or NAMESPACE/NAME; where one name is deleted and made again, the living one. Failed,
-    with the known ones, otherwise.
+def find_process(cursor: Cursor, name: str, *, namespace: str | None) -> ProcessName:
+    """The process NAME or NAMESPACE/NAME; where one name is deleted and made again, the living one. Raises
+    NotFound with the known ones, Ambiguous with the namespaces.
     """
     given, slash, last = name.rpartition("/")
-    cur.execute(sql("processes_named"), {"name": last, "namespace": given if slash else namespace})
-    found = [ProcessName(**row) for row in rows(cur)]
+    wanted = given if slash else namespace
+    found = [ProcessName(**row) for row in fetch(cursor, "processes_named", name=last, namespace=wanted)]
     if len(found) == 1:
         return found[0]
     if found:
-        raise Failed(
+        raise Ambiguous(
             f"the process {name} is in more than one namespace; say which:"
             f" {', '.join(one.full for one in found)}"
         )
-    cur.execute(sql("processes_known"), {"limit": _KNOWN_SHOWN + 1})
-    known = [full for (full,) in cur.fetchall()]
+    known = fetch_column(cursor, "processes_known", limit=_KNOWN_SHOWN + 1)
     listed = (
         ", ".join(known[:_KNOWN_SHOWN]) + (", ..." if len(known) > _KNOWN_SHOWN else "")
         if known
         else "none yet"
     )
     where = f" in the namespace {namespace}" if namespace and not slash else ""
-    raise Failed(
+    raise NotFound(
         f"there is no process {name}{where}; known: {listed}. A MonitoringProcess appears here once the"
         f" operator has taken it (`kubectl describe monitoringprocess {last}`: its condition Ready says what"
         " hinders)"
     )
 
 
-def process_status(cur: Cursor, process_id: str) -> ProcessStatus:
-    """Failed where it vanished this moment."""
-    cur.execute(sql("process_status"), {"id": process_id})
-    found = rows(cur)
+def process_status(cursor: Cursor, process_id: str) -> ProcessStatus:
+    """How the process with that id is. Raises NotFound where it vanished this moment."""
+    found = fetch(cursor, "process_status", id=process_id)
     if not found:
-        raise Failed("the process was removed from the database just now")
+        raise NotFound("the process was removed from the database just now")
     return ProcessStatus(**found[0])
 
 
-def list_logins(cur: Cursor, process_id: str | None) -> list[LoginRow]:
+def list_logins(cursor: Cursor, process_id: str | None) -> list[LoginRow]:
     """The logins of a process, or all."""
-    cur.execute(sql("logins"), {"process": process_id})
-    return [LoginRow(**row) for row in rows(cur)]
+    return [LoginRow(**row) for row in fetch(cursor, "logins", process=process_id)]
 
 
 def list_comments(
-    cur: Cursor, *, process_id: str | None, statuses: Sequence[str], approvals: Sequence[str], limit: int
+    cursor: Cursor, *, process_id: str | None, statuses: Sequence[str], approvals: Sequence[str], limit: int
 ) -> list[CommentLine]:
     """The newest comments that match."""
     values = {
@@ -208,26 +204,67 @@ def list_comments(
         "approvals": list(approvals) or None,
         "limit": limit,
     }
-    cur.execute(sql("comments"), values)
-    return [CommentLine(**row) for row in rows(cur)]
+    return [CommentLine(**row) for row in fetch(cursor, "comments", **values)]
 
 
-def find_comment(cur: Cursor, beginning: str) -> Comment:
-    """The one comment whose id begins so. Failed where there is none or more than one."""
+def find_comment(cursor: Cursor, beginning: str) -> Comment:
+    """The one comment whose id begins so. Raises NotFound, Ambiguous."""
     try:
         low, high = id_bounds(beginning)
     except ValueError:
-        raise Failed(
+        raise NotFound(
             f"{beginning!r} is not (the beginning of) a comment's id: ids are hexadecimal digits and dashes"
         ) from None
-    cur.execute(sql("comments_begin"), {"low": low, "high": high})
-    found: list[dict[str, Any]] = rows(cur)
+    found = fetch(cursor, "comments_begin", low=low, high=high)
     if not found:
-        raise Failed(f"no comment begins with {beginning}; `rowlock comments list` lists them")
+        raise NotFound(f"no comment begins with {beginning}; `rowlock comments list` lists them")
     if len(found) > 1:
         some = ", ".join(row["id"] for row in found[:5])
-        raise Failed(
+        raise Ambiguous(
             f"{beginning} is the beginning of more than one comment:"
             f" {some}{', ...' if len(found) > 5 else ''}; give more of the id"
         )
     return Comment(**found[0])
+
+
+def run_now(cursor: Cursor, process_id: str) -> bool:
+    """New articles are looked for now; False where the process does not run."""
+    return bool(fetch_value(cursor, "run_now", id=process_id))
+
+
+def waiting_comments(cursor: Cursor, process_id: str, until: datetime) -> list[str]:
+    """Ids of the comments of a process that a person may decide on, written until that moment."""
+    return fetch_column(cursor, "comments_waiting", process=process_id, until=until)
+
+
+def decide_comments(cursor: Cursor, ids: Sequence[str], approval: str, by: str) -> set[str]:
+    """Says `approved` or `rejected` in the name of `by`; the ids of those that were changed."""
+    return set(fetch_column(cursor, "comments_decide", ids=list(ids), approval=approval, by=by))
+
+
+def post_comments(cursor: Cursor, ids: Sequence[str], by: str) -> set[str]:
+    """Lets comments be posted whatever their process does; the ids of those that may be now. One whose
+    posting ended badly needs its run requeued in the same transaction.
+    """
+    return set(fetch_column(cursor, "comments_post", ids=list(ids), by=by))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostingRun:
+    """The run that posts a comment, or that ended badly."""
+
+    comment_id: str
+    run_id: str
+    state: str
+
+
+def posting_runs(cursor: Cursor, namespace: str, comment_ids: Sequence[str]) -> list[PostingRun]:
+    """At most one a comment: the newest that ended badly, or has not ended."""
+    found = fetch(
+        cursor,
+        "posting_runs",
+        queue=f"{namespace}/comments",
+        source=f"{namespace}/monitoring-posting",
+        ids=list(comment_ids),
+    )
+    return [PostingRun(**row) for row in found]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rowlock_cli.connection import Cursor, sql
-from rowlock_cli.errors import Failed
+from rowlock_client.connection import Cursor
+from rowlock_client.errors import Ambiguous, NotFound
+from rowlock_client.queries import fetch
 
 STATES = ("pending", "queued", "launching", "running", "succeeded", "dead", "unknown", "canceled")
 ENDED = ("succeeded", "dead", "unknown", "canceled")
@@ -57,14 +58,8 @@ class RunRow:
         return "" if self.failure is None or key != "message" else str(self.failure)
 
 
-def rows(cur: Cursor) -> list[dict[str, Any]]:
-    """What a statement returned, each row by column name."""
-    names = [column.name for column in cur.description or ()]
-    return [dict(zip(names, values, strict=True)) for values in cur.fetchall()]
-
-
 def list_runs(
-    cur: Cursor,
+    cursor: Cursor,
     *,
     limit: int,
     queue: str | None = None,
@@ -75,7 +70,11 @@ def list_runs(
     since: datetime | None = None,
     bounds: tuple[str, str] | None = None,
 ) -> list[RunRow]:
-    """The newest runs that match; `bounds` are the least and the greatest id."""
+    """The newest runs that match, at most `limit` of them.
+
+    queue: its full name, namespace/name. source: a RowSource, with or without its namespace. key: a row's
+    key, or the one given to enqueue. since: made then or later. bounds: the least and the greatest id.
+    """
     low, high = bounds or (None, None)
     values = {
         "queue": queue,
@@ -85,8 +84,7 @@ def list_runs(
         "key": key,
         "since": since,
     }
-    cur.execute(sql("runs"), {**values, "low": low, "high": high, "limit": limit})
-    return [RunRow(**row) for row in rows(cur)]
+    return [RunRow(**row) for row in fetch(cursor, "runs", **values, low=low, high=high, limit=limit)]
 
 
 def id_bounds(beginning: str) -> tuple[str, str]:
@@ -99,69 +97,30 @@ def id_bounds(beginning: str) -> tuple[str, str]:
     return digits.ljust(32, "0"), digits.ljust(32, "f")
 
 
-def find_run(cur: Cursor, beginning: str) -> RunRow:
-    """The one run whose id begins so. Failed where there is none or more than one."""
+def find_run(cursor: Cursor, beginning: str) -> RunRow:
+    """The one run whose id begins so. Raises NotFound, Ambiguous."""
     try:
         bounds = id_bounds(beginning)
     except ValueError as error:
-        raise Failed(str(error)) from error
-    found = list_runs(cur, limit=6, bounds=bounds)
+        raise NotFound(str(error)) from error
+    found = list_runs(cursor, limit=6, bounds=bounds)
     if not found:
-        raise Failed(
+        raise NotFound(
             f"no run begins with {beginning}; `rowlock runs` lists them (ended ones are kept for the queue's"
             " history)"
         )
     if len(found) > 1:
         some = ", ".join(run.id for run in found[:5])
-        raise Failed(
+        raise Ambiguous(
             f"{beginning} is the beginning of more than one run: {some}{', ...' if len(found) > 5 else ''};"
             " give more of the id"
         )
     return found[0]
 
 
-def may_read_tables(cur: Cursor) -> bool:
-    cur.execute(sql("may_read_tables"))
-    return bool(rows(cur)[0]["may"])
-
-
-def find_queue(cur: Cursor, name: str, *, namespace: str | None = None) -> str:
-    """The full name, namespace/name; the namespace may be left out where that is unique, or the given one has
-    such a queue.
-
-    Failed, with the known ones, otherwise.
+def first_id_since(moment: datetime) -> str:
+    """The least id of a run made then or later. Ids begin with the millisecond; one second of margin for ids
+    made before their row. Pure.
     """
-    readable = may_read_tables(cur)
-    if not readable and "/" in name:
-        return name  # this login sees only queues that have a run; enqueue_v1 knows all and lists them
-    cur.execute(sql("queues" if readable else "queues_seen"))
-    return _among([full for (full,) in cur.fetchall()], name, namespace, what="queue", kind="WorkQueue")
-
-
-def find_source(cur: Cursor, name: str, *, namespace: str | None = None) -> str:
-    """The full name of a RowSource that the ledger knows, also of one that is gone. Failed, with the known
-    ones, otherwise.
-    """
-    if not may_read_tables(cur):
-        if "/" not in name:
-            raise Failed(f"this login may read only the view rowlock.run: say namespace/{name}")
-        return name  # the functions know all and list them
-    cur.execute(sql("sources"))
-    return _among([full for (full,) in cur.fetchall()], name, namespace, what="source", kind="RowSource")
-
-
-def _among(known: list[str], name: str, namespace: str | None, *, what: str, kind: str) -> str:
-    if name in known:
-        return name
-    same = [full for full in known if full.partition("/")[2] == name]
-    if len(same) == 1:
-        return same[0]
-    if f"{namespace}/{name}" in same:
-        return f"{namespace}/{name}"
-    if same:
-        raise Failed(f"the {what} {name} is in more than one namespace; say which: {', '.join(same)}")
-    listed = ", ".join(known) if known else "none yet"
-    raise Failed(
-        f"there is no {what} {name}; known: {listed}. A {kind} appears here once the operator has read it"
-        " (see its condition Ready)."
-    )
+    milliseconds = max(0, int((moment.timestamp() - 1) * 1000))
+    return f"{milliseconds:012x}".ljust(32, "0")

@@ -1,12 +1,10 @@
 """Counts and versions, read from the ledger."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from importlib.metadata import version
-from typing import Any
 
-from rowlock_cli.connection import Cursor, sql
-from rowlock_cli.runs import may_read_tables, rows
+from rowlock_client.connection import Cursor
+from rowlock_client.queries import fetch, fetch_column, may_read_tables
 from rowlock_ledger.install import LEDGER
 
 RATE_SECONDS = 10.0
@@ -14,7 +12,7 @@ RATE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class QueueFigures:
+class QueueStats:
     """`waiting` counts those a limit holds back too. None: the login may read only the view, or nothing waits
     (oldest).
     """
@@ -35,7 +33,7 @@ class QueueFigures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceFigures:
+class SourceStats:
     """What the ledger took from a RowSource, within the history of its queue."""
 
     source: str
@@ -65,21 +63,11 @@ class Versions:
     """What the ledger has that this command does not know."""
 
 
-def database_now(cur: Cursor) -> datetime:
-    """The database's clock: ages and due times are told by it."""
-    cur.execute(sql("now"))
-    moment: datetime = rows(cur)[0]["clock_timestamp"]
-    return moment
-
-
-def versions(cur: Cursor) -> Versions:
-    cur.execute(sql("versions"))
-    (found,) = rows(cur)
+def versions(cursor: Cursor) -> Versions:
+    """What is reached, as whom, and how the ledger's version compares with what this package expects."""
+    (found,) = fetch(cursor, "versions")
     readable = found.pop("may_read_migrations")
-    applied = None
-    if readable:
-        cur.execute(sql("migrations"))
-        applied = tuple(name for (name,) in cur.fetchall())
+    applied = tuple(fetch_column(cursor, "migrations")) if readable else None
     return Versions(
         command=version("rowlock"),
         applied=applied,
@@ -90,49 +78,45 @@ def versions(cur: Cursor) -> Versions:
     )
 
 
-def queue_figures(
-    cur: Cursor, *, queue: str | None = None, readable: bool | None = None
-) -> list[QueueFigures]:
-    """Every queue, or one; a login that sees only the view sees only queues that have a run."""
-    seen = may_read_tables(cur) if readable is None else readable
-    cur.execute(
-        sql("queue_figures" if seen else "queue_figures_of_view"), {"queue": queue, "window": RATE_SECONDS}
-    )
-    return [QueueFigures(**row) for row in rows(cur)]
+def queue_stats(
+    cursor: Cursor, *, queue: str | None = None, readable: bool | None = None
+) -> list[QueueStats]:
+    """Every queue, or the one of that full name; a login that sees only the view sees only queues that have
+    a run. readable: what `may_read_tables` said, where that is known.
+    """
+    seen = may_read_tables(cursor) if readable is None else readable
+    statement = "queue_stats" if seen else "queue_stats_of_view"
+    return [QueueStats(**row) for row in fetch(cursor, statement, queue=queue, window=RATE_SECONDS)]
 
 
-def troubles(cur: Cursor) -> list[tuple[str, str, float]]:
+def duty_problems(cursor: Cursor) -> list[tuple[str, str, float]]:
     """(duty, what keeps it from its work, for how many seconds), as the operators say it."""
-    cur.execute(sql("troubles"))
-    return [(row["duty"], row["message"], row["seconds"]) for row in rows(cur)]
+    return [(row["duty"], row["message"], row["seconds"]) for row in fetch(cursor, "duty_problems")]
 
 
-def queues_gone(cur: Cursor) -> dict[str, bool]:
+def queues_gone(cursor: Cursor) -> dict[str, bool]:
     """Queues without a WorkQueue -> whether they never had one; none where the login may read only the
     view.
     """
-    if not may_read_tables(cur):
+    if not may_read_tables(cursor):
         return {}
-    cur.execute(sql("queues_gone"))
-    return dict(cur.fetchall())
+    return {row["name"]: row["expected"] for row in fetch(cursor, "queues_gone")}
 
 
-def source_figures(cur: Cursor) -> list[SourceFigures]:
-    cur.execute(sql("source_figures"))
-    return [SourceFigures(**row) for row in rows(cur)]
+def source_stats(cursor: Cursor) -> list[SourceStats]:
+    """Every RowSource; for logins that may read the tables."""
+    return [SourceStats(**row) for row in fetch(cursor, "source_stats")]
 
 
-def runners(cur: Cursor) -> tuple[int, float]:
+def runners(cursor: Cursor) -> tuple[int, float]:
     """How many workers hold a lease; for how many seconds the longest lapsed one was not swept."""
-    cur.execute(sql("runners"))
-    (found,) = rows(cur)
+    (found,) = fetch(cursor, "runners")
     return int(found["alive"]), float(found["lapsed_seconds"])
 
 
-def operator_seen(cur: Cursor) -> tuple[bool, float | None]:
+def operator_seen(cursor: Cursor) -> tuple[bool, float | None]:
     """Whether this login would see the operator's sessions, and how many seconds ago the operator last
     spoke.
     """
-    cur.execute(sql("operator_seen"))
-    found: dict[str, Any] = rows(cur)[0]
+    (found,) = fetch(cursor, "operator_seen")
     return bool(found["visible"]), found["seconds"]

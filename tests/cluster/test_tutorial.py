@@ -45,7 +45,7 @@ def _clean(release: Release) -> None:
     release.sql("drop table if exists reports, summaries")
     for queue, source in (("weather", "reports"), ("archive", "archive")):
         if json.loads(release.rowlock("runs", "--source", source, "--limit", "1", "-o", "json")):
-            release.rowlock("purge", "--queue", queue, "--state", "succeeded,dead", "--yes")
+            release.rowlock("delete-runs", "--queue", queue, "--state", "succeeded,dead", "--yes")
 
 
 class Shell:

@@ -5,18 +5,22 @@ from dataclasses import asdict
 
 import click
 
-from rowlock_cli import show
-from rowlock_cli.figures import (
-    QueueFigures,
-    SourceFigures,
+from rowlock_cli.context import ledger_client
+from rowlock_cli.options import cluster_options, output_option
+from rowlock_cli.terminal.json_text import to_json
+from rowlock_cli.terminal.tables import table
+from rowlock_client.health import ledger_sentence
+from rowlock_client.queries import may_read_tables
+from rowlock_client.stats import (
+    QueueStats,
+    SourceStats,
     Versions,
-    queue_figures,
+    queue_stats,
     runners,
-    source_figures,
+    source_stats,
     versions,
 )
-from rowlock_cli.runs import may_read_tables
-from rowlock_cli.session import cluster_options, ledger, output_option
+from rowlock_client.text import age
 
 ONLY_THE_VIEW = (
     "This login may read only the view rowlock.run: modes, limits, sources, leases and the ledger's version"
@@ -29,16 +33,16 @@ ONLY_THE_VIEW = (
 @cluster_options
 def info(output: str) -> None:
     """Show versions, queues, sources, workers alive."""
-    with ledger() as opened, opened.transaction() as cur:
-        readable = may_read_tables(cur)
-        known = versions(cur)
-        queues = queue_figures(cur, readable=readable)
-        sources = source_figures(cur) if readable else None
-        alive = runners(cur)[0] if readable else None
+    with ledger_client() as client, client.transaction() as cursor:
+        readable = may_read_tables(cursor)
+        known = versions(cursor)
+        queues = queue_stats(cursor, readable=readable)
+        sources = source_stats(cursor) if readable else None
+        alive = runners(cursor)[0] if readable else None
     if output == "json":
         facts = {**asdict(known), "runners_alive": alive}
         click.echo(
-            show.to_json(
+            to_json(
                 {
                     **facts,
                     "queues": [asdict(q) for q in queues],
@@ -75,43 +79,27 @@ def describe(known: Versions, alive: int | None) -> list[str]:
     return lines
 
 
-def ledger_sentence(known: Versions) -> str:
-    """How the ledger's version compares with this command's. Pure; `known.applied` is not None."""
-    latest = known.applied[-1] if known.applied else "none"
-    if known.missing:
-        return (
-            f"The ledger is older than this command: it has {latest} and lacks {', '.join(known.missing)}; "
-            "an operator of this version brings it up to date when it starts."
-        )
-    if known.newer:
-        return (
-            f"The ledger is newer than this command: it has {', '.join(known.newer)}, too; a newer command"
-            " knows what that is for."
-        )
-    return f"The ledger has the version this command expects ({latest})."
-
-
-def queues_table(queues: Sequence[QueueFigures]) -> str:
+def queues_table(queues: Sequence[QueueStats]) -> str:
     lines = [
         [
             q.queue,
             q.mode or "?",
             "deleted" if q.deleted else {True: "yes", False: "no", None: "?"}[q.suspended],
             str(q.waiting),
-            figure(q.blocked),
+            or_unknown(q.blocked),
             str(q.claimed),
             str(q.running),
-            "-" if q.oldest_seconds is None else show.age(q.oldest_seconds),
+            "-" if q.oldest_seconds is None else age(q.oldest_seconds),
             str(q.dead),
         ]
         for q in queues
     ]
-    return show.table(
+    return table(
         ["QUEUE", "MODE", "SUSPENDED", "WAITING", "BLOCKED", "CLAIMED", "RUNNING", "OLDEST", "DEAD"], lines
     )
 
 
-def sources_table(sources: Sequence[SourceFigures]) -> str:
+def sources_table(sources: Sequence[SourceStats]) -> str:
     lines = [
         [
             s.source,
@@ -122,8 +110,8 @@ def sources_table(sources: Sequence[SourceFigures]) -> str:
         ]
         for s in sources
     ]
-    return show.table(["SOURCE", "QUEUE", "TABLE", "TASK", "WAITING", "RUNNING", "DONE", "FAILED"], lines)
+    return table(["SOURCE", "QUEUE", "TABLE", "TASK", "WAITING", "RUNNING", "DONE", "FAILED"], lines)
 
 
-def figure(count: int | None) -> str:
+def or_unknown(count: int | None) -> str:
     return "?" if count is None else str(count)

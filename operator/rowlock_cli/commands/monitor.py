@@ -11,13 +11,15 @@ from typing import Any
 
 import click
 
-from rowlock_cli import show
-from rowlock_cli.connection import Cursor, Ledger
-from rowlock_cli.errors import Failed
-from rowlock_cli.figures import database_now, queue_figures, runners
-from rowlock_cli.info import figure
-from rowlock_cli.runs import may_read_tables
-from rowlock_cli.session import cluster_options, in_operator, ledger_here, output_option, queue_named
+from rowlock_cli.commands.info import or_unknown
+from rowlock_cli.context import client_here, in_operator, queue_named
+from rowlock_cli.options import cluster_options, output_option
+from rowlock_cli.terminal.json_text import to_line
+from rowlock_cli.terminal.tables import table
+from rowlock_client import Client, ClientError, Cursor
+from rowlock_client.queries import database_now, may_read_tables
+from rowlock_client.stats import queue_stats, runners
+from rowlock_client.text import age
 
 Tick = dict[str, Any]
 _POD_TICKS = 600
@@ -26,7 +28,10 @@ ever.
 """
 
 
-@click.command("monitor")
+@click.command(
+    "monitor",
+    epilog="Exit codes: 0 ended by Ctrl-C, --once or --ticks, 1 failed at the first look, 2 wrong usage.",
+)
 @click.option("--queue", help="Only this work queue.")
 @click.option(
     "--interval",
@@ -56,36 +61,36 @@ def monitor(queue: str | None, interval_seconds: float, once: bool, ticks: int |
         click.clear()
     # Ctrl-C is how a person ends this: no error.
     with suppress(KeyboardInterrupt):
-        opened = ledger_here()
-        if opened is None:
+        client = client_here()
+        if client is None:
             _watch_from_outside(looks, tell if live else None)
             return
         try:
-            _watch(opened, queue, interval_seconds, looks, tell)
+            _watch(client, queue, interval_seconds, looks, tell)
         finally:
-            opened.close()
+            client.close()
 
 
 def _watch(
-    opened: Ledger,
+    client: Client,
     queue: str | None,
     interval_seconds: float,
     looks: int | None,
     tell: Callable[[Tick], None],
 ) -> None:
-    with opened.transaction() as cur:
-        full = queue_named(cur, queue) if queue else None
+    with client.transaction() as cursor:
+        full = queue_named(cursor, queue) if queue else None
     count, first = 0, time.monotonic()
     while True:
         try:
-            with opened.transaction() as cur:
-                tick = look(cur, full)
-        except Failed as error:
+            with client.transaction() as cursor:
+                tick = look(cursor, full)
+        except ClientError as error:
             if count == 0:
                 raise
             # A database that is away is when one watches; the next look connects anew.
-            opened.close()
-            tick = {"error": error.message}
+            client.close()
+            tick = {"error": str(error)}
         tell(tick)
         count += 1
         if count == looks:
@@ -116,15 +121,15 @@ class _Lines:
             self._tell(json.loads(line))
 
 
-def look(cur: Cursor, queue: str | None) -> Tick:
+def look(cursor: Cursor, queue: str | None) -> Tick:
     """One look, as -o json prints it."""
-    readable = may_read_tables(cur)
-    figures = queue_figures(cur, queue=queue, readable=readable)
-    at = database_now(cur).astimezone(UTC)
+    readable = may_read_tables(cursor)
+    stats = queue_stats(cursor, queue=queue, readable=readable)
+    at = database_now(cursor).astimezone(UTC)
     return {
         "at": at.isoformat(),
-        "runners_alive": runners(cur)[0] if readable else None,
-        "queues": [vars(q) for q in figures],
+        "runners_alive": runners(cursor)[0] if readable else None,
+        "queues": [vars(q) for q in stats],
     }
 
 
@@ -143,20 +148,20 @@ def view(tick: Tick) -> str:
         [
             q["queue"] + (f" ({stopped})" if (stopped := _stopped(q)) else ""),
             str(q["waiting"]),
-            figure(q["blocked"]),
+            or_unknown(q["blocked"]),
             str(q["claimed"]),
             str(q["running"]),
-            "-" if q["oldest_seconds"] is None else show.age(q["oldest_seconds"]),
+            "-" if q["oldest_seconds"] is None else age(q["oldest_seconds"]),
             f"{q['succeeded_per_second']:.1f}",
             f"{q['failed_per_second']:.1f}",
             str(q["dead"]),
         ]
         for q in queues
     ]
-    table = show.table(
+    queues_table = table(
         ["QUEUE", "WAITING", "BLOCKED", "CLAIMED", "RUNNING", "OLDEST", "DONE/S", "FAILED/S", "DEAD"], lines
     )
-    return f"{head}\n\n{table if lines else 'No queue is known yet.'}"
+    return f"{head}\n\n{queues_table if lines else 'No queue is known yet.'}"
 
 
 def _stopped(queue: dict[str, Any]) -> str:
@@ -170,8 +175,8 @@ def plain(tick: Tick) -> list[str]:
         return [f"Error: {tick['error']}"]
     return [
         f"{_clock(tick)} {' '.join(filter(None, (q['queue'], _stopped(q))))} waiting {q['waiting']} blocked"
-        f" {figure(q['blocked'])} claimed {q['claimed']} running {q['running']} oldest"
-        f" {'-' if q['oldest_seconds'] is None else show.age(q['oldest_seconds'])} done/s"
+        f" {or_unknown(q['blocked'])} claimed {q['claimed']} running {q['running']} oldest"
+        f" {'-' if q['oldest_seconds'] is None else age(q['oldest_seconds'])} done/s"
         f" {q['succeeded_per_second']:.1f} failed/s {q['failed_per_second']:.1f} dead {q['dead']}"
         for q in tick["queues"]
     ] or [f"{_clock(tick)} no queue is known yet"]
@@ -189,7 +194,7 @@ def _screen(tick: Tick) -> None:
 
 
 def _json_line(tick: Tick) -> None:
-    click.echo(show.to_line(tick))
+    click.echo(to_line(tick))
 
 
 def _once(tick: Tick) -> None:

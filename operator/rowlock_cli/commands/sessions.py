@@ -4,11 +4,12 @@ from dataclasses import asdict
 
 import click
 
-from rowlock_cli import show
-from rowlock_cli.figures import database_now
-from rowlock_cli.monitored import check_installed, list_logins
-from rowlock_cli.monitored_show import logins_table
-from rowlock_cli.session import cluster_options, ledger, output_option, process_named
+from rowlock_cli.context import ledger_client, process_named
+from rowlock_cli.options import cluster_options, output_option
+from rowlock_cli.terminal.json_text import to_json
+from rowlock_cli.terminal.monitoring import logins_table
+from rowlock_client.monitoring import check_installed, list_logins
+from rowlock_client.queries import database_now
 
 
 @click.command("sessions")
@@ -23,12 +24,12 @@ def sessions(process: str | None, output: str) -> None:
     (refused, tried again later); needs_reauth (refused three times: correct the Secret). No user name,
     password or cookie is shown.
     """
-    with ledger() as opened, opened.transaction() as cur:
-        check_installed(cur)
-        found = list_logins(cur, process_named(cur, process).id if process else None)
-        now = database_now(cur)
+    with ledger_client() as client, client.transaction() as cursor:
+        check_installed(cursor)
+        found = list_logins(cursor, process_named(cursor, process).id if process else None)
+        now = database_now(cursor)
     if output == "json":
-        click.echo(show.to_json([asdict(login) for login in found]))
+        click.echo(to_json([asdict(login) for login in found]))
     else:
         click.echo(
             logins_table(found, now)

@@ -97,7 +97,7 @@ class Cluster:
         """
         from kubernetes import client
 
-        from rowlock_cli.remote import exec_in_pod
+        from rowlock_cli.kube.operator_pod import exec_in_pod
 
         answer, ignored = bytearray(), bytearray()
         try:
@@ -145,7 +145,7 @@ def connected(*, namespace: str | None, context: str | None, needs: str) -> Iter
         ) from error
     from urllib3.exceptions import HTTPError
 
-    from rowlock_cli.remote import current_namespace, kubeconfig
+    from rowlock_cli.kube.operator_pod import current_namespace, kubeconfig
 
     try:
         api_client = config.new_client_from_config(kubeconfig(), context=context)

@@ -5,9 +5,6 @@ library only.
 import base64
 import json
 import os
-import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,6 +24,11 @@ def secret_url(environment: Mapping[str, str] = os.environ, account: Path = ACCO
     token = account / "token"
     if not (name and namespace and host and token.is_file()):
         return None
+    # Imported here: a pod of the chart has the address in a file, and never comes this far.
+    import ssl
+    import urllib.error
+    import urllib.request
+
     address = f"[{host}]" if ":" in host else host
     request = urllib.request.Request(
         f"https://{address}:{environment.get('KUBERNETES_SERVICE_PORT', '443')}"

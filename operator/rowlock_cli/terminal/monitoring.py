@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from rowlock_cli import show
-from rowlock_cli.monitored import SHORT_ID_CHARACTERS, Comment, CommentLine, LoginRow, ProcessStatus
+from rowlock_cli.terminal.tables import table
+from rowlock_client.monitoring import SHORT_ID_CHARACTERS, Comment, CommentLine, LoginRow, ProcessStatus
+from rowlock_client.text import age, one_line, sentence
 
 ARTICLE_CHARACTERS = 600
 _TITLE_CHARACTERS, _ERROR_CHARACTERS, _LINE_CHARACTERS = 40, 60, 100
@@ -40,7 +41,7 @@ def process_text(process: ProcessStatus, logins: Sequence[LoginRow], now: dateti
         ("Last error", process.last_error or "none"),
     ]
     width = max(len(name) for name, _ in facts) + 1
-    head = "\n".join(f"{name + ':':<{width}} {show.sentence(value)}" for name, value in facts)
+    head = "\n".join(f"{name + ':':<{width}} {sentence(value)}" for name, value in facts)
     return f"{head}\n\n{logins_table(logins, now) if logins else 'It has no login.'}"
 
 
@@ -99,7 +100,7 @@ def logins_table(logins: Sequence[LoginRow], now: datetime) -> str:
         ]
         for login in logins
     ]
-    return show.table(
+    return table(
         ["LOGIN", "SITE", "STATE", "SESSION", "EXPIRES", "LOGINS", "IN USE", "NEXT TRY", "LAST ERROR"], lines
     )
 
@@ -127,7 +128,7 @@ def comments_table(comments: Sequence[CommentLine], now: datetime) -> str:
         ]
         for comment in comments
     ]
-    return show.table(["COMMENT", "PROCESS", "ARTICLE", "LOGIN", "STATUS", "APPROVAL", "AGE", "ERROR"], lines)
+    return table(["COMMENT", "PROCESS", "ARTICLE", "LOGIN", "STATUS", "APPROVAL", "AGE", "ERROR"], lines)
 
 
 def _approval(comment: CommentLine) -> str:
@@ -167,7 +168,7 @@ def comment_text(comment: Comment, now: datetime) -> str:
         ("Address", comment.article_url or comment.article_id),
     ]
     width = max(len(name) for name, _ in facts) + 1
-    parts = ["\n".join(f"{name + ':':<{width}} {show.sentence(value)}" for name, value in facts)]
+    parts = ["\n".join(f"{name + ':':<{width}} {sentence(value)}" for name, value in facts)]
     for title, text, longest in (
         ("Article", comment.article_content, ARTICLE_CHARACTERS),
         ("Comment", comment.comment_content, None),
@@ -186,14 +187,14 @@ def _paragraphs(text: str, longest: int | None) -> str:
         if not left
         else text[:longest].rstrip() + f" ... ({left:,} more characters; all of it with -o json)"
     )
-    lines = [textwrap.wrap(show.one_line(line), _LINE_CHARACTERS) or [""] for line in shown.splitlines()]
+    lines = [textwrap.wrap(one_line(line), _LINE_CHARACTERS) or [""] for line in shown.splitlines()]
     return "\n".join(f"  {piece}".rstrip() for line in lines for piece in line)
 
 
 def _since(start: datetime, end: datetime) -> str:
-    return show.age((end - start).total_seconds())
+    return age((end - start).total_seconds())
 
 
 def _cut(text: str, longest: int) -> str:
-    line = show.one_line(text)
+    line = one_line(text)
     return line if len(line) <= longest else line[: longest - 3] + "..."

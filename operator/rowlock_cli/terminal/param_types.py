@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from rowlock_cli.runs import STATES
+from rowlock_client.runs import STATES
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -105,11 +105,3 @@ def ago(now: datetime, seconds: float) -> datetime:
 def flat(groups: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
     """The states of a repeated option, each once, in the order they were typed."""
     return tuple(dict.fromkeys(state for group in groups for state in group))
-
-
-def first_id_since(moment: datetime) -> str:
-    """The least id of a run made then or later. Ids begin with the millisecond; one second of margin for ids
-    made before their row.
-    """
-    milliseconds = max(0, int((moment.timestamp() - 1) * 1000))
-    return f"{milliseconds:012x}".ljust(32, "0")

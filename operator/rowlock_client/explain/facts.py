@@ -1,75 +1,78 @@
-"""Gathers what `explain` and `explain_queue` need, from one snapshot."""
+"""Gathers what the sentences need, each time from one snapshot."""
 
-from rowlock_cli.connection import Cursor, sql
-from rowlock_cli.errors import Failed
-from rowlock_cli.explain import COUNTED_TO, Facts, Surroundings, Waiting
-from rowlock_cli.explain_queue import LATELY_SECONDS, LIMITS_SHOWN, HoldingLimit, QueueFacts
-from rowlock_cli.figures import database_now, operator_seen, troubles
-from rowlock_cli.runs import RunRow, find_run, list_runs, may_read_tables, rows
-from rowlock_cli.session import queue_named
+from rowlock_client.connection import Cursor
+from rowlock_client.errors import Ambiguous, NotAllowed, NotFound
+from rowlock_client.explain.run import COUNTED_TO, RunFacts, Surroundings, Waiting
+from rowlock_client.explain.work_queue import LATELY_SECONDS, LIMITS_SHOWN, HoldingLimit, QueueFacts
+from rowlock_client.names import find_queue
+from rowlock_client.queries import database_now, fetch, fetch_column, may_read_tables, use_snapshot
+from rowlock_client.runs import RunRow, find_run, list_runs
+from rowlock_client.stats import duty_problems, operator_seen
 
 _ROWS_LOOKED_AT = 100
 
 
-def gather(cur: Cursor, beginning: str) -> Facts:
-    """Facts about the run whose id begins so. Failed where there is none."""
-    cur.execute(sql("snapshot"))
-    return _about(cur, find_run(cur, beginning))
+def run_facts(cursor: Cursor, beginning: str) -> RunFacts:
+    """About the run whose id begins so. To be called first in a transaction, which then reads one moment.
+    Raises NotFound, Ambiguous.
+    """
+    use_snapshot(cursor)
+    return _about(cursor, find_run(cursor, beginning))
 
 
-def gather_row(cur: Cursor, source: str, key: str) -> Facts:
-    """Facts about the newest run of a row. Failed where there is none, or where the source's name is not
+def row_facts(cursor: Cursor, source: str, key: str) -> RunFacts:
+    """About the newest run of a row. source: a RowSource, with or without its namespace. To be called first
+    in a transaction. Raises NotFound where the row has no run, Ambiguous where the source's name is not
     unique.
     """
-    cur.execute(sql("snapshot"))
-    found = list_runs(cur, limit=_ROWS_LOOKED_AT, source=source, key=key)
+    use_snapshot(cursor)
+    found = list_runs(cursor, limit=_ROWS_LOOKED_AT, source=source, key=key)
     names = sorted({run.source for run in found if run.source})
     if len(names) > 1:
-        raise Failed(f"the source {source} is in more than one namespace; say which: {', '.join(names)}")
+        raise Ambiguous(f"the source {source} is in more than one namespace; say which: {', '.join(names)}")
     if not found:
         marks = ""
-        if may_read_tables(cur):
-            cur.execute(sql("marks_of_source"), {"source": source})
-            marks = " ".join(f"; {sentence}" for (sentence,) in cur.fetchall())
-        raise Failed(
+        if may_read_tables(cursor):
+            marks = " ".join(f"; {text}" for text in fetch_column(cursor, "marks_of_source", source=source))
+        raise NotFound(
             f"no run of the source {source} has the key {key}: its row does not fulfil spec.pending, has not"
             " been taken yet, or its run is past the queue's history. `kubectl get rowsource"
             f" {source.rpartition('/')[2]} -o wide` says whether rows are taken{marks}"
         )
-    return _about(cur, found[0])
+    return _about(cursor, found[0])
 
 
-def _about(cur: Cursor, run: RunRow) -> Facts:
-    now = database_now(cur)
-    if not may_read_tables(cur):
-        return Facts(run=run, now=now)
-    cur.execute(sql("surroundings"), {"id": run.id, "queue": run.queue})
-    around = [Surroundings(**row) for row in rows(cur)]
+def _about(cursor: Cursor, run: RunRow) -> RunFacts:
+    now = database_now(cursor)
+    if not may_read_tables(cursor):
+        return RunFacts(run=run, now=now)
+    around = [Surroundings(**row) for row in fetch(cursor, "surroundings", id=run.id, queue=run.queue)]
     waiting = []
     if run.state == "pending":
-        cur.execute(sql("waiting"), {"id": run.id, "most": COUNTED_TO})
-        waiting = [Waiting(**row) for row in rows(cur)]
-    return Facts(
+        waiting = [Waiting(**row) for row in fetch(cursor, "waiting", id=run.id, most=COUNTED_TO)]
+    return RunFacts(
         run=run, now=now, surroundings=around[0] if around else None, waiting=waiting[0] if waiting else None
     )
 
 
-def gather_queue(cur: Cursor, name: str) -> QueueFacts:
-    """Facts about a queue. Failed where there is none, or where the login may read only the view."""
-    cur.execute(sql("snapshot"))
-    if not may_read_tables(cur):
-        raise Failed(
+def queue_facts(cursor: Cursor, name: str, *, namespace: str | None = None) -> QueueFacts:
+    """About a queue; `namespace` decides where its name alone is not unique. To be called first in a
+    transaction. Raises NotFound, Ambiguous, and NotAllowed where the login may read only the view.
+    """
+    use_snapshot(cursor)
+    if not may_read_tables(cursor):
+        raise NotAllowed(
             "this login may read only the view rowlock.run, which does not tell why a queue moves; use the"
             " operator's login, or `rowlock runs --queue` to see its runs"
         )
-    full = queue_named(cur, name)
-    now = database_now(cur)
-    cur.execute(sql("queue_facts"), {"queue": full, "window": LATELY_SECONDS})
-    (found,) = rows(cur)
-    cur.execute(sql("queue_limits"), {"queue": full, "limit": LIMITS_SHOWN})
-    limits = tuple(HoldingLimit(**row) for row in rows(cur))
-    visible, seconds = operator_seen(cur)
-    told = tuple(message for _, message, _ in troubles(cur))
+    full = find_queue(cursor, name, namespace=namespace)
+    now = database_now(cursor)
+    (found,) = fetch(cursor, "queue_facts", queue=full, window=LATELY_SECONDS)
+    limits = tuple(
+        HoldingLimit(**row) for row in fetch(cursor, "queue_limits", queue=full, limit=LIMITS_SHOWN)
+    )
+    visible, seconds = operator_seen(cursor)
+    told = tuple(message for _, message, _ in duty_problems(cursor))
     return QueueFacts(
         **found, troubles=told, now=now, operator_visible=visible, operator_seconds=seconds, limits=limits
     )

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rowlock_cli.runs import RunRow
-from rowlock_cli.show import age, progress_text
+from rowlock_client.runs import RunRow
+from rowlock_client.text import age, moment, progress_text
 
 COUNTED_TO = 1_000
 _LEFT_ALONE = {
@@ -59,7 +59,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class RunFacts:
     """`surroundings` and `waiting` are None where the login may read only the view (or the run is not
     pending).
     """
@@ -70,7 +70,7 @@ class Facts:
     waiting: Waiting | None = None
 
 
-def explain(facts: Facts) -> list[str]:
+def explain_run(facts: RunFacts) -> list[str]:
     """Sentences, the most important first."""
     run = facts.run
     where = (
@@ -105,7 +105,7 @@ def explain(facts: Facts) -> list[str]:
     return sentences
 
 
-def _pending(facts: Facts) -> Iterator[str]:
+def _pending(facts: RunFacts) -> Iterator[str]:
     run, around, waiting = facts.run, facts.surroundings, facts.waiting
     if around and around.deleted:
         yield deleted_sentence(run.queue, expected=around.expected)
@@ -171,7 +171,7 @@ def limit_values(
     return ", ".join(parts) or "its values are not known yet"
 
 
-def _queued(facts: Facts) -> Iterator[str]:
+def _queued(facts: RunFacts) -> Iterator[str]:
     since = (
         f" since {age((facts.now - facts.run.claimed_at).total_seconds())}" if facts.run.claimed_at else ""
     )
@@ -190,7 +190,7 @@ def _queued(facts: Facts) -> Iterator[str]:
         )
 
 
-def _launching(facts: Facts) -> Iterator[str]:
+def _launching(facts: RunFacts) -> Iterator[str]:
     run = facts.run
     since = f" since {age((facts.now - run.claimed_at).total_seconds())}" if run.claimed_at else ""
     yield (
@@ -204,7 +204,7 @@ def _launching(facts: Facts) -> Iterator[str]:
         )
 
 
-def _running(facts: Facts) -> Iterator[str]:
+def _running(facts: RunFacts) -> Iterator[str]:
     run, around = facts.run, facts.surroundings
     if run.started_at:
         yield f"It started {age((facts.now - run.started_at).total_seconds())} ago" + (
@@ -241,7 +241,7 @@ def _running(facts: Facts) -> Iterator[str]:
         )
 
 
-def _succeeded(facts: Facts) -> Iterator[str]:
+def _succeeded(facts: RunFacts) -> Iterator[str]:
     run = facts.run
     if run.started_at and run.finished_at:
         yield (
@@ -252,13 +252,13 @@ def _succeeded(facts: Facts) -> Iterator[str]:
         yield f"It took {run.attempt} attempts."
 
 
-def _canceled(facts: Facts) -> Iterator[str]:
+def _canceled(facts: RunFacts) -> Iterator[str]:
     reason = _text(facts.run, "message") or _text(facts.run, "reason") or "no reason given"
     yield f"It was canceled{_ended(facts)}: {reason}."
     yield f"To run it after all: `rowlock requeue {facts.run.id}`."
 
 
-def _stopped(facts: Facts) -> Iterator[str]:
+def _stopped(facts: RunFacts) -> Iterator[str]:
     run = facts.run
     if run.state == "unknown":
         effect = f" ({run.effect})" if run.effect else ""
@@ -276,7 +276,7 @@ def _stopped(facts: Facts) -> Iterator[str]:
     yield f"After the cause is mended: `rowlock requeue {run.id}`."
 
 
-def _not_listed(facts: Facts) -> Iterator[str]:
+def _not_listed(facts: RunFacts) -> Iterator[str]:
     """The list was shortened, or the worker is older than it: the fence would find that out."""
     run, tasks = facts.run, facts.surroundings.tasks if facts.surroundings else None
     if tasks and run.task not in tasks and run.state != "running":
@@ -286,7 +286,7 @@ def _not_listed(facts: Facts) -> Iterator[str]:
         )
 
 
-def _last_failure(facts: Facts) -> Iterator[str]:
+def _last_failure(facts: RunFacts) -> Iterator[str]:
     run = facts.run
     if isinstance(run.failure, Mapping) and run.failure.get("started") is False:
         yield (
@@ -297,7 +297,7 @@ def _last_failure(facts: Facts) -> Iterator[str]:
         yield f"Its last attempt failed: {_reason(run)}. Failures so far: {_budgets(facts)}."
 
 
-def _budgets(facts: Facts) -> str:
+def _budgets(facts: RunFacts) -> str:
     run = facts.run
     retry = facts.surroundings.retry if facts.surroundings else {}
     parts = []
@@ -317,7 +317,7 @@ def _text(run: RunRow, key: str) -> str:
     return run.failed_with(key)
 
 
-def _ended(facts: Facts) -> str:
+def _ended(facts: RunFacts) -> str:
     ended = facts.run.finished_at
     return f" {age((facts.now - ended).total_seconds())} ago" if ended else ""
 
@@ -336,8 +336,8 @@ def deleted_sentence(queue: str, *, expected: bool = False) -> str:
         )
     return (
         "Its WorkQueue is deleted: what waits goes on once one of that name is there again, or is ended by"
-        f" `rowlock cancel --queue {queue} --all-waiting`; dead ones are forgotten by `rowlock purge --queue"
-        f" {queue}`."
+        f" `rowlock cancel --queue {queue} --all-waiting`; dead ones are forgotten by `rowlock delete-runs"
+        f" --queue {queue}`."
     )
 
 
@@ -353,8 +353,3 @@ def _counted(count: int) -> str:
 
 def _runs(count: int) -> str:
     return "run is" if count == 1 else "runs are"
-
-
-def moment(at: datetime) -> str:
-    """A moment as sentences name it."""
-    return at.strftime("%Y-%m-%d %H:%M:%S %Z")

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from rowlock_cli.explain import deleted_sentence, limit_values, moment, resume_command
-from rowlock_cli.show import age
+from rowlock_client.explain.run import deleted_sentence, limit_values, resume_command
+from rowlock_client.text import age, moment
 
 LATELY_SECONDS = 60
 SILENT_SECONDS = 15.0

@@ -1,4 +1,4 @@
--- name: timeout
+-- name: transaction_settings
 -- a person waits; `local`, because a pooled connection is somebody else's afterwards. The rest: values look
 -- the same whatever the role has set.
 set local statement_timeout = '60s';

@@ -1,11 +1,13 @@
 -- name: enqueue
 -- null where an active run of this queue has the key.
-select rowlock.enqueue_v1(p_queue => %(queue)s, p_task => %(task)s, p_args => %(args)s::jsonb, p_key => %(key)s, p_priority => %(priority)s,
+select rowlock.enqueue_v1(p_queue => %(queue)s, p_task => %(task)s, p_args => %(args)s::jsonb, p_key => %(key)s,
+  p_priority => %(priority)s,
   p_wait_for_queue => %(wait_for_queue)s)::text
 
 -- name: active_with_key
 -- the run that has this key now.
-select id::text from rowlock.run where queue = %(queue)s and source is null and source_key = %(key)s and finished_at is null
+select id::text from rowlock.run where queue = %(queue)s and source is null and source_key = %(key)s
+  and finished_at is null
 
 -- name: requeue
 -- returns the ids that went back to pending.
@@ -14,7 +16,8 @@ select rowlock.requeue_v1(%(ids)s::uuid[])::text
 -- name: dead_ids
 -- the oldest dead runs of a queue after a given one, a batch at a time (a run that cannot be requeued must
 -- not stop the rest).
-select id::text from rowlock.run r where queue = %(queue)s and state = 'dead' and id > %(after)s::uuid order by r.id limit %(limit)s
+select id::text from rowlock.run r where queue = %(queue)s and state = 'dead' and id > %(after)s::uuid order by r.id
+  limit %(limit)s
 
 -- name: cancel
 -- how many were ended or told to end.

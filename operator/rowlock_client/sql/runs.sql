@@ -1,7 +1,8 @@
 -- name: runs
 -- newest first (ids begin with the time; `r.id`, because `id` would be the text above, which no index has). A
 -- null filter lets everything through.
-select id::text, queue, task, state, attempt, source, source_key, priority, fairness_key, due, claimed_at, started_at, finished_at, created_at,
+select id::text, queue, task, state, attempt, source, source_key, priority, fairness_key, due, claimed_at, started_at,
+  finished_at, created_at,
        progress, result, failure, cancel_requested, effect, infra_tries, app_tries, site_tries
   from rowlock.run r
  where (%(queue)s::text is null or queue = %(queue)s)

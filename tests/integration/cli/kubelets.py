@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rowlock_cli.key_mounts import KEYS_VARIABLE
-from rowlock_cli.remote import OPERATOR_LABELS
+from rowlock_cli.commands.credentials.key_mounts import KEYS_VARIABLE
+from rowlock_cli.kube.operator_pod import OPERATOR_LABELS
 from tests.services.kube import KubeControlPlane
 
 SECRET = "rowlock-encryption"

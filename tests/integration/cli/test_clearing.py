@@ -1,4 +1,4 @@
-"""purge and cancel --all-waiting: what goes, what stays, and that nothing goes unasked."""
+"""delete-runs and cancel --all-waiting: what goes, what stays, and that nothing goes unasked."""
 
 import json
 
@@ -28,7 +28,7 @@ def test_purge_shows_the_count_asks_and_deletes_only_the_dead_of_the_queue(
     done = enqueued(invoke)
     worker.run("succeeded")
     waiting = enqueued(invoke)
-    result = invoke("purge", "--queue", "documents", answer="y\n")
+    result = invoke("delete-runs", "--queue", "documents", answer="y\n")
     assert (result.exit_code, result.stdout) == (0, "2 dead runs of demo/documents were deleted.\n")
     assert (
         "2 dead runs of demo/documents would be deleted with their arguments and results; deleted runs cannot"
@@ -42,7 +42,10 @@ def test_purge_shows_the_count_asks_and_deletes_only_the_dead_of_the_queue(
 def test_without_a_yes_nothing_is_changed(answer: str, invoke: Invoke, worker: Worker) -> None:
     ids = dead(invoke, worker, 1)
     waiting = enqueued(invoke)
-    for words in (("purge", "--queue", "documents"), ("cancel", "--queue", "documents", "--all-waiting")):
+    for words in (
+        ("delete-runs", "--queue", "documents"),
+        ("cancel", "--queue", "documents", "--all-waiting"),
+    ):
         result = invoke(*words, answer=answer)
         assert (result.exit_code, "nothing was changed" in result.stderr) == (1, True), result.output
     assert states(invoke) == {ids[0]: "dead", waiting: "pending"}
@@ -51,10 +54,12 @@ def test_without_a_yes_nothing_is_changed(answer: str, invoke: Invoke, worker: W
 def test_a_dry_run_counts_and_changes_nothing(invoke: Invoke, worker: Worker) -> None:
     ids = dead(invoke, worker, 1)
     told = json.loads(
-        invoke("purge", "--queue", "documents", "--state", "dead,unknown", "--dry-run", "-o", "json").stdout
+        invoke(
+            "delete-runs", "--queue", "documents", "--state", "dead,unknown", "--dry-run", "-o", "json"
+        ).stdout
     )
     assert (told["verb"], told["queue"], told["states"], told["count"]) == (
-        "purge",
+        "delete",
         "demo/documents",
         ["dead", "unknown"],
         1,
@@ -63,10 +68,10 @@ def test_a_dry_run_counts_and_changes_nothing(invoke: Invoke, worker: Worker) ->
 
 
 def test_nothing_to_purge_is_no_question_and_no_failure(invoke: Invoke) -> None:
-    result = invoke("purge", "--queue", "documents", "--state", "succeeded")
+    result = invoke("delete-runs", "--queue", "documents", "--state", "succeeded")
     assert (result.exit_code, result.stdout) == (
         0,
-        "demo/documents has no succeeded run: nothing to purge.\n",
+        "demo/documents has no succeeded run: nothing to delete.\n",
     )
 
 
@@ -82,7 +87,7 @@ def test_only_runs_that_ended_long_enough_ago_are_purged(
         cur.execute(
             "update rowlock.done set finished_at = finished_at - interval '10 days' where id = %s", (old,)
         )
-    result = invoke("purge", "--queue", "documents", "--older-than", "9d", "--yes", "-o", "json")
+    result = invoke("delete-runs", "--queue", "documents", "--older-than", "9d", "--yes", "-o", "json")
     assert (json.loads(result.stdout)["done"], json.loads(result.stdout)["left"]) == (1, 0)
     assert states(invoke) == {new: "dead"}
 
@@ -93,7 +98,7 @@ def test_the_large_arguments_of_purged_runs_go_and_those_of_others_stay(
     large = json.dumps({"text": [str(n) for n in range(2000)]})
     dead(invoke, worker, 2, "--args", large)
     kept = dead(invoke, worker, 1, "--args", large, queue="demo/mail")
-    assert invoke("purge", "--queue", "documents", "--yes").exit_code == 0
+    assert invoke("delete-runs", "--queue", "documents", "--yes").exit_code == 0
     with connect(database) as cur:
         cur.execute("select id::text from rowlock.payload")
         assert cur.fetchall() == [(kept[0],)]
@@ -108,7 +113,7 @@ def test_more_than_one_batch_is_purged_to_the_end(invoke: Invoke, database: str)
             " n %% 2], 0, '', false, 't', 0, 0, 0, now() from generate_series(1, %s) n",
             (12_000,),
         )
-    result = invoke("purge", "--queue", "demo/mail", "--state", "dead", "--state", "succeeded", "--yes")
+    result = invoke("delete-runs", "--queue", "demo/mail", "--state", "dead", "--state", "succeeded", "--yes")
     assert (result.exit_code, result.stdout) == (
         0,
         "12,000 dead or succeeded runs of demo/mail were deleted.\n",
@@ -117,9 +122,9 @@ def test_more_than_one_batch_is_purged_to_the_end(invoke: Invoke, database: str)
 
 def test_pending_runs_are_canceled_instead_and_can_be_requeued(invoke: Invoke) -> None:
     run_id = enqueued(invoke)
-    result = invoke("purge", "--queue", "documents", "--state", "pending", "--yes")
+    result = invoke("delete-runs", "--queue", "documents", "--state", "pending", "--yes")
     assert (result.exit_code, result.stdout) == (0, "1 pending run of demo/documents was canceled.\n")
-    assert "Purged" in invoke("why", run_id).stdout
+    assert "ago: Canceled." in invoke("why", run_id).stdout
     assert invoke("requeue", run_id).exit_code == 0
 
 
@@ -177,7 +182,7 @@ def test_a_login_with_the_role_of_a_client_may_clear_up_but_not_purge_what_has_n
     dead(invoke, worker, 1)
     enqueued(invoke)
     assert (
-        invoke("purge", "--queue", "demo/documents", "--yes", url=client_url).stdout
+        invoke("delete-runs", "--queue", "demo/documents", "--yes", url=client_url).stdout
         == "1 dead run of demo/documents was deleted.\n"
     )
     assert (
@@ -205,12 +210,12 @@ def test_the_functions_are_nobodys_but_the_clients(database: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("purge",),
-        ("purge", "--queue", "q", "--state", "running"),
-        ("purge", "--queue", "q", "--state", "dead,pending"),
-        ("purge", "--queue", "q", "--older-than", "7"),
-        ("purge", "--queue", "q", "-o", "json"),
-        ("purge", "--queue", "q", "--yes", "--dry-run"),
+        ("delete-runs",),
+        ("delete-runs", "--queue", "q", "--state", "running"),
+        ("delete-runs", "--queue", "q", "--state", "dead,pending"),
+        ("delete-runs", "--queue", "q", "--older-than", "7"),
+        ("delete-runs", "--queue", "q", "-o", "json"),
+        ("delete-runs", "--queue", "q", "--yes", "--dry-run"),
         ("cancel", "--all-waiting"),
         ("cancel", "--queue", "q"),
         ("cancel", "x", "--queue", "q", "--all-waiting"),

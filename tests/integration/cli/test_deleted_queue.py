@@ -41,7 +41,7 @@ def test_it_is_shown_no_more_once_nothing_is_left(
     with connect(database) as cur:
         cur.execute("update rowlock.queue set suspended = true, deleted = true where name = %s", (gone,))
     assert gone in invoke("info").stdout, "a dead letter waits for a person"
-    assert invoke("purge", "--queue", gone, "--yes").exit_code == 0
+    assert invoke("delete-runs", "--queue", gone, "--yes").exit_code == 0
     for words in (("info",), ("health",), ("monitor", "--once")):
         assert gone not in invoke(*words).stdout
     assert "deleted" in invoke("why", "queue", gone).stdout

@@ -173,7 +173,7 @@ def test_limits_without_bounds_are_shown(invoke: Invoke, worker: Worker, databas
         ("runs", "--since", "2000000d"),
         ("runs", "--since", "0001-01-01T00:00:00+14:00"),
         ("runs", "--since", "9999-12-31T23:59:59-12:00"),
-        ("purge", "--queue", "documents", "--older-than", "2000000d", "--yes"),
+        ("delete-runs", "--queue", "documents", "--older-than", "2000000d", "--yes"),
         ("runs", "--key", "\udcff"),
         ("enqueue", "documents", "t", "--key", "\udcff"),
         ("enqueue", "documents", "t", "--args", "[" * 100_000),
@@ -212,6 +212,6 @@ def test_processes_and_comments_of_any_time_are_shown(database: str, invoke: Inv
 
 
 def test_the_ages_of_far_moments() -> None:
-    from rowlock_cli.show import age
+    from rowlock_client.text import age
 
     assert (age(math.inf), age(-math.inf), age(math.nan), age(5.7e11)) == ("infinity", "0s", "0s", "18062y")

@@ -443,7 +443,7 @@ def test_every_command_documents_its_exit_codes(invoke: Invoke) -> None:
         "enqueue",
         "requeue",
         "cancel",
-        "purge",
+        "delete-runs",
         "completion",
         "version",
     ):

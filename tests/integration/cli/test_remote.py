@@ -13,10 +13,10 @@ from uuid import uuid4
 import pytest
 from kubernetes import client, config
 
-from rowlock_cli.cluster import connected
-from rowlock_cli.key_lines import digest, fingerprint
-from rowlock_cli.key_mounts import mounts_of
-from rowlock_cli.remote import OPERATOR_LABELS
+from rowlock_cli.commands.credentials.key_file import digest, fingerprint
+from rowlock_cli.commands.credentials.key_mounts import mounts_of
+from rowlock_cli.kube.cluster import connected
+from rowlock_cli.kube.operator_pod import OPERATOR_LABELS
 from tests.services.monitoring import KEY
 from tests.services.process import wait_until
 
@@ -32,7 +32,7 @@ case "$*" in
     exit 0 ;;
 *reencrypt*) exec python3 -c "$REENCRYPT" ;;
 *--dry-run*)
-    echo '{"verb": "purge", "queue": "demo/documents", "what": "dead", "age": "", "count": 2}'
+    echo '{"verb": "delete", "queue": "demo/documents", "what": "dead", "age": "", "count": 2}'
     exit 0 ;;
 *--yes*) echo "$*"; exit 0 ;;
 *--ticks*) echo '{"at": "2026-03-01T12:00:00+00:00", "runners_alive": 0, "queues": []}'; exit 4 ;;
@@ -158,11 +158,14 @@ def test_a_namespace_without_an_operator_is_said_with_the_remedy(namespace: str,
 def test_the_question_is_asked_here_and_only_a_yes_travels(
     operator_pod: str, namespace: str, rowlock: Rowlock
 ) -> None:
-    no = rowlock("-n", namespace, "purge", "--queue", "documents", answer="n\n")
+    no = rowlock("-n", namespace, "delete-runs", "--queue", "documents", answer="n\n")
     assert (no.returncode, no.stdout) == (1, "")
     assert "2 dead runs of demo/documents would be deleted" in no.stderr
-    yes = rowlock("-n", namespace, "purge", "--queue", "documents", answer="y\n")
-    assert (yes.returncode, yes.stdout) == (0, f"--direct purge -n {namespace} --queue documents --yes\n")
+    yes = rowlock("-n", namespace, "delete-runs", "--queue", "documents", answer="y\n")
+    assert (yes.returncode, yes.stdout) == (
+        0,
+        f"--direct delete-runs -n {namespace} --queue documents --yes\n",
+    )
 
 
 def test_the_monitor_in_the_pod_ends_by_itself_and_its_exit_code_travels_back(

@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-import rowlock_cli.rotation
-from rowlock_cli.cluster import Cluster, connected
+import rowlock_cli.commands.credentials.rotation
+from rowlock_cli.commands.credentials.key_file import fingerprint, new_key
+from rowlock_cli.commands.credentials.rotation import ANNOTATION, Rotation
 from rowlock_cli.errors import Failed
-from rowlock_cli.key_lines import fingerprint, new_key
+from rowlock_cli.kube.cluster import Cluster, connected
 from rowlock_cli.main import rowlock
-from rowlock_cli.rotation import ANNOTATION, Rotation
 from rowlock_web.vault.vault import Vault
 from tests.integration.cli.kubelets import SECRET, Kubelets
 from tests.integration.monitoring.stage import MonitoringStage
@@ -39,7 +39,7 @@ def kubelets(
     made.secret(KEY + "\n")
     for name in ("operator-0", "comments-0", "sessions-0"):
         made.pod(name, operator=name == "operator-0")
-    monkeypatch.setattr(rowlock_cli.rotation, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(rowlock_cli.commands.credentials.rotation, "_POLL_SECONDS", 0.01)
     monkeypatch.setattr(Cluster, "sha256_in_pod", made.sha256)
     monkeypatch.setenv("KUBECONFIG", str(kube_control_plane.kubeconfig))
     return made

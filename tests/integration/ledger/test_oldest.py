@@ -2,7 +2,7 @@
 
 import pytest
 
-from rowlock_cli.connection import sql
+from rowlock_client.queries import fetch
 from rowlock_operator.rows.ledger import Ledger
 from rowlock_operator.rows.pool import Pool
 from tests.integration.ledger.ledger_client import LedgerClient
@@ -23,13 +23,11 @@ def told(database: str, ledger: LedgerClient) -> set[float | None]:
     values = [metric[0] if metric else None]
     with ledger.connection.cursor() as cur:
         for statement, column in (
-            ("queue_figures", "oldest_seconds"),
-            ("queue_figures_of_view", "oldest_seconds"),
+            ("queue_stats", "oldest_seconds"),
+            ("queue_stats_of_view", "oldest_seconds"),
             ("oldest_due", "seconds"),
         ):
-            cur.execute(sql(statement), {"window": 60, "queue": None})
-            names = [c.name for c in cur.description or ()]
-            values += [row[names.index(column)] for row in cur.fetchall()] or [None]
+            values += [row[column] for row in fetch(cur, statement, window=60, queue=None)] or [None]
     return {None if v is None else round(float(v) / 10) for v in values}
 
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rowlock_cli.explain import Facts, Surroundings, Waiting
-from rowlock_cli.explain_queue import QueueFacts
-from rowlock_cli.figures import Versions
-from rowlock_cli.health import Vitals
-from rowlock_cli.runs import RunRow
+from rowlock_client.explain.run import RunFacts, Surroundings, Waiting
+from rowlock_client.explain.work_queue import QueueFacts
+from rowlock_client.health import Vitals
+from rowlock_client.runs import RunRow
+from rowlock_client.stats import Versions
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 RUN = RunRow(
@@ -74,8 +74,8 @@ def facts(
     *,
     around: Surroundings | None = AROUND,
     waiting: Waiting | None = None,
-) -> Facts:
-    return Facts(run=run(**changes or {}), now=NOW, surroundings=around, waiting=waiting)
+) -> RunFacts:
+    return RunFacts(run=run(**changes or {}), now=NOW, surroundings=around, waiting=waiting)
 
 
 QUEUE = QueueFacts(

@@ -4,29 +4,29 @@ from dataclasses import replace
 
 import pytest
 
-from rowlock_cli.explain import explain
-from rowlock_cli.runs import STATES
+from rowlock_client.explain.run import explain_run
+from rowlock_client.runs import STATES
 from tests.unit.cli.facts import AROUND, LINE, NOW, RUN, ago, facts
 
 TIMEOUT = {"class": "app", "reason": "SoftTimeLimit", "message": "took too long."}
 
 
 def said(*arguments: object, **named: object) -> str:
-    return "\n".join(explain(facts(*arguments, **named)))  # type: ignore[arg-type]
+    return "\n".join(explain_run(facts(*arguments, **named)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("state", STATES)
 def test_every_state_is_explained_by_more_than_its_name_also_to_a_login_that_sees_little(state: str) -> None:
-    little = explain(facts({"state": state, "started_at": ago(5), "finished_at": ago(1)}, around=None))
+    little = explain_run(facts({"state": state, "started_at": ago(5), "finished_at": ago(1)}, around=None))
     assert little[0] == f"Run {RUN.id}: task process_document in demo/documents, attempt 1, is {state}."
     assert len(little) >= 2
 
 
 def test_a_run_of_a_source_is_named_by_its_row() -> None:
-    assert explain(facts({"source": "demo/orders", "source_key": "17"}))[0].startswith(
+    assert explain_run(facts({"source": "demo/orders", "source_key": "17"}))[0].startswith(
         f"Run {RUN.id} of demo/orders for the row 17: task"
     )
-    assert explain(facts({"source_key": "17"}))[0].startswith(f"Run {RUN.id} with the key 17: task")
+    assert explain_run(facts({"source_key": "17"}))[0].startswith(f"Run {RUN.id} with the key 17: task")
 
 
 def test_the_way_to_the_start_is_told_in_order() -> None:
@@ -59,7 +59,7 @@ def test_a_rate_limit_tells_its_rate_and_the_next_look() -> None:
 
 
 def test_a_suspended_queue_comes_before_everything_else() -> None:
-    sentences = explain(facts(around=replace(AROUND, suspended=True), waiting=LINE))
+    sentences = explain_run(facts(around=replace(AROUND, suspended=True), waiting=LINE))
     assert sentences[1].startswith("The queue is suspended")
     assert not any("new ones are claimed" in sentence for sentence in sentences)
 

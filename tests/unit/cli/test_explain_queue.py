@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rowlock_cli.explain_queue import HoldingLimit, explain_queue
+from rowlock_client.explain.work_queue import HoldingLimit, explain_queue
 from tests.unit.cli.facts import QUEUE, ago
 
 

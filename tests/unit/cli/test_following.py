@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rowlock_cli.following import has_started, has_stopped, start_changes, stop_changes
+from rowlock_cli.commands.process.progress import has_started, has_stopped, start_changes, stop_changes
 
 
 def process(

@@ -11,9 +11,16 @@ from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rowlock_cli.commands.credentials.key_file import (
+    added,
+    digest,
+    fingerprint,
+    keys_of,
+    moved_first,
+    new_key,
+)
+from rowlock_cli.commands.credentials.key_mounts import Mount, mounts_of, secret_of
 from rowlock_cli.errors import Failed
-from rowlock_cli.key_lines import added, digest, fingerprint, keys_of, moved_first, new_key
-from rowlock_cli.key_mounts import Mount, mounts_of, secret_of
 from rowlock_web.vault.keys import read_keys
 
 

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowlock_cli.asking import check_asking, nothing, would
-from rowlock_cli.health import Vitals, judge
-from rowlock_cli.info import describe
-from rowlock_cli.monitor import _Lines, plain, view
-from rowlock_cli.words import Since, States, first_id_since, flat, parse_seconds
+from rowlock_cli.commands.info import describe
+from rowlock_cli.commands.monitor import _Lines, plain, view
+from rowlock_cli.commands.runs.clear import nothing, would
+from rowlock_cli.confirm import check_asking
+from rowlock_cli.terminal.param_types import Since, States, flat, parse_seconds
+from rowlock_client.health import Vitals, judge
+from rowlock_client.runs import first_id_since
 from tests.unit.cli.facts import VERSIONS, VITALS
 
 
@@ -175,7 +177,7 @@ def test_the_first_id_of_a_moment_is_below_every_id_of_it(moment: datetime) -> N
 
 def test_a_question_says_how_many_and_whether_it_can_be_taken_back() -> None:
     facts: dict[str, Any] = {
-        "verb": "purge",
+        "verb": "delete",
         "queue": "demo/q",
         "what": "dead or unknown",
         "age": " older than 7d",
@@ -191,7 +193,8 @@ def test_a_question_says_how_many_and_whether_it_can_be_taken_back() -> None:
         == "1 waiting run of demo/q would be canceled; canceled runs can be requeued."
     )
     assert (
-        nothing({**facts, "count": 0}) == "demo/q has no dead or unknown run older than 7d: nothing to purge."
+        nothing({**facts, "count": 0})
+        == "demo/q has no dead or unknown run older than 7d: nothing to delete."
     )
 
 

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from rowlock_cli.show import age, as_json, dead_letters_table, progress_text, remark, runs_table, table
+from rowlock_cli.terminal.json_text import runs_json
+from rowlock_cli.terminal.tables import dead_letters_table, remark, runs_table, table
+from rowlock_client.text import age, progress_text
 from tests.unit.cli.facts import NOW, RUN, ago, run
 
 
@@ -53,7 +55,7 @@ def test_long_messages_are_cut_in_tables_and_whole_in_json() -> None:
     line = dead_letters_table([dead], NOW).splitlines()[1]
     assert line.endswith("m...")
     assert "app 4" in line
-    assert json.loads(as_json([dead]))[0]["failure"]["message"] == "m" * 500
+    assert json.loads(runs_json([dead]))[0]["failure"]["message"] == "m" * 500
 
 
 def test_a_list_shows_short_ids_and_the_row_of_a_source() -> None:

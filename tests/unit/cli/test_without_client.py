@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from rowlock_cli.cluster import connected
 from rowlock_cli.errors import Failed
-from rowlock_cli.remote import run_in_operator
+from rowlock_cli.kube.cluster import connected
+from rowlock_cli.kube.operator_pod import run_in_operator
 
 
 def test_without_a_kubernetes_client_a_sentence_says_where_the_command_runs(

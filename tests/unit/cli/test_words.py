@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowlock_cli.changing import parse_arguments
-from rowlock_cli.connection import database_url
+from rowlock_cli.commands.runs.enqueue import parse_arguments
 from rowlock_cli.errors import Failed
-from rowlock_cli.in_pod import secret_url
-from rowlock_cli.remote import choose_pod
-from rowlock_cli.runs import id_bounds
+from rowlock_cli.kube.operator_pod import choose_pod
+from rowlock_cli.kube.service_account import secret_url
+from rowlock_client import AddressUnusable
+from rowlock_client.connection import address_of_environment
+from rowlock_client.runs import id_bounds
 
 
 @given(st.uuids(), st.integers(1, 36))
@@ -48,15 +49,15 @@ def test_what_is_no_argument_is_wrong_usage(pairs: tuple[str, ...], text: str | 
 def test_the_file_wins_over_the_plain_address_and_an_unreadable_one_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "url").write_text("postgresql://file\n")
     assert (
-        database_url(
+        address_of_environment(
             {"ROWLOCK_DATABASE_URL_FILE": str(tmp_path / "url"), "ROWLOCK_DATABASE_URL": "postgresql://plain"}
         )
         == "postgresql://file"
     )
-    assert database_url({"ROWLOCK_DATABASE_URL": "postgresql://plain"}) == "postgresql://plain"
-    assert database_url({}) is None
-    with pytest.raises(Failed, match="ROWLOCK_DATABASE_URL_FILE cannot be read"):
-        database_url(
+    assert address_of_environment({"ROWLOCK_DATABASE_URL": "postgresql://plain"}) == "postgresql://plain"
+    assert address_of_environment({}) is None
+    with pytest.raises(AddressUnusable, match="ROWLOCK_DATABASE_URL_FILE cannot be read"):
+        address_of_environment(
             {
                 "ROWLOCK_DATABASE_URL_FILE": str(tmp_path / "none"),
                 "ROWLOCK_DATABASE_URL": "postgresql://plain",

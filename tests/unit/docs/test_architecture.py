@@ -14,6 +14,7 @@ PACKAGES = (
     "ledger/rowlock_logs",
     "operator/rowlock_operator",
     "operator/rowlock_cli",
+    "operator/rowlock_client",
     "jobimages/rowlock_jobs",
     "jobimages/rowlock_web",
     "jobimages/rowlock_llm",

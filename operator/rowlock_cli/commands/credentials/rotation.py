@@ -11,9 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from rowlock_cli.commands.credentials.key_file import (
+    added,
+    digest,
+    fingerprint,
+    keys_of,
+    moved_first,
+    new_key,
+)
+from rowlock_cli.commands.credentials.key_mounts import KEY, Mount, mounts_of
 from rowlock_cli.errors import Failed
-from rowlock_cli.key_lines import added, digest, fingerprint, keys_of, moved_first, new_key
-from rowlock_cli.key_mounts import KEY, Mount, mounts_of
 
 ANNOTATION = "rowlock.dev/rotating-key"
 _PASSES, _POLL_SECONDS = 5, 2.0

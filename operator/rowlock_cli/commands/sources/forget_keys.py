@@ -4,18 +4,19 @@ from typing import Any
 
 import click
 
-from rowlock_cli import show
-from rowlock_cli.asking import agree, check_asking
-from rowlock_cli.connection import Cursor, sql
-from rowlock_cli.errors import Failed
-from rowlock_cli.figures import database_now
-from rowlock_cli.runs import find_source, rows
-from rowlock_cli.session import NAMESPACE, cluster_options, ledger, output_option
-
-_BATCH = 10_000
+from rowlock_cli.confirm import agree, check_asking
+from rowlock_cli.context import ledger_client, namespace_option
+from rowlock_cli.options import cluster_options, output_option
+from rowlock_cli.terminal.json_text import to_json
+from rowlock_client import operations
+from rowlock_client.names import find_source
+from rowlock_client.queries import database_now
 
 
-@click.command("forget-keys")
+@click.command(
+    "forget-keys",
+    epilog="Exit codes: 0 done or nothing to do, 1 not found, failed or the answer was no, 2 wrong usage.",
+)
 @click.argument("source")
 @click.option("--key", "keys", multiple=True, help="The key of one row. May be repeated.")
 @click.option(
@@ -37,54 +38,30 @@ def forget_keys(
     if bool(keys) == everything:
         raise click.UsageError("name the rows by --key, or say --all")
     check_asking(yes=yes, dry_run=dry_run, output=output)
-    with ledger(ask=None if yes or dry_run else _ask) as opened:
-        with opened.transaction() as cur:
-            full = find_source(cur, source, namespace=click.get_current_context().meta.get(NAMESPACE))
-            facts, before = _facts(cur, full, list(keys) or None), database_now(cur)
+    chosen = list(keys) or None
+    with ledger_client(ask=None if yes or dry_run else _ask) as client:
+        with client.transaction() as cursor:
+            full = find_source(cursor, source, namespace=namespace_option())
+            known, before = operations.remembered_keys(cursor, full, chosen), database_now(cursor)
+        facts: dict[str, Any] = {
+            "source": full,
+            "source_table": known.source_table,
+            "keys": chosen,
+            "remembered": int(known.remembered),
+        }
         if dry_run:
-            click.echo(
-                show.to_json(facts)
-                if output == "json"
-                else _would(facts)
-                if facts["remembered"]
-                else _nothing(facts)
-            )
+            text = _would(facts) if facts["remembered"] else _nothing(facts)
+            click.echo(to_json(facts) if output == "json" else text)
             return
         if not yes:
             _ask(facts)
-        forgotten = 0
-        while True:
-            with opened.transaction() as cur:
-                cur.execute(
-                    sql("forget_keys"),
-                    {"source": full, "keys": facts["keys"], "before": before, "limit": _BATCH},
-                )
-                count = int(cur.fetchall()[0][0])
-            forgotten += count
-            if count < _BATCH:
-                break
+        forgotten = operations.forget_keys(client, full, chosen, before=before)
     if output == "json":
-        click.echo(show.to_json({**facts, "forgotten": forgotten}))
+        click.echo(to_json({**facts, "forgotten": forgotten}))
     elif forgotten:
         click.echo(f"{_counted(forgotten)} of {full} {'was' if forgotten == 1 else 'were'} forgotten.")
     else:
         click.echo(_nothing(facts))
-
-
-def _facts(cur: Cursor, source: str, keys: list[str] | None) -> dict[str, Any]:
-    cur.execute(sql("remembered_keys"), {"source": source, "keys": keys})
-    (found,) = rows(cur)
-    if found["has_status_column"] and not found["remembered"]:
-        raise Failed(
-            f"{source} has a status column, so it remembers no keys: to run a row of {found['source_table']}"
-            " again, set its status back in the table"
-        )
-    return {
-        "source": source,
-        "source_table": found["source_table"],
-        "keys": keys,
-        "remembered": int(found["remembered"]),
-    }
 
 
 def _ask(facts: dict[str, Any]) -> None:
