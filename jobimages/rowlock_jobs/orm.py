@@ -44,7 +44,7 @@ def django_transaction(run: Run, using: str = "default") -> Iterator[None]:
     on_commit() functions run after the commit. Raises RuntimeError inside another atomic() block, or where
     run.transaction() of this run is open already.
     """
-    with run._port.carry(("django", using), lambda: _Django(using)).block():
+    with run._runtime.carry(("django", using), lambda: _Django(using)).block():
         yield
 
 
@@ -55,7 +55,7 @@ def sqlalchemy_transaction(run: Run, make_session: Callable[[], Any]) -> Iterato
 
     session.commit() is refused (RuntimeError). A session that the task rolled back or closed fails the run.
     """
-    with run._port.carry(
+    with run._runtime.carry(
         ("sqlalchemy", make_session), lambda: _SqlAlchemy(make_session())
     ).block() as session:
         yield session

@@ -69,7 +69,7 @@ class Carrier(Protocol):
     def rollback(self) -> None: ...
 
 
-class RunPort(Protocol):
+class Runtime(Protocol):
     """What a run needs from the process around it; the worker's child, `once` and stock RQ each bring one."""
 
     def cancelled(self) -> bool: ...
@@ -94,16 +94,16 @@ class Run:
     source_key: str | None
     tries: int
     log: "logging.LoggerAdapter[logging.Logger]"
-    _port: RunPort = field(repr=False)
+    _runtime: Runtime = field(repr=False)
 
     @property
     def cancelled(self) -> bool:
         """Whether somebody asked this run to end. It is killed ten seconds after that."""
-        return self._port.cancelled()
+        return self._runtime.cancelled()
 
     def check(self) -> None:
         """Raises Canceled once the run was asked to end: call it between two steps."""
-        if self._port.cancelled():
+        if self._runtime.cancelled():
             raise Canceled("the run was canceled")
 
     def progress(
@@ -111,7 +111,7 @@ class Run:
     ) -> None:
         """Shown to users within seconds; calls may come in any number, the newest counts."""
         values = {"done": done, "total": total, "note": note, **more}
-        self._port.progress(as_json({k: v for k, v in values.items() if v is not None}))
+        self._runtime.progress(as_json({k: v for k, v in values.items() if v is not None}))
 
     def begin_effect(self, effect: str) -> bool:
         """Call before an outside effect that must never be repeated, and act only on True.
@@ -120,13 +120,15 @@ class Run:
         attempt is stale or canceled, do not act. Raises FenceAway where the database does not answer: do not
         act.
         """
-        return self._port.begin_effect(effect)
+        return self._runtime.begin_effect(effect)
 
     def end_effect(self, result: Any = None) -> bool:
         """The effect is known to have happened: retries are allowed again. False: the attempt is stale by
         now.
         """
-        return self._port.end_effect(succeeded(result).result)  # it has happened, whatever can be told of it
+        return self._runtime.end_effect(
+            succeeded(result).result
+        )  # it has happened, whatever can be told of it
 
     def enqueue(
         self,
@@ -154,7 +156,7 @@ class Run:
             "key": key,
             "priority": priority,
         }
-        return self._port.enqueue(
+        return self._runtime.enqueue(
             {**parameters, "fairness_key": fairness_key, "limits": list(limits), "due": due}
         )
 
@@ -165,13 +167,13 @@ class Run:
         A task that raises, or whose attempt turns out to be stale, leaves none of these writes behind.
         Several blocks of one run share the one transaction.
         """
-        return self._port.transaction()
+        return self._runtime.transaction()
 
     def connection(self) -> AbstractContextManager[Any]:
         """An ordinary psycopg2 connection of the worker role: commits at the end of the block, rolls back
         where it raises.
         """
-        return self._port.connection()
+        return self._runtime.connection()
 
 
 def task(name: str) -> Callable[[_F], _F]:

@@ -17,10 +17,9 @@ from rowlock_jobs.fence.ledger import Ledger
 from rowlock_jobs.fence.values import RunRef, parse_rq_id
 from rowlock_jobs.settings import Settings
 from rowlock_jobs.task import import_tasks, registered_tasks
-from rowlock_jobs.worker.allowed import Allowed
 from rowlock_jobs.worker.attempts import Attempts
 from rowlock_jobs.worker.child import serve
-from rowlock_jobs.worker.duties import Duties
+from rowlock_jobs.worker.heartbeat import Heartbeat
 from rowlock_jobs.worker.imports import known_tasks, load_for_one, load_in_parent
 from rowlock_jobs.worker.lease import Lease
 from rowlock_jobs.worker.loop import Loop
@@ -28,8 +27,9 @@ from rowlock_jobs.worker.once import run_once
 from rowlock_jobs.worker.prefork import Child
 from rowlock_jobs.worker.redis_client import RedisUnsuitable, connect_redis
 from rowlock_jobs.worker.rq_worker import BEAT_SECONDS, RowlockWorker, open_worker, quietly, rq_time
-from rowlock_jobs.worker.stopping import Stopping
+from rowlock_jobs.worker.shutdown import Shutdown
 from rowlock_jobs.worker.supervisor import Supervisor, part_file
+from rowlock_jobs.worker.task_allow_list import TaskAllowList
 from rowlock_jobs.worker.transport import Transport
 
 _REDIS_PAUSE_SECONDS = 1.0
@@ -54,13 +54,13 @@ def _run_part(settings: Settings, number: int) -> int:
         return 2
 
 
-def run_worker(settings: Settings, alive_file: Path, stopping: Stopping | None = None) -> int:
+def run_worker(settings: Settings, alive_file: Path, shutdown: Shutdown | None = None) -> int:
     """One worker parent until it is asked to end. Its tasks are imported already. `stopping` makes the pauses
     between two tries.
     """
     name = f"{socket.gethostname()}.{os.getpid()}.{uuid4().hex[:6]}"
-    stopping = stopping or Stopping(settings.grace_seconds)
-    stopping.install()
+    shutdown = shutdown or Shutdown(settings.grace_seconds)
+    shutdown.install()
     client = connect_redis(settings.require_redis())
     transport = Transport(client, rq_queue=settings.rq_queue, worker_name=name, rq_time=rq_time)
     fences, keeper = _connections(settings, f"rowlock-worker {name}")
@@ -80,9 +80,9 @@ def run_worker(settings: Settings, alive_file: Path, stopping: Stopping | None =
             except TransportAway as error:
                 transport.away = True
                 logs.emit(logs.REDIS_AWAY, logging.WARNING, error=str(error))
-                stopping.pause(_REDIS_PAUSE_SECONDS)
+                shutdown.pause(_REDIS_PAUSE_SECONDS)
 
-    duties = Duties(
+    heartbeat = Heartbeat(
         alive_file,
         beat=lambda: quietly(worker.beat),
         beat_seconds=BEAT_SECONDS,
@@ -91,19 +91,19 @@ def run_worker(settings: Settings, alive_file: Path, stopping: Stopping | None =
             name for name, away in (("Redis", transport.away), ("PostgreSQL", fences.away)) if away
         ],
     )
-    stopping.while_waiting = duties.touch
-    lease = Lease(Ledger(fences), name, settings.lease, stopping.pause, keeper=Ledger(keeper))
-    fences.while_waiting = partial(_keep_alive, duties, lease)
+    shutdown.while_waiting = heartbeat.touch
+    lease = Lease(Ledger(fences), name, settings.lease, shutdown.pause, keeper=Ledger(keeper))
+    fences.while_waiting = partial(_keep_alive, heartbeat, lease)
 
     def inherited() -> list[int]:
         return transport.descriptors() + _descriptors(fences)
 
-    attempts = _attempts(settings, lease, stopping, duties, inherited)
+    attempts = _attempts(settings, lease, shutdown, heartbeat, inherited)
     try:
         worker = make_worker()
     except GraceOver:
         return 0
-    duties.touch()
+    heartbeat.touch()
     gc.freeze()  # what is loaded by now stays shared with every child: no copy by the collector's marks
     logs.emit(logs.WORKER_STARTED, worker=name, queue=settings.queue, tasks=",".join(settings.tasks))
     loop = Loop(
@@ -111,9 +111,9 @@ def run_worker(settings: Settings, alive_file: Path, stopping: Stopping | None =
         lease=lease,
         attempts=attempts,
         worker=worker,
-        duties=duties,
-        stopping=stopping,
-        allowed=Allowed.of(settings, known_tasks()),
+        heartbeat=heartbeat,
+        shutdown=shutdown,
+        allow_list=TaskAllowList.of(settings, known_tasks()),
     )
     loop.run()
     fences.close()
@@ -126,26 +126,26 @@ def run_one(settings: Settings) -> int:
     ref = run_reference(settings)
     check_address(settings.database)
     _load_tasks(settings, load_for_one)
-    stopping = Stopping(settings.grace_seconds)
-    stopping.install()
+    shutdown = Shutdown(settings.grace_seconds)
+    shutdown.install()
     fences, keeper = _connections(settings, f"rowlock-once {ref.rq_id}")
-    duties = Duties(
+    heartbeat = Heartbeat(
         settings.alive_file,
         beat=lambda: True,
         beat_seconds=BEAT_SECONDS,
         own_pids=lambda: attempts.own_pids,
         waits_for=lambda: ["PostgreSQL"] if fences.away else [],
     )
-    stopping.while_waiting = duties.touch
-    lease = Lease(Ledger(fences), f"once {ref.rq_id}", settings.lease, stopping.pause, keeper=Ledger(keeper))
-    fences.while_waiting = partial(_keep_alive, duties, lease)
-    attempts = _attempts(settings, lease, stopping, duties, lambda: _descriptors(fences))
+    shutdown.while_waiting = heartbeat.touch
+    lease = Lease(Ledger(fences), f"once {ref.rq_id}", settings.lease, shutdown.pause, keeper=Ledger(keeper))
+    fences.while_waiting = partial(_keep_alive, heartbeat, lease)
+    attempts = _attempts(settings, lease, shutdown, heartbeat, lambda: _descriptors(fences))
     recorded = run_once(
         ref,
         lease=lease,
         attempts=attempts,
-        stopping=stopping,
-        allowed=Allowed.of(settings, registered_tasks()),
+        shutdown=shutdown,
+        allow_list=TaskAllowList.of(settings, registered_tasks()),
     )
     return 0 if recorded else 1
 
@@ -161,11 +161,11 @@ def run_reference(settings: Settings) -> RunRef:
     return ref
 
 
-def list_tasks(imports: Sequence[str], allowed: Sequence[str]) -> list[str]:
+def list_tasks(imports: Sequence[str], allow_list: Sequence[str]) -> list[str]:
     """The `tasks` command: one line a registered task. An empty allow-list is not set yet, and marks none."""
     import_tasks(imports)
     marks = {
-        name: "" if not allowed or name in allowed else "  (not in the allow-list)"
+        name: "" if not allow_list or name in allow_list else "  (not in the allow-list)"
         for name in registered_tasks()
     }
     return [f"{name}\t{place}{marks[name]}" for name, place in registered_tasks().items()]
@@ -183,16 +183,20 @@ def _descriptors(connection: FenceConnection) -> list[int]:
     return [] if descriptor is None else [descriptor]
 
 
-def _keep_alive(duties: Duties, lease: Lease) -> None:
-    duties.touch()
+def _keep_alive(heartbeat: Heartbeat, lease: Lease) -> None:
+    heartbeat.touch()
     lease.keep()
 
 
 def _attempts(
-    settings: Settings, lease: Lease, stopping: Stopping, duties: Duties, inherited: Callable[[], list[int]]
+    settings: Settings,
+    lease: Lease,
+    shutdown: Shutdown,
+    heartbeat: Heartbeat,
+    inherited: Callable[[], list[int]],
 ) -> Attempts:
     child = partial(serve, database=settings.database, soft_seconds=settings.limits.soft_seconds)
-    return Attempts(lambda: Child(child, inherited), settings.limits, lease, stopping, duties.tick)
+    return Attempts(lambda: Child(child, inherited), settings.limits, lease, shutdown, heartbeat.tick)
 
 
 def _load_tasks(settings: Settings, load: Callable[[Sequence[str]], None]) -> None:

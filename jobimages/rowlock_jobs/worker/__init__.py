@@ -7,9 +7,9 @@ the child alone.
     Redis list --turn.lua--> parent --cycle_v1--> parent --socketpair--> child: tasks --> parent --(turn.lua,
     cycle_v1)--> ...
 
-Runs that proved short are taken by the handful (pace.py): one turn, one commit and one message for up to
-sixteen. The child needs a permit for each run it begins (permits.py). Where one turns out slow, or the child
-dies, the parent takes the permits back that are left: those runs were not begun and never will be, so
+Runs that proved short are taken in batches (batch_size.py): one turn, one commit and one message for up to
+sixteen. The child needs a permit for each run it begins (start_permits.py). Where one turns out slow, or the
+child dies, the parent takes the permits back that are left: those runs were not begun and never will be, so
 hand_back_v1 queues them again, with the same attempt and at no cost.
 
 Who is authoritative: the ledger. What Redis believes is for `rq info`; a turn with Redis that fails is

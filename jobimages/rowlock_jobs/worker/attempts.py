@@ -13,13 +13,13 @@ from rowlock_jobs.fence.values import StartedRun
 from rowlock_jobs.outcome import canceled, failed
 from rowlock_jobs.settings import Limits
 from rowlock_jobs.worker import wire
-from rowlock_jobs.worker.child import Left, order, read_answer
-from rowlock_jobs.worker.hand import Dropped, Ended, Hand
+from rowlock_jobs.worker.batch import Abandoned, Batch, Ended
+from rowlock_jobs.worker.batch_size import PATIENCE_SECONDS
+from rowlock_jobs.worker.child import BatchReleased, decode_result, encode_run
+from rowlock_jobs.worker.execute import CommitUnknown
 from rowlock_jobs.worker.lease import Lease
-from rowlock_jobs.worker.pace import PATIENCE_SECONDS
-from rowlock_jobs.worker.perform import Unsettled
 from rowlock_jobs.worker.prefork import EXIT_SECONDS, Child, ChildGone
-from rowlock_jobs.worker.stopping import Stopping
+from rowlock_jobs.worker.shutdown import Shutdown
 
 _SOFT_LIMIT_HEARD_SECONDS = 0.3  # a task that is not in C code has been told by then
 _CANCEL_AGAIN_SECONDS = 5.0
@@ -38,14 +38,14 @@ class Attempts:
         spawn: Callable[[], Child],
         limits: Limits,
         lease: Lease,
-        stopping: Stopping,
+        shutdown: Shutdown,
         tick: Callable[[float], None],
     ) -> None:
-        self._spawn, self._limits, self._lease, self._stopping, self._tick = (
+        self._spawn, self._limits, self._lease, self._shutdown, self._tick = (
             spawn,
             limits,
             lease,
-            stopping,
+            shutdown,
             tick,
         )
         self._child: Child | None = None
@@ -66,46 +66,46 @@ class Attempts:
         """How many runs the child may still take before it is renewed."""
         return self._limits.tasks_per_child - (self._child.tasks if self._child else 0)
 
-    def run(self, runs: Sequence[StartedRun], on_slow: Callable[[Hand], None]) -> Hand:
+    def run(self, runs: Sequence[StartedRun], on_slow: Callable[[Batch], None]) -> Batch:
         """Blocks until each attempt ended one way or another, or is known never to begin.
 
-        `on_slow(hand)` is called once where several take longer than the last ones may wait for: it may take
+        `on_slow(batch)` is called once where several take longer than the last ones may wait for: it may take
         away what ended and what was not begun, and must be quick, because the run at work is not watched
         meanwhile.
         """
-        hand, began = Hand(runs), time.monotonic()
+        batch, began = Batch(runs), time.monotonic()
         child: Child | None = None
         try:
             if len(runs) > 1:
                 self._tick(time.monotonic())
                 self._lease.renew()
             child, first = self._send(runs)
-            if len(runs) > 1 and not self._answers_within(PATIENCE_SECONDS, child, hand):
-                hand.keep(len(hand.open) - child.take_back())
-                hand.leaving = bool(hand.unbegun)
-                on_slow(hand)
-            self._watch(child, first, hand, began)
+            if len(runs) > 1 and not self._answers_within(PATIENCE_SECONDS, child, batch):
+                batch.keep(len(batch.open) - child.take_back())
+                batch.leaving = bool(batch.unbegun)
+                on_slow(batch)
+            self._watch(child, first, batch, began)
         except ChildGone as gone:
             child, self._child = self._child, None
             assert child is not None
             logs.emit(logs.CHILD_ENDED, logging.WARNING, child=child.pid, reason=gone.outcome.reason)
-            self._lease.end_sessions(child.page.session_name)
-            hand.keep(len(hand.open) - child.take_back())
-            hand.end_all(gone.outcome, time.monotonic() - began)
+            self._lease.end_sessions(child.memory.session_name)
+            batch.keep(len(batch.open) - child.take_back())
+            batch.end_all(gone.outcome, time.monotonic() - began)
             if gone.outcome.reason == "ImportFailed":
-                self._stopping.holding = True
+                self._shutdown.holding = True
                 # its runs were not begun and go back: not at once
-                self._stopping.pause(_IMPORT_PAUSE_SECONDS)
+                self._shutdown.pause(_IMPORT_PAUSE_SECONDS)
         except LeaseLost:
             if child is not None:
                 self._kill(child)
-            for run in hand.open:
+            for run in batch.open:
                 logs.emit(
                     logs.LEASE_LOST, logging.WARNING, during="run", run=run.ref.id, attempt=run.ref.attempt
                 )
-            hand.end_all(Dropped("LeaseLost"), time.monotonic() - began)
+            batch.end_all(Abandoned("LeaseLost"), time.monotonic() - began)
         self._renew_child()
-        return hand
+        return batch
 
     def reap(self, wait_seconds: float = 0.0) -> None:
         """Forgets renewed children that have left, and kills those whose exit handlers take too long."""
@@ -124,93 +124,95 @@ class Attempts:
             self._retire(child)
         self.reap(EXIT_SECONDS)
 
-    def _answers_within(self, seconds: float, child: Child, hand: Hand) -> bool:
+    def _answers_within(self, seconds: float, child: Child, batch: Batch) -> bool:
         """Whether nothing is left to wait for after so many seconds."""
         until = time.monotonic() + seconds
-        while hand.open and (left := until - time.monotonic()) > 0:
+        while batch.open and (left := until - time.monotonic()) > 0:
             child.wait_done(left)
-            while hand.open and (message := child.receive(0.0)) is not None:
-                self._note(message, child, hand)
-        return not hand.open
+            while batch.open and (message := child.receive(0.0)) is not None:
+                self._note(message, child, batch)
+        return not batch.open
 
-    def _watch(self, child: Child, first: int, hand: Hand, began: float) -> None:
+    def _watch(self, child: Child, first: int, batch: Batch, began: float) -> None:
         """Waits for the run at work, under its limits, and for the child to leave the others."""
         hard_at, cancel_at, cancel_again_at = time.monotonic() + self._limits.hard_seconds, float("inf"), 0.0
-        while hand.open or hand.leaving:
+        while batch.open or batch.leaving:
             now = time.monotonic()
             if now >= hard_at:
-                self._end(child, hand, began, failed("app", "HardTimeLimit", self._hard_limit_message(child)))
+                self._end(
+                    child, batch, began, failed("app", "HardTimeLimit", self._hard_limit_message(child))
+                )
                 return
             if now >= cancel_at:
                 seconds = self._limits.cancel_grace_seconds
                 self._end(
                     child,
-                    hand,
+                    batch,
                     began,
                     canceled(f"the task did not stop within {seconds:g} s of its cancel and was killed"),
                 )
                 return
-            if self._stopping.is_over(now):
-                self._end(child, hand, began, Dropped("Stopped"))
+            if self._shutdown.is_over(now):
+                self._end(child, batch, began, Abandoned("Stopped"))
                 return
             self._tick(now)
             self.reap()
-            soft_at = child.page.unheard_soft_limit_at
+            soft_at = child.memory.unheard_soft_limit_at
             if soft_at and now >= max(soft_at + _SOFT_LIMIT_HEARD_SECONDS, cancel_again_at):
                 # It rang while the task waited in C code, most likely for a statement: that is canceled, and
                 # the task hears it.
-                self._lease.cancel_statements(child.page.session_name, now - soft_at)
+                self._lease.cancel_statements(child.memory.session_name, now - soft_at)
                 cancel_again_at = now + _CANCEL_AGAIN_SECONDS
-            if now >= self._lease.renew_at and hand.open:
-                run = hand.open[0].ref
-                text = child.page.read_progress()
+            if now >= self._lease.renew_at and batch.open:
+                run = batch.open[0].ref
+                text = child.memory.read_progress()
                 if run.id in self._lease.renew((run.id, text) if text else None) and cancel_at == float(
                     "inf"
                 ):
-                    child.page.cancel(first + hand.answered)
+                    child.memory.cancel(first + batch.answered)
                     cancel_at = now + self._limits.cancel_grace_seconds
                     logs.emit(logs.RUN_CANCEL_REQUESTED, run=run.id, attempt=run.attempt)
             until = min(
-                hard_at, cancel_at, self._lease.renew_at, self._stopping.deadline, now + _LONGEST_WAIT_SECONDS
+                hard_at, cancel_at, self._lease.renew_at, self._shutdown.deadline, now + _LONGEST_WAIT_SECONDS
             )
             message = child.receive(until - now)
             if message is not None:
-                self._note(message, child, hand)
+                self._note(message, child, batch)
 
     def _hard_limit_message(self, child: Child) -> str:
         soft_seconds, hard_seconds = self._limits.soft_seconds, self._limits.hard_seconds
         message = f"killed at its hard limit of {hard_seconds:g} s"
-        if child.page.soft_limit_rang or soft_seconds >= hard_seconds:
+        if child.memory.soft_limit_rang or soft_seconds >= hard_seconds:
             return message
         return (
             f"{message}; its soft limit of {soft_seconds:g} s never reached it: it was in code that no signal"
             " interrupts, or a library took the alarm for itself (signal.alarm, signal.setitimer)"
         )
 
-    def _note(self, message: wire.Message, child: Child, hand: Hand) -> None:
+    def _note(self, message: wire.Message, child: Child, batch: Batch) -> None:
         try:
-            seconds, answer = read_answer(message)
+            seconds, answer = decode_result(message)
         except wire.Spoiled:
             raise child.spoiled() from None
-        if not hand.open and not isinstance(answer, Left):
+        if not batch.open and not isinstance(answer, BatchReleased):
             raise child.spoiled()  # an answer for no run
-        if isinstance(answer, Left):
-            hand.leaving = False
-            hand.keep(len(hand.open) - child.take_back())
-        elif isinstance(answer, Unsettled):
+        if isinstance(answer, BatchReleased):
+            batch.leaving = False
+            batch.keep(len(batch.open) - child.take_back())
+        elif isinstance(answer, CommitUnknown):
             # If the commit took place, the fence answers "stale" and nothing changes; if not, the run is
             # retried.
-            hand.end(
+            batch.end(
                 failed(
                     "infra", "CommitLost", "the database went away while the task's transaction was committed"
                 ),
                 seconds,
             )
         else:
-            hand.end(answer, seconds)
+            batch.end(answer, seconds)
 
     def _send(self, runs: Sequence[StartedRun]) -> tuple[Child, int]:
-        orders = [order(run, self._lease.token) for run in runs]
+        orders = [encode_run(run, self._lease.token) for run in runs]
         if self._child is not None:
             if self._child.is_fit:
                 with suppress(ChildGone):
@@ -222,15 +224,15 @@ class Attempts:
         logs.emit(logs.CHILD_STARTED, logging.DEBUG, child=self._child.pid)
         return self._child, self._child.send(orders)
 
-    def _end(self, child: Child, hand: Hand, began: float, ended: Ended) -> None:
+    def _end(self, child: Child, batch: Batch, began: float, ended: Ended) -> None:
         """Kills the child; this is what became of the run at work, the others were not begun."""
         self._kill(child)
-        hand.keep(len(hand.open) - child.take_back())
-        hand.end_all(ended, time.monotonic() - began)
+        batch.keep(len(batch.open) - child.take_back())
+        batch.end_all(ended, time.monotonic() - began)
 
     def _renew_child(self) -> None:
         child = self._child
-        if child is not None and (child.tasks >= self._limits.tasks_per_child or child.page.is_spent):
+        if child is not None and (child.tasks >= self._limits.tasks_per_child or child.memory.is_spent):
             self._child = None
             self._retire(child)
 
@@ -242,4 +244,4 @@ class Attempts:
     def _kill(self, child: Child) -> None:
         self._child = None
         child.kill()
-        self._lease.end_sessions(child.page.session_name)
+        self._lease.end_sessions(child.memory.session_name)

@@ -19,29 +19,29 @@ from rowlock_jobs.fence.values import RunId, RunnerToken, RunRef, StartedRun
 from rowlock_jobs.outcome import Outcome, read_outcome
 from rowlock_jobs.secret_files import Address
 from rowlock_jobs.worker import exit_handlers, wire
+from rowlock_jobs.worker.execute import CommittedByTask, CommitUnknown, TaskRuntime, execute_task
 from rowlock_jobs.worker.imports import load_in_child
 from rowlock_jobs.worker.output import bound_output
-from rowlock_jobs.worker.page import SharedPage
 from rowlock_jobs.worker.parent_death import end_with_parent
-from rowlock_jobs.worker.perform import Port, Settled, Unsettled, perform
-from rowlock_jobs.worker.permits import Permits
+from rowlock_jobs.worker.process_state import ProcessState
 from rowlock_jobs.worker.reset import Reset
+from rowlock_jobs.worker.shared_memory import SharedMemory
 from rowlock_jobs.worker.soft_limit import SoftLimit
-from rowlock_jobs.worker.surroundings import Surroundings
+from rowlock_jobs.worker.start_permits import StartPermits
 
 _LONGEST_SECONDS = 366 * 86_400.0
-_SETTLED = frozenset({"succeeded"})  # what a finish in a task's own transaction can say
+_COMMITTED_STATES = frozenset({"succeeded"})  # what a finish in a task's own transaction can say
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class BatchReleased:
     """The child begins none of the runs that it was handed and has not answered."""
 
 
-Answer = Outcome | Settled | Unsettled
+Answer = Outcome | CommittedByTask | CommitUnknown
 
 
-def order(started: StartedRun, token: RunnerToken) -> wire.Message:
+def encode_run(started: StartedRun, token: RunnerToken) -> wire.Message:
     """A run as the parent sends it."""
     return [
         started.ref.id,
@@ -55,7 +55,7 @@ def order(started: StartedRun, token: RunnerToken) -> wire.Message:
     ]
 
 
-def read_answer(message: wire.Message) -> tuple[float, Answer | Left]:
+def decode_result(message: wire.Message) -> tuple[float, Answer | BatchReleased]:
     """The child's answer as the parent reads it, and how many seconds the run took. Raises wire.Spoiled where
     it is none.
     """
@@ -67,7 +67,7 @@ def read_answer(message: wire.Message) -> tuple[float, Answer | Left]:
     raise wire.Spoiled("no answer")
 
 
-def _read_words(word: str, rest: wire.Message) -> Answer | Left | None:
+def _read_words(word: str, rest: wire.Message) -> Answer | BatchReleased | None:
     match word, rest:
         case "done", [
             str() as kind,
@@ -77,19 +77,21 @@ def _read_words(word: str, rest: wire.Message) -> Answer | Left | None:
             str() as reason,
         ]:
             return read_outcome(kind, result, failure, failure_class, reason)
-        case "settled", [str() | None as state, str() as remark] if state is None or state in _SETTLED:
-            return Settled(state, remark[:200])
-        case "unsettled", []:
-            return Unsettled()
-        case "left", []:
-            return Left()
+        case "committed", [str() | None as state, str() as remark] if (
+            state is None or state in _COMMITTED_STATES
+        ):
+            return CommittedByTask(state, remark[:200])
+        case "unknown", []:
+            return CommitUnknown()
+        case "released", []:
+            return BatchReleased()
     return None
 
 
 def serve(
     channel: socket.socket,
-    page: SharedPage,
-    permits: Permits,
+    memory: SharedMemory,
+    permits: StartPermits,
     parent_pid: int,
     *,
     inherited: Iterable[int],
@@ -100,11 +102,11 @@ def serve(
     try:
         # libpq's name for connections that a task's own libraries open: what they leave at work is found and
         # ended like that of ours.
-        os.environ.setdefault("PGAPPNAME", page.session_name)
-        _settle_in(parent_pid, inherited)
+        os.environ.setdefault("PGAPPNAME", memory.session_name)
+        _detach_from_parent(parent_pid, inherited)
         own_pid = os.getpid()
-        limit = SoftLimit(soft_seconds, page.note_soft_limit, page.announce_soft_limit)
-        _take_runs(channel, page, permits, ConnectionPool(database, page.session_name), limit)
+        limit = SoftLimit(soft_seconds, memory.note_soft_limit, memory.announce_soft_limit)
+        _take_runs(channel, memory, permits, ConnectionPool(database, memory.session_name), limit)
         if os.getpid() == own_pid:  # a task's fork that came back here is not the child
             exit_handlers.run()
     except BaseException as error:  # noqa: BLE001 - nothing above this frame belongs to the child
@@ -116,11 +118,15 @@ def serve(
 
 
 def _take_runs(
-    channel: socket.socket, page: SharedPage, permits: Permits, pool: ConnectionPool, limit: SoftLimit
+    channel: socket.socket,
+    memory: SharedMemory,
+    permits: StartPermits,
+    pool: ConnectionPool,
+    limit: SoftLimit,
 ) -> None:
     own_pid, reader = os.getpid(), wire.Reader(channel)
     outputs = bound_output()
-    reset, surroundings = Reset(), Surroundings()
+    reset, process_state = Reset(), ProcessState()
     while True:
         message = reader.next_message()
         if message is None:
@@ -129,31 +135,31 @@ def _take_runs(
             continue
         first, runs = message
         for sequence, run in enumerate(runs, first):
-            page.begin()  # before the permit: from then on what stands there is this run's
-            if page.is_spent or not permits.take():
-                _answer(channel, ["left", 0.0])
+            memory.begin()  # before the permit: from then on what stands there is this run's
+            if memory.is_spent or not permits.take():
+                _answer(channel, ["released", 0.0])
                 break
             run_id, attempt, task, args, queue, source_key, tries, token = run
             started = StartedRun(RunRef(RunId(run_id), attempt), task, args, queue, source_key, tries)
             session = TaskSession(pool)
-            port = Port(
+            runtime = TaskRuntime(
                 session,
                 started.ref,
                 RunnerToken(token),
-                lambda at=sequence: page.is_canceled(at),  # type: ignore[misc]
-                page.write_progress,
+                lambda at=sequence: memory.is_canceled(at),  # type: ignore[misc]
+                memory.write_progress,
             )
             for output in outputs:
                 output.begin()
             began = time.monotonic()
-            answer = perform(started, port, limit)
+            answer = execute_task(started, runtime, limit)
             reset.undo()
             if os.getpid() != own_pid:
                 return  # the task forked and its fork came back here: only the child itself may answer
             if hooks.needs_new_process():
-                page.spend()
-            if changed := surroundings.changed():
-                page.spend()
+                memory.spend()
+            if changed := process_state.changed():
+                memory.spend()
                 sys.stdout, sys.stderr = outputs
                 logs.emit(
                     logs.CHILD_CHANGED,
@@ -165,7 +171,7 @@ def _take_runs(
                 )
             for output in outputs:
                 output.end()
-            _answer(channel, _write_answer(answer, time.monotonic() - began))
+            _answer(channel, _encode_result(answer, time.monotonic() - began))
             session.end()  # the answer does not wait for it, the next run does
         if len(runs) > 1:
             permits.say_done()
@@ -179,15 +185,15 @@ def _answer(channel: socket.socket, message: wire.Message) -> None:
         os._exit(wire.UNHEARD)
 
 
-def _write_answer(answer: Answer, seconds: float) -> wire.Message:
-    if isinstance(answer, Settled):
-        return ["settled", seconds, answer.state, answer.remark]
-    if isinstance(answer, Unsettled):
-        return ["unsettled", seconds]
+def _encode_result(answer: Answer, seconds: float) -> wire.Message:
+    if isinstance(answer, CommittedByTask):
+        return ["committed", seconds, answer.state, answer.remark]
+    if isinstance(answer, CommitUnknown):
+        return ["unknown", seconds]
     return ["done", seconds, answer.kind, answer.result, answer.failure, answer.failure_class, answer.reason]
 
 
-def _settle_in(parent_pid: int, inherited: Iterable[int]) -> None:
+def _detach_from_parent(parent_pid: int, inherited: Iterable[int]) -> None:
     """Makes the fork a process of its own: its group, its signals, its death with the parent, none of the
     parent's sockets.
     """

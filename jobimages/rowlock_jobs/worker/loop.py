@@ -12,16 +12,16 @@ from rowlock_jobs import logs
 from rowlock_jobs.errors import GraceOver, LeaseLost, TransportAway
 from rowlock_jobs.fence.values import FinishedRun, RunId, RunRef, StartedRun, parse_rq_id
 from rowlock_jobs.outcome import Outcome, canceled
-from rowlock_jobs.worker.allowed import Allowed
 from rowlock_jobs.worker.attempts import Attempts
-from rowlock_jobs.worker.duties import Duties
-from rowlock_jobs.worker.hand import Dropped, Ended, Hand
+from rowlock_jobs.worker.batch import Abandoned, Batch, Ended
+from rowlock_jobs.worker.batch_size import BatchSize
+from rowlock_jobs.worker.heartbeat import Heartbeat
 from rowlock_jobs.worker.lease import Lease
-from rowlock_jobs.worker.pace import Pace
 from rowlock_jobs.worker.refusal import UNEXPLAINED, refusal_note
 from rowlock_jobs.worker.rq_worker import RowlockWorker, quietly
-from rowlock_jobs.worker.stopping import Stopping, announce
-from rowlock_jobs.worker.transport import Claim, Ending, Transport
+from rowlock_jobs.worker.shutdown import Shutdown, announce
+from rowlock_jobs.worker.task_allow_list import TaskAllowList
+from rowlock_jobs.worker.transport import Claim, ExecutionRecord, Transport
 
 _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 5.0
@@ -29,15 +29,18 @@ _FULL_PAUSE_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """What an attempt left to be recorded: in the ledger (`finished`; `settled`: it is there already, as this
-    state) and in RQ (`ending`).
+class _InFlight:
+    """An attempt that has ended and is not recorded yet.
+
+    record: what RQ is to show of it. finished: what the finish fence is to be asked; None where nothing is
+    left to ask. committed: the finish rode in the task's own transaction, and left the run in this state
+    (None: the fence refused it as stale).
     """
 
-    ending: Ending
+    record: ExecutionRecord
     finished: FinishedRun | None = None
     task: str = ""
-    settled: tuple[RunRef, str | None] | None = None
+    committed: tuple[RunRef, str | None] | None = None
 
 
 class Loop:
@@ -50,19 +53,19 @@ class Loop:
         lease: Lease,
         attempts: Attempts,
         worker: RowlockWorker,
-        duties: Duties,
-        stopping: Stopping,
-        allowed: Allowed,
+        heartbeat: Heartbeat,
+        shutdown: Shutdown,
+        allow_list: TaskAllowList,
     ) -> None:
         self._transport, self._lease, self._attempts, self._worker = transport, lease, attempts, worker
-        self._duties, self._stopping, self._allowed = duties, stopping, allowed
-        self._pace = Pace()
+        self._heartbeat, self._shutdown, self._allow_list = heartbeat, shutdown, allow_list
+        self._batch_size = BatchSize()
         self._away_pause_seconds = 0.0
         self._told_full = False
 
     def run(self) -> None:
         """Takes runs until asked to end."""
-        held: list[_Held] = []
+        held: list[_InFlight] = []
         claims: list[Claim] = []
         moved: str | None = None
         try:
@@ -74,16 +77,16 @@ class Loop:
                 refs = [ref for claim in claims if (ref := parse_rq_id(claim.rq_id))]
                 answer = self._lease.cycle(_finished(held), refs)
                 self._report(held, answer.finished)
-                held, self._stopping.holding = [], False
+                held, self._shutdown.holding = [], False
                 if not claims:
-                    if self._stopping.requested:
-                        announce(self._stopping)
+                    if self._shutdown.requested:
+                        announce(self._shutdown)
                         return
                     moved = self._idle()
                     continue
                 taken, claims = claims, []
                 self._perform(taken, answer.started, held)
-                self._stopping.holding = bool(_finished(held))
+                self._shutdown.holding = bool(_finished(held))
         except GraceOver:
             for each in _finished(held):
                 logs.emit(
@@ -96,10 +99,10 @@ class Loop:
         finally:
             self._leave(held, claims)
 
-    def _claim(self, held: Sequence[_Held], moved: str | None) -> list[Claim]:
-        want = 0 if self._stopping.requested else min(self._pace.size, self._attempts.room)
+    def _claim(self, held: Sequence[_InFlight], moved: str | None) -> list[Claim]:
+        want = 0 if self._shutdown.requested else min(self._batch_size.size, self._attempts.room)
         try:
-            claims = self._transport.turn([each.ending for each in held], want=want, moved=moved)
+            claims = self._transport.turn([each.record for each in held], want=want, moved=moved)
         except TransportAway as error:
             self._redis_away(error)
             return []
@@ -112,10 +115,10 @@ class Loop:
             )
         return claims
 
-    def _perform(self, claims: Sequence[Claim], started: Sequence[StartedRun], held: list[_Held]) -> None:
+    def _perform(self, claims: Sequence[Claim], started: Sequence[StartedRun], held: list[_InFlight]) -> None:
         """Has runs performed; what is to be recorded of them goes to `held`."""
         handed_out = {run.ref.rq_id: run for run in started}
-        batch: dict[RunId, Claim] = {}
+        claim_of: dict[RunId, Claim] = {}
         runs: list[StartedRun] = []
         refused: list[Claim] = []
         with logs.together():
@@ -127,25 +130,25 @@ class Loop:
                 logs.emit(
                     logs.RUN_STARTED, run=run.ref.id, attempt=run.ref.attempt, task=run.task, tries=run.tries
                 )
-                refusal = self._allowed.refusal(run.task)
+                refusal = self._allow_list.refusal(run.task)
                 if refusal is not None:
                     held.append(self._hold(claim, run, refusal))
                     continue
-                batch[run.ref.id] = claim
+                claim_of[run.ref.id] = claim
                 runs.append(run)
         held += self._refused(refused) if refused else []
         if not runs:
             return
-        self._worker.holds(batch[runs[0].ref.id] if len(runs) == 1 else None)
-        hand = self._attempts.run(runs, lambda hand: self._part(hand, batch))
-        self._pace.note(hand.mean_seconds)
-        held += self._ended(hand, batch)
+        self._worker.holds(claim_of[runs[0].ref.id] if len(runs) == 1 else None)
+        batch = self._attempts.run(runs, lambda batch: self._part(batch, claim_of))
+        self._batch_size.note(batch.mean_seconds)
+        held += self._ended(batch, claim_of)
         self._worker.holds(None)
-        if hand.unbegun:
-            self._stopping.holding = True
-            self._hand_back(hand, batch)
+        if batch.unbegun:
+            self._shutdown.holding = True
+            self._hand_back(batch, claim_of)
 
-    def _refused(self, claims: Sequence[Claim]) -> list[_Held]:
+    def _refused(self, claims: Sequence[Claim]) -> list[_InFlight]:
         """What the start fence did not hand out: duplicates, old attempts, runs that ended, and ids that are
         no runs of ours.
         """
@@ -165,58 +168,58 @@ class Loop:
                         reason="NotARunId",
                     )
                     note = "NotARunId"
-                held.append(_Held(Ending(claim, "failed" if note else "finished", 0.0, note)))
+                held.append(_InFlight(ExecutionRecord(claim, "failed" if note else "finished", 0.0, note)))
         return held
 
-    def _part(self, hand: Hand, batch: Mapping[RunId, Claim]) -> None:
+    def _part(self, batch: Batch, claim_of: Mapping[RunId, Claim]) -> None:
         """One run takes longer than the others may wait for: those that ended are recorded, those that were
         not begun go back.
         """
-        self._pace.note(float("inf"))
-        done = self._ended(hand, batch)
+        self._batch_size.note(float("inf"))
+        done = self._ended(batch, claim_of)
         states = self._lease.finish_early(_finished(done))
         if states is not None:
-            hand.ended.clear()
+            batch.ended.clear()
             self._report(done, states)
             try:
-                self._transport.turn([each.ending for each in done], want=0)
+                self._transport.turn([each.record for each in done], want=0)
             except TransportAway as error:
                 self._redis_away(error)
-        if hand.unbegun:
-            self._hand_back(hand, batch, once=True)
-        self._worker.holds(batch[hand.open[0].ref.id] if hand.open else None)
+        if batch.unbegun:
+            self._hand_back(batch, claim_of, once=True)
+        self._worker.holds(claim_of[batch.open[0].ref.id] if batch.open else None)
 
-    def _hand_back(self, hand: Hand, batch: Mapping[RunId, Claim], *, once: bool = False) -> None:
+    def _hand_back(self, batch: Batch, claim_of: Mapping[RunId, Claim], *, once: bool = False) -> None:
         """First the ledger, then Redis: whoever finds the id there may start it. Where Redis is away the
         sweep finds it missing.
         """
-        queued = self._lease.hand_back([run.ref for run in hand.unbegun], once=once)
+        queued = self._lease.hand_back([run.ref for run in batch.unbegun], once=once)
         if queued is None:
             return
-        for ref in (run.ref for run in hand.unbegun if run.ref.id in queued):
+        for ref in (run.ref for run in batch.unbegun if run.ref.id in queued):
             logs.emit(logs.RUN_HANDED_BACK, run=ref.id, attempt=ref.attempt)
-        claims, hand.unbegun = [batch[run.ref.id] for run in hand.unbegun], []
+        claims, batch.unbegun = [claim_of[run.ref.id] for run in batch.unbegun], []
         try:
             for claim in reversed(claims):
                 self._transport.put_back(claim)
         except TransportAway as error:
             self._redis_away(error)
 
-    def _ended(self, hand: Hand, batch: Mapping[RunId, Claim]) -> list[_Held]:
-        return [self._hold(batch[run.ref.id], run, ended, seconds) for run, ended, seconds in hand.ended]
+    def _ended(self, batch: Batch, claim_of: Mapping[RunId, Claim]) -> list[_InFlight]:
+        return [self._hold(claim_of[run.ref.id], run, ended, seconds) for run, ended, seconds in batch.ended]
 
-    def _hold(self, claim: Claim, run: StartedRun, ended: Ended, seconds: float = 0.0) -> _Held:
+    def _hold(self, claim: Claim, run: StartedRun, ended: Ended, seconds: float = 0.0) -> _InFlight:
         ref = run.ref
         if self._worker.was_stopped and isinstance(ended, Outcome) and ended.reason == "ChildKilled":
             ended = canceled("stopped through RQ")
         if isinstance(ended, Outcome):
             status = {"succeeded": "finished", "canceled": "stopped"}.get(ended.kind, "failed")
-            return _Held(
-                Ending(claim, status, seconds, f"{ended.failure_class} {ended.reason}"),
+            return _InFlight(
+                ExecutionRecord(claim, status, seconds, f"{ended.failure_class} {ended.reason}"),
                 FinishedRun(ref, ended),
                 run.task,
             )
-        if isinstance(ended, Dropped):
+        if isinstance(ended, Abandoned):
             logs.emit(
                 logs.RUN_ABANDONED,
                 logging.WARNING,
@@ -225,15 +228,19 @@ class Loop:
                 task=run.task,
                 reason=ended.reason,
             )
-            return _Held(Ending(claim, "failed", seconds, f"infra {ended.reason}"), task=run.task)
-        return _Held(
-            Ending(claim, "finished", seconds, ended.remark), task=run.task, settled=(ref, ended.state)
+            return _InFlight(
+                ExecutionRecord(claim, "failed", seconds, f"infra {ended.reason}"), task=run.task
+            )
+        return _InFlight(
+            ExecutionRecord(claim, "finished", seconds, ended.remark),
+            task=run.task,
+            committed=(ref, ended.state),
         )
 
-    def _report(self, held: Sequence[_Held], states: Mapping[RunId, str]) -> None:
+    def _report(self, held: Sequence[_InFlight], states: Mapping[RunId, str]) -> None:
         with logs.together():
             for each in held:
-                seconds, fields = round(each.ending.seconds, 4), dict[str, Any]()
+                seconds, fields = round(each.record.seconds, 4), dict[str, Any]()
                 if each.finished is not None:
                     ref, outcome = each.finished.ref, each.finished.outcome
                     state = states.get(ref.id)
@@ -241,9 +248,9 @@ class Loop:
                         fields = {"class": outcome.failure_class, "reason": outcome.reason}
                     elif outcome.reason:
                         fields = {"remark": outcome.reason}
-                elif each.settled is not None:
-                    ref, state = each.settled
-                    fields = {"remark": each.ending.note} if each.ending.note else {}
+                elif each.committed is not None:
+                    ref, state = each.committed
+                    fields = {"remark": each.record.note} if each.record.note else {}
                 else:
                     continue
                 if state is None:
@@ -264,20 +271,20 @@ class Loop:
     def _idle(self) -> str | None:
         """Waits about a second for an id, keeping lease and records."""
         now = time.monotonic()
-        self._duties.tick(now)
+        self._heartbeat.tick(now)
         try:
             self._lease.renew()
         except LeaseLost:
             logs.emit(logs.LEASE_LOST, logging.WARNING, during="idle")
         self._lease.take()
         if self._away_pause_seconds:
-            self._stopping.pause(self._away_pause_seconds)
+            self._shutdown.pause(self._away_pause_seconds)
             return None
         if self._transport.suspended:
-            self._stopping.pause(1.0)
+            self._shutdown.pause(1.0)
             return None
         if self._transport.full:  # it refuses the move that a wait is; a turn takes what there is
-            self._stopping.pause(_FULL_PAUSE_SECONDS)
+            self._shutdown.pause(_FULL_PAUSE_SECONDS)
             return None
         try:
             return self._transport.wait()
@@ -285,13 +292,13 @@ class Loop:
             self._redis_away(error)
             return None
 
-    def _leave(self, held: Sequence[_Held], unstarted: Sequence[Claim]) -> None:
+    def _leave(self, held: Sequence[_InFlight], unstarted: Sequence[Claim]) -> None:
         self._attempts.close()
         self._lease.goodbye()
         try:
             for claim in reversed(unstarted):
                 self._transport.put_back(claim)
-            self._transport.turn([each.ending for each in held], want=0)
+            self._transport.turn([each.record for each in held], want=0)
         except TransportAway:
             pass  # RQ's own maintenance will call them abandoned
         quietly(self._worker.depart)
@@ -311,5 +318,5 @@ class Loop:
             quietly(self._worker.beat)
 
 
-def _finished(held: Sequence[_Held]) -> list[FinishedRun]:
+def _finished(held: Sequence[_InFlight]) -> list[FinishedRun]:
     return [each.finished for each in held if each.finished is not None]

@@ -9,19 +9,21 @@ from rowlock_jobs import logs
 from rowlock_jobs.errors import GraceOver
 from rowlock_jobs.fence.values import FinishedRun, RunRef, StartedRun
 from rowlock_jobs.outcome import Outcome, failed
-from rowlock_jobs.worker.allowed import Allowed
 from rowlock_jobs.worker.attempts import Attempts
-from rowlock_jobs.worker.hand import Ended
+from rowlock_jobs.worker.batch import Ended
+from rowlock_jobs.worker.execute import CommittedByTask
 from rowlock_jobs.worker.lease import Lease
-from rowlock_jobs.worker.perform import Settled
-from rowlock_jobs.worker.stopping import Stopping
+from rowlock_jobs.worker.shutdown import Shutdown
+from rowlock_jobs.worker.task_allow_list import TaskAllowList
 
 
-def run_once(ref: RunRef, *, lease: Lease, attempts: Attempts, stopping: Stopping, allowed: Allowed) -> bool:
+def run_once(
+    ref: RunRef, *, lease: Lease, attempts: Attempts, shutdown: Shutdown, allow_list: TaskAllowList
+) -> bool:
     """True once the ledger knows what became of the attempt, whatever that is; False where it never
     answered.
     """
-    stopping.holding = True
+    shutdown.holding = True
     try:
         lease.take()
         found = lease.cycle((), [ref]).started
@@ -30,11 +32,11 @@ def run_once(ref: RunRef, *, lease: Lease, attempts: Attempts, stopping: Stoppin
             return True
         started, began = found[0], time.monotonic()
         logs.emit(logs.RUN_STARTED, run=ref.id, attempt=ref.attempt, task=started.task, tries=started.tries)
-        ended: Ended = allowed.refusal(started.task) or _run(started, attempts)
+        ended: Ended = allow_list.refusal(started.task) or _run(started, attempts)
         seconds = round(time.monotonic() - began, 4)
         if isinstance(ended, Outcome):
             state = lease.cycle([FinishedRun(ref, ended)], ()).finished.get(ref.id)
-        elif isinstance(ended, Settled):
+        elif isinstance(ended, CommittedByTask):
             state = ended.state
         else:
             logs.emit(
@@ -69,9 +71,9 @@ def run_once(ref: RunRef, *, lease: Lease, attempts: Attempts, stopping: Stoppin
 
 
 def _run(started: StartedRun, attempts: Attempts) -> Ended:
-    hand = attempts.run([started], lambda hand: None)
+    batch = attempts.run([started], lambda batch: None)
     return (
-        hand.ended[0][1]
-        if hand.ended
+        batch.ended[0][1]
+        if batch.ended
         else failed("infra", "ChildKilled", "the process of the task was killed before the task began")
     )

@@ -12,8 +12,8 @@ from typing import NoReturn, Protocol
 from rowlock_jobs.errors import RowlockError
 from rowlock_jobs.outcome import Outcome, failed
 from rowlock_jobs.worker import wire
-from rowlock_jobs.worker.page import SharedPage
-from rowlock_jobs.worker.permits import Permits
+from rowlock_jobs.worker.shared_memory import SharedMemory
+from rowlock_jobs.worker.start_permits import StartPermits
 
 EXIT_SECONDS = 2.0  # for the exit handlers of an idle child
 _LONGEST_ANSWER_BYTES = 16_000_000  # a result of the largest size, with every character escaped
@@ -25,8 +25,8 @@ class Serve(Protocol):
     def __call__(
         self,
         channel: socket.socket,
-        page: SharedPage,
-        permits: Permits,
+        memory: SharedMemory,
+        permits: StartPermits,
         parent_pid: int,
         *,
         inherited: Iterable[int],
@@ -47,16 +47,16 @@ class Child:
     """
 
     def __init__(self, serve: Serve, inherited: Callable[[], list[int]]) -> None:
-        self.page = SharedPage()
+        self.memory = SharedMemory()
         self.tasks = 0
-        self._permits = Permits()
+        self._permits = StartPermits()
         self._given_back = 0
         self._sent = 0
         ours, theirs = socket.socketpair()
         parent_pid = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
-            serve(theirs, self.page, self._permits, parent_pid, inherited=[ours.fileno(), *inherited()])
+            serve(theirs, self.memory, self._permits, parent_pid, inherited=[ours.fileno(), *inherited()])
         theirs.close()
         with suppress(OSError):
             # both sides do it: whoever comes first, a kill of the group finds it

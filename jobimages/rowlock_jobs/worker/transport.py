@@ -38,7 +38,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class ExecutionRecord:
     """What RQ's records shall say about a claim. `note` replaces a traceback: a class and a reason, no user
     data.
     """
@@ -77,7 +77,7 @@ class Transport:
         self._script, self._put_back_script = _read("turn.lua"), _read("put_back.lua")
         self._digest = ""
         self.away = False  # whether Redis answered when it was asked last
-        self._unsent: list[Ending] = []
+        self._unsent: list[ExecutionRecord] = []
         self._recovered: list[Claim] = []
         # claims that were handed out here and have neither ended nor gone back
         self._in_hand: set[str] = set()
@@ -85,7 +85,7 @@ class Transport:
         self.suspended = False
         self.full = False  # Redis takes no writes but those that make room
 
-    def turn(self, endings: Sequence[Ending], *, want: int, moved: str | None = None) -> list[Claim]:
+    def turn(self, endings: Sequence[ExecutionRecord], *, want: int, moved: str | None = None) -> list[Claim]:
         """Records how the last claims ended and claims up to `want` ids: `moved`, and from the head of the
         queue.
 
@@ -215,10 +215,10 @@ class Transport:
         self._connection = connection
         self._digest = self._ask(connection, "SCRIPT LOAD", self._script).decode()
         if self._in_doubt:
-            self._settle_doubt(connection)
+            self._recover_lost_reply(connection)
         return connection
 
-    def _settle_doubt(self, connection: Any) -> None:
+    def _recover_lost_reply(self, connection: Any) -> None:
         """A turn's reply was lost. Where its endings are still in our set, it did not take place. Other
         executions there: those are its claims.
         """
@@ -241,7 +241,7 @@ def _composite(claim: Claim) -> str:
     return f"{claim.rq_id}:{claim.execution}"
 
 
-def _recorded(ending: Ending) -> tuple[str, ...]:
+def _recorded(ending: ExecutionRecord) -> tuple[str, ...]:
     claim = ending.claim
     note = b64encode(compress(ending.note.encode())).decode() if ending.status != "finished" else ""
     return (

@@ -13,7 +13,7 @@ from rowlock_ledger.addresses import REDIS_FORM, AddressMalformed, read_redis_ad
 from rowlock_operator.api import reasons
 from rowlock_operator.errors import RetryLater
 
-RQ_FUNCTION = "rowlock_jobs.worker.stock.run"
+RQ_FUNCTION = "rowlock_jobs.worker.rq_compat.run"
 # Pickle, because that is what RQ's tools read where nobody told them otherwise, and rq-dashboard's worker
 # page always. No bytes are both this and RQ's JSON: a JSON list begins with a byte that no pickle may begin
 # with. Plain values: reading them executes nothing.

@@ -17,7 +17,7 @@ from rowlock_jobs.fence.session import TaskSession
 from rowlock_jobs.fence.values import FinishedRun, RunId, RunnerToken, RunRef
 from rowlock_jobs.outcome import Outcome
 from rowlock_jobs.task import Run, _registry
-from rowlock_jobs.worker.perform import Port, perform
+from rowlock_jobs.worker.execute import TaskRuntime, execute_task
 from rowlock_jobs.worker.soft_limit import SoftLimit
 
 QUEUE = "demo/performed"
@@ -64,8 +64,8 @@ class Performing:
         self.sql("select rowlock.round_v1(array(select id from rowlock.queue), array[100])")
         (started,) = self._fences.start([RunRef(RunId(run_id), 1)], runner=self._runner, token=TOKEN)
         session = TaskSession(self.pool)
-        answer = perform(
-            started, Port(session, started.ref, TOKEN, lambda: False, lambda _: None), SoftLimit(600)
+        answer = execute_task(
+            started, TaskRuntime(session, started.ref, TOKEN, lambda: False, lambda _: None), SoftLimit(600)
         )
         del _registry[name]
         if isinstance(answer, Outcome):

@@ -86,7 +86,7 @@ class Stage:
 
     def push(self, ids: Iterable[str]) -> None:
         """Ids as docs/contracts.md section 2 has them in Redis."""
-        data = zlib.compress(pickle.dumps(("rowlock_jobs.worker.stock.run", None, (), {}), protocol=2))
+        data = zlib.compress(pickle.dumps(("rowlock_jobs.worker.rq_compat.run", None, (), {}), protocol=2))
         with self.redis.pipeline() as pipeline:
             pipeline.sadd("rq:queues", f"rq:queue:{RQ_QUEUE}")
             for rq_id in ids:

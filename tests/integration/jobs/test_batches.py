@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from rowlock_jobs.worker import attempts, loop
-from rowlock_jobs.worker.pace import LARGEST_BATCH
-from rowlock_jobs.worker.permits import Permits
+from rowlock_jobs.worker.batch_size import LARGEST_BATCH
+from rowlock_jobs.worker.start_permits import StartPermits
 from tests.integration.jobs.stage import RQ_QUEUE, Stage
 from tests.services.process import wait_until
 
@@ -17,12 +17,12 @@ pytestmark = pytest.mark.integration
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that takes eight at once from the beginning, as if all its runs had been short."""
 
-    class Eager(loop.Pace):
+    class Eager(loop.BatchSize):
         def __init__(self) -> None:
             super().__init__()
             self.size = 8
 
-    monkeypatch.setattr(loop, "Pace", Eager)
+    monkeypatch.setattr(loop, "BatchSize", Eager)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 def steady(monkeypatch: pytest.MonkeyPatch) -> None:
     """Always eight at once, whatever the last ones took."""
 
-    class Steady(loop.Pace):
+    class Steady(loop.BatchSize):
         def __init__(self) -> None:
             super().__init__()
             self.size = 8
@@ -51,7 +51,7 @@ def steady(monkeypatch: pytest.MonkeyPatch) -> None:
         def note(self, mean_seconds: float) -> None:
             return
 
-    monkeypatch.setattr(loop, "Pace", Steady)
+    monkeypatch.setattr(loop, "BatchSize", Steady)
 
 
 def attempts_begun(stage: Stage, text: str) -> list[tuple[str, str]]:
@@ -127,9 +127,9 @@ def test_without_permits_a_run_that_goes_back_begins_twice(
     """The negative twin: the child does not ask before it begins, so what the parent took back runs here and
     elsewhere.
     """
-    take = Permits.take
-    monkeypatch.setattr(Permits, "take", lambda self: take(self) or True)
-    monkeypatch.setattr(Permits, "take_back", lambda self: sum(take(self) for _ in range(LARGEST_BATCH)))
+    take = StartPermits.take
+    monkeypatch.setattr(StartPermits, "take", lambda self: take(self) or True)
+    monkeypatch.setattr(StartPermits, "take_back", lambda self: sum(take(self) for _ in range(LARGEST_BATCH)))
     stage.enqueue("hold", release=str(stage.folder / "go"))
     others = stage.enqueue("noop", 5)
     stage.dispatch(6)

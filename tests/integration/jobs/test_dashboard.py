@@ -86,9 +86,9 @@ def test_every_page_of_rq_dashboard_opens_while_a_run_is_at_work(
     (worker,) = client.get("/0/data/workers.json").get_json()["workers"]
     assert (worker["state"], worker["queues"]) == ("busy", [RQ_QUEUE])
     assert worker["current_job"]["job_id"] == in_flight
-    assert worker["current_job"]["call_string"] == "rowlock_jobs.worker.stock.run()"
+    assert worker["current_job"]["call_string"] == "rowlock_jobs.worker.rq_compat.run()"
     described = client.get(f"/0/data/job/{in_flight}.json").get_json()["description"]
-    assert described == ("rowlock_jobs.worker.stock.run()" if settings else in_flight)
+    assert described == ("rowlock_jobs.worker.rq_compat.run()" if settings else in_flight)
 
 
 def test_every_page_of_django_rq_opens_while_a_run_is_at_work(stage: Stage, in_flight: str) -> None:
@@ -98,7 +98,7 @@ def test_every_page_of_django_rq_opens_while_a_run_is_at_work(stage: Stage, in_f
         "queues/0/": "",
         "queues/0/details/": "",
         "queues/0/started/": in_flight,
-        f"queues/0/{in_flight}/": "rowlock_jobs.worker.stock.run",
+        f"queues/0/{in_flight}/": "rowlock_jobs.worker.rq_compat.run",
         "workers/0/": worker,
         f"workers/0/{worker}/": in_flight,
         "stats.json": RQ_QUEUE,

@@ -8,7 +8,7 @@ import pytest
 from rowlock_jobs import logs, wiring
 from rowlock_jobs.settings import load_settings
 from rowlock_jobs.worker.alive import read_alive
-from rowlock_jobs.worker.stopping import Stopping
+from rowlock_jobs.worker.shutdown import Shutdown
 from tests.integration.jobs.stage import Stage, WorkerProcess
 from tests.services.postgres import PostgresServer
 from tests.services.process import wait_until
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.integration
 AN_HOUR = 3600.0
 
 
-class _NotedPauses(Stopping):
+class _NotedPauses(Shutdown):
     """Each pause is written down instead of waited for."""
 
     def __init__(self, noted: Path) -> None:

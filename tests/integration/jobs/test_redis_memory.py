@@ -9,7 +9,7 @@ from rq.command import send_shutdown_command
 from rq.job import Job
 
 from rowlock_jobs.worker.rq_worker import rq_time
-from rowlock_jobs.worker.transport import Ending, Transport
+from rowlock_jobs.worker.transport import ExecutionRecord, Transport
 from rowlock_operator.errors import RetryLater
 from rowlock_operator.transport.redis_queues import RedisQueues
 from tests.integration.jobs.stage import Stage
@@ -37,7 +37,7 @@ def _work_off(url: str, status: str, count: int) -> list[str]:
         claims = transport.turn([], want=16)
         while claims:
             claims = transport.turn(
-                [Ending(claim, status, 0.01, "app ValueError") for claim in claims], want=16
+                [ExecutionRecord(claim, status, 0.01, "app ValueError") for claim in claims], want=16
             )
     finally:
         transport.close()

@@ -133,7 +133,7 @@ def test_the_example_of_the_readme_refuses_a_row_without_a_customer(monkeypatch:
         source_key="7",
         tries=0,
         log=None,
-        _port=None,
+        _runtime=None,
     )  # type: ignore[arg-type]
     with pytest.raises(Exception, match="invoice 7 has no customer"):
         registry["print_invoice"](run)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from rowlock_jobs.outcome import Outcome, canceled, failed, succeeded, with_note
 from rowlock_jobs.worker import wire
-from rowlock_jobs.worker.child import Left, _write_answer, read_answer
-from rowlock_jobs.worker.perform import Settled, Unsettled
+from rowlock_jobs.worker.child import BatchReleased, _encode_result, decode_result
+from rowlock_jobs.worker.execute import CommittedByTask, CommitUnknown
 
 GOOD = '{"class": "app", "reason": "X", "message": "m"}'
 
@@ -24,15 +24,15 @@ GOOD = '{"class": "app", "reason": "X", "message": "m"}'
         succeeded({"a": "\u00fc"}),
         failed("site", "TooMany", "m", permanent=True, after_seconds=5, trace="t"),
         canceled("c"),
-        Settled("succeeded"),
-        Settled(None),
-        Unsettled(),
+        CommittedByTask("succeeded"),
+        CommittedByTask(None),
+        CommitUnknown(),
     ],
 )
-def test_an_answer_comes_out_as_it_went_in(answer: Outcome | Settled | Unsettled) -> None:
-    message = json.loads(json.dumps(_write_answer(answer, 0.25)))
-    assert read_answer(message) == (0.25, answer)
-    assert read_answer(["left", 0.0]) == (0.0, Left())
+def test_an_answer_comes_out_as_it_went_in(answer: Outcome | CommittedByTask | CommitUnknown) -> None:
+    message = json.loads(json.dumps(_encode_result(answer, 0.25)))
+    assert decode_result(message) == (0.25, answer)
+    assert decode_result(["released", 0.0]) == (0.0, BatchReleased())
 
 
 def _done(
@@ -54,13 +54,13 @@ def _done(
         [None, 1],
         ["done"],
         ["done", 1],
-        ["left"],
-        ["left", "soon"],
-        ["left", 1, 2],
-        ["settled", 1],
-        ["settled", 1, "pending"],
-        ["settled", 1, {}],
-        ["unsettled", 1, None],
+        ["released"],
+        ["released", "soon"],
+        ["released", 1, 2],
+        ["committed", 1],
+        ["committed", 1, "pending"],
+        ["committed", 1, {}],
+        ["unknown", 1, None],
         _done(seconds=-1),
         _done(seconds=float("nan")),
         _done(seconds=float("inf")),
@@ -94,7 +94,7 @@ def _done(
 )
 def test_json_of_another_shape_is_no_answer(message: Any) -> None:
     with pytest.raises(wire.Spoiled):
-        read_answer(message)
+        decode_result(message)
 
 
 _json = st.recursive(
@@ -104,7 +104,7 @@ _json = st.recursive(
         st.integers(),
         st.floats(),
         st.text(),
-        st.sampled_from(["done", "settled", "left", "app", GOOD]),
+        st.sampled_from(["done", "committed", "left", "app", GOOD]),
     ),
     lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(), inner)),
     max_leaves=12,
@@ -115,7 +115,7 @@ _json = st.recursive(
 @given(st.lists(_json, max_size=8))
 def test_whatever_arrives_is_an_answer_or_is_none(message: list[Any]) -> None:
     try:
-        seconds, _ = read_answer(message)
+        seconds, _ = decode_result(message)
         assert 0 <= seconds < float("inf")
     except wire.Spoiled:
         pass

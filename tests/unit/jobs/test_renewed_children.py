@@ -10,7 +10,7 @@ import pytest
 
 from rowlock_jobs.settings import Limits
 from rowlock_jobs.worker.attempts import Attempts
-from rowlock_jobs.worker.duties import reap_orphans
+from rowlock_jobs.worker.heartbeat import reap_orphans
 from rowlock_jobs.worker.prefork import Child
 
 

@@ -15,10 +15,10 @@ from rowlock_jobs.errors import GraceOver, SettingsError, SoftTimeLimit
 from rowlock_jobs.fence.values import parse_rq_id
 from rowlock_jobs.task import find_task, import_tasks, task
 from rowlock_jobs.worker import wire
-from rowlock_jobs.worker.allowed import Allowed
-from rowlock_jobs.worker.page import PROGRESS_LIMIT_BYTES, SharedPage
+from rowlock_jobs.worker.shared_memory import PROGRESS_LIMIT_BYTES, SharedMemory
+from rowlock_jobs.worker.shutdown import Shutdown
 from rowlock_jobs.worker.soft_limit import SoftLimit
-from rowlock_jobs.worker.stopping import Stopping
+from rowlock_jobs.worker.task_allow_list import TaskAllowList
 
 RUN = "01a206a9-693f-7ce0-93cb-cfb87fa51e52"
 
@@ -49,7 +49,7 @@ def test_anything_else_is_no_run(text: str) -> None:
 
 
 def test_a_cancel_hits_only_the_run_it_was_meant_for() -> None:
-    page = SharedPage()
+    page = SharedMemory()
     page.begin()
     assert not page.is_canceled(1)
     page.cancel(1)
@@ -60,7 +60,7 @@ def test_a_cancel_hits_only_the_run_it_was_meant_for() -> None:
 
 
 def test_the_newest_progress_is_read_and_none_after_a_new_begin() -> None:
-    page = SharedPage()
+    page = SharedMemory()
     page.begin()
     assert page.read_progress() is None
     page.write_progress(b'{"done":1,"note":"a long one"}')
@@ -71,7 +71,7 @@ def test_the_newest_progress_is_read_and_none_after_a_new_begin() -> None:
 
 
 def test_progress_that_does_not_fit_is_refused_whole() -> None:
-    page = SharedPage()
+    page = SharedMemory()
     page.begin()
     page.write_progress(b'{"done":1}')
     with pytest.raises(ValueError, match="4000 are allowed"):
@@ -116,24 +116,24 @@ def test_a_module_that_fails_is_named() -> None:
 
 
 def test_the_allow_list_comes_before_the_registry() -> None:
-    allowed = Allowed(frozenset({"a", "missing"}), frozenset({"a", "b"}))
+    allowed = TaskAllowList(frozenset({"a", "missing"}), frozenset({"a", "b"}))
     refusals = [allowed.refusal(name) for name in ("a", "b", "missing")]
     assert [r.reason if r else None for r in refusals] == [None, "TaskNotAllowed", "TaskUnknown"]
 
 
 def test_a_wait_ends_when_the_process_should() -> None:
-    stopping = Stopping(grace_seconds=60)
-    stopping.pause(0)
-    stopping.request()
+    shutdown = Shutdown(grace_seconds=60)
+    shutdown.pause(0)
+    shutdown.request()
     with pytest.raises(GraceOver):
-        stopping.pause(60)
-    stopping.holding = True
-    stopping.pause(0)
-    assert not stopping.is_over(time.monotonic())
-    stopping.request()
-    assert stopping.is_over(time.monotonic())
+        shutdown.pause(60)
+    shutdown.holding = True
+    shutdown.pause(0)
+    assert not shutdown.is_over(time.monotonic())
+    shutdown.request()
+    assert shutdown.is_over(time.monotonic())
     with pytest.raises(GraceOver):
-        stopping.pause(60)
+        shutdown.pause(60)
 
 
 def test_log_lines_are_one_json_object_with_the_run(capsys: pytest.CaptureFixture[str]) -> None:

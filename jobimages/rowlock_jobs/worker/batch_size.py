@@ -12,7 +12,7 @@ PATIENCE_SECONDS = (
 )
 
 
-class Pace:
+class BatchSize:
     """Starts with one run at a time."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rowlock_jobs.worker.surroundings import Surroundings
+from rowlock_jobs.worker.process_state import ProcessState
 from tests.integration.jobs.stage import WorkerProcess, process_exists
 from tests.integration.mistakes_tasks.conftest import BadStage
 from tests.services.process import wait_until
@@ -120,7 +120,7 @@ def test_without_the_look_the_next_customer_sees_the_variable_of_the_one_before(
     stage: BadStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The negative twin: workers of these tests are forks, so the guard can be taken out of them."""
-    monkeypatch.setattr(Surroundings, "changed", lambda _self: [])
+    monkeypatch.setattr(ProcessState, "changed", lambda _self: [])
     stage.worker()
     stage.works("spoils", what="variable")
     assert stage.works("describe")["variable"] == "of the customer before"

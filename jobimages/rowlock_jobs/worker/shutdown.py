@@ -14,7 +14,7 @@ from rowlock_jobs.errors import GraceOver
 _SLICE_SECONDS = 0.25
 
 
-class Stopping:
+class Shutdown:
     """First SIGTERM or SIGINT: no new runs, the current one gets `grace_seconds`. Second: the current one is
     given up.
     """
@@ -62,10 +62,10 @@ class Stopping:
         self.requested = True
 
 
-def announce(stopping: Stopping) -> None:
+def announce(shutdown: Shutdown) -> None:
     """Logs the wish once it was seen (a signal handler must not log: it may interrupt a log line)."""
     logs.emit(
         logs.WORKER_STOPPING,
         logging.INFO,
-        grace_seconds=round(max(0.0, stopping.deadline - time.monotonic()), 1),
+        grace_seconds=round(max(0.0, shutdown.deadline - time.monotonic()), 1),
     )

@@ -28,7 +28,7 @@ _NOT_RUN = (GeneratorType, AsyncGeneratorType, map, filter)
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class CommittedByTask:
     """The task's own transaction carried the finish. `state` None: stale, its writes were rolled back.
     `remark`: see Outcome.
     """
@@ -38,12 +38,12 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsettled:
+class CommitUnknown:
     """The commit's answer was lost: only the ledger knows whether it took place."""
 
 
 @dataclass(slots=True)
-class Port:
+class TaskRuntime:
     """What a run may ask of its process (rowlock_jobs.task.RunPort), until it is over: a thread that outlives
     its task must not write into the transaction of the next run.
     """
@@ -107,33 +107,41 @@ class Port:
             )
 
 
-def perform(started: StartedRun, port: Port, limit: SoftLimit) -> Outcome | Settled | Unsettled:
+def execute_task(
+    started: StartedRun, runtime: TaskRuntime, limit: SoftLimit
+) -> Outcome | CommittedByTask | CommitUnknown:
     """Calls the task and, where it opened run.transaction(), the finish fence in that transaction."""
     # In a copy of the context: a variable that a task sets ends with its run, and so does the precision of
     # its decimals.
-    return contextvars.copy_context().run(_perform, started, port, limit)
+    return contextvars.copy_context().run(_execute, started, runtime, limit)
 
 
-def _perform(started: StartedRun, port: Port, limit: SoftLimit) -> Outcome | Settled | Unsettled:
+def _execute(
+    started: StartedRun, runtime: TaskRuntime, limit: SoftLimit
+) -> Outcome | CommittedByTask | CommitUnknown:
     try:
-        outcome = _call(started, port, limit)
-        port.over = True
-        return _finish(outcome, started, port)
+        outcome = _call(started, runtime, limit)
+        runtime.over = True
+        return _finish(outcome, started, runtime)
     finally:
         hooks.call_after()
 
 
-def _finish(outcome: Outcome, started: StartedRun, port: Port) -> Outcome | Settled | Unsettled:
-    carrier = port.carrier or (port.session if port.session.in_transaction else None)
+def _finish(
+    outcome: Outcome, started: StartedRun, runtime: TaskRuntime
+) -> Outcome | CommittedByTask | CommitUnknown:
+    carrier = runtime.carrier or (runtime.session if runtime.session.in_transaction else None)
     if carrier is None:
         return outcome
     if outcome.kind != "succeeded":
         carrier.rollback()
         return outcome
     try:
-        return Settled(carrier.finish(FinishedRun(started.ref, outcome), port.token), outcome.reason)
+        return CommittedByTask(
+            carrier.finish(FinishedRun(started.ref, outcome), runtime.token), outcome.reason
+        )
     except FenceAway:
-        return Unsettled()
+        return CommitUnknown()
     except FenceRefused as error:
         message = str(error)
         if outcome.result is not None and "unicode" in message.lower():
@@ -146,7 +154,7 @@ def _finish(outcome: Outcome, started: StartedRun, port: Port) -> Outcome | Sett
         )
 
 
-def _call(started: StartedRun, port: Port, limit: SoftLimit) -> Outcome:
+def _call(started: StartedRun, runtime: TaskRuntime, limit: SoftLimit) -> Outcome:
     decimal.setcontext(decimal.getcontext().copy())
     ref, function = started.ref, find_task(started.task)
     if function is None:
@@ -169,13 +177,13 @@ def _call(started: StartedRun, port: Port, limit: SoftLimit) -> Outcome:
             source_key=started.source_key,
             tries=started.tries,
             log=logs.run_logger(run=ref.id, attempt=ref.attempt, task=started.task, queue=started.queue),
-            _port=port,
+            _runtime=runtime,
         )
         with limit:
             hooks.call_before(run)
             result = function(run)
             if inspect.isawaitable(result):
-                result = run_awaitable(result, limit, port.is_canceled)
+                result = run_awaitable(result, limit, runtime.is_canceled)
     except BaseException as error:  # noqa: BLE001 - a task's SystemExit and KeyboardInterrupt are its failures too
         if isinstance(error, MemoryError):
             # what filled the memory must go before the failure can be told
@@ -186,7 +194,7 @@ def _call(started: StartedRun, port: Port, limit: SoftLimit) -> Outcome:
         if (
             lost
             or isinstance(error, FenceAway)
-            or (port.session.is_lost(error) and not isinstance(error, TaskError))
+            or (runtime.session.is_lost(error) and not isinstance(error, TaskError))
         ):
             return failed(
                 "infra", "DatabaseAway", f"the database went away under the task: {type(error).__name__}"

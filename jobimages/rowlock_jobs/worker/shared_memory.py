@@ -17,7 +17,7 @@ _HEADER = struct.Struct("=QIIIId")
 _VERSION_AT, _LENGTH_AT, _RANG_AT, _SPENT_AT, _DUE_AT = 8, 12, 16, 20, 24
 
 
-class SharedPage:
+class SharedMemory:
     """Made before the fork. `sequence` numbers the runs of one child, so that a late cancel never hits the
     next run.
 

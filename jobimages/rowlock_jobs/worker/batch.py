@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 from rowlock_jobs.fence.values import StartedRun
 from rowlock_jobs.outcome import Outcome
-from rowlock_jobs.worker.perform import Settled
+from rowlock_jobs.worker.execute import CommittedByTask
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class Abandoned:
     """The attempt ended without an outcome of ours: the ledger retries it as class infra."""
 
     reason: str
 
 
-Ended = Outcome | Settled | Dropped
+Ended = Outcome | CommittedByTask | Abandoned
 
 
-class Hand:
+class Batch:
     """The first of `open` is the one that runs, or the next; `ended` and `unbegun` are for the caller to take
     away.
     """

@@ -2,11 +2,11 @@
 
 import pytest
 
-from rowlock_jobs.worker.pace import LARGEST_BATCH, Pace
+from rowlock_jobs.worker.batch_size import LARGEST_BATCH, BatchSize
 
 
 def after(*means: float) -> int:
-    pace = Pace()
+    pace = BatchSize()
     for mean_seconds in means:
         pace.note(mean_seconds)
     return pace.size

@@ -22,12 +22,12 @@ from rowlock_jobs.fence.values import FinishedRun, RunnerId, RunnerToken, parse_
 from rowlock_jobs.outcome import Outcome, failed
 from rowlock_jobs.settings import Settings, load_settings
 from rowlock_jobs.task import import_tasks, registered_tasks
-from rowlock_jobs.worker.allowed import Allowed
+from rowlock_jobs.worker.execute import CommittedByTask, CommitUnknown, TaskRuntime, execute_task
 from rowlock_jobs.worker.insist import insist, storable
-from rowlock_jobs.worker.page import SharedPage
-from rowlock_jobs.worker.perform import Port, Settled, Unsettled, perform
 from rowlock_jobs.worker.refusal import refusal_note
+from rowlock_jobs.worker.shared_memory import SharedMemory
 from rowlock_jobs.worker.soft_limit import SoftLimit
+from rowlock_jobs.worker.task_allow_list import TaskAllowList
 
 
 class RunFailed(RowlockError):
@@ -48,10 +48,10 @@ def run() -> None:
     runner = ledger.hello(
         name=f"{socket.gethostname()}.{os.getpid()}.{token[:6]}", lease_seconds=settings.lease.lease_seconds
     )
-    page, ended = SharedPage(), threading.Event()
+    memory, ended = SharedMemory(), threading.Event()
     pool = ConnectionPool(settings.database)
     session = TaskSession(pool)
-    renewer = threading.Thread(target=_renew, args=(settings, runner, ref.id, page, ended), daemon=True)
+    renewer = threading.Thread(target=_renew, args=(settings, runner, ref.id, memory, ended), daemon=True)
     try:
         found = ledger.start([ref], runner=runner, token=token)
         if not found:
@@ -60,13 +60,13 @@ def run() -> None:
             return
         started = found[0]
         renewer.start()
-        answer: Outcome | Settled | Unsettled | None = Allowed.of(settings, registered_tasks()).refusal(
-            started.task
-        )
+        answer: Outcome | CommittedByTask | CommitUnknown | None = TaskAllowList.of(
+            settings, registered_tasks()
+        ).refusal(started.task)
         if answer is None:
-            port = Port(session, ref, token, lambda: page.is_canceled(1), page.write_progress)
-            answer = perform(started, port, SoftLimit(settings.limits.soft_seconds))
-        if isinstance(answer, Unsettled):
+            runtime = TaskRuntime(session, ref, token, lambda: memory.is_canceled(1), memory.write_progress)
+            answer = execute_task(started, runtime, SoftLimit(settings.limits.soft_seconds))
+        if isinstance(answer, CommitUnknown):
             answer = failed(
                 "infra", "CommitLost", "the database went away while the task's transaction was committed"
             )
@@ -97,7 +97,7 @@ def _settings() -> Settings:
 
 
 def _renew(
-    settings: Settings, runner: RunnerId, run_id: str, page: SharedPage, ended: threading.Event
+    settings: Settings, runner: RunnerId, run_id: str, memory: SharedMemory, ended: threading.Event
 ) -> None:
     ledger = Ledger(FenceConnection(settings.database, "rowlock-stock-lease"))
     while not ended.wait(settings.lease.renew_seconds):
@@ -106,5 +106,5 @@ def _renew(
         except (FenceAway, FenceRefused):
             continue
         if not alive or run_id in cancel:
-            page.cancel(1)
+            memory.cancel(1)
     ledger.connection.close()

@@ -12,7 +12,7 @@ _ALIVE_EVERY_SECONDS = 2.0
 _BEAT_AWAY_SECONDS = 10.0
 
 
-class Duties:
+class Heartbeat:
     """`beat` renews RQ's records (False: Redis was away); `own_pids()` are the processes that nobody but
     their owner may reap; `waits_for()` names the stores that did not answer when they were asked last.
     """

@@ -6,14 +6,14 @@ from rowlock_jobs.outcome import Outcome, failed
 from rowlock_jobs.settings import Settings
 
 
-class Allowed:
+class TaskAllowList:
     """The allow-list of the WorkQueue."""
 
     def __init__(self, tasks: frozenset[str], registered: frozenset[str]) -> None:
         self._tasks, self._registered = tasks, registered
 
     @classmethod
-    def of(cls, settings: Settings, registered: Iterable[str]) -> "Allowed":
+    def of(cls, settings: Settings, registered: Iterable[str]) -> "TaskAllowList":
         return cls(frozenset(settings.tasks), frozenset(registered))
 
     def refusal(self, task: str) -> Outcome | None:

@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 
 
-class Permits:
+class StartPermits:
     """Made before the fork, used on both sides."""
 
     def __init__(self) -> None:

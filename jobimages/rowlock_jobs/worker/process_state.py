@@ -3,7 +3,7 @@ differ is not used again.
 
 Renewed and not repaired: a library that set a variable for itself once would miss it, and a closed standard
 stream cannot be given back. What nobody can miss is undone in place (reset.py), and context variables never
-leave their run (perform.py).
+leave their run (execute.py).
 """
 
 import faulthandler
@@ -46,7 +46,7 @@ _NETWORK = (
 )
 
 
-class Surroundings:
+class ProcessState:
     """The process as it is now; `changed()` compares, after every run: about 12 us."""
 
     def __init__(self) -> None:
