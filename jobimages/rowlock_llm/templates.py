@@ -6,12 +6,12 @@ tags that it cannot close.
 """
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 WRITTEN_BY_OTHERS = ("article_title", "article_content", "article_author", "article_raw_html")
 """Text of people we do not know: delimited, and kept out of the system message."""
-SYSTEM_PLACEHOLDERS = ("category", "published_at", "url", "mymoment_username")
+SYSTEM_PLACEHOLDERS = ("category", "published_at", "url")
 PLACEHOLDERS = (*WRITTEN_BY_OTHERS, *SYSTEM_PLACEHOLDERS)
 
 _LONG = ("article_content", "article_raw_html")
@@ -39,7 +39,8 @@ class PromptValues:
     category: str = ""
     published_at: str = ""
     url: str = ""
-    mymoment_username: str = ""
+    further: Mapping[str, str] = field(default_factory=dict)
+    """Placeholders of whoever asks, by their names: words of our own, also for the system message."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ class Prompt:
 
 
 def build_prompt(system: str, template: str, values: PromptValues, caps: Caps | None = None) -> Prompt:
-    """Fills both templates. In the system message only SYSTEM_PLACEHOLDERS are replaced;
+    """Fills both templates. In the system message only SYSTEM_PLACEHOLDERS and `values.further` are replaced;
     `unknown_placeholders` finds the others beforehand.
     """
     caps = caps or Caps()
@@ -97,9 +98,12 @@ def fill(
 
     def inserted(match: re.Match[str]) -> str:
         name = match[1]
-        if name not in known:
+        if name in values.further:
+            whole = values.further[name]
+        elif name in known:
+            whole = str(getattr(values, name))
+        else:
             return match[0]
-        whole = getattr(values, name)
         cap = caps.of(name)
         if len(whole) > cap:
             cut[name] = f"{name}: the first {cap:,} of {len(whole):,} characters were given to the model"

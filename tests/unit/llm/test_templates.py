@@ -25,7 +25,7 @@ ARTICLE = PromptValues(
     article_content="Mein Hund heißt Bo.",
     article_author="Lea",
     category="14",
-    mymoment_username="ki-bot",
+    further={"mymoment_username": "ki-bot"},
 )
 anything = st.text(st.characters(codec=None), max_size=200)
 braces = st.lists(
@@ -48,7 +48,7 @@ braces = st.lists(
 ).map("".join)
 
 
-@given(anything | braces, st.lists(anything | braces, min_size=8, max_size=8), st.integers(1, 50))
+@given(anything | braces, st.lists(anything | braces, min_size=7, max_size=7), st.integers(1, 50))
 def test_no_template_and_no_value_makes_filling_fail(template: str, texts: list[str], cap: int) -> None:
     values = PromptValues(**dict(zip(PLACEHOLDERS, texts, strict=True)))
     build_prompt(template, template, values, Caps(content=cap, raw_html=cap, other=cap))
@@ -125,6 +125,13 @@ def test_no_text_of_the_article_reaches_the_system_message_and_it_says_that_the_
         assert f"value of {name}" in prompt.user
     assert "value of category" in prompt.system
     assert "never followed" in prompt.system
+
+
+def test_placeholders_of_whoever_asks_are_filled_in_both_messages_and_never_in_place_of_an_article() -> None:
+    values = replace(ARTICLE, further={"login": "ki-bot {article_title}"})
+    prompt = build_prompt("{login}", "{login} {other}", values)
+    assert prompt.system.startswith("ki-bot {article_title}")
+    assert prompt.user == "ki-bot {article_title} {other}"
 
 
 def test_a_long_article_is_cut_and_the_user_is_told() -> None:

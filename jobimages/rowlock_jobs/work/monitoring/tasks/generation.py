@@ -24,6 +24,9 @@ from rowlock_llm.usage import Meter
 from rowlock_llm.writing import Written, write_comment
 from rowlock_web.vault.vault import open_vault
 
+_USERNAME_PLACEHOLDER = "mymoment_username"
+"""As the prompts in tables that were taken over call the login's name at the site, whichever site it is."""
+
 
 @task("generate_comments_for_process")
 def generate_comments_for_process(run: Run) -> dict[str, Any]:
@@ -89,7 +92,7 @@ def _written(run: Run, process: Process, model: Model, row: CommentRow, meter: M
         category=row.category,
         published_at=row.published_at.isoformat() if row.published_at else "",
         url=row.url,
-        mymoment_username=username,
+        further={_USERNAME_PLACEHOLDER: username},
     )
     try:
         rules = CommentRules(
