@@ -44,7 +44,7 @@ class CommitUnknown:
 
 @dataclass(slots=True)
 class TaskRuntime:
-    """What a run may ask of its process (rowlock_jobs.task.RunPort), until it is over: a thread that outlives
+    """What a run may ask of its process (rowlock_jobs.task.Runtime), until it is over: a thread that outlives
     its task must not write into the transaction of the next run.
     """
 

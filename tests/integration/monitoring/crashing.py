@@ -23,7 +23,7 @@ from rowlock_jobs.fence.ledger import Ledger
 from rowlock_jobs.fence.session import TaskSession
 from rowlock_jobs.task import find_task
 from rowlock_jobs.work.monitoring import store
-from rowlock_jobs.worker import perform
+from rowlock_jobs.worker import execute
 from rowlock_llm.client import LlmClient
 from rowlock_web.fetch.fetcher import Fetcher
 from rowlock_web.pace.gate import SiteGate
@@ -93,7 +93,7 @@ if "ROWLOCK_TEST_CRASH_TASKS" in os.environ:
     _deadly(Ledger, "begin_effect", lambda _self, *_, **__: "begin_effect")
     _deadly(Ledger, "end_effect", lambda _self, *_, **__: "end_effect")
     _deadly(TaskSession, "finish", lambda _self, *_: "finish")
-    perform._call = _note_task(perform._call)
+    execute._call = _note_task(execute._call)
 if "ROWLOCK_TEST_NO_EFFECT" in os.environ:
     Ledger.begin_effect = lambda self, *_, **__: True  # type: ignore[method-assign]
 if "ROWLOCK_TEST_LATE" in os.environ:
