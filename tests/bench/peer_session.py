@@ -9,7 +9,7 @@ from rowlock_jobs.task import Run, task
 from tests.bench.peer_tasks import note
 
 LEFT_DIRTY = "ROWLOCK_BENCH_LEFT_DIRTY"
-TASK = "bill"
+TASK = "bill_in_session"
 
 if os.environ.get(LEFT_DIRTY):
     BorrowedConnection.clean = lambda self: not self.connection.closed  # type: ignore[method-assign]

@@ -110,7 +110,7 @@ def test_a_locked_table_holds_up_no_other(bench: Bench, database: str) -> None:
 def test_without_patience_a_locked_table_holds_up_the_others(
     bench: Bench, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "_PATIENCE", "select 1")
+    monkeypatch.setattr(pool, "_USER_TABLE_SETTINGS", "select 1")
     holder = lock_one_table(bench, database)
     try:
         assert counted_for(5, lambda: statuses(database).get("queued", 0)) == 0
