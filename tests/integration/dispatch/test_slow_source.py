@@ -14,7 +14,7 @@ from tests.services.process import wait_until
 from tests.services.rows import BareRunner, add_orders, create_orders, dispatching, order_plan, statuses
 
 pytestmark = pytest.mark.integration
-LOOK_SECONDS = 2.0
+LOOK_SECONDS = 3.0
 
 
 def longest_wait_beside_a_slow_source(url: str, redis_url: str, settings: DispatchSettings) -> float:
