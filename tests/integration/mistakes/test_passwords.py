@@ -169,7 +169,16 @@ def test_nothing_that_the_operator_says_anywhere_holds_a_part_of_an_address(
             room.wait_condition(
                 "WorkQueue", f"odd{number}", status="False", reason=reason, deadline_seconds=TOLD_SECONDS
             )
-        room.sql("select rowlock.enqueue_v1(%s, 'count')", f"{room.namespace}/redis")
+        mine = f"{room.namespace}/redis"
+        wait_until(
+            lambda: (
+                room.sql("select to_regclass('rowlock.queue')")[0][0] is not None
+                and room.sql("select 1 from rowlock.queue where name = %s", mine)
+            ),
+            "the ledger knows the queue whose Redis cannot be addressed",
+            TOLD_SECONDS,
+        )
+        room.sql("select rowlock.enqueue_v1(%s, 'count')", mine)
         told = room.wait_condition(
             "WorkQueue", "redis", status="False", reason="SecretMalformed", deadline_seconds=TOLD_SECONDS
         )
