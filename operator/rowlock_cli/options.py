@@ -1,4 +1,4 @@
-"""The options that all commands have, and where their values are kept."""
+"""The options that commands share, and where the values of those that all have are kept."""
 
 from __future__ import annotations
 
@@ -44,6 +44,17 @@ def output_option(command: _F) -> _F:
         default="table",
         show_default=True,
         help="How to print.",
+    )(command)
+
+
+def limit_option(command: _F) -> _F:
+    """--limit N of a list that shows the newest first, as `limit`: 1 to 10,000, 50 unless said."""
+    return click.option(
+        "--limit",
+        type=click.IntRange(1, 10_000),
+        default=50,
+        show_default=True,
+        help="At most so many, the newest.",
     )(command)
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 
 from rowlock_cli.context import ledger_client, process_named
-from rowlock_cli.options import cluster_options, output_option
+from rowlock_cli.options import cluster_options, limit_option, output_option
 from rowlock_cli.terminal.json_text import to_json
 from rowlock_cli.terminal.monitoring import comments_table
 from rowlock_cli.terminal.param_types import States, flat
@@ -35,13 +35,7 @@ from rowlock_client.queries import database_now
     multiple=True,
     help="Only written ones on which this was said; waiting = a person is to.",
 )
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10_000),
-    default=50,
-    show_default=True,
-    help="At most so many, the newest.",
-)
+@limit_option
 @output_option
 @cluster_options
 def list_command(

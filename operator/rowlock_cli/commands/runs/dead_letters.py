@@ -3,7 +3,7 @@
 import click
 
 from rowlock_cli.context import ledger_client, queue_named
-from rowlock_cli.options import cluster_options, output_option
+from rowlock_cli.options import cluster_options, limit_option, output_option
 from rowlock_cli.terminal.json_text import runs_json
 from rowlock_cli.terminal.tables import dead_letters_table
 from rowlock_client.queries import database_now
@@ -12,13 +12,7 @@ from rowlock_client.runs import list_runs
 
 @click.command("dead-letters")
 @click.option("--queue", help="Only of this work queue.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10_000),
-    default=50,
-    show_default=True,
-    help="At most so many, the newest.",
-)
+@limit_option
 @output_option
 @cluster_options
 def dead_letters(queue: str | None, limit: int, output: str) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 import click
 
 from rowlock_cli.context import ledger_client, queue_named
-from rowlock_cli.options import cluster_options, output_option
+from rowlock_cli.options import cluster_options, limit_option, output_option
 from rowlock_cli.terminal.json_text import runs_json
 from rowlock_cli.terminal.param_types import Since, States, ago, flat
 from rowlock_cli.terminal.tables import runs_table
@@ -32,13 +32,7 @@ from rowlock_client.stats import queues_gone
     metavar="10m|MOMENT",
     help="Only made since: so long ago, or an ISO 8601 moment with a time zone.",
 )
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10_000),
-    default=50,
-    show_default=True,
-    help="At most so many, the newest.",
-)
+@limit_option
 @output_option
 @cluster_options
 def list_command(
